@@ -1,0 +1,336 @@
+//! The one error type of the service layer. It knows no HTTP and no gRPC: `api::status` alone
+//! turns a code into a status of either protocol.
+
+use std::fmt;
+
+use crate::netconf::rpc_error::RpcError;
+
+/// Who can do something about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    Caller,
+    Gateway,
+    Device,
+}
+
+impl Origin {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Gateway => "gateway",
+            Self::Device => "device",
+        }
+    }
+}
+
+/// What a call did to the device (conventions H3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Nothing was sent that belongs to this call.
+    NotSent,
+    /// Something was sent and the device is as it was before.
+    NotApplied,
+    Applied,
+    /// Sent, and nobody knows yet.
+    Unknown,
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSent => "not_sent",
+            Self::NotApplied => "not_applied",
+            Self::Applied => "applied",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Declares the closed set of error codes, each with its kebab-case name, title and origin.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $origin:ident, $title:literal;)*) => {
+        /// Every way a call can fail. The name is part of the API: `/problems/<code>`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ErrorCode { $($(#[$doc])* $name,)* }
+
+        impl ErrorCode {
+            /// All codes, in the order in which the documentation lists them.
+            pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$name,)*];
+
+            /// The code as callers see it, kebab-case.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// One line for people.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            pub fn origin(self) -> Origin {
+                match self { $(Self::$name => Origin::$origin,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // The caller's doing.
+    InvalidArgument = "invalid-argument", Caller, "The request is not valid";
+    UseResource = "use-resource", Caller, "This operation has a resource of its own";
+    Unauthenticated = "unauthenticated", Caller, "Who is calling is not known";
+    Forbidden = "forbidden", Caller, "The caller may not do this";
+    NotFound = "not-found", Caller, "There is no such thing";
+    AlreadyExists = "already-exists", Caller, "A thing of this name exists already";
+    MethodNotAllowed = "method-not-allowed", Caller, "The resource does not take this method";
+    NotAcceptable = "not-acceptable", Caller, "None of the accepted media types can be produced";
+    UnsupportedMediaType = "unsupported-media-type", Caller, "The body has a media type that is not understood here";
+    PayloadTooLarge = "payload-too-large", Caller, "The request is larger than allowed";
+    EtagMismatch = "etag-mismatch", Caller, "The resource has changed since it was read";
+    RateLimited = "rate-limited", Caller, "This caller has used up its quota";
+    ResponseTooLarge = "response-too-large", Caller, "The answer does not fit; ask for the streamed form or for less";
+    Cancelled = "cancelled", Caller, "The caller went away";
+
+    // The gateway's doing, or what it found on the way to the device.
+    Internal = "internal", Gateway, "The gateway made a mistake";
+    StoreUnavailable = "store-unavailable", Gateway, "The gateway's database cannot be used";
+    Draining = "draining", Gateway, "The gateway is shutting down";
+    QueueFull = "queue-full", Gateway, "Too many requests wait for this device";
+    CircuitOpen = "circuit-open", Gateway, "The device has failed repeatedly and is left alone for a while";
+    DeadlineInQueue = "deadline-in-queue", Gateway, "The deadline passed before the request could be sent";
+    AddressNotAllowed = "address-not-allowed", Caller, "The gateway is not allowed to dial this address";
+    DeviceUnreachable = "device-unreachable", Device, "The device cannot be reached";
+    ConnectionRefused = "connection-refused", Device, "The device refuses connections on this port";
+    SshNegotiationFailed = "ssh-negotiation-failed", Device, "Gateway and device share no SSH algorithm";
+    HostKeyUnknown = "host-key-unknown", Device, "The device's host key is not known";
+    HostKeyMismatch = "host-key-mismatch", Device, "The device's host key has changed";
+    DeviceAuthFailed = "device-auth-failed", Device, "The device refuses the credentials";
+    NoNetconfSubsystem = "no-netconf-subsystem", Device, "The device offers no NETCONF on this port";
+    HelloTimeout = "hello-timeout", Device, "The device sent no hello in time";
+    BadHello = "bad-hello", Device, "The device's hello is not usable";
+    Incompatible = "incompatible", Device, "The device does not meet the required capabilities or version";
+    DeviceProtocolError = "device-protocol-error", Device, "The device broke the NETCONF protocol";
+    SessionLost = "session-lost", Device, "The session ended before the reply was complete";
+    DeviceTimeout = "device-timeout", Device, "The device did not reply in time";
+    ReplyTooLarge = "reply-too-large", Device, "The device's reply is larger than allowed";
+    OutcomeUnknown = "outcome-unknown", Device, "Whether the device did it is not known yet";
+    CapabilityMissing = "capability-missing", Device, "The device does not offer the needed capability";
+
+    // The device's own rpc-errors, by error-tag (conventions section 2).
+    LockDenied = "lock-denied", Device, "The lock is held";
+    InUse = "in-use", Device, "The resource is in use";
+    ResourceDenied = "resource-denied", Device, "The device lacks resources";
+    DataExists = "data-exists", Device, "The data exists already";
+    DataMissing = "data-missing", Device, "The data does not exist";
+    DeviceInvalidValue = "invalid-value", Device, "The device refuses a value";
+    DeviceUnknownElement = "unknown-element", Device, "The device does not know an element of the request";
+    DeviceBadElement = "bad-element", Device, "The device refuses an element of the request";
+    DeviceMissingElement = "missing-element", Device, "The device misses an element in the request";
+    DeviceUnknownAttribute = "unknown-attribute", Device, "The device does not know an attribute of the request";
+    DeviceBadAttribute = "bad-attribute", Device, "The device refuses an attribute of the request";
+    DeviceMissingAttribute = "missing-attribute", Device, "The device misses an attribute in the request";
+    DeviceUnknownNamespace = "unknown-namespace", Device, "The device does not know a namespace of the request";
+    DeviceMalformedMessage = "malformed-message", Device, "The device could not parse the caller's XML";
+    GatewayMalformedMessage = "malformed-request", Gateway, "The device could not parse what the gateway sent";
+    RequestTooBig = "request-too-big", Device, "The request is too big for the device";
+    ResponseTooBig = "response-too-big", Device, "The response is too big for the device";
+    AccessDenied = "access-denied", Device, "The device denies access to its user";
+    OperationNotSupported = "operation-not-supported", Device, "The device does not support the operation";
+    OperationFailed = "operation-failed", Device, "The device refused the change";
+    DeviceError = "device-error", Device, "The device reports an error";
+    PartialOperation = "partial-operation", Device, "The device did a part only";
+    RollbackFailed = "rollback-failed", Device, "The device could not undo a failed change";
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing wrong with a request: where (a JSON pointer into the body, or `?name` for a query
+/// option) and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    pub pointer: String,
+    pub detail: String,
+}
+
+/// A failed call. Boxed inside, because errors are rare and results are everywhere.
+#[derive(Debug, Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug, Clone)]
+struct Inner {
+    code: ErrorCode,
+    outcome: Outcome,
+    detail: String,
+    device: Option<String>,
+    step: Option<String>,
+    reason: Option<String>,
+    hint: Option<String>,
+    retry_after_seconds: Option<u64>,
+    fields: Vec<FieldError>,
+    rpc_errors: Vec<RpcError>,
+    session_id: Option<u64>,
+    message_id: Option<String>,
+}
+
+impl Error {
+    /// `detail`: what was tried, in lower case, without a final stop.
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            code,
+            outcome: Outcome::NotSent,
+            detail: detail.into(),
+            device: None,
+            step: None,
+            reason: None,
+            hint: None,
+            retry_after_seconds: None,
+            fields: Vec::new(),
+            rpc_errors: Vec::new(),
+            session_id: None,
+            message_id: None,
+        }))
+    }
+
+    /// A request that is not valid, with the place of the fault.
+    pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let mut error = Self::new(ErrorCode::InvalidArgument, detail.clone());
+        error.0.fields.push(FieldError { pointer: pointer.into(), detail });
+        error
+    }
+
+    pub fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.0.outcome = outcome;
+        self
+    }
+
+    pub fn with_device(mut self, device: impl Into<String>) -> Self {
+        self.0.device = Some(device.into());
+        self
+    }
+
+    pub fn with_step(mut self, step: impl Into<String>) -> Self {
+        self.0.step = Some(step.into());
+        self
+    }
+
+    pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
+        self.0.reason = Some(reason.into());
+        self
+    }
+
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    pub fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after_seconds = Some(seconds.max(1));
+        self
+    }
+
+    pub fn with_field(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.0.fields.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+        self
+    }
+
+    pub fn with_rpc_errors(mut self, rpc_errors: Vec<RpcError>) -> Self {
+        self.0.rpc_errors = rpc_errors;
+        self
+    }
+
+    /// The NETCONF session and message the error belongs to, for the log line.
+    pub fn with_message(mut self, session_id: Option<u64>, message_id: Option<String>) -> Self {
+        self.0.session_id = session_id;
+        self.0.message_id = message_id;
+        self
+    }
+
+    pub fn code(&self) -> ErrorCode {
+        self.0.code
+    }
+
+    pub fn origin(&self) -> Origin {
+        self.0.code.origin()
+    }
+
+    pub fn outcome(&self) -> Outcome {
+        self.0.outcome
+    }
+
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    pub fn device(&self) -> Option<&str> {
+        self.0.device.as_deref()
+    }
+
+    pub fn step(&self) -> Option<&str> {
+        self.0.step.as_deref()
+    }
+
+    pub fn reason(&self) -> Option<&str> {
+        self.0.reason.as_deref()
+    }
+
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.0.retry_after_seconds
+    }
+
+    pub fn fields(&self) -> &[FieldError] {
+        &self.0.fields
+    }
+
+    pub fn rpc_errors(&self) -> &[RpcError] {
+        &self.0.rpc_errors
+    }
+
+    pub fn session_id(&self) -> Option<u64> {
+        self.0.session_id
+    }
+
+    pub fn message_id(&self) -> Option<&str> {
+        self.0.message_id.as_deref()
+    }
+
+    /// Whether the same request may succeed later without anybody changing anything.
+    pub fn retryable(&self) -> bool {
+        match self.0.code {
+            ErrorCode::Draining
+            | ErrorCode::QueueFull
+            | ErrorCode::CircuitOpen
+            | ErrorCode::RateLimited
+            | ErrorCode::StoreUnavailable
+            | ErrorCode::DeviceUnreachable
+            | ErrorCode::ConnectionRefused
+            | ErrorCode::DeadlineInQueue => self.0.outcome == Outcome::NotSent,
+            ErrorCode::LockDenied => self.0.reason.as_deref() == Some("held"),
+            ErrorCode::InUse => true,
+            ErrorCode::SessionLost | ErrorCode::DeviceTimeout | ErrorCode::HelloTimeout => {
+                self.0.outcome == Outcome::NotSent || self.0.outcome == Outcome::NotApplied
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code, self.0.detail)?;
+        if let Some(device) = &self.0.device {
+            write!(f, " (device {device})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,3 @@
+//! The NETCONF codec: framing, hello, capabilities, operations, replies. It does no I/O.
+
+pub mod rpc_error;
