@@ -1,1 +1,4 @@
-//! Not written yet.
+//! The use cases. Front ends translate, this layer decides; it knows no HTTP and no gRPC.
+
+pub mod call;
+pub mod request;
