@@ -1,3 +1,4 @@
 //! The NETCONF codec: framing, hello, capabilities, operations, replies. It does no I/O.
 
+pub mod framing;
 pub mod rpc_error;
