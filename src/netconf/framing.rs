@@ -189,7 +189,9 @@ impl Decoder {
             let blanks = input.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             *input = &input[blanks..];
         }
-        let State::Marker { mut matched } = self.state else { return None };
+        let State::Marker { mut matched } = self.state else {
+            return None;
+        };
         self.inside |= !input.is_empty();
         while matched > 0 {
             let (&byte, rest) = input.split_first()?;
@@ -219,7 +221,11 @@ impl Decoder {
                 let data = take(input, input.len() - held);
                 *input = &[];
                 self.state = State::Marker { matched: held };
-                if data.is_empty() { None } else { Some(Frame::Data(data)) }
+                if data.is_empty() {
+                    None
+                } else {
+                    Some(Frame::Data(data))
+                }
             }
         }
     }
@@ -233,14 +239,22 @@ impl Decoder {
                     return Ok(None);
                 } else {
                     let length = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
-                    self.state = State::ChunkData { left: left - length as u64 };
+                    self.state = State::ChunkData {
+                        left: left - length as u64,
+                    };
                     return Ok(Some(Frame::Data(take(input, length))));
                 }
             }
-            let Some((&byte, rest)) = input.split_first() else { return Ok(None) };
+            let Some((&byte, rest)) = input.split_first() else {
+                return Ok(None);
+            };
             if self.header_byte(byte)? {
                 *input = rest;
-                return if self.inside { Ok(self.end_message()) } else { Err(FramingError::NoChunk) };
+                return if self.inside {
+                    Ok(self.end_message())
+                } else {
+                    Err(FramingError::NoChunk)
+                };
             }
             *input = rest;
         }
@@ -255,7 +269,9 @@ impl Decoder {
             (State::ChunkHash, b'\n') if self.switched && !self.inside => State::ChunkHash,
             (State::ChunkHash, found) => return Err(FramingError::ChunkHash { found }),
             (State::ChunkSizeFirst, b'#') => State::EndOfChunks,
-            (State::ChunkSizeFirst, b'1'..=b'9') => State::ChunkSize { size: u64::from(found - b'0') },
+            (State::ChunkSizeFirst, b'1'..=b'9') => State::ChunkSize {
+                size: u64::from(found - b'0'),
+            },
             (State::ChunkSizeFirst, found) => return Err(FramingError::ChunkSizeStart { found }),
             (State::ChunkSize { size }, b'0'..=b'9') => {
                 let size = size * 10 + u64::from(found - b'0');
@@ -286,7 +302,10 @@ fn take<'a>(input: &mut &'a [u8], length: usize) -> &'a [u8] {
 
 /// How many bytes at the end of `input` may be the beginning of a marker. `input` holds no whole marker.
 fn partial_marker(input: &[u8]) -> usize {
-    (1..MARKER.len()).rev().find(|&length| input.ends_with(&MARKER[..length])).unwrap_or(0)
+    (1..MARKER.len())
+        .rev()
+        .find(|&length| input.ends_with(&MARKER[..length]))
+        .unwrap_or(0)
 }
 
 /// Appends `message` (bytes of one whole message, not empty) to `out`, framed.
@@ -365,7 +384,10 @@ mod tests {
         let stream = b"\n#4\n<rpc\n#18\n message-id=\"102\"\n\n#79\n     xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\">\n  <close-session/>\n</rpc>\n##\n";
         let text = "<rpc message-id=\"102\"\n     xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\">\n  <close-session/>\n</rpc>";
         for reads in [vec![&stream[..]], bytewise(stream)] {
-            assert_eq!(messages(Framing::Chunked, &reads), (vec![text.as_bytes().to_vec()], Ok(())));
+            assert_eq!(
+                messages(Framing::Chunked, &reads),
+                (vec![text.as_bytes().to_vec()], Ok(()))
+            );
         }
     }
 
@@ -374,8 +396,14 @@ mod tests {
     fn one_read_may_hold_several_messages() {
         let stream = b"<a/>]]>]]>\n<b/>]]>]]>\n\n<c/>]]>]]>\n";
         let expected = vec![b"<a/>".to_vec(), b"<b/>".to_vec(), b"<c/>".to_vec()];
-        assert_eq!(messages(Framing::EndOfMessage, &[stream]), (expected.clone(), Ok(())));
-        assert_eq!(messages(Framing::EndOfMessage, &bytewise(stream)), (expected, Ok(())));
+        assert_eq!(
+            messages(Framing::EndOfMessage, &[stream]),
+            (expected.clone(), Ok(()))
+        );
+        assert_eq!(
+            messages(Framing::EndOfMessage, &bytewise(stream)),
+            (expected, Ok(()))
+        );
         let stream = b"\n#4\n<a/>\n##\n\n#2\n<b\n#2\n/>\n##\n";
         assert_eq!(
             messages(Framing::Chunked, &[stream]),
@@ -387,21 +415,49 @@ mod tests {
     #[test]
     fn marker_in_a_chunk_is_no_boundary() {
         let stream = b"\n#13\n<a>]]>]]>\n##\n\n##\n";
-        assert_eq!(messages(Framing::Chunked, &[stream]).0, vec![b"<a>]]>]]>\n##\n".to_vec()]);
-        assert_eq!(messages(Framing::Chunked, &bytewise(stream)).0, vec![b"<a>]]>]]>\n##\n".to_vec()]);
+        assert_eq!(
+            messages(Framing::Chunked, &[stream]).0,
+            vec![b"<a>]]>]]>\n##\n".to_vec()]
+        );
+        assert_eq!(
+            messages(Framing::Chunked, &bytewise(stream)).0,
+            vec![b"<a>]]>]]>\n##\n".to_vec()]
+        );
     }
 
     /// S6: bytes that only look like the beginning of a marker are kept.
     #[test]
     fn partial_markers_are_data() {
-        for text in ["]", "]]", "]]]", "]]>]", "]]>]]", "]]>]]]", "]]]>]]", "]]>]]x]]>]", "a]]>]x]]>]]y", "]]>]>]]>]"] {
+        for text in [
+            "]",
+            "]]",
+            "]]]",
+            "]]>]",
+            "]]>]]",
+            "]]>]]]",
+            "]]]>]]",
+            "]]>]]x]]>]",
+            "a]]>]x]]>]]y",
+            "]]>]>]]>]",
+        ] {
             let stream = [text.as_bytes(), b" ", MARKER].concat();
             let expected = format!("{text} ").into_bytes();
-            assert_eq!(messages(Framing::EndOfMessage, &[&stream]).0, vec![expected.clone()], "{text}");
-            assert_eq!(messages(Framing::EndOfMessage, &bytewise(&stream)).0, vec![expected], "{text}");
+            assert_eq!(
+                messages(Framing::EndOfMessage, &[&stream]).0,
+                vec![expected.clone()],
+                "{text}"
+            );
+            assert_eq!(
+                messages(Framing::EndOfMessage, &bytewise(&stream)).0,
+                vec![expected],
+                "{text}"
+            );
         }
         let doubled = b"]]>]]]>]]>";
-        assert_eq!(messages(Framing::EndOfMessage, &bytewise(doubled)).0, vec![b"]]>]".to_vec()]);
+        assert_eq!(
+            messages(Framing::EndOfMessage, &bytewise(doubled)).0,
+            vec![b"]]>]".to_vec()]
+        );
     }
 
     /// S6: the framing changes after the hello, in the middle of a read.
@@ -416,7 +472,10 @@ mod tests {
                     while let Some(frame) = decoder.decode(&mut input).expect("the stream is RFC 6242") {
                         match frame {
                             Frame::Data(data) => {
-                                found.last_mut().expect("never empty").push_str(&String::from_utf8_lossy(data));
+                                found
+                                    .last_mut()
+                                    .expect("never empty")
+                                    .push_str(&String::from_utf8_lossy(data));
                             }
                             Frame::End => {
                                 decoder.set_framing(Framing::Chunked);
@@ -429,28 +488,74 @@ mod tests {
             }
         }
         let late = b"\n#4\n<a/>\n##\n\n\n#4\n<b/>\n##\n";
-        assert_eq!(chunked_error(late), FramingError::ChunkHash { found: b'\n' }, "only after the hello");
+        assert_eq!(
+            chunked_error(late),
+            FramingError::ChunkHash { found: b'\n' },
+            "only after the hello"
+        );
     }
 
     /// X3, threat 14: chunk headers that are not RFC 6242 end the session with a typed error.
     #[test]
     fn bad_chunk_headers_are_refused() {
-        assert_eq!(chunked_error(b"\n#0\n"), FramingError::ChunkSizeStart { found: b'0' });
-        assert_eq!(chunked_error(b"\n#01\na\n##\n"), FramingError::ChunkSizeStart { found: b'0' });
-        assert_eq!(chunked_error(b"\n#-1\n"), FramingError::ChunkSizeStart { found: b'-' });
-        assert_eq!(chunked_error(b"\n#+1\n"), FramingError::ChunkSizeStart { found: b'+' });
-        assert_eq!(chunked_error(b"\n# 1\n"), FramingError::ChunkSizeStart { found: b' ' });
-        assert_eq!(chunked_error(b"\n#\n"), FramingError::ChunkSizeStart { found: b'\n' });
-        assert_eq!(chunked_error(b"\n#1x\n"), FramingError::ChunkSizeDigit { found: b'x' });
-        assert_eq!(chunked_error(b"\n#1\r\n"), FramingError::ChunkSizeDigit { found: b'\r' });
+        assert_eq!(
+            chunked_error(b"\n#0\n"),
+            FramingError::ChunkSizeStart { found: b'0' }
+        );
+        assert_eq!(
+            chunked_error(b"\n#01\na\n##\n"),
+            FramingError::ChunkSizeStart { found: b'0' }
+        );
+        assert_eq!(
+            chunked_error(b"\n#-1\n"),
+            FramingError::ChunkSizeStart { found: b'-' }
+        );
+        assert_eq!(
+            chunked_error(b"\n#+1\n"),
+            FramingError::ChunkSizeStart { found: b'+' }
+        );
+        assert_eq!(
+            chunked_error(b"\n# 1\n"),
+            FramingError::ChunkSizeStart { found: b' ' }
+        );
+        assert_eq!(
+            chunked_error(b"\n#\n"),
+            FramingError::ChunkSizeStart { found: b'\n' }
+        );
+        assert_eq!(
+            chunked_error(b"\n#1x\n"),
+            FramingError::ChunkSizeDigit { found: b'x' }
+        );
+        assert_eq!(
+            chunked_error(b"\n#1\r\n"),
+            FramingError::ChunkSizeDigit { found: b'\r' }
+        );
         assert_eq!(chunked_error(b"\n#4294967296\n"), FramingError::ChunkSizeOverflow);
-        assert_eq!(chunked_error(b"\n#99999999999999999999999999\n"), FramingError::ChunkSizeOverflow);
-        assert_eq!(chunked_error(b"#4\n<a/>\n##\n"), FramingError::ChunkStart { found: b'#' });
-        assert_eq!(chunked_error(b"\n4\n<a/>\n##\n"), FramingError::ChunkHash { found: b'4' });
-        assert_eq!(chunked_error(b"\n#4\n<a/>##\n"), FramingError::ChunkStart { found: b'#' });
-        assert_eq!(chunked_error(b"\n#4\n<a/>\n###"), FramingError::EndOfChunks { found: b'#' });
+        assert_eq!(
+            chunked_error(b"\n#99999999999999999999999999\n"),
+            FramingError::ChunkSizeOverflow
+        );
+        assert_eq!(
+            chunked_error(b"#4\n<a/>\n##\n"),
+            FramingError::ChunkStart { found: b'#' }
+        );
+        assert_eq!(
+            chunked_error(b"\n4\n<a/>\n##\n"),
+            FramingError::ChunkHash { found: b'4' }
+        );
+        assert_eq!(
+            chunked_error(b"\n#4\n<a/>##\n"),
+            FramingError::ChunkStart { found: b'#' }
+        );
+        assert_eq!(
+            chunked_error(b"\n#4\n<a/>\n###"),
+            FramingError::EndOfChunks { found: b'#' }
+        );
         assert_eq!(chunked_error(b"\n##\n"), FramingError::NoChunk);
-        assert_eq!(chunked_error(b"<a/>]]>]]>"), FramingError::ChunkStart { found: b'<' });
+        assert_eq!(
+            chunked_error(b"<a/>]]>]]>"),
+            FramingError::ChunkStart { found: b'<' }
+        );
     }
 
     /// X3: the largest legal chunk is announced, and nothing is allocated for it.
@@ -472,7 +577,11 @@ mod tests {
     #[test]
     fn end_inside_a_message_is_truncation() {
         for cut in ["\n#", "\n#4", "\n#4\n<a", "\n#4\n<a/>", "\n#4\n<a/>\n#"] {
-            assert_eq!(messages(Framing::Chunked, &[cut.as_bytes()]).1, Err(FramingError::Truncated), "{cut:?}");
+            assert_eq!(
+                messages(Framing::Chunked, &[cut.as_bytes()]).1,
+                Err(FramingError::Truncated),
+                "{cut:?}"
+            );
         }
         for cut in ["<a/>", "<a/>]]>]]", "]"] {
             assert_eq!(
