@@ -1,5 +1,6 @@
 //! The NETCONF codec: framing, hello, capabilities, operations, replies. It does no I/O.
 
 pub mod capability;
+pub mod error_class;
 pub mod framing;
 pub mod rpc_error;
