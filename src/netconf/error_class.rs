@@ -368,7 +368,11 @@ mod tests {
         );
         let holder = netconf.lock_holder().expect("it is held");
         assert_eq!(
-            (holder.user.as_deref(), holder.terminal, holder.killable_id()),
+            (
+                holder.user.as_deref(),
+                holder.terminal.as_deref(),
+                holder.killable_id()
+            ),
             (Some("bob"), None, Some(77))
         );
         assert_eq!(holder.idle, None);
