@@ -5,6 +5,7 @@ pub mod datastore;
 pub mod error_class;
 pub mod framing;
 pub mod operation;
+pub mod reply;
 pub mod rpc;
 pub mod rpc_error;
 
