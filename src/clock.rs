@@ -11,6 +11,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use crate::ids::Ids;
+
 /// Reads time. Cheap to clone; all clones agree.
 #[derive(Clone, Debug)]
 pub struct Clock(Arc<Kind>);
@@ -49,7 +51,12 @@ impl Clock {
             .map(|text| text.trim().to_owned())
             .ok()
             .filter(|text| !text.is_empty())
-            .unwrap_or_else(|| format!("process-{:032x}", rand::random::<u128>()));
+            .unwrap_or_else(|| {
+                format!(
+                    "process-{:032x}",
+                    u128::from_ne_bytes(Ids::from_entropy().bytes())
+                )
+            });
         Self(Arc::new(Kind::System {
             boot_id,
             started: Instant::now(),
