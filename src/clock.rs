@@ -11,8 +11,6 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::ids::Ids;
-
 /// Reads time. Cheap to clone; all clones agree.
 #[derive(Clone, Debug)]
 pub struct Clock(Arc<Kind>);
@@ -54,7 +52,7 @@ impl Clock {
             .unwrap_or_else(|| {
                 format!(
                     "process-{:032x}",
-                    u128::from_ne_bytes(Ids::from_entropy().bytes())
+                    rand::random::<u128>()
                 )
             });
         Self(Arc::new(Kind::System {

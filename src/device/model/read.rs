@@ -263,10 +263,10 @@ fn credentials(
         passphrase,
         keyboard_interactive,
     };
-    let shape = found.shape();
-    if !shape.password
-        && !shape.private_key
-        && !shape.keyboard_interactive
+    let set = found.view();
+    if !set.password
+        && !set.private_key
+        && !set.keyboard_interactive
         && value.is_none_or(Value::is_object)
     {
         faults.add(
