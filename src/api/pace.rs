@@ -180,7 +180,7 @@ mod tests {
     impl Source for Slices {
         fn fill(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
             match self.0.pop() {
-                Some((0, _)) => Err(io::Error::other("broken")),
+                Some((0, _)) => return Err(io::Error::other("broken")),
                 Some((byte, count)) => out.extend(std::iter::repeat_n(byte, count)),
                 None => {}
             }

@@ -217,7 +217,8 @@ mod tests {
         assert_eq!(code(input("application/json; charset=latin1", b"{}").json()), ErrorCode::UnsupportedMediaType);
         assert_eq!(code(input("text/plain", b"{}").json()), ErrorCode::UnsupportedMediaType);
         assert_eq!(code(input("application/json", b"\xff").json()), ErrorCode::InvalidArgument);
-        let (media, text) = input("text/xml", b"<a/>").text(&[Media::Json, Media::Xml]).expect("is taken");
+        let xml = input("text/xml", b"<a/>");
+        let (media, text) = xml.text(&[Media::Json, Media::Xml]).expect("is taken");
         assert_eq!((media, text), (Media::Xml, "<a/>"));
         let none = Input { content_type: None, bytes: Bytes::from_static(b"{}") };
         assert_eq!(code(none.json()), ErrorCode::UnsupportedMediaType);
