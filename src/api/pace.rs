@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -72,13 +72,21 @@ enum Piece {
 }
 
 /// Data on its way. Ends with an error, never quietly, if the source failed or the caller was cut.
-pub struct Pieces(mpsc::Receiver<Piece>);
+pub struct Pieces {
+    receiver: mpsc::Receiver<Piece>,
+    ended: bool,
+}
 
 impl Stream for Pieces {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|piece| match piece {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let piece = ready!(self.receiver.poll_recv(context));
+        self.ended = !matches!(piece, Some(Piece::Data(_)));
+        Poll::Ready(match piece {
             Some(Piece::Data(data)) => Some(Ok(data)),
             Some(Piece::End) => None,
             None => Some(Err(io::Error::new(io::ErrorKind::BrokenPipe, "the rest of the reply is not available"))),
@@ -101,7 +109,7 @@ impl Pump {
     pub fn start<S: Source>(self, first: Vec<u8>, source: S, tail: Vec<u8>, tasks: &TaskTracker) -> Pieces {
         let (sender, receiver) = mpsc::channel(1);
         tasks.spawn(self.run(first, source, tail, sender));
-        Pieces(receiver)
+        Pieces { receiver, ended: false }
     }
 
     async fn run<S: Source>(
