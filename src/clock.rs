@@ -49,12 +49,7 @@ impl Clock {
             .map(|text| text.trim().to_owned())
             .ok()
             .filter(|text| !text.is_empty())
-            .unwrap_or_else(|| {
-                format!(
-                    "process-{:032x}",
-                    rand::random::<u128>()
-                )
-            });
+            .unwrap_or_else(|| format!("process-{:032x}", rand::random::<u128>()));
         Self(Arc::new(Kind::System {
             boot_id,
             started: Instant::now(),

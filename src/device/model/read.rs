@@ -231,6 +231,7 @@ fn proxy_jump(
                 address,
                 port,
                 username,
+                auth: auth.view(),
                 host_key,
             });
             secrets.push(auth);
@@ -264,11 +265,7 @@ fn credentials(
         keyboard_interactive,
     };
     let set = found.view();
-    if !set.password
-        && !set.private_key
-        && !set.keyboard_interactive
-        && value.is_none_or(Value::is_object)
-    {
+    if !set.password && !set.private_key && !set.keyboard_interactive && value.is_none_or(Value::is_object) {
         faults.add(
             pointer,
             "is required: give password, private_key or keyboard_interactive",
