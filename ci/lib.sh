@@ -20,7 +20,7 @@ step() {
   if [ "$status" = 0 ] && [ "$strict" = 1 ] && grep -q '^[[:space:]]*skipped:' "$log"; then
     status=skipped
   fi
-  grep -E '^[[:space:]]*(skipped|note):' "$log" | sort -u | sed 's/^[[:space:]]*/       /'
+  { grep -E '^[[:space:]]*(skipped:|note: corpus)' "$log" || true; } | sort -u | sed 's/^[[:space:]]*/       /'
   if [ "$status" = 0 ]; then
     printf 'ok     %-14s %4d s\n' "$name" $((SECONDS - begin))
     return 0
