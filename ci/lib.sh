@@ -16,7 +16,11 @@ strict=${NCGATE_CI_STRICT:-0}
 step() {
   local name=$1 log=$logs/$1.log begin=$SECONDS status=0
   shift
-  "$@" >"$log" 2>&1 </dev/null || status=$?
+  # Not `command || status=$?`: there bash would ignore `set -e` inside a function.
+  set +e
+  (set -e; "$@") >"$log" 2>&1 </dev/null
+  status=$?
+  set -e
   if [ "$status" = 0 ] && [ "$strict" = 1 ] && grep -q '^[[:space:]]*skipped:' "$log"; then
     status=skipped
   fi
