@@ -1,3 +1,9 @@
-//! Everything about one device that is not a session: its settings, later its lane, breaker and state.
+//! Everything about one device that is not a session: its settings, lane and queue, breaker and state.
 
+pub mod breaker;
+pub mod compat;
+pub mod domain;
+pub mod fair_queue;
+pub mod lane;
 pub mod model;
+pub mod settings;

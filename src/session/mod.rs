@@ -1,1 +1,4 @@
-//! Not written yet.
+//! One task owns one NETCONF session; callers hold a handle.
+
+//pub mod spool;
+pub mod stream;
