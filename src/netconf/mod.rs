@@ -1,5 +1,11 @@
 //! The NETCONF codec: framing, hello, capabilities, operations, replies. It does no I/O.
 
 pub mod capability;
+pub mod datastore;
+pub mod error_class;
 pub mod framing;
+pub mod operation;
+pub mod rpc;
 pub mod rpc_error;
+
+pub use datastore::Datastore;

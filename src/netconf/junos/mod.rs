@@ -1,0 +1,1 @@
+//! The Junos XML protocol beside NETCONF.

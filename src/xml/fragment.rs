@@ -1,0 +1,196 @@
+//! Proof that a string is well-formed XML which may be put inside an `<rpc>`.
+
+use memchr::memmem;
+
+use super::error::{Limits, XmlError, XmlErrorKind};
+use super::event::{Event, Handler, Start};
+use super::tokenizer::Tokenizer;
+use super::writer::{escape_attribute, escape_text};
+
+/// Well-formed content: sibling elements without DOCTYPE, processing instructions or comments, in which the
+/// end-of-message marker cannot occur. The default is no element at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fragment(String);
+
+impl Fragment {
+    /// Takes a caller's raw XML (X2, W10): exactly one root, the literal `]]>]]>` refused wherever it stands, written
+    /// anew so that only what was understood is passed on. Comments are left out.
+    pub fn parse_one(text: &str, limits: &Limits) -> Result<Fragment, XmlError> {
+        if let Some(found) = memmem::find(text.as_bytes(), b"]]>]]>") {
+            return Err(XmlError::new(XmlErrorKind::EndOfMessageMarker, found as u64));
+        }
+        let mut rewriter = Rewriter::default();
+        let mut tokenizer = Tokenizer::new(*limits);
+        tokenizer.push(text.as_bytes(), &mut rewriter)?;
+        tokenizer.finish(&mut rewriter)?;
+        Ok(Fragment(rewriter.out))
+    }
+
+    /// For what the writer made.
+    pub(super) fn trusted(text: String) -> Fragment {
+        Fragment(text)
+    }
+
+    /// The XML text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is no element at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Local name of the first element; empty if there is none.
+    pub fn root_name(&self) -> &str {
+        let name = self.0.strip_prefix('<').unwrap_or_default();
+        let name = &name[..name.find([' ', '/', '>']).unwrap_or(name.len())];
+        name.split_once(':').map_or(name, |(_, local)| local)
+    }
+}
+
+/// Writes the events of a document again, with nothing but elements, attributes and text.
+#[derive(Default)]
+struct Rewriter {
+    out: String,
+    open: Vec<String>,
+    in_tag: bool,
+}
+
+impl Rewriter {
+    fn start(&mut self, start: &Start<'_>) {
+        self.end_tag();
+        self.out.push('<');
+        self.out.push_str(start.name());
+        for declaration in start.declarations() {
+            match declaration.prefix {
+                None => self.attribute("xmlns", None, declaration.uri),
+                Some(prefix) => self.attribute("xmlns", Some(prefix), declaration.uri),
+            }
+        }
+        for attr in start.attributes() {
+            match attr.prefix {
+                None => self.attribute(attr.local, None, attr.value),
+                Some(prefix) => self.attribute(prefix, Some(attr.local), attr.value),
+            }
+        }
+        self.open.push(start.name().to_owned());
+        self.in_tag = true;
+    }
+
+    fn attribute(&mut self, first: &str, second: Option<&str>, value: &str) {
+        self.out.push(' ');
+        self.out.push_str(first);
+        if let Some(second) = second {
+            self.out.push(':');
+            self.out.push_str(second);
+        }
+        self.out.push_str("=\"");
+        escape_attribute(value, &mut self.out);
+        self.out.push('"');
+    }
+
+    fn end_tag(&mut self) {
+        if self.in_tag {
+            self.out.push('>');
+            self.in_tag = false;
+        }
+    }
+}
+
+impl Handler for Rewriter {
+    type Error = XmlError;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), XmlError> {
+        match event {
+            Event::Start(start) => self.start(&start),
+            Event::Text(text) => {
+                self.end_tag();
+                escape_text(text, &mut self.out);
+            }
+            Event::End { .. } => {
+                let name = self.open.pop().unwrap_or_default();
+                if self.in_tag {
+                    self.out.push_str("/>");
+                    self.in_tag = false;
+                } else {
+                    self.out.push_str("</");
+                    self.out.push_str(&name);
+                    self.out.push('>');
+                }
+            }
+            Event::Comment(_) => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<String, XmlErrorKind> {
+        match Fragment::parse_one(text, &Limits::default()) {
+            Ok(fragment) => Ok(fragment.as_str().to_owned()),
+            Err(error) => Err(error.kind),
+        }
+    }
+
+    /// X2: what goes on is what was understood.
+    #[test]
+    fn raw_xml_is_written_anew() {
+        assert_eq!(
+            parsed(
+                "<?xml version='1.0'?>\n<a  x = 'it\"s' xmlns:p='urn:p'><!-- c --><p:b></p:b><![CDATA[<&]]></a>\n"
+            ),
+            Ok(r#"<a xmlns:p="urn:p" x="it&quot;s"><p:b/>&lt;&amp;</a>"#.to_owned())
+        );
+    }
+
+    /// X2, and the EOM and DTD rows of the threat table.
+    #[test]
+    fn what_could_break_out_is_refused() {
+        assert_eq!(parsed("<a>]]>]]></a>"), Err(XmlErrorKind::EndOfMessageMarker));
+        assert_eq!(parsed("<a x=']]>]]>'/>"), Err(XmlErrorKind::EndOfMessageMarker));
+        assert_eq!(
+            parsed("<a><!-- ]]>]]> --></a>"),
+            Err(XmlErrorKind::EndOfMessageMarker)
+        );
+        assert_eq!(
+            parsed("<a><![CDATA[]]>]]></a>"),
+            Err(XmlErrorKind::EndOfMessageMarker)
+        );
+        assert_eq!(
+            parsed("<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"),
+            Err(XmlErrorKind::Doctype)
+        );
+        assert_eq!(parsed("<a>&b;</a>"), Err(XmlErrorKind::BadReference));
+        assert_eq!(
+            parsed("<a><?php x?></a>"),
+            Err(XmlErrorKind::ProcessingInstruction)
+        );
+        assert_eq!(parsed("<a/><b/>"), Err(XmlErrorKind::SecondRoot));
+        assert_eq!(
+            parsed("</rpc><rpc>"),
+            Err(XmlErrorKind::UnopenedEnd("rpc".into()))
+        );
+    }
+
+    #[test]
+    fn the_first_element_names_the_fragment() {
+        for (text, name) in [
+            ("<a/>", "a"),
+            ("<nc:get x='1'/>", "get"),
+            ("<get-config><x/></get-config>", "get-config"),
+        ] {
+            let text = text.replace("<nc:get", "<nc:get xmlns:nc='urn:x'");
+            assert_eq!(
+                Fragment::parse_one(&text, &Limits::default())
+                    .unwrap()
+                    .root_name(),
+                name
+            );
+        }
+        assert_eq!(Fragment::default().root_name(), "");
+    }
+}
