@@ -157,7 +157,7 @@ pub fn envelope(message_id: &str, attributes: &[(String, String)], rpc: &Rpc) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xml::{Element, Limits};
+    use crate::xml::{Limits, tree::Element};
 
     fn rpc(xml: &str) -> Rpc {
         Rpc::new(Fragment::parse_one(xml, &Limits::default()).expect("a well-formed fragment"))
