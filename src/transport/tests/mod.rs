@@ -1,0 +1,6 @@
+//! The transport against a small SSH server of its own, over in-memory streams and loopback.
+
+pub(super) mod server;
+pub(super) mod support;
+
+mod channel;
