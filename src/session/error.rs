@@ -1,12 +1,15 @@
 //! How a session can end, and how a call in it can fail. Every failure tells whether the RPC left for the device,
 //! because that alone decides what may be said about its outcome (H3) and whether it may be tried again (Q3).
 
-use std::io;
 use std::sync::Arc;
 
 use crate::netconf::framing::FramingError;
 use crate::netconf::hello::HelloError;
-use crate::xml::{WriteError, XmlError};
+use crate::netconf::rpc::EnvelopeError;
+use crate::transport::Loss;
+use crate::xml::XmlError;
+
+use super::spool::SpoolError;
 
 /// Why a session is at its end. Kept with the device, so that callers and metrics see it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -16,16 +19,17 @@ pub enum EndCause {
     Closed,
     #[error("closed by the gateway, close-session was not answered in time")]
     CloseUnanswered,
-    #[error("the device ended the session")]
-    EndOfStream,
+    /// What the server said of it, on standard error or by its exit status, is in `told`, which may be empty.
+    #[error("the device ended the session{}{told}", if .told.is_empty() { "" } else { ": " })]
+    EndOfStream { told: String },
     #[error("the connection broke")]
-    Transport(#[source] Arc<io::Error>),
+    Transport(#[source] Loss),
     #[error("the device sent no hello in time")]
     HelloTimeout,
     #[error("the hello is not usable")]
     Hello(#[source] Arc<HelloError>),
     #[error("the message framing is broken")]
-    Framing(#[source] Arc<FramingError>),
+    Framing(#[source] FramingError),
     #[error("a reply is not well-formed XML")]
     Xml(#[source] Arc<XmlError>),
     #[error("a message came that nobody asked for")]
@@ -45,7 +49,7 @@ impl EndCause {
     pub fn is_wanted(&self) -> bool {
         match self {
             Self::Closed | Self::CloseUnanswered => true,
-            Self::EndOfStream
+            Self::EndOfStream { .. }
             | Self::Transport(_)
             | Self::HelloTimeout
             | Self::Hello(_)
@@ -71,7 +75,7 @@ impl EndCause {
             | Self::MissingMessageId => true,
             Self::Closed
             | Self::CloseUnanswered
-            | Self::EndOfStream
+            | Self::EndOfStream { .. }
             | Self::Transport(_)
             | Self::HelloTimeout
             | Self::ReplyOverdue { .. } => false,
@@ -83,7 +87,7 @@ impl EndCause {
         match self {
             Self::Closed => "closed",
             Self::CloseUnanswered => "close_unanswered",
-            Self::EndOfStream => "end_of_stream",
+            Self::EndOfStream { .. } => "end_of_stream",
             Self::Transport(_) => "transport",
             Self::HelloTimeout => "hello_timeout",
             Self::Hello(_) => "bad_hello",
@@ -107,7 +111,7 @@ pub enum SessionError {
     #[error("too many requests wait in this session")]
     LineFull,
     #[error("the request cannot be written as XML")]
-    Write(#[source] WriteError),
+    Write(#[source] EnvelopeError),
     /// The deadline passed while other RPCs of the session were being answered.
     #[error("the deadline passed before the request was sent")]
     DeadlineBeforeSending,
@@ -121,13 +125,12 @@ pub enum SessionError {
         /// Whether a byte of the reply had come.
         reply_begun: bool,
     },
-    #[error("the reply to message {message_id} is larger than {limit} bytes")]
-    ReplyTooLarge { message_id: String, limit: u64 },
-    #[error("the reply to message {message_id} could not be stored")]
-    Spool {
+    /// It is larger than allowed, or there is no room for it. The session goes on.
+    #[error("the reply to message {message_id} cannot be kept")]
+    Storage {
         message_id: String,
         #[source]
-        source: Arc<io::Error>,
+        source: SpoolError,
     },
 }
 
@@ -136,7 +139,7 @@ impl SessionError {
     pub fn sent(&self) -> bool {
         match self {
             Self::NotOpen | Self::LineFull | Self::Write(_) | Self::DeadlineBeforeSending => false,
-            Self::Timeout { .. } | Self::Lost { .. } | Self::ReplyTooLarge { .. } | Self::Spool { .. } => true,
+            Self::Timeout { .. } | Self::Lost { .. } | Self::Storage { .. } => true,
         }
     }
 
@@ -145,8 +148,7 @@ impl SessionError {
             Self::NotOpen | Self::LineFull | Self::Write(_) | Self::DeadlineBeforeSending => None,
             Self::Timeout { message_id }
             | Self::Lost { message_id, .. }
-            | Self::ReplyTooLarge { message_id, .. }
-            | Self::Spool { message_id, .. } => Some(message_id),
+            | Self::Storage { message_id, .. } => Some(message_id),
         }
     }
 
@@ -160,8 +162,7 @@ impl SessionError {
             | Self::Write(_)
             | Self::DeadlineBeforeSending
             | Self::Timeout { .. }
-            | Self::ReplyTooLarge { .. }
-            | Self::Spool { .. } => false,
+            | Self::Storage { .. } => false,
         }
     }
 }

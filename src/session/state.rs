@@ -345,7 +345,7 @@ impl State {
         // Once we asked for the end, the end of the stream is the answer.
         let asked = self.pending.iter().any(|pending| pending.is_close);
         let cause = match cause {
-            EndCause::EndOfStream | EndCause::Transport(_) if asked => EndCause::Closed,
+            EndCause::EndOfStream { .. } | EndCause::Transport(_) if asked => EndCause::Closed,
             other => other,
         };
         for pending in self.pending.drain(..) {
