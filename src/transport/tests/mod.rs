@@ -3,4 +3,10 @@
 pub(super) mod server;
 pub(super) mod support;
 
+mod authentication;
 mod channel;
+mod dialling;
+mod host_keys;
+mod jump;
+mod loss;
+mod negotiation;

@@ -1,7 +1,7 @@
 //! What the tests share: dialers into a [`Plan`], targets, and keys made for these tests alone.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -176,10 +176,4 @@ pub async fn until(plan: &Plan, event: &str) {
     };
     let waited = tokio::time::timeout(Duration::from_secs(10), seen).await;
     assert!(waited.is_ok(), "{event} not in {:?}", plan.log.all());
-}
-
-/// A shared plan for a test that needs the log afterwards.
-pub fn logged(plan: Plan) -> (Plan, Arc<super::server::Log>) {
-    let log = plan.log.clone();
-    (plan, log)
 }
