@@ -16,11 +16,15 @@ strict=${NCGATE_CI_STRICT:-0}
 step() {
   local name=$1 log=$logs/$1.log begin=$SECONDS status=0
   shift
-  "$@" >"$log" 2>&1 </dev/null || status=$?
+  # Not `command || status=$?`: there bash would ignore `set -e` inside a function.
+  set +e
+  (set -e; "$@") >"$log" 2>&1 </dev/null
+  status=$?
+  set -e
   if [ "$status" = 0 ] && [ "$strict" = 1 ] && grep -q '^[[:space:]]*skipped:' "$log"; then
     status=skipped
   fi
-  grep -E '^[[:space:]]*(skipped|note):' "$log" | sort -u | sed 's/^[[:space:]]*/       /'
+  { grep -E '^[[:space:]]*(skipped:|note: corpus)' "$log" || true; } | sort -u | sed 's/^[[:space:]]*/       /'
   if [ "$status" = 0 ]; then
     printf 'ok     %-14s %4d s\n' "$name" $((SECONDS - begin))
     return 0

@@ -11,7 +11,10 @@ checks=every_error_is_a_problem,no_fault_of_the_gateway,status_code_conformance,
 checks+=,response_headers_conformance,response_schema_conformance,unsupported_method,allow_header_conformance
 checks+=,negative_data_rejection
 export PYTHONPATH=$here SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONDONTWRITEBYTECODE=1
-exec schemathesis run "$url/openapi.json" --url "$url" --checks "$checks" --phases examples,coverage,fuzzing,stateful \
+scratch=$(mktemp -d) # it keeps notes of its runs in the working directory
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
+schemathesis run "$url/openapi.json" --url "$url" --checks "$checks" --phases examples,coverage,fuzzing,stateful \
   --max-examples "${NCGATE_SCHEMATHESIS_EXAMPLES:-25}" --seed "${NCGATE_SCHEMATHESIS_SEED:-1}" \
   --generation-database none --no-shrink --suppress-health-check all --request-timeout 60 --continue-on-failure \
   --no-color "$@"

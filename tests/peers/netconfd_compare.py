@@ -228,18 +228,14 @@ def error_fields(error):
 
 def compare_error(session, gateway, name, path):
     """A read that the server refuses arrives with every field of its error."""
-    bad = f'<greenhouse xmlns="{LAB}"><bed><id>b1</id></bed></greenhouse>'
+    body = f'<get xmlns="{BASE}"><filter type="xpath" select="/nosuch:x"/></get>'
     try:
-        session.get_config("startup", filter=("subtree", bad))
-        return
+        session.dispatch(to_ele(body))
+        raise SystemExit("FAILED the server took a bad XPath")
     except RPCError as error:
-        expected = [error_fields(e) for e in (error.errors or [error])]
-    answer = gateway.http.post(f"{gateway.url}{path}/rpc", timeout=SECONDS, headers={"Content-Type": "application/xml"},
-                               data=f'<get xmlns="{BASE}"><filter type="xpath" select="/nosuch:x"/></get>')
-    try:
-        session.dispatch(to_ele(f'<get xmlns="{BASE}"><filter type="xpath" select="/nosuch:x"/></get>'))
-    except RPCError as error:
-        expected = [error_fields(e) for e in (error.errors or [error])]
+        expected = [error_fields(e) for e in (error.errlist or [error])]
+    answer = gateway.http.post(f"{gateway.url}{path}/rpc", timeout=SECONDS, data=body,
+                               headers={"Content-Type": "application/xml"})
     problem = answer.json()
     actual = [{k: v.strip() for k, v in e.items() if k.startswith("error_") and k != "error_info"} |
               {"has_info": "error_info" in e} for e in problem.get("rpc_errors", [])]
