@@ -4,7 +4,10 @@ pub mod capability;
 pub mod datastore;
 pub mod error_class;
 pub mod framing;
+pub mod hello;
 pub mod operation;
+pub mod prologue;
+pub mod reply;
 pub mod rpc;
 pub mod rpc_error;
 

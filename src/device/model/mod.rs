@@ -15,13 +15,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 pub use json_text::{parse_json, wipe};
 pub use patch::apply_merge_patch;
 pub use read::read_device;
-pub use secrets::{
-    AuthShape, Credentials, DeviceSecrets, KeyFault, PromptAnswer, Secret, decode_private_key,
-};
+pub use secrets::{AuthView, Credentials, DeviceSecrets, KeyFault, PromptAnswer, Secret, decode_private_key};
 
 /// One thing wrong with a document: where (a JSON pointer) and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +50,7 @@ impl std::error::Error for FieldFault {}
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant,)* }
 
         impl $name {
@@ -122,7 +121,7 @@ words! {
         Auto = "auto",
         Junos = "junos",
         /// Any RFC 6241 server, handled with the most caution.
-        Generic = "generic",
+        Rfc = "rfc",
     }
 }
 
@@ -136,7 +135,7 @@ words! {
 }
 
 /// A device as callers may see it; credentials live apart in [`DeviceSecrets`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSettings {
     /// Unique and fixed: `[a-zA-Z0-9._-]`, 1 to 64 characters.
@@ -173,7 +172,7 @@ pub struct DeviceSettings {
     pub labels: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HostKeySettings {
     pub policy: HostKeyPolicy,
@@ -182,17 +181,20 @@ pub struct HostKeySettings {
 }
 
 /// One SSH host on the way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JumpSettings {
     pub address: String,
     pub port: u16,
     pub username: String,
+    /// Which credentials are set; only shown, never taken.
+    #[serde(default)]
+    pub auth: AuthView,
     #[serde(default)]
     pub host_key: HostKeySettings,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Compatibility {
     pub policy: CompatibilityPolicy,
@@ -200,7 +202,7 @@ pub struct Compatibility {
 }
 
 /// What a device must offer under [`CompatibilityPolicy::Refuse`].
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Requirements {
     /// Capability URIs.
@@ -209,14 +211,14 @@ pub struct Requirements {
 }
 
 /// Software versions, both ends included.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct VersionRange {
     pub min: Option<String>,
     pub max: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolSettings {
     /// NETCONF sessions open to the device at once, pinned ones included.
@@ -235,7 +237,7 @@ impl Default for PoolSettings {
 }
 
 /// Where the device differs from its profile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quirks {
     /// Several RPCs of one batch may be in flight at once (Q2).
@@ -254,7 +256,7 @@ impl Default for Quirks {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
     /// For each phase of connecting: TCP, SSH handshake, login, hello.
@@ -287,27 +289,14 @@ pub fn document(settings: &DeviceSettings, secrets: &DeviceSecrets) -> Value {
     let Value::Object(members) = settings_value(settings) else {
         return Value::Null;
     };
-    for (name, mut value) in members {
-        if name == "proxy_jump" {
-            show_jump_auth(&mut value, secrets);
-        }
+    for (name, value) in members {
         let after_username = name == "username";
         shown.insert(name, value);
         if after_username {
-            shown.insert("auth".to_owned(), secrets.auth.shape().to_value());
+            shown.insert("auth".to_owned(), secrets.auth.view().to_value());
         }
     }
     Value::Object(shown)
-}
-
-fn show_jump_auth(jumps: &mut Value, secrets: &DeviceSecrets) {
-    let nothing = Credentials::default();
-    for (index, jump) in jumps.as_array_mut().into_iter().flatten().enumerate() {
-        let credentials = secrets.proxy_jump.get(index).unwrap_or(&nothing);
-        if let Some(members) = jump.as_object_mut() {
-            members.insert("auth".to_owned(), credentials.shape().to_value());
-        }
-    }
 }
 
 /// The settings as JSON, every member present.

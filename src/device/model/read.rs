@@ -231,6 +231,7 @@ fn proxy_jump(
                 address,
                 port,
                 username,
+                auth: auth.view(),
                 host_key,
             });
             secrets.push(auth);
@@ -263,12 +264,8 @@ fn credentials(
         passphrase,
         keyboard_interactive,
     };
-    let shape = found.shape();
-    if !shape.password
-        && !shape.private_key
-        && !shape.keyboard_interactive
-        && value.is_none_or(Value::is_object)
-    {
+    let set = found.view();
+    if !set.password && !set.private_key && !set.keyboard_interactive && value.is_none_or(Value::is_object) {
         faults.add(
             pointer,
             "is required: give password, private_key or keyboard_interactive",

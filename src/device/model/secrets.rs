@@ -6,6 +6,7 @@ use std::fmt;
 use russh::keys::{Error as KeyError, PrivateKey, decode_secret_key};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// A secret text. Comparing two of them is for detecting changes, not for authentication: it takes time that
@@ -49,8 +50,8 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    pub fn shape(&self) -> AuthShape {
-        AuthShape {
+    pub fn view(&self) -> AuthView {
+        AuthView {
             password: self.password.is_some(),
             private_key: self.private_key.is_some(),
             passphrase: self.passphrase.is_some(),
@@ -60,15 +61,16 @@ impl Credentials {
 }
 
 /// Which ways of logging in are set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct AuthShape {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthView {
     pub password: bool,
     pub private_key: bool,
     pub passphrase: bool,
     pub keyboard_interactive: bool,
 }
 
-impl AuthShape {
+impl AuthView {
     pub(super) fn to_value(self) -> Value {
         json!({
             "password": self.password,
