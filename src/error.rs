@@ -199,7 +199,10 @@ impl Error {
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let mut error = Self::new(ErrorCode::InvalidArgument, detail.clone());
-        error.0.fields.push(FieldError { pointer: pointer.into(), detail });
+        error.0.fields.push(FieldError {
+            pointer: pointer.into(),
+            detail,
+        });
         error
     }
 
@@ -234,7 +237,10 @@ impl Error {
     }
 
     pub fn with_field(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.0.fields.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+        self.0.fields.push(FieldError {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        });
         self
     }
 
