@@ -22,7 +22,9 @@ impl Datastore {
 
     /// The datastore of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Running, Self::Candidate, Self::Startup].into_iter().find(|datastore| datastore.as_str() == name)
+        [Self::Running, Self::Candidate, Self::Startup]
+            .into_iter()
+            .find(|datastore| datastore.as_str() == name)
     }
 
     /// The guard before it is named in an operation.
@@ -52,10 +54,17 @@ mod tests {
     #[test]
     fn datastores_need_their_capability() {
         let capabilities = Capabilities::new([Capability::Candidate.uri()]);
-        assert_eq!(Datastore::Running.require(&capabilities, "get-config", "source"), Ok(()));
-        assert_eq!(Datastore::Candidate.require(&capabilities, "get-config", "source"), Ok(()));
-        let missing =
-            Datastore::Startup.require(&capabilities, "get-config", "source").expect_err("startup is not offered");
+        assert_eq!(
+            Datastore::Running.require(&capabilities, "get-config", "source"),
+            Ok(())
+        );
+        assert_eq!(
+            Datastore::Candidate.require(&capabilities, "get-config", "source"),
+            Ok(())
+        );
+        let missing = Datastore::Startup
+            .require(&capabilities, "get-config", "source")
+            .expect_err("startup is not offered");
         assert_eq!(
             missing.to_string(),
             "get-config with source startup needs capability urn:ietf:params:netconf:capability:startup:1.0, \

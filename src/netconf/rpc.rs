@@ -133,7 +133,10 @@ fn check_prefix(attribute: &str, value: &str, all: &[(String, String)]) -> Resul
             if all.iter().any(declared) {
                 Ok(())
             } else {
-                Err(AttributeError::UndeclaredPrefix(attribute.to_owned(), prefix.to_owned()))
+                Err(AttributeError::UndeclaredPrefix(
+                    attribute.to_owned(),
+                    prefix.to_owned(),
+                ))
             }
         }
     }
@@ -143,10 +146,17 @@ fn check_prefix(attribute: &str, value: &str, all: &[(String, String)]) -> Resul
 ///
 /// # Errors
 /// Attributes that `check_attributes` refuses; a message-id that XML cannot hold.
-pub fn envelope(message_id: &str, attributes: &[(String, String)], rpc: &Rpc) -> Result<String, EnvelopeError> {
+pub fn envelope(
+    message_id: &str,
+    attributes: &[(String, String)],
+    rpc: &Rpc,
+) -> Result<String, EnvelopeError> {
     check_attributes(attributes)?;
     let mut writer = Writer::new();
-    writer.open("rpc")?.attr("xmlns", NETCONF_BASE_NS)?.attr("message-id", message_id)?;
+    writer
+        .open("rpc")?
+        .attr("xmlns", NETCONF_BASE_NS)?
+        .attr("message-id", message_id)?;
     for (name, value) in attributes {
         writer.attr(name, value)?;
     }
@@ -157,21 +167,29 @@ pub fn envelope(message_id: &str, attributes: &[(String, String)], rpc: &Rpc) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xml::{Element, Limits};
+    use crate::xml::{Limits, tree::Element};
 
     fn rpc(xml: &str) -> Rpc {
         Rpc::new(Fragment::parse_one(xml, &Limits::default()).expect("a well-formed fragment"))
     }
 
     fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
-        list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        list.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     /// S8: message-id, the caller's attributes, the base namespace, self-closing tags.
     #[test]
     fn envelope_is_byte_exact() {
-        let attributes = pairs(&[("tag", "a<b"), ("x:y", "1"), ("xmlns:x", "urn:x"), ("xml:lang", "en")]);
-        let message = envelope("7", &attributes, &rpc("<get-x><terse></terse></get-x>")).expect("it can be written");
+        let attributes = pairs(&[
+            ("tag", "a<b"),
+            ("x:y", "1"),
+            ("xmlns:x", "urn:x"),
+            ("xml:lang", "en"),
+        ]);
+        let message =
+            envelope("7", &attributes, &rpc("<get-x><terse></terse></get-x>")).expect("it can be written");
         assert_eq!(
             message,
             "<rpc xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\" message-id=\"7\" tag=\"a&lt;b\" x:y=\"1\" \
@@ -185,15 +203,39 @@ mod tests {
     fn bad_attributes_are_refused() {
         let refused = |list| check_attributes(&pairs(list)).expect_err("the attribute is bad");
         assert_eq!(refused(&[("a b", "")]), AttributeError::BadName("a b".into()));
-        assert_eq!(refused(&[("a=\"1\" b", "")]), AttributeError::BadName("a=\"1\" b".into()));
-        assert_eq!(refused(&[("message-id", "1")]), AttributeError::Reserved("message-id".into()));
-        assert_eq!(refused(&[("xmlns", "urn:a")]), AttributeError::Reserved("xmlns".into()));
-        assert_eq!(refused(&[("a", "1"), ("a", "2")]), AttributeError::Duplicate("a".into()));
-        assert_eq!(refused(&[("p:a", "1")]), AttributeError::UndeclaredPrefix("p:a".into(), "p".into()));
-        assert_eq!(refused(&[("xmlns:p", "")]), AttributeError::BadDeclaration("xmlns:p".into()));
-        assert_eq!(refused(&[("xmlns:xml", "urn:a")]), AttributeError::BadDeclaration("xmlns:xml".into()));
+        assert_eq!(
+            refused(&[("a=\"1\" b", "")]),
+            AttributeError::BadName("a=\"1\" b".into())
+        );
+        assert_eq!(
+            refused(&[("message-id", "1")]),
+            AttributeError::Reserved("message-id".into())
+        );
+        assert_eq!(
+            refused(&[("xmlns", "urn:a")]),
+            AttributeError::Reserved("xmlns".into())
+        );
+        assert_eq!(
+            refused(&[("a", "1"), ("a", "2")]),
+            AttributeError::Duplicate("a".into())
+        );
+        assert_eq!(
+            refused(&[("p:a", "1")]),
+            AttributeError::UndeclaredPrefix("p:a".into(), "p".into())
+        );
+        assert_eq!(
+            refused(&[("xmlns:p", "")]),
+            AttributeError::BadDeclaration("xmlns:p".into())
+        );
+        assert_eq!(
+            refused(&[("xmlns:xml", "urn:a")]),
+            AttributeError::BadDeclaration("xmlns:xml".into())
+        );
         let control = refused(&[("a", "\u{1}")]);
-        assert_eq!(control.to_string(), "attribute a holds U+0001, which is not allowed in XML");
+        assert_eq!(
+            control.to_string(),
+            "attribute a holds U+0001, which is not allowed in XML"
+        );
         assert_eq!(control.name(), "a");
         assert!(check_attributes(&pairs(&[("p:a", "1"), ("xmlns:p", "urn:p")])).is_ok());
     }

@@ -26,6 +26,9 @@ mod tests {
     /// S30: self-closing, because Junos tells `<x/>` and `<x></x>` apart.
     #[test]
     fn request_is_byte_exact() {
-        assert_eq!(CloseSession.rpc().expect("it can be written").body.as_str(), "<close-session/>");
+        assert_eq!(
+            CloseSession.rpc().expect("it can be written").body.as_str(),
+            "<close-session/>"
+        );
     }
 }

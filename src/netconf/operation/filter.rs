@@ -10,7 +10,10 @@ pub enum Filter {
     /// A subtree filter: the element or elements to select.
     Subtree(Fragment),
     /// An XPath expression, with the prefixes that it uses.
-    XPath { select: String, namespaces: Vec<(String, String)> },
+    XPath {
+        select: String,
+        namespaces: Vec<(String, String)>,
+    },
 }
 
 impl Filter {

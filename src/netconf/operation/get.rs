@@ -42,7 +42,13 @@ mod tests {
     #[test]
     fn requests_are_byte_exact() {
         let all = everything();
-        let written = |get: Get| get.rpc(&all).expect("the device offers it").body.as_str().to_owned();
+        let written = |get: Get| {
+            get.rpc(&all)
+                .expect("the device offers it")
+                .body
+                .as_str()
+                .to_owned()
+        };
         assert_eq!(written(Get::default()), "<get/>");
         let subtree = Get {
             filter: Some(Filter::Subtree(fragment("<a xmlns=\"urn:a\"><b/></a>"))),
@@ -86,7 +92,12 @@ mod tests {
         };
         assert!(get.rpc(&none).is_err());
         let error = get.rpc(&everything()).expect_err("the mode is not offered");
-        assert!(error.to_string().contains("with-defaults:1.0?also-supported=trim"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("with-defaults:1.0?also-supported=trim"),
+            "{error}"
+        );
     }
 
     /// X1: a prefix that is no name.
@@ -101,7 +112,10 @@ mod tests {
                 filter: Some(filter),
                 with_defaults: None,
             };
-            assert!(matches!(get.rpc(&everything()), Err(RequestError::Invalid { .. })), "{prefix}");
+            assert!(
+                matches!(get.rpc(&everything()), Err(RequestError::Invalid { .. })),
+                "{prefix}"
+            );
         }
     }
 }

@@ -72,13 +72,21 @@ mod tests {
     #[test]
     fn requests_are_byte_exact() {
         let all = everything();
-        let written = |get: GetConfig| get.rpc(&all).expect("the device offers it").body.as_str().to_owned();
+        let written = |get: GetConfig| {
+            get.rpc(&all)
+                .expect("the device offers it")
+                .body
+                .as_str()
+                .to_owned()
+        };
         assert_eq!(
             written(GetConfig::of(Datastore::Running)),
             "<get-config><source><running/></source></get-config>"
         );
         let filtered = GetConfig {
-            filter: Some(Filter::Subtree(fragment("<configuration><system/></configuration>"))),
+            filter: Some(Filter::Subtree(fragment(
+                "<configuration><system/></configuration>",
+            ))),
             ..GetConfig::of(Datastore::Candidate)
         };
         assert_eq!(
@@ -115,7 +123,10 @@ mod tests {
             ),
         ] {
             let error = get.rpc(&none).expect_err("nothing is offered");
-            assert!(matches!(&error, RequestError::MissingCapability(missing) if missing.parameter == parameter), "{error}");
+            assert!(
+                matches!(&error, RequestError::MissingCapability(missing) if missing.parameter == parameter),
+                "{error}"
+            );
         }
     }
 }

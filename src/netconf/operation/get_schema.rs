@@ -25,10 +25,16 @@ impl GetSchema {
     pub fn rpc(&self, capabilities: &Capabilities) -> Result<Rpc, RequestError> {
         capabilities.require(Capability::Monitoring, "get-schema", "identifier")?;
         if self.identifier.trim().is_empty() {
-            return Err(RequestError::invalid("identifier", "the name of the schema is empty"));
+            return Err(RequestError::invalid(
+                "identifier",
+                "the name of the schema is empty",
+            ));
         }
         let mut writer = Writer::new();
-        writer.open("get-schema")?.attr("xmlns", NAMESPACE)?.leaf("identifier", &self.identifier)?;
+        writer
+            .open("get-schema")?
+            .attr("xmlns", NAMESPACE)?
+            .leaf("identifier", &self.identifier)?;
         if let Some(version) = &self.version {
             writer.leaf("version", version)?;
         }
@@ -60,11 +66,17 @@ mod tests {
              <identifier>ietf-interfaces</identifier><version>2018-02-20</version><format>yang</format></get-schema>"
         );
         assert_eq!(rpc.operation, "get-schema");
-        assert!(matches!(schema.rpc(&Capabilities::default()), Err(RequestError::MissingCapability(_))));
+        assert!(matches!(
+            schema.rpc(&Capabilities::default()),
+            Err(RequestError::MissingCapability(_))
+        ));
         let empty = GetSchema {
             identifier: " ".into(),
             ..schema
         };
-        assert!(matches!(empty.rpc(&everything()), Err(RequestError::Invalid { .. })));
+        assert!(matches!(
+            empty.rpc(&everything()),
+            Err(RequestError::Invalid { .. })
+        ));
     }
 }

@@ -28,7 +28,10 @@ mod testing {
             .filter(|capability| !matches!(capability, Capability::WithDefaults | Capability::JunosXml))
             .map(|capability| capability.uri().to_owned())
             .collect();
-        uris.push(format!("{}?basic-mode=explicit&also-supported=report-all", Capability::WithDefaults.uri()));
+        uris.push(format!(
+            "{}?basic-mode=explicit&also-supported=report-all",
+            Capability::WithDefaults.uri()
+        ));
         Capabilities::new(uris)
     }
 

@@ -35,18 +35,29 @@ impl WithDefaults {
 
     pub(super) fn require(self, capabilities: &Capabilities, operation: &str) -> Result<(), RequestError> {
         capabilities.require(Capability::WithDefaults, operation, "with_defaults")?;
-        if capabilities.with_defaults().is_some_and(|support| support.offers(self.as_str())) {
+        if capabilities
+            .with_defaults()
+            .is_some_and(|support| support.offers(self.as_str()))
+        {
             return Ok(());
         }
         Err(RequestError::MissingCapability(MissingCapability {
             operation: operation.to_owned(),
             parameter: "with_defaults".to_owned(),
-            capability: format!("{}?also-supported={}", Capability::WithDefaults.uri(), self.as_str()),
+            capability: format!(
+                "{}?also-supported={}",
+                Capability::WithDefaults.uri(),
+                self.as_str()
+            ),
         }))
     }
 
     pub(super) fn write(self, writer: &mut Writer) -> Result<(), RequestError> {
-        writer.open("with-defaults")?.attr("xmlns", NAMESPACE)?.text(self.as_str())?.close()?;
+        writer
+            .open("with-defaults")?
+            .attr("xmlns", NAMESPACE)?
+            .text(self.as_str())?
+            .close()?;
         Ok(())
     }
 }
