@@ -50,5 +50,7 @@ pub fn to_json(source: &Source, selection: Selection, options: &Options) -> Resu
     let mut converter = Converter::new(source.clone(), indexer.finish(), options.clone());
     let mut out = Vec::new();
     while converter.fill(&mut out)? {}
-    String::from_utf8(out).map_err(|error| ConvertError::Changed { offset: error.utf8_error().valid_up_to() as u64 })
+    String::from_utf8(out).map_err(|error| ConvertError::Changed {
+        offset: error.utf8_error().valid_up_to() as u64,
+    })
 }

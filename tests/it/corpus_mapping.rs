@@ -15,13 +15,18 @@ fn corpus(test: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("skipped: {test}: no corpus at {} (set NCGATE_CORPUS)", folder.display());
+    eprintln!(
+        "skipped: {test}: no corpus at {} (set NCGATE_CORPUS)",
+        folder.display()
+    );
     None
 }
 
 fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// Also in order, which `Value` equality does not look at.
@@ -32,10 +37,17 @@ fn assert_same(found: &str, expected: &Value, what: &str) {
 /// N1 to N10: the worked examples.
 #[test]
 fn worked_examples_come_out_exactly() {
-    let Some(corpus) = corpus("worked examples") else { return };
+    let Some(corpus) = corpus("worked examples") else {
+        return;
+    };
     for example in lines(&corpus.join("mapping/examples.jsonl")) {
         let xml = example["xml"].as_str().unwrap().to_owned();
-        let json = to_json(&Source::from(xml), Selection::Document, &Options::convert_default()).unwrap();
+        let json = to_json(
+            &Source::from(xml),
+            Selection::Document,
+            &Options::convert_default(),
+        )
+        .unwrap();
         assert_same(&json, &example["json"], &example["title"].to_string());
     }
 }
@@ -49,10 +61,20 @@ fn vectors_come_out_exactly() {
     for vector in &vectors {
         let file = vector["file"].as_str().unwrap();
         let xml = std::fs::read(corpus.join("replies").join(file)).unwrap();
-        match to_json(&Source::Memory(xml.into()), Selection::Document, &Options::convert_default()) {
+        match to_json(
+            &Source::Memory(xml.into()),
+            Selection::Document,
+            &Options::convert_default(),
+        ) {
             Ok(json) if json == serde_json::to_string(&vector["json"]).unwrap() => {}
             other => failed.push(format!("{file}\n  {other:?}\n  {}", vector["json"])),
         }
     }
-    assert!(failed.is_empty(), "{} of {} differ:\n{}", failed.len(), vectors.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} of {} differ:\n{}",
+        failed.len(),
+        vectors.len(),
+        failed.join("\n")
+    );
 }
