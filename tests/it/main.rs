@@ -1,5 +1,5 @@
 //! The integration tests: one binary, a module per topic.
 
-mod layers;
-mod lay.rs;
 mod corpus_mapping;
+mod corpus_replies;
+mod layers;
