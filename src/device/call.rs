@@ -314,7 +314,7 @@ fn offered(core: &Core, session: &SessionHandle) -> Arc<Capabilities> {
     }
 }
 
-fn checkout_error(core: &Core, error: CheckoutError<DeviceError>) -> DeviceError {
+pub(super) fn checkout_error(core: &Core, error: CheckoutError<DeviceError>) -> DeviceError {
     match error {
         CheckoutError::Connect(error) => error,
         CheckoutError::Closed => DeviceError::not_sent(core.name(), Step::Connect, Failure::Draining),

@@ -248,7 +248,7 @@ impl Core {
                 let start = Instant::now();
                 let deadline = start + self.settings.rpc_timeout;
                 let software = software::ask(&handle, deadline).await.map_err(ConnectError::Software)?;
-                if software.was_asked() {
+                if software != Software::NotAsked {
                     link.steps.push(LinkStep { name: "software", jump: None, duration: start.elapsed() });
                 }
                 (software, start)

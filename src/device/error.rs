@@ -155,18 +155,23 @@ impl DeviceError {
 
     /// When the same call may succeed, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
-        match &self.failure {
-            Failure::Connect { retry_after, .. } => *retry_after,
-            Failure::CircuitOpen { retry_after, .. } | Failure::DomainSuspended { retry_after, .. } => {
-                Some(*retry_after)
-            }
-            Failure::QueueFull { .. }
-            | Failure::DeadlineInQueue
-            | Failure::Draining
-            | Failure::Request(_)
-            | Failure::Attribute(_)
-            | Failure::Session(_)
-            | Failure::Interrupted => None,
+        self.failure.retry_after()
+    }
+}
+
+impl Failure {
+    /// When it may be over, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Connect { retry_after, .. } => *retry_after,
+            Self::CircuitOpen { retry_after, .. } | Self::DomainSuspended { retry_after, .. } => Some(*retry_after),
+            Self::QueueFull { .. }
+            | Self::DeadlineInQueue
+            | Self::Draining
+            | Self::Request(_)
+            | Self::Attribute(_)
+            | Self::Session(_)
+            | Self::Interrupted => None,
         }
     }
 }

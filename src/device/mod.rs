@@ -35,7 +35,7 @@ pub use self::domain::ConnectRate;
 pub use self::error::{ConnectError, DeviceError, Failure, Outcome, Step};
 pub use self::registry::Registry;
 pub use self::settings::{Compatibility, Policy, Profile, Settings};
-pub use self::software::Software;
+pub use self::software::{MemberSoftware, Software};
 
 use self::call::{CLOSE_GRACE, Reads, Sessions, SingleUse, interrupted};
 use self::core::{Core, Opener};

@@ -9,7 +9,7 @@ use super::error::EndCause;
 use super::first_pass::{FirstPass, Scanned};
 use super::spool::{Body, Spool, SpoolError, Stored};
 use crate::json::Selection;
-use crate::netconf::framing::{Decoder, Frame, Framing};
+use crate::netconf::framing::{Decoder, Frame};
 use crate::xml::{Sanitizer, Source, close_routing_engine};
 
 /// What becomes of a message that begins to come.
@@ -73,8 +73,7 @@ pub struct Inbound {
 
 impl Inbound {
     /// Goes on where the hello ended.
-    pub fn new(mut decoder: Decoder, framing: Framing, spool: Arc<Spool>) -> Self {
-        decoder.set_framing(framing);
+    pub fn new(decoder: Decoder, spool: Arc<Spool>) -> Self {
         Self { decoder, spool, partial: None, clean: Vec::new() }
     }
 

@@ -91,7 +91,7 @@ pub async fn open<I: Incoming, O: Outgoing>(
                             Err(error) => Event::Lost(EndCause::Hello(Arc::new(error))),
                         }
                     }
-                    Ok(None) => Event::Lost(no_hello(&reader, incoming.last_words().await)),
+                    Ok(None) => Event::Lost(no_hello(std::mem::take(&mut reader), incoming.last_words().await)),
                     Err(loss) => Event::Lost(EndCause::Transport(loss)),
                 },
                 () = sleep_until(state.next_wake()) => Event::Tick,
@@ -126,7 +126,7 @@ pub async fn open<I: Incoming, O: Outgoing>(
         incoming,
         outgoing,
         state,
-        inbound: Inbound::new(reader.into_decoder(), framing, config.spool),
+        inbound: Inbound::new(reader.into_decoder(framing), config.spool),
         rest,
         commands: receiver,
         status,
@@ -147,8 +147,8 @@ fn framed(hello: &str) -> Bytes {
 }
 
 /// The stream ended before a hello. What the server said on standard error tells more than what is missing.
-fn no_hello(reader: &HelloReader, told: String) -> EndCause {
-    if told.is_empty() { EndCause::Hello(Arc::new(reader.end_of_stream())) } else { EndCause::EndOfStream { told } }
+fn no_hello(reader: HelloReader, told: String) -> EndCause {
+    if told.is_empty() { EndCause::Hello(Arc::new(reader.finish())) } else { EndCause::EndOfStream { told } }
 }
 
 fn pause(first_rpc: FirstRpc, capabilities: &Capabilities) -> Duration {
