@@ -76,6 +76,7 @@ impl Connection {
             let _ = half.eof().await;
             let _ = half.close().await;
             for mut hop in hops.into_iter().rev() {
+                hop.shared.facts().loss.get_or_insert(Loss::Local);
                 let _ = hop.handle.disconnect(Disconnect::ByApplication, "", "en").await;
                 let _ = (&mut hop.handle).await;
             }

@@ -7,15 +7,15 @@
 //!
 //! This module knows neither NETCONF nor JSON, and does no I/O beyond reading a [`Source`].
 
-mod chars;
+pub(crate) mod chars;
 mod error;
 mod event;
 mod fragment;
 pub mod name;
-mod namespace;
+pub(crate) mod namespace;
 mod repair;
 mod source;
-mod tag;
+pub(crate) mod tag;
 mod tokenizer;
 pub mod tree;
 mod writer;

@@ -12,24 +12,24 @@ use super::namespace::NamespaceId;
 
 /// An attribute of the tag that was read last; ranges are relative to the tag's `<`.
 #[derive(Clone, Debug)]
-pub(super) struct RawAttribute {
-    pub(super) name: Range<usize>,
-    pub(super) prefix_len: usize,
-    pub(super) value: RawValue,
+pub(crate) struct RawAttribute {
+    pub(crate) name: Range<usize>,
+    pub(crate) prefix_len: usize,
+    pub(crate) value: RawValue,
     /// Resolved once the element's own declarations are known.
-    pub(super) ns: NamespaceId,
+    pub(crate) ns: NamespaceId,
 }
 
 /// A namespace declaration; an empty prefix is the default namespace.
 #[derive(Clone, Debug)]
-pub(super) struct RawDeclaration {
-    pub(super) prefix: Range<usize>,
-    pub(super) value: RawValue,
+pub(crate) struct RawDeclaration {
+    pub(crate) prefix: Range<usize>,
+    pub(crate) value: RawValue,
 }
 
 /// Where a value lies.
 #[derive(Clone, Debug)]
-pub(super) enum RawValue {
+pub(crate) enum RawValue {
     /// In the tag, as it is.
     Verbatim(Range<usize>),
     /// In the buffer of decoded values.
@@ -37,7 +37,7 @@ pub(super) enum RawValue {
 }
 
 /// Why a tag could not be read from the slice.
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// The slice ends inside the tag.
     Incomplete,
     /// It is wrong, at this byte of the slice.
@@ -45,25 +45,25 @@ pub(super) enum Stop {
 }
 
 /// What a start tag was made of.
-pub(super) struct Tag {
-    pub(super) name_len: usize,
-    pub(super) prefix_len: usize,
-    pub(super) self_closing: bool,
+pub(crate) struct Tag {
+    pub(crate) name_len: usize,
+    pub(crate) prefix_len: usize,
+    pub(crate) self_closing: bool,
     /// Bytes of the whole tag.
-    pub(super) len: usize,
+    pub(crate) len: usize,
 }
 
 /// Reads tags, keeping its buffers from one to the next.
 #[derive(Debug, Default)]
-pub(super) struct TagReader {
-    pub(super) attributes: Vec<RawAttribute>,
-    pub(super) declarations: Vec<RawDeclaration>,
-    pub(super) decoded: String,
+pub(crate) struct TagReader {
+    pub(crate) attributes: Vec<RawAttribute>,
+    pub(crate) declarations: Vec<RawDeclaration>,
+    pub(crate) decoded: String,
 }
 
 impl TagReader {
     /// Reads the start tag at the beginning of `input`, whose first byte is `<`.
-    pub(super) fn start_tag(&mut self, input: &[u8], limits: &Limits) -> Result<Tag, Stop> {
+    pub(crate) fn start_tag(&mut self, input: &[u8], limits: &Limits) -> Result<Tag, Stop> {
         self.attributes.clear();
         self.declarations.clear();
         self.decoded.clear();
@@ -209,7 +209,7 @@ impl TagReader {
 
 /// Reads the end tag at the beginning of `input`, whose first bytes are `</`. Returns the range of the name and the
 /// length of the tag.
-pub(super) fn end_tag(input: &[u8], limits: &Limits) -> Result<(Range<usize>, usize), Stop> {
+pub(crate) fn end_tag(input: &[u8], limits: &Limits) -> Result<(Range<usize>, usize), Stop> {
     let (name_end, _) = scan_name(input, 2, limits)?;
     let close = skip_blanks(input, name_end);
     expect(input, close, b">")?;
@@ -284,14 +284,19 @@ fn expect(input: &[u8], at: usize, wanted: &[u8]) -> Result<u8, Stop> {
 /// Looks for the end of a tag across several slices, so that a tag which arrives byte by byte is not read again and
 /// again.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct TagEnd {
+pub(crate) struct TagEnd {
     scanned: usize,
     quote: Option<u8>,
 }
 
 impl TagEnd {
+    /// Bytes of the tag, after its end was found.
+    pub(crate) fn len(&self) -> usize {
+        self.scanned + 1
+    }
+
     /// `input` begins with the tag's `<` and grows from call to call. Whether the closing `>` is in it.
-    pub(super) fn found(&mut self, input: &[u8]) -> bool {
+    pub(crate) fn found(&mut self, input: &[u8]) -> bool {
         // Quotes mean nothing in an end tag.
         let quotes = input.get(1) != Some(&b'/');
         while let Some(byte) = input.get(self.scanned) {

@@ -1,0 +1,781 @@
+//! One step of a frame: a child, or the end.
+
+use super::frame::{Frame, Group, Kind, Tail};
+use super::task::Task;
+use super::{AHEAD, Input, Machine, Step};
+use crate::json::ConvertError;
+use crate::json::index::{Content, LOOKAHEAD, NO_RUN, is_left_out};
+use crate::json::options::{Arrays, Mapping};
+use crate::json::text::{Inside, Newlines, decode, escape, string};
+use crate::xml::chars::{NAME, NAME_COLON, NAME_END, PLAIN, TEXT};
+use crate::xml::namespace::{NamespaceId, Namespaces};
+use crate::xml::tag::{RawValue, Stop, TagReader};
+
+/// Attributes that only tell how to print (N8).
+const DISPLAY_HINTS: [&str; 5] = ["style", "format", "indent", "emit", "heading"];
+
+/// A start tag in view.
+pub(super) struct Tag<'a> {
+    pub(super) name: &'a str,
+    prefix_len: usize,
+    pub(super) self_closing: bool,
+    /// Neither attributes nor declarations.
+    bare: bool,
+    /// The tag as written.
+    pub(super) text: &'a str,
+    pub(super) ns: NamespaceId,
+    default_ns: NamespaceId,
+    /// Bindings outside.
+    pub(super) bindings: usize,
+}
+
+impl<'a> Tag<'a> {
+    pub(super) fn local(&self) -> &'a str {
+        if self.prefix_len == 0 {
+            self.name
+        } else {
+            &self.name[self.prefix_len + 1..]
+        }
+    }
+}
+
+/// What was found behind a start tag.
+pub(super) enum Found {
+    /// A leaf, whose raw text ends here, and holds nothing that has to be decoded or escaped.
+    Plain(usize),
+    /// A leaf, whose text was decoded into the scratch buffer; its end tag begins here.
+    Decoded(usize),
+    /// A leaf whose text is long and ends at this offset.
+    Long(u64, Content),
+    /// A container.
+    Container,
+}
+
+impl Machine {
+    /// Writes children until something else has to be done first.
+    pub(super) fn frame_step(
+        &mut self,
+        input: &Input<'_>,
+        mut at: usize,
+        target: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Step, ConvertError> {
+        loop {
+            if out.len() >= target || (!input.at_end && input.bytes.len() - at < AHEAD) {
+                return Ok(Step::To(at));
+            }
+            let depth = self.frames.len();
+            let frame = self.top()?;
+            if frame.tail != Tail::Children {
+                return self.tail_step(input, at, out);
+            }
+            if frame.shuffled.is_some() && frame.run_left == 0 {
+                return self.next_run(input.offset(at), out);
+            }
+            let mut comment = false;
+            let found = to_tag(input, &mut at, &mut self.inside, &mut comment);
+            let frame = self.top()?;
+            frame.comments |= comment;
+            if !found {
+                if input.at_end && frame.kind == Kind::Document {
+                    return self.end_children(input, at, out);
+                }
+                return Ok(Step::Wait(at));
+            }
+            if input.bytes.get(at + 1) == Some(&b'/') {
+                return self.end_children(input, at, out);
+            }
+            match self.child(input, at, out)? {
+                Step::To(next) if self.task.is_none() && self.frames.len() == depth => at = next,
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// The child whose start tag begins at `at`.
+    fn child(&mut self, input: &Input<'_>, at: usize, out: &mut Vec<u8>) -> Result<Step, ConvertError> {
+        let frame = self.frames.last().ok_or_else(|| input.changed(at))?;
+        let (parent_ns, parent_default) = (frame.ns, frame.default_ns);
+        let Some(tag) = read_tag(&mut self.tags, &mut self.namespaces, input, at, parent_default)? else {
+            return Ok(Step::Wait(at));
+        };
+        let offset = input.offset(at);
+        if self.is_payload() && is_left_out(self.index.selection(), tag.local(), self.namespaces.name(tag.ns))
+        {
+            self.namespaces.truncate(tag.bindings);
+            self.task = Some(Task::skip());
+            return Ok(Step::To(at));
+        }
+        if let Some(step) = self.leave_group(tag.name, offset, out)? {
+            self.namespaces.truncate(tag.bindings);
+            return Ok(step);
+        }
+        let content = at + tag.text.len();
+        self.comments_of_leaf.clear();
+        let found = if tag.self_closing {
+            self.scratch.clear();
+            Found::Decoded(content)
+        } else {
+            match self.look(input, content, offset)? {
+                Some(found) => found,
+                None => {
+                    self.namespaces.truncate(tag.bindings);
+                    return Ok(Step::Wait(at));
+                }
+            }
+        };
+        self.metadata.clear();
+        let nothing = tag.bare && tag.ns == parent_ns && self.comments_of_leaf.is_empty();
+        let has_metadata = !nothing && self.write_metadata(&tag, parent_ns)?;
+        self.open_member(&tag, offset, out)?;
+        let outside = tag.bindings;
+        let next = match found {
+            Found::Container => {
+                let frame = self.frame_of(&tag, Kind::Element, offset);
+                self.frames.push(frame);
+                self.open_object(has_metadata, out);
+                return Ok(Step::To(content));
+            }
+            Found::Long(end, kind) => {
+                let is_text = matches!(kind, Content::Text { .. });
+                let mut after = if is_text { vec![b'"'] } else { Vec::new() };
+                self.after_leaf(has_metadata, !is_text, &mut after);
+                let newlines = match (self.options.mapping, kind) {
+                    _ if self.options.exact_text => Newlines::Keep,
+                    (Mapping::Junos, _) => Newlines::Strip,
+                    (Mapping::Ncj, Content::Text { wrapped: true }) => Newlines::Unwrap,
+                    (Mapping::Ncj, _) => Newlines::Keep,
+                };
+                self.namespaces.truncate(outside);
+                self.open_long(is_text, end, newlines, after, out);
+                return Ok(Step::To(content));
+            }
+            Found::Plain(end) => {
+                let text = &input.bytes[content..end];
+                self.leaf(text, true, tag.self_closing, has_metadata, out);
+                end + 3 + tag.name.len()
+            }
+            Found::Decoded(end) => {
+                let scratch = std::mem::take(&mut self.scratch);
+                self.leaf(&scratch, false, tag.self_closing, has_metadata, out);
+                self.scratch = scratch;
+                if tag.self_closing {
+                    end
+                } else {
+                    end + 3 + tag.name.len()
+                }
+            }
+        };
+        self.namespaces.truncate(outside);
+        if tag.self_closing || input.bytes.get(next - 1) == Some(&b'>') {
+            return Ok(Step::To(next));
+        }
+        // Blanks before the `>` of the end tag, or the end tag is not in view.
+        match input
+            .bytes
+            .get(next - 1..)
+            .and_then(|rest| memchr::memchr(b'>', rest))
+        {
+            Some(found) => Ok(Step::To(next + found)),
+            None => {
+                self.task = Some(Task::EndTag);
+                Ok(Step::To(next.min(input.bytes.len())))
+            }
+        }
+    }
+
+    /// Looks behind the start tag of the element at `offset`, from `content` on. `None`: more input is needed.
+    pub(super) fn look(
+        &mut self,
+        input: &Input<'_>,
+        content: usize,
+        offset: u64,
+    ) -> Result<Option<Found>, ConvertError> {
+        let limit = LOOKAHEAD as usize;
+        let bytes = &input.bytes[content.min(input.bytes.len())..];
+        if bytes.len() < limit + 16 && !input.at_end {
+            return Ok(None);
+        }
+        let bytes = &bytes[..bytes.len().min(limit + 2)];
+        let mut end = 0;
+        let mut plain = true;
+        loop {
+            while end < bytes.len() && TEXT[usize::from(bytes[end])] == PLAIN {
+                plain &= !matches!(bytes[end], b'"' | b'\\' | b'\n' | b'\t');
+                end += 1;
+            }
+            match bytes.get(end) {
+                Some(b'<') => break,
+                // The upper half of UTF-8 and `]` are no concern here.
+                Some(0xEF | b']') => {}
+                Some(_) => plain = false,
+                None => return self.look_far(input, content, offset).map(Some),
+            }
+            end += 1;
+        }
+        match bytes.get(end + 1) {
+            None => self.look_far(input, content, offset).map(Some),
+            Some(b'/') if plain => Ok(Some(Found::Plain(content + end))),
+            Some(b'/') => {
+                self.scratch.clear();
+                decode(&bytes[..end], &mut Inside::default(), true, &mut self.scratch);
+                Ok(Some(Found::Decoded(content + end)))
+            }
+            Some(b'!' | b'?') => {
+                self.scratch.clear();
+                let used = decode(bytes, &mut Inside::default(), false, &mut self.scratch);
+                match bytes.get(used..used + 2) {
+                    Some(b"</") => {
+                        if self.options.comments {
+                            list_comments(&bytes[..used], &mut self.comments_of_leaf);
+                        }
+                        Ok(Some(Found::Decoded(content + used)))
+                    }
+                    Some([b'<', second]) if !matches!(second, b'!' | b'?') => Ok(Some(Found::Container)),
+                    Some(_) | None => self.look_far(input, content, offset).map(Some),
+                }
+            }
+            Some(_) => Ok(Some(Found::Container)),
+        }
+    }
+
+    fn look_far(&mut self, input: &Input<'_>, content: usize, offset: u64) -> Result<Found, ConvertError> {
+        let distant = self.index.distant(offset).ok_or_else(|| input.changed(content))?;
+        Ok(match distant.kind {
+            Content::Container => Found::Container,
+            kind @ (Content::Null | Content::Text { .. }) => Found::Long(distant.end, kind),
+        })
+    }
+
+    /// Ends the open group if the child that comes next does not belong to it. A step means that something has to be
+    /// written first, and that the child comes again.
+    fn leave_group(
+        &mut self,
+        name: &str,
+        offset: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Step>, ConvertError> {
+        let frame = self.frames.last().ok_or(ConvertError::Changed { offset })?;
+        // In a shuffled parent the runs tell where a group ends.
+        if frame.shuffled.is_some() {
+            return Ok(None);
+        }
+        match &frame.group {
+            Some(group) if self.keys[group.key.clone()] != *name => Ok(self.close_group(offset, out)),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Ends the open group. With metadata to write, the members are read once more, then it goes on at `resume`.
+    pub(super) fn close_group(&mut self, resume: u64, out: &mut Vec<u8>) -> Option<Step> {
+        let frame = self.frames.last_mut()?;
+        let group = frame.group.take()?;
+        if group.array {
+            out.push(b']');
+        }
+        let mark = group.key.start;
+        let mut step = None;
+        if group.array && group.metadata {
+            out.extend_from_slice(b",\"@");
+            out.extend_from_slice(self.index_key(&self.keys[group.key.clone()]).as_bytes());
+            out.extend_from_slice(b"\":[");
+            let first_run = if group.run == NO_RUN {
+                0
+            } else {
+                u64::from(self.index.run(group.run).count)
+            };
+            self.task = Some(Task::metadata(&group, first_run, resume));
+            step = Some(Step::Seek(group.start));
+        }
+        self.keys.truncate(mark);
+        step
+    }
+
+    /// The key that a name is written under: in an ordinary parent the local name, in a shuffled one what the index
+    /// says, which is what was put among the keys.
+    fn index_key<'k>(&self, key: &'k str) -> &'k str {
+        match self.frames.last() {
+            Some(frame) if frame.shuffled.is_some() => key,
+            Some(_) | None => crate::json::index::local(key),
+        }
+    }
+
+    /// The next run of a shuffled parent.
+    fn next_run(&mut self, offset: u64, out: &mut Vec<u8>) -> Result<Step, ConvertError> {
+        let frame = self.top()?;
+        if frame.run != NO_RUN {
+            let next = self
+                .index
+                .run(self.frames.last().map_or(NO_RUN, |frame| frame.run))
+                .next;
+            let frame = self.top()?;
+            frame.run = next;
+            if next != NO_RUN {
+                let run = self.index.run(next);
+                self.top()?.run_left = run.count;
+                return Ok(Step::Seek(run.start));
+            }
+            if let Some(step) = self.close_group(offset, out) {
+                return Ok(step);
+            }
+        }
+        let frame = self.frames.last_mut().ok_or(ConvertError::Changed { offset })?;
+        let Some(shuffled) = &frame.shuffled else {
+            return Err(ConvertError::Changed { offset });
+        };
+        let end = shuffled.end;
+        let runs = shuffled.runs();
+        for run in runs.start + frame.next_run..runs.end {
+            frame.next_run = run - runs.start + 1;
+            let found = self.index.run(run);
+            if found.first && !found.is_text() {
+                frame.run = run;
+                frame.run_left = found.count;
+                return Ok(Step::Seek(found.start));
+            }
+        }
+        frame.tail = Tail::Texts;
+        Ok(Step::Seek(end))
+    }
+
+    /// Writes what comes before a member's value.
+    fn open_member(&mut self, tag: &Tag<'_>, offset: u64, out: &mut Vec<u8>) -> Result<(), ConvertError> {
+        let all_arrays = self.all_arrays();
+        let frame = self.frames.last_mut().ok_or(ConvertError::Changed { offset })?;
+        frame.run_left = frame.run_left.saturating_sub(1);
+        if let Some(group) = &mut frame.group {
+            if !group.array {
+                return Err(ConvertError::Changed { offset });
+            }
+            group.members += 1;
+            out.push(b',');
+            return Ok(());
+        }
+        let local = tag.local();
+        let (key, repeated) = if frame.shuffled.is_some() {
+            let run = self.index.run(frame.run);
+            (self.index.key(frame.run), run.count > 1 || run.next != NO_RUN)
+        } else {
+            let repeated = frame.repeats
+                && self
+                    .index
+                    .is_repeated(frame.offset, frame.groups, &mut self.repeated_hint);
+            (local, repeated)
+        };
+        let array = match frame.kind {
+            // The root is no child of anything; only the device's form wraps it (N1, J1).
+            Kind::Document => self.options.mapping == Mapping::Junos,
+            Kind::Payload | Kind::Element => {
+                repeated
+                    || all_arrays
+                    || frame.hints.is_some_and(|hints| hints.contains(local))
+                    || matches!(&self.options.arrays, Arrays::Named(names) if names.contains(local))
+            }
+        };
+        out.extend_from_slice(if frame.wrote { b",\"" } else { b"\"" });
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(if array { b"\":[" } else { b"\":" });
+        frame.wrote = true;
+        frame.groups += 1;
+        frame.comment_child |= local == "comment";
+        let from = self.keys.len();
+        self.keys
+            .push_str(if frame.shuffled.is_some() { key } else { tag.name });
+        frame.group = Some(Group {
+            key: from..self.keys.len(),
+            array,
+            members: 1,
+            start: offset,
+            metadata: false,
+            run: frame.run,
+        });
+        Ok(())
+    }
+
+    /// Writes the value of a leaf and its metadata.
+    fn leaf(&mut self, text: &[u8], plain: bool, self_closing: bool, has_metadata: bool, out: &mut Vec<u8>) {
+        match self.options.mapping {
+            Mapping::Ncj => {
+                if is_null(text) {
+                    out.extend_from_slice(b"null");
+                } else if plain {
+                    out.push(b'"');
+                    out.extend_from_slice(text);
+                    out.push(b'"');
+                } else {
+                    let text = match text {
+                        [b'\n', inner @ .., b'\n'] if !self.options.exact_text => inner,
+                        _ => text,
+                    };
+                    out.push(b'"');
+                    escape(text, out);
+                    out.push(b'"');
+                }
+            }
+            Mapping::Junos => {
+                if self_closing {
+                    out.extend_from_slice(b"{\"data\":[null]");
+                } else if is_null(text) {
+                    out.push(b'{');
+                } else {
+                    out.extend_from_slice(b"{\"data\":\"");
+                    escape(
+                        if self.options.exact_text {
+                            text
+                        } else {
+                            without_newlines(text)
+                        },
+                        out,
+                    );
+                    out.push(b'"');
+                }
+            }
+        }
+        if has_metadata || self.options.mapping == Mapping::Junos {
+            let is_first = !self_closing && is_null(text);
+            self.after_leaf(has_metadata, is_first, out);
+        }
+    }
+
+    /// Writes what comes behind a leaf's text and its quote; in the device's form, `is_first` means that there is no
+    /// text.
+    fn after_leaf(&mut self, has_metadata: bool, is_first: bool, out: &mut Vec<u8>) {
+        match self.options.mapping {
+            Mapping::Junos => {
+                if has_metadata {
+                    out.extend_from_slice(if is_first {
+                        b"\"attributes\":".as_slice()
+                    } else {
+                        b",\"attributes\":"
+                    });
+                    out.extend_from_slice(&self.metadata);
+                }
+                out.push(b'}');
+            }
+            Mapping::Ncj if has_metadata => {
+                let group = self.frames.last_mut().and_then(|frame| frame.group.as_mut());
+                if let Some(group) = group {
+                    group.metadata = true;
+                    if !group.array {
+                        let key = group.key.clone();
+                        out.extend_from_slice(b",\"@");
+                        out.extend_from_slice(self.index_key(&self.keys[key]).as_bytes());
+                        out.extend_from_slice(b"\":");
+                        out.extend_from_slice(&self.metadata);
+                    }
+                }
+            }
+            Mapping::Ncj => {}
+        }
+    }
+
+    /// Begins the text of a long leaf.
+    fn open_long(&mut self, is_text: bool, end: u64, newlines: Newlines, after: Vec<u8>, out: &mut Vec<u8>) {
+        out.extend_from_slice(match (self.options.mapping, is_text) {
+            (Mapping::Ncj, true) => b"\"".as_slice(),
+            (Mapping::Ncj, false) => b"null",
+            (Mapping::Junos, true) => b"{\"data\":\"",
+            (Mapping::Junos, false) => b"{",
+        });
+        self.task = Some(Task::long(end, is_text, newlines, after));
+    }
+
+    /// Writes the brace of a container and its metadata.
+    fn open_object(&mut self, has_metadata: bool, out: &mut Vec<u8>) {
+        out.push(b'{');
+        if has_metadata {
+            out.extend_from_slice(match self.options.mapping {
+                Mapping::Ncj => b"\"@\":".as_slice(),
+                Mapping::Junos => b"\"attributes\":",
+            });
+            out.extend_from_slice(&self.metadata);
+            if let Some(frame) = self.frames.last_mut() {
+                frame.wrote = true;
+            }
+        }
+    }
+
+    pub(super) fn frame_of(&mut self, tag: &Tag<'_>, kind: Kind, offset: u64) -> Frame {
+        Frame {
+            kind,
+            offset,
+            content: offset + tag.text.len() as u64,
+            self_closing: tag.self_closing,
+            ns: tag.ns,
+            default_ns: tag.default_ns,
+            bindings: tag.bindings,
+            keys: self.keys.len(),
+            hints: self.options.hints.children(tag.local()),
+            repeats: self.index.has_repeated(offset, &mut self.repeated_hint),
+            shuffled: self.index.shuffled(offset, &mut self.shuffled_hint).cloned(),
+            ..Frame::document()
+        }
+    }
+
+    /// Reads the tag of the element whose children are the payload.
+    pub(super) fn read_payload_tag(
+        &mut self,
+        input: &Input<'_>,
+        mut at: usize,
+        default_ns: NamespaceId,
+    ) -> Result<Option<(Frame, usize)>, ConvertError> {
+        if !to_tag(input, &mut at, &mut self.inside, &mut false) {
+            return Ok(None);
+        }
+        let Some(tag) = read_tag(&mut self.tags, &mut self.namespaces, input, at, default_ns)? else {
+            return Ok(None);
+        };
+        let frame = self.frame_of(&tag, Kind::Payload, input.offset(at));
+        Ok(Some((frame, at + tag.text.len())))
+    }
+
+    /// Writes the metadata object of an element into the buffer for it; whether there is any.
+    pub(super) fn write_metadata(
+        &mut self,
+        tag: &Tag<'_>,
+        parent_ns: NamespaceId,
+    ) -> Result<bool, ConvertError> {
+        let Machine {
+            metadata: out,
+            tags,
+            namespaces,
+            options,
+            comments_of_leaf,
+            ..
+        } = self;
+        out.clear();
+        let mut member = |name: &str, value: &str| {
+            out.push(if out.is_empty() { b'{' } else { b',' });
+            string(name, out);
+            out.push(b':');
+            string(value, out);
+        };
+        match options.mapping {
+            Mapping::Ncj if options.namespaces && tag.ns != parent_ns => {
+                member("xmlns", namespaces.name(tag.ns).unwrap_or_default());
+            }
+            Mapping::Ncj => {}
+            Mapping::Junos => {
+                for declaration in tags
+                    .declarations
+                    .iter()
+                    .filter(|declaration| declaration.prefix.is_empty())
+                {
+                    if !tag.bare {
+                        member("xmlns", value(&declaration.value, tag.text, &tags.decoded));
+                    }
+                }
+            }
+        }
+        if !tag.bare {
+            for attribute in &tags.attributes {
+                let name = &tag.text[attribute.name.clone()];
+                let shown = options.namespaces || options.mapping == Mapping::Junos;
+                if shown || !is_display_hint(name, attribute.prefix_len, namespaces)? {
+                    member(name, value(&attribute.value, tag.text, &tags.decoded));
+                }
+            }
+        }
+        if !comments_of_leaf.is_empty() && options.mapping == Mapping::Ncj {
+            out.extend_from_slice(if out.is_empty() {
+                b"{\"#comment\":["
+            } else {
+                b",\"#comment\":["
+            });
+            out.extend_from_slice(comments_of_leaf);
+            out.push(b']');
+        }
+        if out.is_empty() {
+            return Ok(false);
+        }
+        out.push(b'}');
+        Ok(true)
+    }
+}
+
+/// Appends the comments in a leaf's raw content as JSON strings.
+fn list_comments(mut raw: &[u8], out: &mut Vec<u8>) {
+    while let Some(found) = memchr::memmem::find(raw, b"<!") {
+        raw = &raw[found..];
+        let (end, is_comment) = if raw.starts_with(b"<!--") {
+            (&b"-->"[..], true)
+        } else {
+            (&b"]]>"[..], false)
+        };
+        let Some(len) = memchr::memmem::find(raw, end) else {
+            return;
+        };
+        if is_comment {
+            out.extend_from_slice(if out.is_empty() { b"\"" } else { b",\"" });
+            escape(raw.get(4..len).unwrap_or_default(), out);
+            out.push(b'"');
+        }
+        raw = &raw[len + 3..];
+    }
+}
+
+fn value<'a>(value: &RawValue, tag: &'a str, decoded: &'a str) -> &'a str {
+    match value {
+        RawValue::Verbatim(range) => &tag[range.clone()],
+        RawValue::Decoded(range) => &decoded[range.clone()],
+    }
+}
+
+fn is_display_hint(name: &str, prefix_len: usize, namespaces: &mut Namespaces) -> Result<bool, ConvertError> {
+    if prefix_len == 0 {
+        return Ok(name == "heading");
+    }
+    if !DISPLAY_HINTS.contains(&&name[prefix_len + 1..]) {
+        return Ok(false);
+    }
+    let prefix = &name[..prefix_len];
+    let ns = namespaces.resolve(prefix).ok().and_then(|id| namespaces.name(id));
+    Ok(prefix == "junos" || ns.is_some_and(|ns| ns.starts_with("http://xml.juniper.net/junos/")))
+}
+
+/// N4: nothing, or blanks with a newline among them.
+fn is_null(text: &[u8]) -> bool {
+    match text.first() {
+        None => true,
+        Some(b' ' | b'\n' | b'\t' | b'\r') => {
+            text.contains(&b'\n') && text.iter().all(|b| matches!(b, b' ' | b'\n' | b'\t' | b'\r'))
+        }
+        Some(_) => false,
+    }
+}
+
+/// J7
+fn without_newlines(text: &[u8]) -> &[u8] {
+    let from = text.iter().position(|b| *b != b'\n').unwrap_or(text.len());
+    let to = text
+        .iter()
+        .rposition(|b| *b != b'\n')
+        .map_or(from, |last| last + 1);
+    &text[from..to]
+}
+
+/// Reads the start tag at `at` and takes in its declarations. `None`: it is not wholly in view.
+pub(super) fn read_tag<'a>(
+    tags: &mut TagReader,
+    namespaces: &mut Namespaces,
+    input: &Input<'a>,
+    at: usize,
+    mut default_ns: NamespaceId,
+) -> Result<Option<Tag<'a>>, ConvertError> {
+    let rest = &input.bytes[at..];
+    let bindings = namespaces.mark();
+    let mut end = 1;
+    let mut prefix_len = 0;
+    while let Some(byte) = rest.get(end) {
+        match NAME[usize::from(*byte)] {
+            NAME_END => break,
+            NAME_COLON => prefix_len = end - 1,
+            _ => {}
+        }
+        end += 1;
+    }
+    let text_of = |len: usize| std::str::from_utf8(&rest[..len]).map_err(|_| input.changed(at));
+    if rest.get(end) == Some(&b'>') && end > 1 {
+        let text = text_of(end + 1)?;
+        let name = &text[1..end];
+        let ns = resolved(namespaces, name, prefix_len, default_ns).ok_or_else(|| input.changed(at))?;
+        return Ok(Some(Tag {
+            name,
+            prefix_len,
+            self_closing: false,
+            bare: true,
+            text,
+            ns,
+            default_ns,
+            bindings,
+        }));
+    }
+    let tag = match tags.start_tag(rest, &Machine::limits()) {
+        Ok(tag) => tag,
+        Err(Stop::Incomplete) if !input.at_end => return Ok(None),
+        Err(Stop::Incomplete | Stop::Bad(..)) => return Err(input.changed(at)),
+    };
+    let text = text_of(tag.len)?;
+    for declaration in &tags.declarations {
+        let uri = value(&declaration.value, text, &tags.decoded);
+        let prefix = &text[declaration.prefix.clone()];
+        let id = namespaces.declare(prefix, uri).map_err(|_| input.changed(at))?;
+        if prefix.is_empty() {
+            default_ns = id;
+        }
+    }
+    let name = &text[1..1 + tag.name_len];
+    let ns = resolved(namespaces, name, tag.prefix_len, default_ns).ok_or_else(|| input.changed(at))?;
+    Ok(Some(Tag {
+        name,
+        prefix_len: tag.prefix_len,
+        self_closing: tag.self_closing,
+        bare: tags.attributes.is_empty() && tags.declarations.is_empty(),
+        text,
+        ns,
+        default_ns,
+        bindings,
+    }))
+}
+
+fn resolved(
+    namespaces: &mut Namespaces,
+    name: &str,
+    prefix_len: usize,
+    default_ns: NamespaceId,
+) -> Option<NamespaceId> {
+    if prefix_len == 0 {
+        Some(default_ns)
+    } else {
+        namespaces.resolve(&name[..prefix_len]).ok()
+    }
+}
+
+/// Moves `at` to the next tag, over text, comments and CDATA. Whether there is one in view.
+pub(super) fn to_tag(input: &Input<'_>, at: &mut usize, inside: &mut Inside, comment: &mut bool) -> bool {
+    loop {
+        let rest = &input.bytes[*at..];
+        let (end, len): (&[u8], usize) = match inside {
+            Inside::Text => {
+                let near = rest.iter().take(16).position(|b| *b == b'<');
+                let Some(found) = near.or_else(|| memchr::memchr(b'<', rest)) else {
+                    *at = input.bytes.len();
+                    return false;
+                };
+                *at += found;
+                let rest = &rest[found..];
+                match rest.get(1) {
+                    Some(b'!') if rest.starts_with(b"<!--") => {
+                        *inside = Inside::Comment;
+                        *comment = true;
+                        *at += 4;
+                    }
+                    Some(b'!') if rest.starts_with(b"<![CDATA[") => {
+                        *inside = Inside::Cdata;
+                        *at += 9;
+                    }
+                    Some(b'?') => {
+                        *inside = Inside::Instruction;
+                        *at += 2;
+                    }
+                    Some(b'!') | None => return false,
+                    Some(_) => return true,
+                }
+                continue;
+            }
+            Inside::Comment => (b"-->", 3),
+            Inside::Cdata => (b"]]>", 3),
+            Inside::Instruction => (b"?>", 2),
+        };
+        match memchr::memmem::find(rest, end) {
+            Some(found) => {
+                *inside = Inside::Text;
+                *at += found + len;
+            }
+            None => {
+                *at += rest.len().saturating_sub(2);
+                return false;
+            }
+        }
+    }
+}
