@@ -20,6 +20,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::config::{DemoArgs, ServeArgs, SettingsCommand};
+use crate::emulator::command::EmulatorArgs;
 
 pub use client::ClientArgs;
 pub use device::DeviceCommand;
@@ -42,6 +43,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Run the gateway
     Serve(Box<ServeArgs>),
+    /// Run an emulated Junos-like device alone
+    Emulator(EmulatorArgs),
     /// Show or check the settings of `serve`
     #[command(subcommand)]
     Settings(Box<SettingsCommand>),

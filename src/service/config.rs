@@ -6,6 +6,7 @@ use super::failure::Asked;
 use super::output::Output;
 use super::prepare;
 use super::reply::Reply;
+use super::url_policy::{UrlPolicy, redacted};
 use super::request::{CompareRequest, Content, Format, GetConfigRequest, JunosConfigOptions};
 use crate::device::Device;
 use crate::error::Error;
@@ -34,7 +35,7 @@ impl Gateway {
         let (record, device) = self.device(name).await?;
         let on_device = |error: Error| error.with_device(name);
         let output = Output::new(&request.output, record.settings.partial).map_err(on_device)?;
-        let wanted = Wanted::new(&request, output.format).map_err(on_device)?;
+        let wanted = Wanted::new(&request, output.format, &self.inner.urls).map_err(on_device)?;
         let is_junos = self.is_junos(ctx, &device).await?;
         let read = wanted.plan(is_junos, request.junos).map_err(on_device)?;
         let request = output.request(move |caps| read.rpc(caps), Vec::new());
@@ -127,20 +128,22 @@ enum Source {
 }
 
 impl Source {
-    fn parse(text: &str) -> Result<Self, Error> {
+    fn parse(text: &str, urls: &UrlPolicy) -> Result<Self, Error> {
         if let Some(datastore) = Datastore::from_name(text) {
             return Ok(Self::Datastore(datastore));
         }
         match text.split_once(':') {
             None if text == "rescue" => Ok(Self::Rescue),
             Some(("rollback", number)) => rollback(number, "?source").map(Self::Rollback),
-            Some(("url", _)) => {
-                // X8: which hosts a device may be sent to is the operator's word, and none is given by default.
-                Err(Error::invalid("?source", "no URL is allowed as a source: the list of allowed URLs is empty"))
+            Some(("url", url)) if urls.allows(url) => Ok(Self::Url(url.to_owned())),
+            Some(("url", url)) => {
+                let detail = format!("{} is not a URL that devices may be sent to", redacted(url));
+                Err(Error::invalid("?source", detail)
+                    .with_hint("the operator names schemes and hosts with --device-urls (NCGATE_DEVICE_URLS)"))
             }
             _ => Err(Error::invalid(
                 "?source",
-                format!("{text:?} is none of running, candidate, startup, rollback:N, rescue"),
+                format!("{text:?} is none of running, candidate, startup, rollback:N, rescue, url:…"),
             )),
         }
     }
@@ -170,7 +173,7 @@ enum What {
 }
 
 impl Wanted {
-    fn new(request: &GetConfigRequest, format: Format) -> Result<Self, Error> {
+    fn new(request: &GetConfigRequest, format: Format, urls: &UrlPolicy) -> Result<Self, Error> {
         let given = [request.path.is_some(), request.filter.is_some(), request.xpath.is_some()];
         if given.iter().filter(|given| **given).count() > 1 {
             return Err(Error::invalid("?filter", "path, filter and xpath exclude each other"));
@@ -197,7 +200,7 @@ impl Wanted {
             Some("rfc") => Some(Protocol::Rfc),
             Some(other) => return Err(Error::invalid("?protocol", format!("{other:?} is none of junos, rfc"))),
         };
-        let source = Source::parse(request.source.as_deref().unwrap_or("running"))?;
+        let source = Source::parse(request.source.as_deref().unwrap_or("running"), urls)?;
         Ok(Self { source, selection, with_defaults, protocol, format })
     }
 
