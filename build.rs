@@ -5,5 +5,26 @@ fn main() {
     #[cfg(feature = "server")]
     protobuf();
 }
+
+/// Writes the generated services and, for reflection, the descriptors of every file to `OUT_DIR`.
 #[cfg(feature = "server")]
-fn protobuf() {}
+fn protobuf() {
+    use prost::Message;
+
+    const FILES: [&str; 6] = [
+        "ncgate/v1/common.proto",
+        "ncgate/v1/device.proto",
+        "ncgate/v1/device_service.proto",
+        "ncgate/v1/rpc_service.proto",
+        "ncgate/v1/config_service.proto",
+        "ncgate/v1/status_service.proto",
+    ];
+    let descriptors = protox::compile(FILES, ["proto"]).expect("the files under proto/ compile");
+    let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
+    std::fs::write(std::path::Path::new(&out).join("ncgate.v1.bin"), descriptors.encode_to_vec())
+        .expect("OUT_DIR can be written");
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .compile_fds(descriptors)
+        .expect("services can be generated from the descriptors");
+}

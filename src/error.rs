@@ -86,6 +86,7 @@ codes! {
     NotAcceptable = "not-acceptable", Caller, "None of the accepted media types can be produced";
     UnsupportedMediaType = "unsupported-media-type", Caller, "The body has a media type that is not understood here";
     PayloadTooLarge = "payload-too-large", Caller, "The request is larger than allowed";
+    RequestTimeout = "request-timeout", Caller, "The request did not arrive in time";
     EtagMismatch = "etag-mismatch", Caller, "The resource has changed since it was read";
     RateLimited = "rate-limited", Caller, "This caller has used up its quota";
     ResponseTooLarge = "response-too-large", Caller, "The answer does not fit; ask for the streamed form or for less";

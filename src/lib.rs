@@ -36,4 +36,6 @@ pub mod session;
 #[cfg(feature = "server")]
 pub mod store;
 #[cfg(feature = "server")]
+pub mod suggest;
+#[cfg(feature = "server")]
 pub mod transport;

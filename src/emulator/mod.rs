@@ -1,1 +1,40 @@
-//! Not written yet.
+//! A NETCONF-over-SSH device that behaves like Junos: for `ncgate demo`, for `ncgate emulator`, for our tests and for
+//! those of anybody who writes a NETCONF client.
+//!
+//! ```text
+//! server ─> ssh ─> carrier ─> session ─> operations ─> config
+//!  tasks    logins  bytes      messages   requests      statements
+//! ```
+//!
+//! What stands right knows nothing of what stands left: the configuration knows no NETCONF, the session no socket.
+//! It uses the gateway's codec (`xml`, `netconf`), and nothing else of it.
+
+mod builder;
+mod carrier;
+pub mod command;
+pub mod config;
+pub mod device;
+mod demo;
+mod device_error;
+pub mod faults;
+mod huge;
+mod markup;
+mod operations;
+mod profile;
+mod pty;
+mod server;
+mod session;
+mod ssh;
+mod stats;
+mod subtree;
+mod when;
+
+pub use builder::{BuildError, Builder};
+pub use demo::demo_devices;
+pub use device_error::{DeviceError, Severity};
+pub use faults::{Fault, Faults, Rule, RuleId};
+pub use profile::Profile;
+pub use server::{Emulator, RunningEmulator};
+pub use ssh::Prompt;
+pub use stats::Snapshot;
+pub use when::DeviceTime;

@@ -50,6 +50,16 @@ pub enum ConvertError {
     },
 }
 
+/// The first pass over a stored document.
+///
+/// # Errors
+/// What the parser refuses, and an index beyond its bound.
+pub fn index(source: &Source, selection: Selection) -> Result<Index, ConvertError> {
+    let mut indexer = Indexer::new(selection);
+    parse_source(source, Limits::default(), &mut indexer)?;
+    Ok(indexer.finish())
+}
+
 /// Converts a small document in one go; `convert` and replies go through [`Converter`].
 pub fn to_json(source: &Source, selection: Selection, options: &Options) -> Result<String, ConvertError> {
     let mut indexer = Indexer::new(selection);

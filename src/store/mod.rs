@@ -1,1 +1,219 @@
-//! Not written yet.
+//! What outlives the process: the inventory with sealed credentials, in SQLite or PostgreSQL.
+//!
+//! One SQL text serves both databases (`$1` placeholders; BIGINT, TEXT and BLOB columns), through sqlx's `Any`
+//! driver; the migrations alone exist twice. It knows no session and no HTTP.
+
+mod database;
+mod devices;
+mod keys;
+mod page;
+mod seal;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::ids::Ids;
+
+use database::Database;
+use seal::Keyring;
+
+pub use devices::{DeviceRecord, Learned};
+pub use keys::{KeyError, KeySource};
+pub use page::Page;
+pub use seal::SealError;
+
+/// The database and the keys that open its sealed columns. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: Database,
+    keys: std::sync::Arc<Keyring>,
+    clock: Clock,
+    ids: Ids,
+}
+
+/// Where the database is and how long to wait for it.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    pub location: Location,
+    pub key: KeySource,
+    /// How long one statement waits for a lock that another process holds.
+    pub busy_timeout: Duration,
+    /// How long a call waits for a free connection.
+    pub acquire_timeout: Duration,
+}
+
+impl StoreOptions {
+    pub fn new(location: Location, key: KeySource) -> Self {
+        Self {
+            location,
+            key,
+            busy_timeout: Duration::from_secs(5),
+            acquire_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Which database.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A SQLite file, created if need be.
+    File(PathBuf),
+    /// Gone with the process.
+    Memory,
+    /// A `postgres://` URL, which may hold a password.
+    Postgres(String),
+}
+
+impl std::fmt::Debug for Location {
+    /// Leaves the URL out: it may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Memory => f.write_str("Memory"),
+            Self::Postgres(_) => f.write_str("Postgres"),
+        }
+    }
+}
+
+/// A database URL that names no database.
+#[derive(Debug, thiserror::Error)]
+#[error("a database is given as sqlite://PATH, sqlite::memory: or postgres://USER@HOST/NAME")]
+pub struct BadLocation;
+
+impl std::str::FromStr for Location {
+    type Err = BadLocation;
+
+    fn from_str(url: &str) -> Result<Self, BadLocation> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres(url.to_owned()));
+        }
+        let path = url.strip_prefix("sqlite:").ok_or(BadLocation)?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        match path {
+            ":memory:" => Ok(Self::Memory),
+            "" => Err(BadLocation),
+            // The path is taken as it stands: no options, no percent signs to decode.
+            path if path.contains('?') || path.contains('\0') => Err(BadLocation),
+            path => Ok(Self::File(PathBuf::from(path))),
+        }
+    }
+}
+
+/// Why the store cannot be opened. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the database's directory {} does not exist", .0.display())]
+    NoDirectory(PathBuf),
+    #[error("cannot create the database file {}", .path.display())]
+    Create {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(
+        "{} is damaged or is no database ({found}); move it away, or restore it from a backup",
+        .path.display()
+    )]
+    Corrupt { path: PathBuf, found: String },
+    #[error("the database was written by a newer or different release of ncgate")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    #[error("cannot open the database")]
+    Connect(#[source] sqlx::Error),
+    #[error("the encryption key cannot be used")]
+    Key(#[from] KeyError),
+    #[error(
+        "the database holds credentials sealed with key {key_id}, which is not among the keys given; give that \
+         key (it may follow the new one)"
+    )]
+    KeyMissing { key_id: String },
+    #[error(
+        "the credentials of device {device} cannot be opened with their key; the key or the database is damaged"
+    )]
+    Sealed {
+        device: String,
+        #[source]
+        source: SealError,
+    },
+    #[error("cannot read or update the database")]
+    Store(#[from] StoreError),
+}
+
+/// Why an operation on the store failed. Nothing was changed, whichever it is.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("a device named {name} exists already")]
+    AlreadyExists { name: String },
+    #[error("there is no such device")]
+    NotFound,
+    #[error("the device has changed since it was read: version {current} is stored now")]
+    VersionMismatch { current: i64 },
+    #[error("the page token belongs to another list or filter")]
+    BadPageToken,
+    /// Locked, read-only, full, gone: may be over at the next try.
+    #[error("the database cannot be used while {doing}")]
+    Unavailable {
+        doing: &'static str,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("a stored row of device {device} is damaged: {what}")]
+    Damaged { device: String, what: String },
+    #[error("the credentials of device {device} cannot be opened")]
+    Sealed {
+        device: String,
+        #[source]
+        source: SealError,
+    },
+}
+
+impl Store {
+    /// Opens the database, creating and migrating it as needed, finds or makes the key, and seals anew whatever
+    /// an older key had sealed.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing is created when the key is at fault.
+    pub async fn open(options: StoreOptions, clock: Clock, ids: Ids) -> Result<Self, OpenError> {
+        let database = Database::open(&options, &ids).await?;
+        let sealed = database.sealing_keys().await?;
+        let beside = match &options.location {
+            Location::File(path) => Some(key_path_beside(path)),
+            Location::Memory | Location::Postgres(_) => None,
+        };
+        let keys = keys::load(&options.key, beside.as_deref(), !sealed.is_empty(), &ids)?;
+        if let Some(key_id) = sealed.into_iter().find(|key_id| !keys.knows(key_id)) {
+            return Err(OpenError::KeyMissing { key_id });
+        }
+        let store = Self {
+            database,
+            keys: std::sync::Arc::new(keys),
+            clock,
+            ids,
+        };
+        store.seal_anew().await?;
+        Ok(store)
+    }
+
+    /// Whether the database answers and has the tables of this release.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn check_health(&self) -> Result<(), StoreError> {
+        self.database.check_health().await
+    }
+
+    /// Ends all connections in good order.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+}
+
+/// The default place of the key: beside the database file, with `.key` appended.
+fn key_path_beside(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".key");
+    PathBuf::from(name)
+}

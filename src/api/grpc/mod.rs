@@ -1,0 +1,2 @@
+//! gRPC.
+pub mod proto { tonic::include_proto!("ncgate.v1"); }

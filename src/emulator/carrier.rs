@@ -1,0 +1,270 @@
+//! Carries one session over a byte stream: framing, pacing, and the faults that concern bytes.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+
+use super::pty::Terminal;
+use super::session::{Body, Outgoing, Session, Step};
+use crate::netconf::framing::{Decoder, Frame, Framing, MARKER};
+
+/// Bytes read at once, at most.
+const READ: usize = 4096;
+/// Bytes of a chunk, at most.
+const CHUNK: usize = 16 * 1024;
+/// Bytes that may wait while a reply is delayed.
+const BACKLOG: usize = 1 << 20;
+
+/// How the carrier behaves.
+#[derive(Clone, Debug)]
+pub struct Carriage {
+    /// Largest message of a client, in bytes.
+    pub message_bytes: usize,
+    /// Lose what came in the same read as the client's hello.
+    pub loses_request_with_hello: bool,
+    /// The terminal, where there is one.
+    pub terminal: Option<Terminal>,
+    /// What is shown before the hello.
+    pub motd: String,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// In good order, or the peer went away: close the channel.
+    Closed,
+    /// The connection is to be lost.
+    Dropped,
+}
+
+/// Carries the session until it ends.
+pub async fn carry<S>(stream: S, session: Session, carriage: Carriage, stop: CancellationToken) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut carrier = Carrier {
+        stream,
+        session,
+        carriage,
+        stop,
+        decoder: Decoder::new(),
+        framing: Framing::EndOfMessage,
+        message: Vec::new(),
+        pending: Vec::new(),
+        ended: false,
+    };
+    match carrier.run().await {
+        Ok(()) | Err(Stop::Closed) => {
+            // A peer that is gone already cannot be told.
+            let _ = carrier.stream.shutdown().await;
+            End::Closed
+        }
+        Err(Stop::Dropped) => End::Dropped,
+    }
+}
+
+/// Why the carrier stops.
+enum Stop {
+    Closed,
+    Dropped,
+}
+
+struct Carrier<S> {
+    stream: S,
+    session: Session,
+    carriage: Carriage,
+    stop: CancellationToken,
+    decoder: Decoder,
+    framing: Framing,
+    /// What came of the present message.
+    message: Vec<u8>,
+    /// What was read and not looked at.
+    pending: Vec<u8>,
+    /// The peer sends nothing more.
+    ended: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
+    async fn run(&mut self) -> Result<(), Stop> {
+        let motd = std::mem::take(&mut self.carriage.motd);
+        self.write(motd.as_bytes()).await?;
+        let steps = self.session.open();
+        self.perform(steps).await?;
+        loop {
+            let input = std::mem::take(&mut self.pending);
+            self.take(&input).await?;
+            if self.pending.is_empty() {
+                if self.ended {
+                    return Ok(());
+                }
+                self.read().await?;
+            }
+        }
+    }
+
+    /// Reads once.
+    async fn read(&mut self) -> Result<(), Stop> {
+        let mut buffer = [0; READ];
+        let read = tokio::select! {
+            () = self.stop.cancelled() => return Err(Stop::Closed),
+            read = self.stream.read(&mut buffer) => read,
+        };
+        match read {
+            Ok(0) | Err(_) => self.ended = true,
+            Ok(count) => self.typed(&buffer[..count]).await?,
+        }
+        Ok(())
+    }
+
+    /// Takes bytes that came, through the terminal where there is one.
+    async fn typed(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        match &mut self.carriage.terminal {
+            None => self.pending.extend_from_slice(bytes),
+            Some(terminal) => {
+                let typed = terminal.input(bytes);
+                self.pending.extend_from_slice(&typed.input);
+                self.ended |= typed.end;
+                self.write_through(&typed.echo).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles what one read brought.
+    async fn take(&mut self, mut input: &[u8]) -> Result<(), Stop> {
+        let mut first = self.framing == Framing::EndOfMessage;
+        while let Some(frame) = self.decoder.decode(&mut input).map_err(|_| Stop::Closed)? {
+            match frame {
+                Frame::Data(data) => {
+                    if self.message.len() + data.len() > self.carriage.message_bytes {
+                        return Err(Stop::Closed);
+                    }
+                    self.message.extend_from_slice(data);
+                }
+                Frame::End => {
+                    let message = std::mem::take(&mut self.message);
+                    let hello = std::mem::take(&mut first) && self.session.awaits_hello();
+                    let steps = self.session.message(&message);
+                    self.perform(steps).await?;
+                    if hello && self.carriage.loses_request_with_hello {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn perform(&mut self, steps: Vec<Step>) -> Result<(), Stop> {
+        for step in steps {
+            match step {
+                Step::Message(outgoing) => self.send(outgoing).await?,
+                Step::Raw(bytes) => self.write(&bytes).await?,
+                Step::Wait(span) => self.wait(span).await?,
+                Step::Framing(framing) => {
+                    self.framing = framing;
+                    self.decoder.set_framing(framing);
+                }
+                Step::Close => return Err(Stop::Closed),
+                Step::Drop => return Err(Stop::Dropped),
+            }
+        }
+        Ok(())
+    }
+
+    /// Does nothing for a while, but sees the peer go away.
+    async fn wait(&mut self, span: Duration) -> Result<(), Stop> {
+        let until = tokio::time::Instant::now() + span;
+        let mut buffer = [0; READ];
+        loop {
+            let listen = !self.ended && self.pending.len() < BACKLOG;
+            let read = tokio::select! {
+                () = self.stop.cancelled() => return Err(Stop::Closed),
+                () = tokio::time::sleep_until(until) => return Ok(()),
+                read = self.stream.read(&mut buffer), if listen => read,
+            };
+            match read {
+                Ok(0) | Err(_) => return Err(Stop::Closed),
+                Ok(count) => self.typed(&buffer[..count]).await?,
+            }
+        }
+    }
+
+    async fn send(&mut self, mut outgoing: Outgoing) -> Result<(), Stop> {
+        let mut sent = 0;
+        let mut body = std::mem::replace(&mut outgoing.body, Body::Whole(Vec::new()));
+        match &mut body {
+            Body::Whole(bytes) => {
+                for piece in bytes.chunks(CHUNK) {
+                    self.send_piece(piece, &outgoing, &mut sent).await?;
+                }
+            }
+            Body::Huge(huge) => {
+                while let Some(piece) = huge.piece() {
+                    self.send_piece(&piece, &outgoing, &mut sent).await?;
+                }
+            }
+        }
+        let end: &[u8] = match (self.framing, outgoing.bad_frame) {
+            // A server with one framing for ever ends its lines; before chunks nothing may stand.
+            (Framing::EndOfMessage, false) if self.session.ends_lines() => b"]]>]]>\n",
+            (Framing::EndOfMessage, false) => MARKER,
+            (Framing::EndOfMessage, true) => b"]]>]]",
+            (Framing::Chunked, _) => b"\n##\n",
+        };
+        self.send_bytes(end, &outgoing, &mut sent).await?;
+        self.stream.flush().await.map_err(|_| Stop::Closed)
+    }
+
+    async fn send_piece(&mut self, piece: &[u8], outgoing: &Outgoing, sent: &mut u64) -> Result<(), Stop> {
+        if self.framing == Framing::Chunked {
+            let size = if outgoing.bad_frame { "x".to_owned() } else { piece.len().to_string() };
+            self.send_bytes(format!("\n#{size}\n").as_bytes(), outgoing, sent).await?;
+        }
+        self.send_bytes(piece, outgoing, sent).await
+    }
+
+    /// Sends part of a message, as slowly and as far as it is to go.
+    async fn send_bytes(&mut self, bytes: &[u8], outgoing: &Outgoing, sent: &mut u64) -> Result<(), Stop> {
+        let left = outgoing.cut_after.map_or(u64::MAX, |limit| limit.saturating_sub(*sent));
+        let bytes = &bytes[..bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
+        match outgoing.trickle {
+            None => self.write(bytes).await?,
+            Some((size, pause)) => {
+                for piece in bytes.chunks(size.max(1)) {
+                    self.write(piece).await?;
+                    self.stream.flush().await.map_err(|_| Stop::Closed)?;
+                    self.wait(pause).await?;
+                }
+            }
+        }
+        *sent += bytes.len() as u64;
+        if outgoing.cut_after.is_some_and(|limit| *sent >= limit) {
+            // What was written must arrive before the connection is lost.
+            self.stream.flush().await.map_err(|_| Stop::Closed)?;
+            return Err(Stop::Dropped);
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        match &self.carriage.terminal {
+            None => self.write_through(bytes).await,
+            Some(terminal) => {
+                let shown = terminal.output(bytes);
+                self.write_through(&shown).await
+            }
+        }
+    }
+
+    async fn write_through(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = self.stop.cancelled() => Err(Stop::Closed),
+            written = self.stream.write_all(bytes) => written.map_err(|_| Stop::Closed),
+        }
+    }
+}

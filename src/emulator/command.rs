@@ -1,0 +1,102 @@
+//! `ncgate emulator`: one device on an address, until it is told to end.
+
+use std::path::PathBuf;
+
+use super::builder::BuildError;
+use super::demo::demo_devices;
+use super::faults::Fault;
+use super::profile::Profile;
+use super::ssh::Prompt;
+
+/// Arguments of `ncgate emulator`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EmulatorArgs {
+    /// Address to listen on; port 0 takes any that is free
+    #[arg(long, default_value = "127.0.0.1:8300")]
+    pub listen: String,
+    /// User that may log in
+    #[arg(long, default_value = "admin")]
+    pub user: String,
+    /// Password of the user
+    #[arg(long, default_value = "admin123")]
+    pub password: String,
+    /// Public key (OpenSSH file) that may log in as the user
+    #[arg(long, value_name = "FILE")]
+    pub authorized_key: Option<PathBuf>,
+    /// Asks for the password by keyboard-interactive authentication, too
+    #[arg(long)]
+    pub keyboard_interactive: bool,
+    /// Kind of server
+    #[arg(long, value_enum, default_value_t)]
+    pub profile: Profile,
+    /// Host name; mx1 and mx2 come with a configuration of their own
+    #[arg(long, default_value = "mx1")]
+    pub hostname: String,
+    /// Answers every request this many milliseconds later
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub delay_ms: u64,
+    /// Gives every request a reply of interfaces of this many bytes
+    #[arg(long, value_name = "BYTES")]
+    pub huge_reply: Option<u64>,
+}
+
+/// Why `ncgate emulator` ends.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The device cannot be made.
+    #[error("the emulated device cannot be started")]
+    Build(#[from] BuildError),
+    /// The file of the key cannot be used.
+    #[error("{path} holds no usable public key")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: russh::keys::ssh_key::Error,
+    },
+    /// The signals to end on cannot be waited for.
+    #[error("cannot wait for signals")]
+    Signal(#[source] std::io::Error),
+}
+
+/// Runs the device until SIGINT or SIGTERM. Prints where it listens, and its host key, to standard output.
+///
+/// # Errors
+/// The arguments cannot be used, or the address cannot be had.
+pub async fn run_cli(args: EmulatorArgs) -> Result<(), CommandError> {
+    let [mx1, mx2] = demo_devices();
+    let base = if args.hostname == "mx2" { mx2 } else { mx1.hostname(args.hostname.clone()) };
+    let mut builder = base.profile(args.profile).system_time().user(args.user).password(args.password.clone());
+    if args.keyboard_interactive {
+        let prompt = Prompt { text: "Password: ".to_owned(), echo: false, answer: args.password };
+        builder = builder.keyboard_interactive(vec![prompt]);
+    }
+    if let Some(path) = args.authorized_key {
+        let key = russh::keys::PublicKey::read_openssh_file(&path)
+            .map_err(|source| CommandError::Key { path, source })?;
+        builder = builder.authorized_key(key);
+    }
+    if args.delay_ms > 0 {
+        builder = builder.fault(Fault::Delay(std::time::Duration::from_millis(args.delay_ms)));
+    }
+    if let Some(bytes) = args.huge_reply {
+        builder = builder.fault(Fault::HugeReply(bytes));
+    }
+    let running = builder.listen(&args.listen).await?;
+    println!("{} listens on {}", args.hostname, running.addr());
+    println!("host key {}", running.host_key_fingerprint());
+    ended().await.map_err(CommandError::Signal)?;
+    running.stop().await;
+    Ok(())
+}
+
+/// Waits for the first signal to end.
+async fn ended() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}

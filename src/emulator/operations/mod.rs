@@ -1,0 +1,182 @@
+//! What the device can be asked: a table of operations, and the forms of their answers.
+
+mod chassis;
+mod cli;
+mod configuration;
+mod files;
+mod interfaces;
+mod netconf;
+mod software;
+mod system;
+
+use super::device::Device;
+use super::device_error::DeviceError;
+use super::markup::{Tag, device_json};
+use crate::xml::tree::Element;
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The session-id.
+    pub session_id: u32,
+    /// The user that is logged in.
+    pub user: String,
+}
+
+/// One request: an operation to a device from a session.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Whom it was sent to.
+    pub device: &'a Device,
+    /// Who sent it.
+    pub caller: &'a Caller,
+    /// The operation with its arguments.
+    pub operation: &'a Element,
+}
+
+impl Request<'_> {
+    /// Whether the flag or argument of this name is there.
+    fn has(&self, name: &str) -> bool {
+        self.operation.child(name).is_some()
+    }
+
+    /// The value of this argument, where it is there and not empty.
+    fn argument(&self, name: &str) -> Option<String> {
+        self.operation.child(name).map(Element::text).filter(|value| !value.is_empty())
+    }
+}
+
+/// What is to be put into the `<rpc-reply>`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Elements.
+    Tags(Vec<Tag>),
+    /// Bare text between the tags of the reply: what a device makes of `format="json"`.
+    Bare(String),
+    /// `<ok/>`, and the session ends.
+    Close,
+    /// `<end-session/>`, and the session ends.
+    EndSession,
+}
+
+/// An answer or the errors in its place.
+pub type Outcome = Result<Answer, DeviceError>;
+
+/// How a client wants the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Elements.
+    Xml,
+    /// What the CLI prints.
+    Text,
+    /// The device's own JSON.
+    Json,
+}
+
+impl Format {
+    /// The value of a `format` attribute.
+    pub fn parse(value: Option<&str>) -> Result<Self, DeviceError> {
+        match value {
+            None | Some("xml" | "xml-minified") => Ok(Self::Xml),
+            Some("text" | "ascii") => Ok(Self::Text),
+            Some("json" | "json-minified") => Ok(Self::Json),
+            Some(other) => Err(DeviceError::new(format!("invalid value '{other}' for attribute format"))),
+        }
+    }
+}
+
+/// An operation that yields data.
+struct Show {
+    name: &'static str,
+    /// The arguments that it takes; anything else is a syntax error.
+    arguments: &'static [&'static str],
+    run: fn(&Request<'_>) -> Result<Vec<Tag>, DeviceError>,
+    /// What the CLI prints of the result.
+    text: fn(&[Tag]) -> String,
+}
+
+const SHOWS: &[Show] = &[
+    software::SOFTWARE,
+    system::UPTIME,
+    system::USERS,
+    system::COMMITS,
+    system::COMMIT_REVISION,
+    interfaces::INTERFACES,
+    chassis::INVENTORY,
+    chassis::ROUTE_ENGINES,
+    chassis::VIRTUAL_CHASSIS,
+    chassis::CLUSTER,
+    files::SHOW,
+    files::LIST,
+    files::SHELL,
+    configuration::ROLLBACK,
+    configuration::REVISION,
+    configuration::RESCUE,
+];
+
+/// Answers one operation.
+///
+/// # Errors
+/// What the device would put into `<rpc-error>`.
+pub fn answer(request: &Request<'_>) -> Outcome {
+    let operation = request.operation;
+    match operation.local.as_str() {
+        "get-config" => netconf::get_config(request),
+        "get" => netconf::get(request),
+        "close-session" => Ok(Answer::Close),
+        other if !request.device.profile.junos() => {
+            let error = DeviceError::new(format!("operation {other} is not supported"));
+            Err(error.tagged("protocol", "operation-not-supported").element(other))
+        }
+        "get-configuration" => configuration::get_configuration(request),
+        "command" => cli::command(request),
+        "request-end-session" => Ok(Answer::EndSession),
+        name => match SHOWS.iter().find(|show| show.name == name) {
+            Some(show) => {
+                let format = Format::parse(operation.attribute("format"))?;
+                Ok(present(show, run(show, request)?, format))
+            }
+            None => Err(DeviceError::syntax(name)),
+        },
+    }
+}
+
+fn run(show: &Show, request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
+    let unknown = request.operation.children().find(|child| !show.arguments.contains(&child.local.as_str()));
+    match unknown {
+        Some(argument) => Err(DeviceError::syntax(argument.local.clone())),
+        None => (show.run)(request),
+    }
+}
+
+fn present(show: &Show, tags: Vec<Tag>, format: Format) -> Answer {
+    match format {
+        Format::Xml => Answer::Tags(tags),
+        Format::Text => Answer::Tags(vec![output((show.text)(&tags))]),
+        Format::Json => Answer::Bare(format!("\n{}", device_json(&tags))),
+    }
+}
+
+/// Text as a device wraps it.
+fn output(text: String) -> Tag {
+    Tag::leaf("output", format!("\n{text}"))
+}
+
+/// The CLI form of replies that have none of their own: indented names and values.
+fn plain_text(tags: &[Tag]) -> String {
+    fn lines(tags: &[Tag], level: usize, out: &mut String) {
+        for tag in tags {
+            out.extend(std::iter::repeat_n("  ", level));
+            out.push_str(tag.local());
+            if !tag.text().is_empty() {
+                out.push_str(": ");
+                out.push_str(tag.text());
+            }
+            out.push('\n');
+            lines(tag.tags(), level + 1, out);
+        }
+    }
+    let mut out = String::new();
+    lines(tags, 0, &mut out);
+    out
+}

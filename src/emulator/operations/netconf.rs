@@ -1,0 +1,89 @@
+//! The operations of RFC 6241 that read: `get-config` and `get`.
+
+use super::configuration::{changed_marks, committed_marks, configuration};
+use super::{Answer, Outcome, Request};
+use crate::emulator::config::Database;
+use crate::emulator::device_error::DeviceError;
+use crate::emulator::markup::Tag;
+use crate::emulator::subtree;
+use crate::emulator::when::date_time;
+
+const MONITORING: &str = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring";
+
+/// `<get-config>` (RFC 6241 section 7.1).
+pub(super) fn get_config(request: &Request<'_>) -> Outcome {
+    let source = request.operation.child("source").and_then(|source| source.children().next());
+    let source = source.ok_or_else(|| missing("source"))?;
+    let running = request.device.running();
+    let profile = request.device.profile;
+    let offered = |capability: &str| profile.capabilities().iter().any(|uri| uri.contains(capability));
+    let (database, marks) = match source.local.as_str() {
+        "running" => (Database::Committed, committed_marks(&running)),
+        "candidate" if offered(":candidate:") => (Database::Candidate, changed_marks(&running)),
+        "startup" if offered(":startup:") => (Database::Committed, committed_marks(&running)),
+        other if profile.junos() => return Err(DeviceError::syntax(other)),
+        other => {
+            let error = DeviceError::new(format!("datastore {other} is not supported"));
+            return Err(error.tagged("protocol", "invalid-value").element(other));
+        }
+    };
+    let tree = request.device.tree(database).unwrap_or_default();
+    let marks = if profile.junos() { marks } else { Vec::new() };
+    let tags = vec![configuration(request, &tree, marks)];
+    Ok(Answer::Tags(vec![data(request, filtered(request, tags)?)]))
+}
+
+/// `<get>` (RFC 6241 section 7.7): the running configuration and what state there is.
+pub(super) fn get(request: &Request<'_>) -> Outcome {
+    let device = request.device;
+    let marks = if device.profile.junos() { committed_marks(&device.running()) } else { Vec::new() };
+    let tree = device.tree(Database::Committed).unwrap_or_default();
+    let tags = vec![configuration(request, &tree, marks), netconf_state(request)];
+    Ok(Answer::Tags(vec![data(request, filtered(request, tags)?)]))
+}
+
+fn missing(element: &str) -> DeviceError {
+    DeviceError::new(format!("missing mandatory element {element}")).tagged("protocol", "missing-element").element(element)
+}
+
+fn data(request: &Request<'_>, tags: Vec<Tag>) -> Tag {
+    let profile = request.device.profile;
+    // Junos leaves `<configuration>` in an empty answer unless it is rfc-compliant.
+    let tags = if tags.is_empty() && !profile.rfc_compliant() { vec![Tag::empty("configuration")] } else { tags };
+    Tag::parent(profile.netconf_name("data"), tags)
+}
+
+fn filtered(request: &Request<'_>, tags: Vec<Tag>) -> Result<Vec<Tag>, DeviceError> {
+    let Some(filter) = request.operation.child("filter") else { return Ok(tags) };
+    match filter.attribute("type") {
+        None | Some("subtree") => Ok(subtree::filter(&tags, filter)),
+        Some(other) => {
+            let error = DeviceError::new(format!("filter type {other} is not supported"));
+            Err(error.tagged("protocol", "bad-attribute").element("filter"))
+        }
+    }
+}
+
+/// What RFC 6022 says about a server, as far as a device tells: capabilities and sessions.
+fn netconf_state(request: &Request<'_>) -> Tag {
+    let device = request.device;
+    let capabilities = device.profile.capabilities().into_iter().map(|uri| Tag::leaf("capability", uri));
+    let sessions = device.sessions();
+    let sessions = sessions.iter().map(|(id, session)| {
+        Tag::parent(
+            "session",
+            vec![
+                Tag::leaf("session-id", id.to_string()),
+                Tag::leaf("transport", "netconf-ssh"),
+                Tag::leaf("username", session.user.clone()),
+                Tag::leaf("source-host", session.from.clone()),
+                Tag::leaf("login-time", date_time(session.since).replace(' ', "T").replace("TUTC", "Z")),
+            ],
+        )
+    });
+    let tags = vec![
+        Tag::parent("capabilities", capabilities.collect()),
+        Tag::parent("sessions", sessions.collect()),
+    ];
+    Tag::parent("netconf-state", tags).with("xmlns", MONITORING)
+}

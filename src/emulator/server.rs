@@ -1,0 +1,249 @@
+//! Accepts connections and owns every task of the device.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use russh::keys::{HashAlg, PrivateKey, PublicKey};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::task::TaskTracker;
+
+use super::carrier::{Carriage, carry};
+use super::device::{Device, SessionRecord};
+use super::faults::{Faults, Point};
+use super::session::Session;
+use super::ssh::{Connection, Login};
+use super::stats::Snapshot;
+
+/// Connections at a time, at most; more wait in the listener's queue.
+const CONNECTIONS: usize = 4096;
+
+/// How the server behaves.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub message_bytes: usize,
+    pub loses_request_with_hello: bool,
+    pub stubborn_terminal: bool,
+    pub subsystem: bool,
+    pub motd: String,
+    pub login_banner: Option<String>,
+}
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub device: Arc<Device>,
+    pub logins: Vec<Login>,
+    pub options: Options,
+    pub sessions: Arc<Semaphore>,
+    pub tasks: TaskTracker,
+    pub ssh: Arc<russh::server::Config>,
+    /// Ends everything.
+    pub stop: CancellationToken,
+    /// Ends the connections of now; those that come later have the next one.
+    pub now: Mutex<CancellationToken>,
+}
+
+impl Shared {
+    /// A token that ends with the connections that are open now.
+    fn connection_token(&self) -> CancellationToken {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).child_token()
+    }
+
+    fn drop_connections(&self) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.cancel();
+        *now = self.stop.child_token();
+    }
+}
+
+/// A device that may be served over any stream, see [`super::Builder::build`].
+#[derive(Clone)]
+pub struct Emulator {
+    pub(super) shared: Arc<Shared>,
+    pub(super) host_key: PrivateKey,
+}
+
+impl Emulator {
+    /// Serves SSH on one stream until it ends.
+    pub async fn serve_stream<S>(&self, stream: S, from: &str)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let open = self.shared.device.stats.connection();
+        if !self.shared.device.faults.strike(Point::Connection, None).is_empty() {
+            return;
+        }
+        let stop = self.shared.connection_token();
+        let handler = Connection::new(self.shared.clone(), stop.clone(), from.to_owned(), open);
+        let stream = Guarded { stream, lost: Box::pin(stop.clone().cancelled_owned()) };
+        // How a connection ends is the client's business; the statistics tell what matters of it.
+        if let Ok(session) = russh::server::run_stream(self.shared.ssh.clone(), stream, handler).await {
+            let _ = session.await;
+        }
+        stop.cancel();
+    }
+
+    /// Serves one NETCONF session of this user on a stream without SSH, until it ends.
+    pub async fn serve_netconf<S>(&self, stream: S, user: &str)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let device = self.shared.device.clone();
+        let record = SessionRecord {
+            user: user.to_owned(),
+            from: "127.0.0.1".to_owned(),
+            terminal: None,
+            since: device.now(),
+        };
+        let carriage = Carriage {
+            message_bytes: self.shared.options.message_bytes,
+            loses_request_with_hello: self.shared.options.loses_request_with_hello,
+            terminal: None,
+            motd: String::new(),
+        };
+        carry(stream, Session::new(device, record), carriage, self.shared.connection_token()).await;
+    }
+
+    /// Listens and serves until [`RunningEmulator::stop`], or until the value is dropped.
+    ///
+    /// # Errors
+    /// The address cannot be had.
+    pub async fn listen(self, address: &str) -> io::Result<RunningEmulator> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let emulator = self.clone();
+        let connections = Arc::new(Semaphore::new(CONNECTIONS));
+        self.shared.tasks.spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    () = emulator.shared.stop.cancelled() => return,
+                    accepted = accept(&listener, &connections) => accepted,
+                };
+                if let Some((stream, peer, permit)) = accepted {
+                    let emulator = emulator.clone();
+                    emulator.shared.tasks.clone().spawn(async move {
+                        emulator.serve_stream(stream, &peer.ip().to_string()).await;
+                        drop(permit);
+                    });
+                }
+            }
+        });
+        Ok(RunningEmulator { emulator: self, address })
+    }
+
+    /// The device behind it.
+    pub fn device(&self) -> &Arc<Device> {
+        &self.shared.device
+    }
+}
+
+/// The next connection, as soon as there is room for one.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> Option<(tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = connections.clone().acquire_owned().await.ok()?;
+    // A connection that breaks before it is accepted is no reason to stop.
+    let (stream, peer) = listener.accept().await.ok()?;
+    stream.set_nodelay(true).ok()?;
+    Some((stream, peer, permit))
+}
+
+/// A device that listens. Dropping it ends everything it does; [`RunningEmulator::stop`] also waits for that.
+pub struct RunningEmulator {
+    emulator: Emulator,
+    address: SocketAddr,
+}
+
+impl RunningEmulator {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The host key as `SHA256:…`.
+    pub fn host_key_fingerprint(&self) -> String {
+        self.emulator.host_key.public_key().fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// The host key, in its OpenSSH form (`ssh-ed25519 AAAA…`) by `to_openssh`.
+    pub fn host_public_key(&self) -> &PublicKey {
+        self.emulator.host_key.public_key()
+    }
+
+    /// What goes wrong; rules may be added and taken back at any time.
+    pub fn faults(&self) -> &Faults {
+        &self.emulator.shared.device.faults
+    }
+
+    /// What has happened.
+    pub fn stats(&self) -> Snapshot {
+        self.emulator.shared.device.stats.snapshot()
+    }
+
+    /// The device, to change its configuration behind the clients' back.
+    pub fn device(&self) -> &Arc<Device> {
+        &self.emulator.shared.device
+    }
+
+    /// Loses all connections that are open now, as if a cable were pulled. New ones are accepted.
+    pub fn drop_connections(&self) {
+        self.emulator.shared.drop_connections();
+    }
+
+    /// Ends everything, and waits until it has ended.
+    pub async fn stop(self) {
+        self.emulator.shared.stop.cancel();
+        self.emulator.shared.tasks.close();
+        self.emulator.shared.tasks.wait().await;
+    }
+}
+
+impl Drop for RunningEmulator {
+    fn drop(&mut self) {
+        self.emulator.shared.stop.cancel();
+    }
+}
+
+/// A stream that breaks when it is told to, because the SSH library's task has no other end from outside.
+struct Guarded<S> {
+    stream: S,
+    lost: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<S> Guarded<S> {
+    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.lost.as_mut().poll(context) {
+            Poll::Ready(()) => Err(io::ErrorKind::ConnectionReset.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_write(context, buffer)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

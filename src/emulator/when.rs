@@ -1,0 +1,85 @@
+//! Points in time and spans as a device prints them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Where a device has its time from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceTime {
+    /// It stands still, in seconds since 1970: every answer is the same every time.
+    Fixed(i64),
+    /// The machine's clock.
+    System,
+}
+
+impl DeviceTime {
+    /// Seconds since 1970.
+    pub fn now(self) -> i64 {
+        match self {
+            Self::Fixed(seconds) => seconds,
+            Self::System => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+/// `2026-01-15 12:00:00 UTC`
+pub fn date_time(seconds: i64) -> String {
+    let when = time::OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    let (year, month, day) = when.to_calendar_date();
+    let (hour, minute, second) = when.to_hms();
+    format!("{year:04}-{:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC", u8::from(month))
+}
+
+/// `12:00PM`
+pub fn clock(seconds: i64) -> String {
+    let when = time::OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    let half = if when.hour() < 12 { "AM" } else { "PM" };
+    let hour = if when.hour() % 12 == 0 { 12 } else { when.hour() % 12 };
+    format!("{hour}:{:02}{half}", when.minute())
+}
+
+/// `6w0d 05:04`, or `05:04:03` within a day.
+pub fn ago(span: i64) -> String {
+    let (days, hours, minutes, seconds) = split(span);
+    match (days / 7, days % 7) {
+        (0, 0) => format!("{hours:02}:{minutes:02}:{seconds:02}"),
+        (0, days) => format!("{days}d {hours:02}:{minutes:02}"),
+        (weeks, days) => format!("{weeks}w{days}d {hours:02}:{minutes:02}"),
+    }
+}
+
+/// `42 days, 5 hours, 4 minutes, 3 seconds`
+pub fn span(span: i64) -> String {
+    let (days, hours, minutes, seconds) = split(span);
+    let part = |number: i64, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+    let parts = [(days, "day"), (hours, "hour"), (minutes, "minute"), (seconds, "second")];
+    let shown: Vec<_> = parts.iter().skip_while(|(number, _)| *number == 0).map(|(n, w)| part(*n, w)).collect();
+    if shown.is_empty() { part(0, "second") } else { shown.join(", ") }
+}
+
+/// `42 days,  5:04` as `show system uptime` has it.
+pub fn up(span: i64) -> String {
+    let (days, hours, minutes, _) = split(span);
+    if days > 0 { format!("{days} days, {hours:2}:{minutes:02}") } else { format!("{hours}:{minutes:02}") }
+}
+
+fn split(span: i64) -> (i64, i64, i64, i64) {
+    let span = span.max(0);
+    (span / 86_400, span / 3_600 % 24, span / 60 % 60, span % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_spans_are_printed_as_a_device_prints_them() {
+        assert_eq!(date_time(1_768_478_400), "2026-01-15 12:00:00 UTC");
+        assert_eq!(clock(1_768_478_400), "12:00PM");
+        assert_eq!(ago(3_600_000), "5w6d 16:00");
+        assert_eq!(ago(3_723), "01:02:03");
+        assert_eq!(span(3_600_001), "41 days, 16 hours, 0 minutes, 1 second");
+        assert_eq!(up(3_600_000), "41 days, 16:00");
+    }
+}

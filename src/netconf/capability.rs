@@ -1,0 +1,579 @@
+//! Capabilities: what a peer said in its hello that it can do (RFC 6241 section 8, S5).
+//!
+//! Every URI is kept verbatim and in order. Known ones are recognised whatever spelling the device uses: the prefix
+//! that Junos writes beside or instead of the registered one, and the misspelt `writeable-running`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The registered prefix of NETCONF capabilities (RFC 6241 section 10.4).
+const PREFIX: &str = "urn:ietf:params:netconf:";
+/// What Junos writes beside it, and old releases instead of it.
+const OLD_PREFIX: &str = "urn:ietf:params:xml:ns:netconf:";
+
+/// The capabilities whose presence changes what the gateway may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Capability {
+    Base10,
+    Base11,
+    Candidate,
+    ConfirmedCommit10,
+    ConfirmedCommit11,
+    Validate10,
+    Validate11,
+    Url,
+    WritableRunning,
+    RollbackOnError,
+    Startup,
+    Xpath,
+    Notification,
+    Interleave,
+    WithDefaults,
+    /// ietf-netconf-monitoring (RFC 6022): `get-schema`, the list of sessions.
+    Monitoring,
+    PartialLock,
+    /// RFC 8525 or RFC 7895.
+    YangLibrary,
+    /// Junos XML API operations and Junos XML protocol operations.
+    JunosXml,
+    /// Juniper's Device Management Interface.
+    Dmi,
+}
+
+impl Capability {
+    /// All of them, in the order of S5.
+    pub const ALL: [Capability; 20] = [
+        Self::Base10,
+        Self::Base11,
+        Self::Candidate,
+        Self::ConfirmedCommit10,
+        Self::ConfirmedCommit11,
+        Self::Validate10,
+        Self::Validate11,
+        Self::Url,
+        Self::WritableRunning,
+        Self::RollbackOnError,
+        Self::Startup,
+        Self::Xpath,
+        Self::Notification,
+        Self::Interleave,
+        Self::WithDefaults,
+        Self::Monitoring,
+        Self::PartialLock,
+        Self::YangLibrary,
+        Self::JunosXml,
+        Self::Dmi,
+    ];
+
+    /// The URI, without parameters.
+    pub fn uri(self) -> &'static str {
+        match self {
+            Self::Base10 => "urn:ietf:params:netconf:base:1.0",
+            Self::Base11 => "urn:ietf:params:netconf:base:1.1",
+            Self::Candidate => "urn:ietf:params:netconf:capability:candidate:1.0",
+            Self::ConfirmedCommit10 => "urn:ietf:params:netconf:capability:confirmed-commit:1.0",
+            Self::ConfirmedCommit11 => "urn:ietf:params:netconf:capability:confirmed-commit:1.1",
+            Self::Validate10 => "urn:ietf:params:netconf:capability:validate:1.0",
+            Self::Validate11 => "urn:ietf:params:netconf:capability:validate:1.1",
+            Self::Url => "urn:ietf:params:netconf:capability:url:1.0",
+            Self::WritableRunning => "urn:ietf:params:netconf:capability:writable-running:1.0",
+            Self::RollbackOnError => "urn:ietf:params:netconf:capability:rollback-on-error:1.0",
+            Self::Startup => "urn:ietf:params:netconf:capability:startup:1.0",
+            Self::Xpath => "urn:ietf:params:netconf:capability:xpath:1.0",
+            Self::Notification => "urn:ietf:params:netconf:capability:notification:1.0",
+            Self::Interleave => "urn:ietf:params:netconf:capability:interleave:1.0",
+            Self::WithDefaults => "urn:ietf:params:netconf:capability:with-defaults:1.0",
+            Self::Monitoring => "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring",
+            Self::PartialLock => "urn:ietf:params:netconf:capability:partial-lock:1.0",
+            Self::YangLibrary => "urn:ietf:params:netconf:capability:yang-library:1.0",
+            Self::JunosXml => "http://xml.juniper.net/netconf/junos/1.0",
+            Self::Dmi => "http://xml.juniper.net/dmi/system/1.0",
+        }
+    }
+
+    /// The capability that a URI names, parameters and all.
+    pub fn of_uri(uri: &str) -> Option<Self> {
+        let (base, parameters) = split(uri.trim());
+        Self::recognise(base, parameters)
+    }
+
+    /// The short name with its version, as RFC 6241 section 8 writes it without the colon: `candidate:1.0`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Monitoring => "ietf-netconf-monitoring",
+            Self::JunosXml => "junos:1.0",
+            Self::Dmi => "dmi-system:1.0",
+            known => {
+                let uri = known.uri();
+                let name = uri.strip_prefix(PREFIX).unwrap_or(uri);
+                name.strip_prefix("capability:").unwrap_or(name)
+            }
+        }
+    }
+
+    /// Which capability a URI without its parameters names, in any spelling seen in the field.
+    fn recognise(base: &str, parameters: &str) -> Option<Self> {
+        let by_uri = |uri: &str| Self::ALL.into_iter().find(|known| known.uri() == uri);
+        if let Some(known) = by_uri(base) {
+            return Some(known);
+        }
+        // A YANG module may have the old prefix as its namespace: `…:base:1.0?module=ietf-netconf`.
+        if parameter(parameters, "module").is_some() {
+            return None;
+        }
+        match base.strip_prefix(OLD_PREFIX) {
+            // Chunked framing is taken up only on the registered name: a wrong guess ends the session.
+            Some("base:1.1") => None,
+            Some(rest) => by_uri(&format!("{PREFIX}{rest}")),
+            None => match base.strip_prefix(PREFIX) {
+                Some("capability:writeable-running:1.0") => Some(Self::WritableRunning),
+                Some("capability:yang-library:1.1") => Some(Self::YangLibrary),
+                Some(_) | None => None,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.uri())
+    }
+}
+
+/// The value of a URI parameter. Devices separate with `&`, and some with `;` or a doubly escaped `&amp;`.
+fn parameter<'a>(parameters: &'a str, name: &str) -> Option<&'a str> {
+    parameters
+        .split(['&', ';'])
+        .map(|pair| pair.strip_prefix("amp;").unwrap_or(pair))
+        .find_map(|pair| {
+            let (key, value) = pair.split_once('=')?;
+            (key == name).then_some(value)
+        })
+}
+
+/// A comma-separated parameter. Empty when absent.
+fn list(parameters: &str, name: &str) -> Vec<String> {
+    let value = parameter(parameters, name).unwrap_or_default();
+    value
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn split(uri: &str) -> (&str, &str) {
+    uri.split_once('?').unwrap_or((uri, ""))
+}
+
+/// A YANG module that the device implements (RFC 6020 section 5.6.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct YangModule {
+    pub name: String,
+    pub revision: Option<String>,
+    pub namespace: String,
+    pub features: Vec<String>,
+    pub deviations: Vec<String>,
+}
+
+/// How the device treats default values (RFC 6243 section 4.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithDefaultsSupport {
+    pub basic_mode: Option<String>,
+    pub also_supported: Vec<String>,
+}
+
+impl WithDefaultsSupport {
+    /// Whether `<with-defaults>` may ask for this mode.
+    pub fn offers(&self, mode: &str) -> bool {
+        self.basic_mode.as_deref() == Some(mode) || self.also_supported.iter().any(|offered| offered == mode)
+    }
+}
+
+/// What a request needs and the device does not offer (S7, policy `adapt`).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{operation} with {parameter} needs capability {capability}, which the device does not offer")]
+pub struct MissingCapability {
+    /// The operation that was refused.
+    pub operation: String,
+    /// The parameter that needs the capability; the operation's own name when it is the operation itself.
+    pub parameter: String,
+    /// URI of the capability, with the parameter value that is missing if it is only that.
+    pub capability: String,
+}
+
+/// The capabilities of one hello.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    uris: Vec<String>,
+    known: Vec<Capability>,
+    /// The guards let everything pass.
+    unchecked: bool,
+}
+
+impl Capabilities {
+    /// Takes the URIs in the order of the hello, references decoded. Blanks around them are dropped, and so are
+    /// empty ones.
+    pub fn new<I>(uris: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut capabilities = Self::default();
+        for uri in uris {
+            let uri = uri.as_ref().trim();
+            if uri.is_empty() {
+                continue;
+            }
+            let (base, parameters) = split(uri);
+            if let Some(known) = Capability::recognise(base, parameters)
+                && !capabilities.known.contains(&known)
+            {
+                capabilities.known.push(known);
+            }
+            capabilities.uris.push(uri.to_owned());
+        }
+        capabilities
+    }
+
+    /// The same capabilities with guards that let everything pass: the policy `ignore` (S7), under which the device
+    /// judges for itself.
+    pub fn unchecked(mut self) -> Self {
+        self.unchecked = true;
+        self
+    }
+
+    /// Every URI, verbatim, in the order of the hello.
+    pub fn uris(&self) -> impl Iterator<Item = &str> {
+        self.uris.iter().map(String::as_str)
+    }
+
+    /// The known ones, in the order of their first appearance.
+    pub fn known(&self) -> &[Capability] {
+        &self.known
+    }
+
+    /// Whether the device offers it.
+    pub fn has(&self, capability: Capability) -> bool {
+        self.known.contains(&capability)
+    }
+
+    /// Whether a URI is offered: a known capability in any spelling, anything else with or without its
+    /// parameters. For lists of required capabilities that people write.
+    pub fn has_uri(&self, uri: &str) -> bool {
+        let (base, parameters) = split(uri.trim());
+        if parameters.is_empty()
+            && let Some(known) = Capability::recognise(base, parameters)
+        {
+            return self.has(known);
+        }
+        self.uris
+            .iter()
+            .any(|offered| offered == uri.trim() || (parameters.is_empty() && split(offered).0 == base))
+    }
+
+    /// The guard before anything is sent.
+    ///
+    /// # Errors
+    /// Names operation, parameter and capability when the device does not offer it.
+    pub fn require(
+        &self,
+        capability: Capability,
+        operation: &str,
+        parameter: &str,
+    ) -> Result<(), MissingCapability> {
+        self.require_any(&[capability], operation, parameter)
+    }
+
+    /// As `require`, satisfied by any of `alternatives`; the first one is named when none is there.
+    ///
+    /// # Errors
+    /// As `require`.
+    pub fn require_any(
+        &self,
+        alternatives: &[Capability],
+        operation: &str,
+        parameter: &str,
+    ) -> Result<(), MissingCapability> {
+        if self.unchecked || alternatives.is_empty() || alternatives.iter().any(|capability| self.has(*capability)) {
+            return Ok(());
+        }
+        Err(MissingCapability {
+            operation: operation.to_owned(),
+            parameter: parameter.to_owned(),
+            capability: alternatives[0].uri().to_owned(),
+        })
+    }
+
+    /// The guard before a URL is sent: `:url` must be there, and list the URL's scheme. A device that lists none
+    /// is left to judge by itself; a path without a scheme counts as `file` (X8).
+    ///
+    /// # Errors
+    /// As `require`; the capability then carries the missing scheme.
+    pub fn require_url(&self, url: &str, operation: &str, parameter: &str) -> Result<(), MissingCapability> {
+        self.require(Capability::Url, operation, parameter)?;
+        let scheme = match url.split_once("://") {
+            Some((scheme, _)) => scheme.to_ascii_lowercase(),
+            None => "file".to_owned(),
+        };
+        let offered = self.url_schemes();
+        if self.unchecked || offered.is_empty() || offered.contains(&scheme) {
+            return Ok(());
+        }
+        Err(MissingCapability {
+            operation: operation.to_owned(),
+            parameter: parameter.to_owned(),
+            capability: format!("{}?scheme={scheme}", Capability::Url.uri()),
+        })
+    }
+
+    /// The schemes of `:url`, from `scheme=` (RFC 6241 section 8.8.3) or `protocol=` (Junos), lower case, each once.
+    pub fn url_schemes(&self) -> Vec<String> {
+        let mut schemes = Vec::new();
+        for parameters in self.parameters_of(Capability::Url) {
+            for scheme in [list(parameters, "scheme"), list(parameters, "protocol")].concat() {
+                let scheme = scheme.to_ascii_lowercase();
+                if !schemes.contains(&scheme) {
+                    schemes.push(scheme);
+                }
+            }
+        }
+        schemes
+    }
+
+    /// The parameters of `:with-defaults`.
+    pub fn with_defaults(&self) -> Option<WithDefaultsSupport> {
+        let parameters = self.parameters_of(Capability::WithDefaults).next()?;
+        Some(WithDefaultsSupport {
+            basic_mode: parameter(parameters, "basic-mode").map(str::to_owned),
+            also_supported: list(parameters, "also-supported"),
+        })
+    }
+
+    /// YANG modules, in the order of the hello.
+    pub fn modules(&self) -> impl Iterator<Item = YangModule> {
+        self.uris.iter().filter_map(|uri| {
+            let (namespace, parameters) = uri.split_once('?')?;
+            let name = parameter(parameters, "module")?;
+            Some(YangModule {
+                name: name.to_owned(),
+                revision: parameter(parameters, "revision").map(str::to_owned),
+                namespace: namespace.to_owned(),
+                features: list(parameters, "features"),
+                deviations: list(parameters, "deviations"),
+            })
+        })
+    }
+
+    /// The namespace of each YANG module by its name, for callers who write `module:name`.
+    pub fn namespaces(&self) -> BTreeMap<String, String> {
+        self.modules().map(|module| (module.name, module.namespace)).collect()
+    }
+
+    /// The URIs that are neither a known capability nor a YANG module, verbatim.
+    pub fn unknown(&self) -> impl Iterator<Item = &str> {
+        self.uris().filter(|uri| {
+            let (base, parameters) = split(uri);
+            Capability::recognise(base, parameters).is_none() && parameter(parameters, "module").is_none()
+        })
+    }
+
+    /// Whether it offers `<get-configuration>`, `<command>` and their like.
+    pub fn is_junos(&self) -> bool {
+        self.has(Capability::JunosXml)
+    }
+
+    fn parameters_of(&self, wanted: Capability) -> impl Iterator<Item = &str> {
+        self.uris.iter().filter_map(move |uri| {
+            let (base, parameters) = split(uri);
+            (Capability::recognise(base, parameters) == Some(wanted)).then_some(parameters)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a Junos device sends by default: everything twice, under both prefixes.
+    fn junos() -> Capabilities {
+        Capabilities::new([
+            "urn:ietf:params:netconf:base:1.0",
+            "urn:ietf:params:netconf:capability:candidate:1.0",
+            "urn:ietf:params:netconf:capability:confirmed-commit:1.0",
+            "urn:ietf:params:netconf:capability:validate:1.0",
+            "urn:ietf:params:netconf:capability:url:1.0?scheme=http,ftp,file",
+            "urn:ietf:params:xml:ns:netconf:base:1.0",
+            "urn:ietf:params:xml:ns:netconf:capability:candidate:1.0",
+            "urn:ietf:params:xml:ns:netconf:capability:url:1.0?protocol=http,ftp,file,SCP",
+            "http://xml.juniper.net/netconf/junos/1.0",
+            "http://xml.juniper.net/dmi/system/1.0",
+        ])
+    }
+
+    /// S5: the Junos table.
+    #[test]
+    fn junos_capabilities_are_recognised_once() {
+        let found = junos();
+        assert_eq!(
+            found.known(),
+            [
+                Capability::Base10,
+                Capability::Candidate,
+                Capability::ConfirmedCommit10,
+                Capability::Validate10,
+                Capability::Url,
+                Capability::JunosXml,
+                Capability::Dmi,
+            ]
+        );
+        assert!(found.is_junos());
+        assert_eq!(found.url_schemes(), ["http", "ftp", "file", "scp"]);
+        assert_eq!(found.uris().count(), 10);
+        assert_eq!(
+            found.uris().nth(7),
+            Some("urn:ietf:params:xml:ns:netconf:capability:url:1.0?protocol=http,ftp,file,SCP")
+        );
+    }
+
+    /// S5: a device that knows only the old prefix.
+    #[test]
+    fn old_prefix_counts() {
+        let found = Capabilities::new([
+            "urn:ietf:params:xml:ns:netconf:base:1.0",
+            "urn:ietf:params:xml:ns:netconf:capability:confirmed-commit:1.0",
+            "urn:ietf:params:xml:ns:netconf:base:1.1",
+        ]);
+        assert_eq!(found.known(), [Capability::Base10, Capability::ConfirmedCommit10]);
+    }
+
+    /// S5: a YANG module whose namespace has the old prefix is no capability.
+    #[test]
+    fn yang_modules_are_parsed() {
+        let found = Capabilities::new([
+            " urn:ietf:params:xml:ns:netconf:base:1.0?module=ietf-netconf&revision=2011-06-01&features=candidate,url ",
+            "urn:example:a?module=a",
+            "http://example.net/b?revision=2020-01-02&module=b&deviations=c,d",
+            "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring?module=ietf-netconf-monitoring&amp;revision=2010-10-04",
+            "urn:example:unknown",
+        ]);
+        assert_eq!(found.known(), [Capability::Monitoring]);
+        let modules: Vec<_> = found.modules().collect();
+        assert_eq!(modules.len(), 4);
+        assert_eq!(
+            modules[0],
+            YangModule {
+                name: "ietf-netconf".into(),
+                revision: Some("2011-06-01".into()),
+                namespace: "urn:ietf:params:xml:ns:netconf:base:1.0".into(),
+                features: vec!["candidate".into(), "url".into()],
+                deviations: vec![],
+            }
+        );
+        assert_eq!((modules[1].name.as_str(), &modules[1].revision), ("a", &None));
+        assert_eq!(
+            (modules[2].namespace.as_str(), modules[2].deviations.as_slice()),
+            ("http://example.net/b", &["c".to_owned(), "d".to_owned()][..])
+        );
+        assert_eq!(modules[3].revision.as_deref(), Some("2010-10-04"));
+        assert_eq!(found.unknown().collect::<Vec<_>>(), ["urn:example:unknown"]);
+    }
+
+    /// S5: every capability of the table by its registered name, and the misspelling.
+    #[test]
+    fn registered_names_are_recognised() {
+        for capability in Capability::ALL {
+            let found = Capabilities::new([capability.uri()]);
+            assert_eq!(found.known(), [capability]);
+            assert!(found.has_uri(capability.uri()));
+        }
+        let misspelt = Capabilities::new(["urn:ietf:params:netconf:capability:writeable-running:1.0"]);
+        assert!(misspelt.has(Capability::WritableRunning));
+        assert!(
+            Capabilities::new([
+                "urn:ietf:params:netconf:capability:yang-library:1.1?revision=2019-01-04&content-id=1"
+            ])
+            .has(Capability::YangLibrary)
+        );
+        assert_eq!(Capabilities::new([" ", ""]).uris().count(), 0);
+    }
+
+    /// S7: a refused operation names what is missing.
+    #[test]
+    fn missing_capabilities_are_named() {
+        let found = junos();
+        assert_eq!(
+            found.require(Capability::Candidate, "get-config", "source candidate"),
+            Ok(())
+        );
+        let missing = found
+            .require(Capability::Xpath, "get-config", "xpath")
+            .expect_err("xpath is not offered");
+        assert_eq!(
+            missing.to_string(),
+            "get-config with xpath needs capability urn:ietf:params:netconf:capability:xpath:1.0, which the device does not offer"
+        );
+        assert_eq!(
+            found.require_any(
+                &[Capability::Validate11, Capability::Validate10],
+                "validate",
+                "source"
+            ),
+            Ok(())
+        );
+        assert!(
+            found
+                .require_any(&[Capability::Startup], "get-config", "source")
+                .is_err()
+        );
+    }
+
+    /// S5, S7: the scheme of a URL must be one that the device lists.
+    #[test]
+    fn url_schemes_are_checked() {
+        let found = junos();
+        assert_eq!(found.require_url("FTP://h/f", "get-config", "url"), Ok(()));
+        assert_eq!(found.require_url("/var/tmp/f", "get-config", "url"), Ok(()));
+        let missing = found
+            .require_url("https://h/f", "get-config", "url")
+            .expect_err("https is not listed");
+        assert_eq!(
+            missing.capability,
+            "urn:ietf:params:netconf:capability:url:1.0?scheme=https"
+        );
+        assert_eq!(
+            Capabilities::new([Capability::Url.uri()]).require_url("https://h/f", "get-config", "url"),
+            Ok(())
+        );
+        assert!(
+            Capabilities::default()
+                .require_url("https://h/f", "get-config", "url")
+                .is_err()
+        );
+    }
+
+    /// S5: basic mode and further modes of with-defaults.
+    #[test]
+    fn with_defaults_modes_are_parsed() {
+        let found = Capabilities::new([
+            "urn:ietf:params:netconf:capability:with-defaults:1.0?basic-mode=explicit&also-supported=trim,report-all",
+        ]);
+        let support = found.with_defaults().expect("the capability is there");
+        assert_eq!(support.basic_mode.as_deref(), Some("explicit"));
+        assert!(support.offers("explicit") && support.offers("trim") && support.offers("report-all"));
+        assert!(!support.offers("report-all-tagged"));
+        assert_eq!(junos().with_defaults(), None);
+    }
+
+    /// S7: required capabilities as people write them.
+    #[test]
+    fn required_uris_match_any_spelling() {
+        let found = Capabilities::new([
+            "urn:ietf:params:xml:ns:netconf:capability:candidate:1.0",
+            "urn:example:a?module=a&revision=1",
+        ]);
+        assert!(found.has_uri("urn:ietf:params:netconf:capability:candidate:1.0"));
+        assert!(found.has_uri("urn:example:a") && found.has_uri("urn:example:a?module=a&revision=1"));
+        assert!(!found.has_uri("urn:example:a?module=a&revision=2") && !found.has_uri("urn:example"));
+    }
+}

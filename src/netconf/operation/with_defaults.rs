@@ -1,0 +1,63 @@
+//! `<with-defaults>` (RFC 6243).
+
+use crate::netconf::capability::{Capabilities, Capability, MissingCapability};
+use crate::netconf::rpc::RequestError;
+use crate::xml::Writer;
+
+const NAMESPACE: &str = "urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults";
+
+/// How default values are to be reported (RFC 6243 section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithDefaults {
+    ReportAll,
+    Trim,
+    Explicit,
+    ReportAllTagged,
+}
+
+impl WithDefaults {
+    /// The name, on the wire and in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReportAll => "report-all",
+            Self::Trim => "trim",
+            Self::Explicit => "explicit",
+            Self::ReportAllTagged => "report-all-tagged",
+        }
+    }
+
+    /// The mode of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::ReportAll, Self::Trim, Self::Explicit, Self::ReportAllTagged]
+            .into_iter()
+            .find(|mode| mode.as_str() == name)
+    }
+
+    pub(super) fn require(self, capabilities: &Capabilities, operation: &str) -> Result<(), RequestError> {
+        capabilities.require(Capability::WithDefaults, operation, "with_defaults")?;
+        if capabilities
+            .with_defaults()
+            .is_some_and(|support| support.offers(self.as_str()))
+        {
+            return Ok(());
+        }
+        Err(RequestError::MissingCapability(MissingCapability {
+            operation: operation.to_owned(),
+            parameter: "with_defaults".to_owned(),
+            capability: format!(
+                "{}?also-supported={}",
+                Capability::WithDefaults.uri(),
+                self.as_str()
+            ),
+        }))
+    }
+
+    pub(super) fn write(self, writer: &mut Writer) -> Result<(), RequestError> {
+        writer
+            .open("with-defaults")?
+            .attr("xmlns", NAMESPACE)?
+            .text(self.as_str())?
+            .close()?;
+        Ok(())
+    }
+}

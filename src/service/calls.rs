@@ -1,0 +1,164 @@
+//! The one table of service calls: each with its REST route, gRPC method and CLI verb. Tests hold both front ends and
+//! the command line against it.
+
+use super::call::Role;
+
+/// One thing that callers can have done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceCall {
+    /// The method of [`super::Gateway`].
+    pub name: &'static str,
+    /// Method and path, with parameters in braces.
+    pub rest: &'static str,
+    /// `service/method` in the package `ncgate.v1`.
+    pub grpc: &'static str,
+    /// What follows `ncgate` on the command line.
+    pub cli: &'static str,
+    /// The least role that may call it.
+    pub role: Role,
+    /// Whether the call can change a device.
+    pub mutates: bool,
+}
+
+const fn call(
+    name: &'static str,
+    rest: &'static str,
+    grpc: &'static str,
+    cli: &'static str,
+    role: Role,
+    mutates: bool,
+) -> ServiceCall {
+    ServiceCall { name, rest, grpc, cli, role, mutates }
+}
+
+/// Every service call. `call_rpc` can change a device: an operational RPC that is not on the read-only list needs the
+/// role `configure`, which the call itself decides.
+pub const CALLS: &[ServiceCall] = &[
+    call("create_device", "POST /v1/devices", "DeviceService/CreateDevice", "device add", Role::Admin, false),
+    call("list_devices", "GET /v1/devices", "DeviceService/ListDevices", "device list", Role::Read, false),
+    call("get_device", "GET /v1/devices/{device}", "DeviceService/GetDevice", "device get", Role::Read, false),
+    call(
+        "update_device",
+        "PATCH /v1/devices/{device}",
+        "DeviceService/UpdateDevice",
+        "device update",
+        Role::Admin,
+        false,
+    ),
+    call(
+        "delete_device",
+        "DELETE /v1/devices/{device}",
+        "DeviceService/DeleteDevice",
+        "device remove",
+        Role::Admin,
+        false,
+    ),
+    call(
+        "check_device",
+        "POST /v1/devices/{device}/check",
+        "DeviceService/CheckDevice",
+        "device check",
+        Role::Operate,
+        false,
+    ),
+    call(
+        "get_capabilities",
+        "GET /v1/devices/{device}/capabilities",
+        "DeviceService/GetCapabilities",
+        "device capabilities",
+        Role::Read,
+        false,
+    ),
+    call(
+        "list_schemas",
+        "GET /v1/devices/{device}/schemas",
+        "DeviceService/ListSchemas",
+        "device schemas",
+        Role::Read,
+        false,
+    ),
+    call(
+        "get_schema",
+        "GET /v1/devices/{device}/schemas/{name}",
+        "DeviceService/GetSchema",
+        "device schema",
+        Role::Read,
+        false,
+    ),
+    call(
+        "list_sessions",
+        "GET /v1/devices/{device}/sessions",
+        "DeviceService/ListSessions",
+        "device sessions",
+        Role::Read,
+        false,
+    ),
+    call("call_rpc", "POST /v1/devices/{device}/rpc", "RpcService/CallRpc", "rpc", Role::Read, true),
+    call(
+        "call_named_rpc",
+        "POST /v1/devices/{device}/rpc/{name}",
+        "RpcService/CallNamedRpc",
+        "rpc",
+        Role::Read,
+        true,
+    ),
+    call(
+        "read_named_rpc",
+        "GET /v1/devices/{device}/rpc/{name}",
+        "RpcService/ReadNamedRpc",
+        "rpc",
+        Role::Read,
+        false,
+    ),
+    call("batch_rpcs", "POST /v1/devices/{device}/rpc", "RpcService/BatchRpcs", "batch", Role::Read, false),
+    call("run_cli", "POST /v1/devices/{device}/cli", "RpcService/RunCli", "cli", Role::Read, true),
+    call(
+        "get_cli_rpc",
+        "GET /v1/devices/{device}/cli/rpc",
+        "RpcService/GetCliRpc",
+        "cli --rpc",
+        Role::Read,
+        false,
+    ),
+    call(
+        "get_config",
+        "GET /v1/devices/{device}/config",
+        "ConfigService/GetConfig",
+        "config get",
+        Role::Read,
+        false,
+    ),
+    call(
+        "compare_config",
+        "GET /v1/devices/{device}/config/compare",
+        "ConfigService/CompareConfig",
+        "config compare",
+        Role::Read,
+        false,
+    ),
+    call("get_status", "GET /v1/status", "StatusService/GetStatus", "status", Role::Read, false),
+    call("get_version", "GET /v1/version", "StatusService/GetVersion", "version", Role::Read, false),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// S10, S11
+    #[test]
+    fn no_cell_of_the_table_is_empty() {
+        let mut names = BTreeSet::new();
+        for call in CALLS {
+            assert!(names.insert(call.name), "{} stands twice", call.name);
+            for (cell, value) in [("rest", call.rest), ("grpc", call.grpc), ("cli", call.cli)] {
+                assert!(!value.trim().is_empty(), "{} has no {cell}", call.name);
+            }
+            let (method, path) = call.rest.split_once(' ').expect("method and path");
+            assert!(["GET", "POST", "PATCH", "DELETE"].contains(&method), "{}", call.rest);
+            assert!(path.starts_with("/v1/"), "{}", call.rest);
+            assert_eq!(call.grpc.split('/').count(), 2, "{}", call.grpc);
+        }
+    }
+}

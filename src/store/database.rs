@@ -1,0 +1,290 @@
+//! Connections: how each of the two databases is opened, migrated and judged healthy.
+//!
+//! SQLite has one writer and several readers (WAL); write transactions begin IMMEDIATE, because a deferred one
+//! that reads first fails at once when somebody else writes, whatever the busy timeout.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Row, SqlSafeStr, Transaction};
+use tokio::sync::Mutex;
+
+use super::{Location, OpenError, StoreError, StoreOptions};
+use crate::ids::Ids;
+
+/// Connections that only read, of a SQLite file; all connections, of PostgreSQL.
+const MOST_CONNECTIONS: u32 = 8;
+
+/// The schema, oldest first: version, description, SQLite, PostgreSQL.
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
+    1,
+    "devices",
+    include_str!("../../migrations/sqlite/0001_devices.sql"),
+    include_str!("../../migrations/postgres/0001_devices.sql"),
+)];
+
+#[derive(Clone, Debug)]
+pub(super) struct Database {
+    reader: AnyPool,
+    writer: AnyPool,
+    begin: &'static str,
+    /// An in-memory database lives as long as one connection to it does.
+    anchor: Arc<Mutex<Option<AnyConnection>>>,
+}
+
+impl Database {
+    pub(super) async fn open(options: &StoreOptions, ids: &Ids) -> Result<Self, OpenError> {
+        install_default_drivers();
+        match &options.location {
+            Location::File(path) => Self::open_file(path, options).await,
+            Location::Memory => Self::open_memory(options, ids).await,
+            Location::Postgres(url) => Self::open_postgres(url, options).await,
+        }
+    }
+
+    async fn open_file(path: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
+        let path = &*create_file(path)?;
+        // `rw`: a file that disappears later must not come back empty.
+        let url = connect_options(&format!("sqlite:{}?mode=rw", percent_encode(path)))?;
+        let corrupt = |found: String| OpenError::Corrupt {
+            path: path.to_owned(),
+            found,
+        };
+        let open_error = |error: sqlx::Error| match damage(&error) {
+            Some(found) => corrupt(found),
+            None => OpenError::Connect(error),
+        };
+        let mut first = AnyConnection::connect_with(&url).await.map_err(open_error)?;
+        set_busy_timeout(&mut first, options.busy_timeout)
+            .await
+            .map_err(open_error)?;
+        sqlx::query("PRAGMA journal_mode = WAL")
+            .execute(&mut first)
+            .await
+            .map_err(open_error)?;
+        let check = sqlx::query("PRAGMA quick_check(1)")
+            .fetch_one(&mut first)
+            .await
+            .map_err(open_error)?;
+        let verdict: String = check.try_get(0).map_err(OpenError::Connect)?;
+        if verdict != "ok" {
+            return Err(corrupt(verdict));
+        }
+        migrator(|(_, _, sqlite, _)| sqlite)
+            .run(&mut first)
+            .await
+            .map_err(migration_error)?;
+        first.close().await.map_err(OpenError::Connect)?;
+        Ok(Self {
+            reader: sqlite_pool(options, MOST_CONNECTIONS).connect_lazy_with(url.clone()),
+            writer: sqlite_pool(options, 1).connect_lazy_with(url),
+            begin: "BEGIN IMMEDIATE",
+            anchor: Arc::new(Mutex::new(None)),
+        })
+    }
+
+    /// One connection does everything: connections that share memory lock each other's tables without waiting.
+    async fn open_memory(options: &StoreOptions, ids: &Ids) -> Result<Self, OpenError> {
+        let name = u128::from_ne_bytes(ids.bytes());
+        let url = connect_options(&format!(
+            "sqlite:file:ncgate-{name:032x}?mode=memory&cache=shared"
+        ))?;
+        let mut anchor = AnyConnection::connect_with(&url)
+            .await
+            .map_err(OpenError::Connect)?;
+        migrator(|(_, _, sqlite, _)| sqlite)
+            .run(&mut anchor)
+            .await
+            .map_err(migration_error)?;
+        let pool = sqlite_pool(options, 1).connect_lazy_with(url);
+        Ok(Self {
+            reader: pool.clone(),
+            writer: pool,
+            begin: "BEGIN IMMEDIATE",
+            anchor: Arc::new(Mutex::new(Some(anchor))),
+        })
+    }
+
+    async fn open_postgres(url: &str, options: &StoreOptions) -> Result<Self, OpenError> {
+        let url = connect_options(url)?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(MOST_CONNECTIONS)
+            .acquire_timeout(options.acquire_timeout)
+            .connect_with(url)
+            .await
+            .map_err(OpenError::Connect)?;
+        migrator(|(_, _, _, postgres)| postgres)
+            .run(&pool)
+            .await
+            .map_err(migration_error)?;
+        Ok(Self {
+            reader: pool.clone(),
+            writer: pool,
+            begin: "BEGIN",
+            anchor: Arc::new(Mutex::new(None)),
+        })
+    }
+
+    /// For statements that only read.
+    pub(super) fn reader(&self) -> &AnyPool {
+        &self.reader
+    }
+
+    #[cfg(test)]
+    pub(super) fn writer(&self) -> &AnyPool {
+        &self.writer
+    }
+
+    /// A transaction that may write. Dropped without commit, it is rolled back.
+    pub(super) async fn begin(&self, doing: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
+        self.writer
+            .begin_with(self.begin)
+            .await
+            .map_err(unavailable(doing))
+    }
+
+    /// The names of all keys that something is sealed with.
+    pub(super) async fn sealing_keys(&self) -> Result<Vec<String>, StoreError> {
+        let failed = || unavailable("looking for sealed credentials");
+        let rows = sqlx::query("SELECT DISTINCT key_id FROM device_secrets ORDER BY key_id")
+            .fetch_all(&self.reader)
+            .await
+            .map_err(failed())?;
+        rows.iter().map(|row| row.try_get(0).map_err(failed())).collect()
+    }
+
+    pub(super) async fn check_health(&self) -> Result<(), StoreError> {
+        let failed = || unavailable("checking its health");
+        let row = sqlx::query("SELECT COUNT(*) FROM devices WHERE id = ''")
+            .fetch_one(&self.reader)
+            .await
+            .map_err(failed())?;
+        row.try_get::<i64, _>(0).map(|_| ()).map_err(failed())
+    }
+
+    pub(super) async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+        if let Some(anchor) = self.anchor.lock().await.take()
+            && let Err(error) = anchor.close().await
+        {
+            tracing::debug!(%error, "the in-memory database did not close in good order");
+        }
+    }
+}
+
+/// Turns any failure of the database into the error that says the store cannot be used.
+pub(super) fn unavailable(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
+    move |source| StoreError::Unavailable { doing, source }
+}
+
+/// Whether a row of the same unique name exists.
+pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation())
+}
+
+fn connect_options(url: &str) -> Result<AnyConnectOptions, OpenError> {
+    // Statements hold no secrets, but neither are they anybody's business.
+    Ok(AnyConnectOptions::from_str(url)
+        .map_err(OpenError::Connect)?
+        .disable_statement_logging())
+}
+
+fn sqlite_pool(options: &StoreOptions, connections: u32) -> AnyPoolOptions {
+    let busy_timeout = options.busy_timeout;
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(options.acquire_timeout)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // SQLite itself rolls back when the disk is full; the driver's own rollback then fails, and it would
+        // take the connection for one inside a transaction for ever.
+        .before_acquire(|connection, _| {
+            let clean = !connection.is_in_transaction();
+            Box::pin(async move { Ok(clean) })
+        })
+        .after_connect(move |connection, _| Box::pin(set_busy_timeout(connection, busy_timeout)))
+}
+
+async fn set_busy_timeout(connection: &mut AnyConnection, timeout: Duration) -> Result<(), sqlx::Error> {
+    let statement = format!("PRAGMA busy_timeout = {}", timeout.as_millis());
+    // A number that we made ourselves; a pragma takes no parameters.
+    sqlx::query(sqlx::AssertSqlSafe(statement))
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+/// An empty file for its owner alone, unless there is one; SQLite gives its side files the same mode. Yields the
+/// path without links and dots, which a URL would resolve in its own way.
+fn create_file(path: &Path) -> Result<PathBuf, OpenError> {
+    let failed = |source| OpenError::Create {
+        path: path.to_owned(),
+        source,
+    };
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !directory.is_dir() {
+        return Err(OpenError::NoDirectory(directory.to_owned()));
+    }
+    match std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(failed(error)),
+    }
+    path.canonicalize().map_err(failed)
+}
+
+/// A path as it stands in a database URL: every byte with a meaning of its own is escaped.
+fn percent_encode(path: &Path) -> String {
+    let mut encoded = String::new();
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("writing to a string cannot fail");
+        }
+    }
+    encoded
+}
+
+/// What SQLite says of a file that is no database or a damaged one.
+fn damage(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?;
+    let code: i64 = error.code()?.parse().ok()?;
+    // SQLITE_CORRUPT and SQLITE_NOTADB; the upper bytes hold details.
+    matches!(code & 0xff, 11 | 26).then(|| error.message().to_owned())
+}
+
+fn migrator(sql: impl Fn(&(i64, &'static str, &'static str, &'static str)) -> &'static str) -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|migration| {
+        let (version, description, _, _) = *migration;
+        let sql = sql(migration).into_sql_str();
+        Migration::new(version, description.into(), MigrationType::Simple, sql, false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+fn migration_error(error: MigrateError) -> OpenError {
+    match error {
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+            OpenError::Connect(source)
+        }
+        other => OpenError::Migration(other),
+    }
+}
