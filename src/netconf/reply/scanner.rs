@@ -96,6 +96,7 @@ pub struct ReplyScanner {
     capture: Option<(ErrorCapture, usize)>,
     /// Text of a member's name, the error count or the banner.
     leaf: String,
+    data: bool,
     commit: bool,
     load: bool,
     end_session: bool,
@@ -118,6 +119,7 @@ impl ReplyScanner {
             open: Vec::new(),
             capture: None,
             leaf: String::new(),
+            data: false,
             commit: false,
             load: false,
             end_session: false,
@@ -154,7 +156,7 @@ impl ReplyScanner {
             ReplyClass::LoadConfigurationResults
         } else if self.end_session {
             ReplyClass::EndSession
-        } else if scan.has_payload {
+        } else if scan.has_payload || self.data {
             ReplyClass::Data
         } else if scan.ok {
             ReplyClass::Ok
@@ -271,7 +273,10 @@ impl ReplyScanner {
                 self.succeeded();
             }
             "end-session" if parent == Kind::Reply => self.end_session = true,
-            "data" if parent == Kind::Reply => return Some(Kind::Data),
+            "data" if parent == Kind::Reply => {
+                self.data = true;
+                return Some(Kind::Data);
+            }
             "commit-results" => {
                 self.commit = true;
                 return Some(Kind::Wrapper);
