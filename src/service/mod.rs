@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use self::call::CallContext;
 use crate::clock::Clock;
@@ -52,6 +53,8 @@ pub struct Parts {
     pub idle_timeout: Duration,
     /// Request tags to treat as read-only beside the reviewed ones.
     pub read_only_rpcs: BTreeSet<String>,
+    /// Owns the short tasks that write to the store beside a connect.
+    pub tasks: TaskTracker,
 }
 
 /// All use cases. Cheap to clone.
@@ -69,6 +72,7 @@ struct Inner {
     known_hosts: target::KnownHosts,
     idle_timeout: Duration,
     read_only_rpcs: BTreeSet<String>,
+    tasks: TaskTracker,
     started: Instant,
     draining: AtomicBool,
 }
@@ -90,6 +94,7 @@ impl Gateway {
                 known_hosts: target::KnownHosts(parts.known_hosts),
                 idle_timeout: parts.idle_timeout,
                 read_only_rpcs: parts.read_only_rpcs,
+                tasks: parts.tasks,
                 started,
                 draining: AtomicBool::new(false),
             }),
@@ -176,7 +181,7 @@ impl Gateway {
         let device = target::endpoint(&record.settings.address, record.settings.port);
         let jumps: Vec<String> =
             record.settings.proxy_jump.iter().map(|jump| target::endpoint(&jump.address, jump.port)).collect();
-        let tracker = self.inner.devices.tracker().clone();
+        let tracker = self.inner.tasks.clone();
         Box::new(move |keys| {
             let keys: Vec<(String, String)> = keys
                 .iter()

@@ -10,7 +10,10 @@ use crate::transport::{
 };
 
 fn with(auth: Credentials) -> SshTarget {
-    SshTarget::new(host(auth))
+    SshTarget {
+        host: host(auth),
+        ..target()
+    }
 }
 
 fn answer(prompt: &str, answer: &str) -> PromptAnswer {
