@@ -16,6 +16,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
+#[cfg(feature = "emulator")]
+pub use crate::emulator::command::EmulatorArgs;
 pub use args::{DemoArgs, ServeArgs, SettingsCommand};
 pub use settings::{Environment, Origin, Setting, SettingArgs, Values};
 
