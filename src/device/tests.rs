@@ -98,7 +98,12 @@ impl World {
 }
 
 fn settings() -> Settings {
-    Settings::new("mx1")
+    named("mx1")
+}
+
+/// A device without the pause before the first RPC.
+fn named(name: impl Into<String>) -> Settings {
+    Settings { profile: Profile::Junos, ..Settings::new(name) }
 }
 
 /// Answers every RPC with an element of its name, after as many seconds as the name says behind `wait-`.
@@ -507,7 +512,7 @@ async fn one_device_probes_for_its_credential_domain() {
     let mut devices = Vec::new();
     for index in 0..6 {
         let settings =
-            Settings { credential_domain: Some("tacacs".to_owned()), ..Settings::new(format!("r{index}")) };
+            Settings { credential_domain: Some("tacacs".to_owned()), ..named(format!("r{index}")) };
         devices.push(world.add_failing(settings, &fake, vec![auth()]));
     }
     for (device, _) in &devices {
@@ -550,7 +555,7 @@ async fn changed_host_key_waits_for_a_person() {
 async fn connects_of_a_domain_are_paced() {
     let world = World::paced(ConnectRate { per_second: 10, burst: 5 });
     let fake = echo_device();
-    let devices: Vec<_> = (0..25).map(|index| world.add(Settings::new(format!("r{index}")), &fake)).collect();
+    let devices: Vec<_> = (0..25).map(|index| world.add(named(format!("r{index}")), &fake)).collect();
     let started = Instant::now();
     let reads = devices.iter().map(|(device, _)| device.read("a", within(30), request("get")));
     assert!(futures_util::future::join_all(reads).await.iter().all(Result::is_ok));
@@ -591,7 +596,7 @@ async fn software_is_asked_of_junos() {
     assert_eq!(asked(&fake), 2);
     assert_eq!(report.link.steps.last().map(|step| step.name), Some("software"));
     let other = echo_device();
-    let (device, _) = world.add(Settings::new("other"), &other);
+    let (device, _) = world.add(named("other"), &other);
     assert_eq!(device.established("a", within(30)).await.unwrap().software, Software::NotAsked);
     assert_eq!(other.operations(), Vec::<String>::new());
 }
