@@ -13,7 +13,16 @@ use crate::suggest;
 /// The name of the variable with the sealing keys, which is no setting: neither file nor flag may hold it.
 const KEY_VARIABLE: &str = "NCGATE_KEY";
 /// Variables of the command line's client half, and of the settings file itself.
-const OTHER_VARIABLES: [&str; 3] = ["NCGATE_CONFIG", KEY_VARIABLE, "NCGATE_SERVER"];
+const OTHER_VARIABLES: [&str; 5] = [
+    "NCGATE_CONFIG",
+    KEY_VARIABLE,
+    "NCGATE_SERVER",
+    "NCGATE_DEVICE_PASSWORD",
+    "NCGATE_DEVICE_PASSPHRASE",
+];
+/// What begins so is not meant as a setting: tests use the first, and container platforms set the others for a
+/// service of this name.
+const FOREIGN_PREFIXES: [&str; 3] = ["NCGATE_TEST_", "NCGATE_SERVICE_", "NCGATE_PORT"];
 
 /// One setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +74,8 @@ settings! {
         "Networks in which devices may be dialled; unless given, all but loopback and link-local"
     device_ports "NCGATE_DEVICE_PORTS" "PORTS" ""
         "Ports on which devices may be dialled, such as 22,830,4000-4100; all unless given"
+    device_urls "NCGATE_DEVICE_URLS" "URL,…" ""
+        "Where devices may be sent for configuration: scheme://host, or file: for their own files; nowhere unless given"
     known_hosts "NCGATE_KNOWN_HOSTS" "FILE" ""
         "The known_hosts file for devices with that host key policy"
     idle_session_seconds "NCGATE_IDLE_SESSION_SECONDS" "N" "300"
@@ -79,8 +90,8 @@ settings! {
         "A reply larger than this is refused; 1GiB unless given"
     max_spool_bytes "NCGATE_MAX_SPOOL_BYTES" "SIZE" "8GiB"
         "All spooled replies together; 8GiB unless given"
-    max_body_bytes "NCGATE_MAX_BODY_BYTES" "SIZE" "16MiB"
-        "A request body larger than this is refused; 16MiB unless given"
+    max_body_bytes "NCGATE_MAX_BODY_BYTES" "SIZE" "4MiB"
+        "A request body larger than this is refused; 4MiB unless given"
     max_connections "NCGATE_MAX_CONNECTIONS" "N" "4096"
         "Connections of callers at a time; 4096 unless given"
     header_timeout_seconds "NCGATE_HEADER_TIMEOUT_SECONDS" "N" "30"
@@ -256,11 +267,12 @@ fn refuse_unknown_variables(environment: &Environment) -> Result<(), ConfigError
             .map(|setting| setting.variable)
             .chain(OTHER_VARIABLES)
     };
-    // What begins so belongs to the tests.
+    let is_known = |name: &str| known().any(|known| known == name);
+    let is_foreign = |name: &str| FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     let unknown = environment
         .0
         .keys()
-        .find(|name| !known().any(|known| known == name.as_str()) && !name.starts_with("NCGATE_TEST_"));
+        .find(|name| !is_known(name) && !is_foreign(name));
     match unknown {
         None => Ok(()),
         Some(name) => Err(ConfigError::Unknown {

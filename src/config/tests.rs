@@ -35,7 +35,7 @@ fn defaults_are_the_documented_ones() {
     let config = Config::for_serve(&ServeArgs::default(), &Environment::default()).unwrap();
     assert_eq!(config.server.listen, "127.0.0.1:8830".parse().unwrap());
     assert_eq!(config.server.drain, Duration::from_secs(30));
-    assert_eq!(config.server.max_body_bytes, 16 << 20);
+    assert_eq!(config.server.max_body_bytes, 4 << 20);
     assert_eq!(config.database.url, "sqlite://ncgate.db");
     assert_eq!((config.devices.networks, config.devices.ports), (None, vec![]));
     assert_eq!(config.devices.idle_session, Duration::from_secs(300));
@@ -62,6 +62,8 @@ fn precedence_is_flag_environment_file_default() {
         ("NCGATE_LISTEN", "127.0.0.1:2"),
         ("NCGATE_DRAIN_SECONDS", "2"),
         ("NCGATE_LOG", ""),
+        ("NCGATE_SERVER", "http://127.0.0.1:1"),
+        ("NCGATE_PORT_8830_TCP", "tcp://192.0.2.1:8830"),
         ("PATH", "/bin"),
     ]);
     let flags = SettingArgs {

@@ -3,6 +3,7 @@
 //! Every URI is kept verbatim and in order. Known ones are recognised whatever spelling the device uses: the prefix
 //! that Junos writes beside or instead of the registered one, and the misspelt `writeable-running`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The registered prefix of NETCONF capabilities (RFC 6241 section 10.4).
@@ -87,6 +88,26 @@ impl Capability {
             Self::YangLibrary => "urn:ietf:params:netconf:capability:yang-library:1.0",
             Self::JunosXml => "http://xml.juniper.net/netconf/junos/1.0",
             Self::Dmi => "http://xml.juniper.net/dmi/system/1.0",
+        }
+    }
+
+    /// The capability that a URI names, parameters and all.
+    pub fn of_uri(uri: &str) -> Option<Self> {
+        let (base, parameters) = split(uri.trim());
+        Self::recognise(base, parameters)
+    }
+
+    /// The short name with its version, as RFC 6241 section 8 writes it without the colon: `candidate:1.0`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Monitoring => "ietf-netconf-monitoring",
+            Self::JunosXml => "junos:1.0",
+            Self::Dmi => "dmi-system:1.0",
+            known => {
+                let uri = known.uri();
+                let name = uri.strip_prefix(PREFIX).unwrap_or(uri);
+                name.strip_prefix("capability:").unwrap_or(name)
+            }
         }
     }
 
@@ -342,6 +363,11 @@ impl Capabilities {
                 deviations: list(parameters, "deviations"),
             })
         })
+    }
+
+    /// The namespace of each YANG module by its name, for callers who write `module:name`.
+    pub fn namespaces(&self) -> BTreeMap<String, String> {
+        self.modules().map(|module| (module.name, module.namespace)).collect()
     }
 
     /// The URIs that are neither a known capability nor a YANG module, verbatim.

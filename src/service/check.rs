@@ -11,7 +11,8 @@ use crate::device::{self, DeviceStatus, Established, LossCause};
 use crate::error::{Error, ErrorCode};
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::framing::Framing;
-use crate::xml::{Element, Limits};
+use crate::xml::Limits;
+use crate::xml::tree::Element;
 
 impl Gateway {
     /// Connects now, whatever went wrong before, and tells what the connection showed.

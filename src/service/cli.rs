@@ -4,15 +4,18 @@ use super::call::{CallContext, Role};
 use super::failure::{self, Asked};
 use super::output::Output;
 use super::reply::RpcAnswer;
-use super::request::{CliRequest, Format};
+use super::request::CliRequest;
+use super::prepare;
 use super::view::CliRpc;
 use super::Gateway;
 use crate::device;
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::json;
-use crate::netconf::junos::command::{Command, CommandFormat};
-use crate::netconf::junos::read_only::is_read_only_command;
-use crate::xml::{Element, Limits, Source};
+use crate::netconf::junos::classify::{OperationClass, classify_command};
+use crate::netconf::junos::command::{Command, mapped_request};
+use crate::netconf::junos;
+use crate::xml::tree::Element;
+use crate::xml::{Limits, Source, Writer};
 
 /// The longest command, in bytes.
 const LONGEST_COMMAND: usize = 8192;
@@ -28,15 +31,8 @@ impl Gateway {
         let (record, device) = self.device(name).await?;
         let output = Output::new(&request.output, record.settings.partial)?;
         let command = checked(&request.command)?;
-        let format = match output.format {
-            Format::Json | Format::Xml => CommandFormat::Xml,
-            Format::Text => CommandFormat::Text,
-            Format::DeviceJson => CommandFormat::Json,
-            Format::Set => return Err(Error::invalid("/format", "set is a format of configuration only")),
-        };
-        let reads = is_read_only_command(&command);
-        let wire = Command { command, format };
-        if reads {
+        let wire = Command { text: command, format: prepare::wire_format(output.format)? };
+        if classify_command(&wire.text) == OperationClass::ReadOnly {
             if request.plan {
                 return Err(Error::invalid("?plan", "the command changes nothing, so there is nothing to plan"));
             }
@@ -62,8 +58,9 @@ impl Gateway {
         if command.contains('|') {
             return Err(Error::invalid("?command", "give the command without a pipe").with_device(name));
         }
-        let wire = Command { command: format!("{command} | display xml rpc"), format: CommandFormat::Xml };
-        let request = device::Request::new(move |caps| wire.rpc(caps));
+        let wire = Command { text: command.clone(), format: junos::Format::Xml };
+        let request =
+            device::Request { selection: None, ..device::Request::new(move |caps| wire.mapping_rpc(caps)) };
         let raw = device
             .read(ctx.principal.id(), self.deadline(ctx, &device), request)
             .await
@@ -78,14 +75,16 @@ impl Gateway {
             .map_err(|error| protocol(name, &format!("the reply cannot be read: {error}")))?;
         let reply = Element::parse(&text, &Limits::default())
             .map_err(|error| protocol(name, &format!("the reply cannot be read: {error}")))?;
-        let rpc = reply.path(&["rpc"]).and_then(|rpc| rpc.children().next()).ok_or_else(|| {
+        let mapped = mapped_request(&reply).ok_or_else(|| {
             Error::invalid("?command", format!("the device maps {command:?} to no RPC"))
                 .with_device(name)
                 .with_message(Some(session_id), Some(message_id))
         })?;
-        let rpc_xml = rpc.to_fragment().map_err(|error| protocol(name, &error.to_string()))?;
+        let mut writer = Writer::new();
+        mapped.write(&mut writer).map_err(|error| protocol(name, &error.to_string()))?;
+        let rpc_xml = writer.finish().map_err(|error| protocol(name, &error.to_string()))?;
         let json = json::to_json(
-            &Source::from(rpc_xml.as_str().to_owned()),
+            &Source::Memory(rpc_xml.as_str().to_owned().into()),
             json::Selection::Document,
             &json::Options::api_default(),
         )

@@ -224,7 +224,7 @@ fn check_host_keys(settings: &DeviceSettings, secrets: &DeviceSecrets) -> Result
 }
 
 fn parse(body: &str) -> Result<Value, Error> {
-    model::parse_json(body).map_err(|fault| faults(vec![fault]))
+    model::parse_json(body.as_bytes()).map_err(|fault| faults(vec![fault]))
 }
 
 fn faults(faults: Vec<FieldFault>) -> Error {

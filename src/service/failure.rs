@@ -9,6 +9,7 @@ use crate::netconf::error_class::ErrorClass;
 use crate::netconf::hello::HelloError;
 use crate::netconf::rpc::RequestError;
 use crate::netconf::rpc_error::{RpcError, headline};
+use crate::session::spool::SpoolError;
 use crate::session::{EndCause, SessionError};
 use crate::transport::TransportError;
 
@@ -132,6 +133,7 @@ pub(super) fn device(error: DeviceError) -> Error {
             Error::invalid(format!("/attributes/{}", error.name()), error.to_string())
         }
         Failure::Session(error) => session(error),
+        Failure::Interrupted => Error::new(ErrorCode::Draining, "the gateway shuts down").with_retry_after(5),
     };
     let outcome = match outcome {
         DeviceOutcome::NotSent => Outcome::NotSent,
@@ -226,9 +228,16 @@ fn session(error: &SessionError) -> Error {
             Error::new(ErrorCode::DeviceProtocolError, words)
         }
         SessionError::Lost { .. } => Error::new(ErrorCode::SessionLost, words),
-        SessionError::ReplyTooLarge { .. } => Error::new(ErrorCode::ReplyTooLarge, words)
+        SessionError::Storage { source, .. } => storage(source, words),
+    }
+}
+
+/// A reply that could not be kept: too large, or the gateway has no room for it.
+fn storage(error: &SpoolError, words: String) -> Error {
+    match error {
+        SpoolError::TooLarge { .. } => Error::new(ErrorCode::ReplyTooLarge, words)
             .with_hint("ask for a part: a filter, a name, or count and start"),
-        SessionError::Spool { .. } => Error::new(ErrorCode::Internal, words),
+        SpoolError::Full { .. } | SpoolError::Io(_) => Error::new(ErrorCode::Internal, words).with_reason("spool"),
     }
 }
 

@@ -4,9 +4,10 @@
 use crate::error::Error;
 use crate::json::{self, Target, ToXmlOptions};
 use crate::netconf::capability::{Capabilities, Capability};
+use crate::netconf::junos;
 use crate::netconf::rpc::{RequestError, Rpc};
 use crate::service::request::{Arguments, Content, Format, RpcBody};
-use crate::xml::{self, Attribute, Element, Fragment, Limits, WriteError, Writer};
+use crate::xml::{self, Fragment, Limits, WriteError, Writer};
 
 /// One RPC, ready to be judged and sent.
 #[derive(Debug, Clone)]
@@ -14,41 +15,18 @@ pub(super) struct Prepared {
     /// The local name of the operation element.
     pub operation: String,
     pub body: Fragment,
-    /// It asks for a format that only Junos knows.
-    junos_format: bool,
+    format: junos::Format,
 }
 
 impl Prepared {
     /// The request for a device with these capabilities.
     pub fn build(self, capabilities: &Capabilities) -> Result<Rpc, RequestError> {
-        if self.junos_format {
-            capabilities.require(Capability::JunosXml, &self.operation, "format")?;
+        let rpc = Rpc::new(self.body);
+        if self.format == junos::Format::Xml {
+            return Ok(rpc);
         }
-        Ok(Rpc::new(self.body))
-    }
-
-    /// Asks for a format other than XML: an attribute of the operation, which a format of the caller's own overrules.
-    fn with_format(self, format: Format, pointer: &str) -> Result<Self, Error> {
-        let value = match format {
-            Format::Json | Format::Xml => return Ok(self),
-            Format::Text => "text",
-            Format::DeviceJson => "json",
-            Format::Set => return Err(Error::invalid("/format", "set is a format of configuration only")),
-        };
-        let mut element = Element::parse(self.body.as_str(), &Limits::default())
-            .map_err(|error| Error::invalid(pointer, error.to_string()))?;
-        if element.attribute("format").is_none() {
-            element.attributes.push(Attribute {
-                prefix: None,
-                local: "format".to_owned(),
-                ns: None,
-                value: value.to_owned(),
-            });
-        }
-        let mut writer = Writer::new();
-        element.write(&mut writer).map_err(|error| unwritable(pointer, &error))?;
-        let body = writer.finish().map_err(|error| unwritable(pointer, &error))?;
-        Ok(Self { body, junos_format: true, ..self })
+        capabilities.require(Capability::JunosXml, &self.operation, "format")?;
+        junos::with_format(rpc, self.format)
     }
 }
 
@@ -64,7 +42,17 @@ pub(super) fn rpc(body: &RpcBody, format: Format, pointer: &str) -> Result<Prepa
         return Err(Error::invalid(pointer, "the request is wrapped in <rpc>")
             .with_hint("send the operation element alone; extra attributes of <rpc> go into \"attributes\""));
     }
-    Prepared { operation, body: fragment, junos_format: false }.with_format(format, pointer)
+    Ok(Prepared { operation, body: fragment, format: wire_format(format)? })
+}
+
+/// What the device is asked for. Set lines exist for configuration only.
+pub(super) fn wire_format(format: Format) -> Result<junos::Format, Error> {
+    match format {
+        Format::Json | Format::Xml => Ok(junos::Format::Xml),
+        Format::Text => Ok(junos::Format::Text),
+        Format::DeviceJson => Ok(junos::Format::Json),
+        Format::Set => Err(Error::invalid("/format", "set is a format of configuration only")),
+    }
 }
 
 fn named(name: &str, arguments: &Arguments) -> Result<Fragment, Error> {

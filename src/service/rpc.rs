@@ -11,7 +11,7 @@ use super::Gateway;
 use crate::device::{self, Device};
 use crate::error::{Error, ErrorCode};
 use crate::netconf::capability::Capabilities;
-use crate::netconf::junos::read_only::{OperationClass, classify};
+use crate::netconf::junos::classify::{OperationClass, classify};
 use crate::netconf::rpc::{self, RequestError, Rpc};
 
 /// The most RPCs of one batch.
@@ -168,7 +168,7 @@ enum Runs {
 }
 
 fn judge(prepared: &Prepared, safe_only: bool) -> Result<Runs, Error> {
-    match classify(&prepared.body) {
+    match classify(&Rpc::new(prepared.body.clone())) {
         OperationClass::ReadOnly => Ok(Runs::Pooled),
         OperationClass::Operational | OperationClass::EndsSession if safe_only => Err(Error::new(
             ErrorCode::MethodNotAllowed,

@@ -12,7 +12,8 @@ use crate::error::Error;
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::operation::{Filter, Get, GetSchema};
 use crate::netconf::rpc::{RequestError, Rpc};
-use crate::xml::{Element, Limits, Writer};
+use crate::xml::tree::Element;
+use crate::xml::{Limits, Writer};
 
 /// At most this much of a list of schemas is looked at, in bytes.
 const MOST_SCHEMAS: u64 = 32 << 20;

@@ -50,7 +50,7 @@ impl Gateway {
     /// `draining`, `store-unavailable`.
     pub async fn ready(&self) -> Result<(), Error> {
         self.accepting()?;
-        self.inner.store.ping().await.map_err(|error| self.store_error(error))
+        self.inner.store.check_health().await.map_err(|error| self.store_error(error))
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn run_settings(settings: &DeviceSettings, idle_timeout: Duration) ->
         profile: match settings.profile {
             StoredProfile::Auto => Profile::Auto,
             StoredProfile::Junos => Profile::Junos,
-            StoredProfile::Generic => Profile::Rfc,
+            StoredProfile::Rfc => Profile::Rfc,
         },
         pipelining: settings.quirks.pipelining,
         compatibility: Compatibility {

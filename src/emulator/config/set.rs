@@ -28,8 +28,14 @@ pub enum SetError {
     Quotes(String),
 }
 
-/// One step of a path: a statement and its argument (empty where it takes none).
-type Step = (&'static Statement, String);
+/// One step of a path: a statement and its argument (empty where it takes none). Without an argument, which only the
+/// last step may be, it stands for all nodes of the statement.
+type Step = (&'static Statement, Option<String>);
+
+/// Whether the node is what the step leads to.
+fn leads_to((statement, argument): &Step, node: &Node) -> bool {
+    node.statement.name == statement.name && argument.as_ref().is_none_or(|argument| node.is(statement, argument))
+}
 
 /// Applies commands, one per line; empty lines and lines that begin with `#` are passed over.
 ///
@@ -54,6 +60,7 @@ fn apply_line(root: &mut Node, line: &str) -> Result<(), SetError> {
             for steps in paths(root.statement, path, line)? {
                 let mut node = &mut *root;
                 for (statement, argument) in steps {
+                    let argument = argument.ok_or_else(|| SetError::Missing(line.to_owned()))?;
                     node = node.ensure(statement, &argument);
                 }
             }
@@ -64,11 +71,8 @@ fn apply_line(root: &mut Node, line: &str) -> Result<(), SetError> {
             .try_for_each(|steps| if delete(root, &steps) { Ok(()) } else { Err(not_found(line)) }),
         "deactivate" | "activate" => {
             let inactive = command == "deactivate";
-            for steps in paths(root.statement, path, line)? {
-                let node = find_mut(root, &steps).ok_or_else(|| not_found(line))?;
-                node.inactive = inactive;
-            }
-            Ok(())
+            let switched = paths(root.statement, path, line)?.iter().all(|steps| switch(root, steps, inactive));
+            if switched { Ok(()) } else { Err(not_found(line)) }
         }
         other => Err(SetError::Command(other.to_owned())),
     }
@@ -121,57 +125,67 @@ fn paths(root: &'static Statement, words: &[String], line: &str) -> Result<Vec<V
             None => {
                 let unnamed = statement.children().iter().find(|child| child.style == Style::Unnamed);
                 let child = unnamed.ok_or_else(syntax)?;
-                steps.push((child, word.clone()));
+                steps.push((child, Some(word.clone())));
                 statement = child;
                 continue;
             }
         };
         statement = child;
         if !child.takes_argument() {
-            steps.push((child, String::new()));
+            steps.push((child, Some(String::new())));
             continue;
         }
-        let argument = words.next().ok_or_else(|| SetError::Missing(line.to_owned()))?;
+        let Some(argument) = words.next() else {
+            steps.push((child, None));
+            break;
+        };
         if child.kind == Kind::LeafList && argument == "[" {
             let values = words.by_ref().take_while(|word| *word != "]");
             return Ok(values
                 .map(|value| {
                     let mut path = steps.clone();
-                    path.push((child, value.clone()));
+                    path.push((child, Some(value.clone())));
                     path
                 })
                 .collect());
         }
-        steps.push((child, argument.clone()));
+        steps.push((child, Some(argument.clone())));
     }
     Ok(vec![steps])
 }
 
-fn find_mut<'a>(root: &'a mut Node, steps: &[Step]) -> Option<&'a mut Node> {
-    let mut node = root;
-    for (statement, argument) in steps {
-        node = node.children.iter_mut().find(|child| child.is(statement, argument))?;
+/// Activates or deactivates what is at the path. Tells whether there was anything.
+fn switch(node: &mut Node, steps: &[Step], inactive: bool) -> bool {
+    let Some((step, rest)) = steps.split_first() else { return false };
+    let mut found = false;
+    for child in node.children.iter_mut().filter(|child| leads_to(step, child)) {
+        found |= rest.is_empty() || switch(child, rest, inactive);
+        if rest.is_empty() {
+            child.inactive = inactive;
+        }
     }
-    Some(node)
+    found
 }
 
-/// Removes the node at the path, and every plain container that thereby became empty. Tells whether it was there.
+/// Removes what is at the path, and every plain container that thereby became empty. Tells whether there was anything.
 fn delete(node: &mut Node, steps: &[Step]) -> bool {
-    let Some(((statement, argument), rest)) = steps.split_first() else {
+    let Some((step, rest)) = steps.split_first() else {
         node.children.clear();
         return true;
     };
-    let Some(at) = node.children.iter().position(|child| child.is(statement, argument)) else {
-        return false;
-    };
-    if rest.is_empty() {
-        node.children.remove(at);
-        return true;
-    }
-    let found = delete(&mut node.children[at], rest);
-    if found && node.children[at].children.is_empty() && statement.kind == Kind::Container {
-        node.children.remove(at);
-    }
+    let mut found = false;
+    node.children.retain_mut(|child| {
+        if !leads_to(step, child) {
+            return true;
+        }
+        if rest.is_empty() {
+            found = true;
+            return false;
+        }
+        let deleted = delete(child, rest);
+        found |= deleted;
+        !(deleted && child.children.is_empty() && child.statement.kind == Kind::Container)
+    });
     found
 }
 
@@ -289,6 +303,15 @@ mod tests {
         apply(&mut root, "delete interfaces ge-0/0/0").unwrap();
         assert_eq!(render(&root), "set system host-name mx1\n");
         assert_eq!(apply(&mut root, "delete snmp"), Err(SetError::NotFound("delete snmp".into())));
+    }
+
+    #[test]
+    fn a_statement_without_its_value_stands_for_all_of_them() {
+        let mut root = configured("set system name-server 192.0.2.1\nset system name-server 192.0.2.2\nset snmp contact me");
+        apply(&mut root, "deactivate system name-server").unwrap();
+        assert!(root.child("system").unwrap().children.iter().all(|child| child.inactive));
+        apply(&mut root, "delete system name-server\ndelete snmp contact").unwrap();
+        assert_eq!(render(&root), "");
     }
 
     #[test]

@@ -63,10 +63,6 @@ async fn sha1_key_exchange_is_for_legacy_only() {
     assert_eq!(plan.log.auth_attempts(), 0);
     let connected = connect_to(&plan, &profile(SshProfile::Legacy)).await.unwrap();
     assert_eq!(connected.negotiated.kex, "diffie-hellman-group14-sha1");
-    let gex = connect_to(&only_kex(&[kex::DH_GEX_SHA1]), &profile(SshProfile::Legacy))
-        .await
-        .unwrap();
-    assert_eq!(gex.negotiated.kex, "diffie-hellman-group-exchange-sha1");
 }
 
 /// Quality section 3 row 19
