@@ -99,7 +99,9 @@ impl<C: Connect> Pool<C> {
     /// Takes idle sessions out that are not to be kept; they close politely when dropped. `keep` gets the time since
     /// the last use.
     pub fn evict(&self, mut keep: impl FnMut(&SessionHandle, Duration) -> bool) -> Vec<SessionHandle> {
-        self.inner.retain(|session, metrics| keep(session, metrics.last_used())).removed
+        self.inner
+            .retain(|session, metrics| keep(session, metrics.last_used()))
+            .removed
     }
 
     /// Lends nothing any more. Idle sessions are closed now, lent ones when they come back.
@@ -117,7 +119,9 @@ pub struct Lent<C: Connect> {
 impl<C: Connect> Lent<C> {
     /// Keeps the session for more than reading.
     pub fn pin(mut self) -> Pinned<C> {
-        Pinned { object: self.object.take() }
+        Pinned {
+            object: self.object.take(),
+        }
     }
 }
 
@@ -125,7 +129,9 @@ impl<C: Connect> Deref for Lent<C> {
     type Target = SessionHandle;
 
     fn deref(&self) -> &SessionHandle {
-        self.object.as_deref().expect("a loan holds its session until it is dropped")
+        self.object
+            .as_deref()
+            .expect("a loan holds its session until it is dropped")
     }
 }
 
@@ -151,7 +157,13 @@ impl<C: Connect> Pinned<C> {
     /// # Errors
     /// The pin itself, if it does.
     pub fn release(mut self) -> Result<Lent<C>, Self> {
-        if self.is_clean() { Ok(Lent { object: self.object.take() }) } else { Err(self) }
+        if self.is_clean() {
+            Ok(Lent {
+                object: self.object.take(),
+            })
+        } else {
+            Err(self)
+        }
     }
 }
 
@@ -159,7 +171,9 @@ impl<C: Connect> Deref for Pinned<C> {
     type Target = SessionHandle;
 
     fn deref(&self) -> &SessionHandle {
-        self.object.as_deref().expect("a pin holds its session until it is dropped")
+        self.object
+            .as_deref()
+            .expect("a pin holds its session until it is dropped")
     }
 }
 

@@ -30,7 +30,10 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { least: 1024, patience: Duration::from_secs(30) }
+        Self {
+            least: 1024,
+            patience: Duration::from_secs(30),
+        }
     }
 }
 
@@ -43,7 +46,10 @@ struct Patience {
 
 impl Patience {
     fn new(pace: Pace) -> Self {
-        Self { pace, left: pace.patience }
+        Self {
+            pace,
+            left: pace.patience,
+        }
     }
 
     /// Accounts for `bytes` taken after a wait. Whoever is faster than the least pace gains more than the wait took.
@@ -89,7 +95,10 @@ impl Stream for Pieces {
         Poll::Ready(match piece {
             Some(Piece::Data(data)) => Some(Ok(data)),
             Some(Piece::End) => None,
-            None => Some(Err(io::Error::new(io::ErrorKind::BrokenPipe, "the rest of the reply is not available"))),
+            None => Some(Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the rest of the reply is not available",
+            ))),
         })
     }
 }
@@ -109,16 +118,13 @@ impl Pump {
     pub fn start<S: Source>(self, first: Vec<u8>, source: S, tail: Vec<u8>, tasks: &TaskTracker) -> Pieces {
         let (sender, receiver) = mpsc::channel(1);
         tasks.spawn(self.run(first, source, tail, sender));
-        Pieces { receiver, ended: false }
+        Pieces {
+            receiver,
+            ended: false,
+        }
     }
 
-    async fn run<S: Source>(
-        self,
-        first: Vec<u8>,
-        mut source: S,
-        tail: Vec<u8>,
-        sender: mpsc::Sender<Piece>,
-    ) {
+    async fn run<S: Source>(self, first: Vec<u8>, mut source: S, tail: Vec<u8>, sender: mpsc::Sender<Piece>) {
         let mut patience = Patience::new(self.pace);
         let mut slice = first;
         let mut more = true;
@@ -197,7 +203,11 @@ mod tests {
     }
 
     fn pump(cut: Option<CancellationToken>) -> Pump {
-        Pump { pace: Pace::default(), piece: 1000, cut }
+        Pump {
+            pace: Pace::default(),
+            piece: 1000,
+            cut,
+        }
     }
 
     #[tokio::test]
@@ -208,7 +218,10 @@ mod tests {
         assert!(pieces.iter().all(|piece| piece.len() <= 1000), "{pieces:?}");
         let whole = pieces.concat();
         assert_eq!(whole.len(), 1 + 2500 + 10 + 1);
-        assert_eq!((whole[0], whole[1], whole[2501], whole[2511]), (b'a', b'b', b'c', b']'));
+        assert_eq!(
+            (whole[0], whole[1], whole[2501], whole[2511]),
+            (b'a', b'b', b'c', b']')
+        );
     }
 
     /// A reply that ends early must not look complete.
@@ -216,7 +229,10 @@ mod tests {
     async fn failure_of_the_source_is_an_error_at_the_end() {
         let source = Slices(vec![(0, 0), (b'b', 5)]);
         let mut pieces = pump(None).start(Vec::new(), source, Vec::new(), &TaskTracker::new());
-        assert_eq!(pieces.next().await.and_then(Result::ok).as_deref(), Some(&b"bbbbb"[..]));
+        assert_eq!(
+            pieces.next().await.and_then(Result::ok).as_deref(),
+            Some(&b"bbbbb"[..])
+        );
         assert!(pieces.next().await.is_some_and(|piece| piece.is_err()));
     }
 
@@ -229,7 +245,10 @@ mod tests {
         let pieces = pump(Some(cut.clone())).start(vec![b'x'; 100_000], Slices(vec![]), Vec::new(), &tasks);
         cut.cancelled().await;
         let waited = begun.elapsed();
-        assert!((Duration::from_secs(30)..Duration::from_secs(32)).contains(&waited), "{waited:?}");
+        assert!(
+            (Duration::from_secs(30)..Duration::from_secs(32)).contains(&waited),
+            "{waited:?}"
+        );
         let end = pieces.collect::<Vec<_>>().await;
         assert!(end.last().is_some_and(Result::is_err));
         tasks.close();

@@ -295,7 +295,10 @@ impl Capabilities {
         operation: &str,
         parameter: &str,
     ) -> Result<(), MissingCapability> {
-        if self.unchecked || alternatives.is_empty() || alternatives.iter().any(|capability| self.has(*capability)) {
+        if self.unchecked
+            || alternatives.is_empty()
+            || alternatives.iter().any(|capability| self.has(*capability))
+        {
             return Ok(());
         }
         Err(MissingCapability {
@@ -367,7 +370,9 @@ impl Capabilities {
 
     /// The namespace of each YANG module by its name, for callers who write `module:name`.
     pub fn namespaces(&self) -> BTreeMap<String, String> {
-        self.modules().map(|module| (module.name, module.namespace)).collect()
+        self.modules()
+            .map(|module| (module.name, module.namespace))
+            .collect()
     }
 
     /// The URIs that are neither a known capability nor a YANG module, verbatim.

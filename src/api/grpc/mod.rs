@@ -1,2 +1,4 @@
 //! gRPC.
-pub mod proto { tonic::include_proto!("ncgate.v1"); }
+pub mod proto {
+    tonic::include_proto!("ncgate.v1");
+}

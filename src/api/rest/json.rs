@@ -31,7 +31,9 @@ impl<'a> Object<'a> {
             serde_json::from_str::<&RawValue>(text).map_err(|error| not_json(&pointer, &error))?;
             return Err(ApiError::invalid(pointer, "must be a JSON object"));
         }
-        let members = serde_json::from_str::<Members<'a>>(text).map_err(|error| not_json(&pointer, &error))?.0;
+        let members = serde_json::from_str::<Members<'a>>(text)
+            .map_err(|error| not_json(&pointer, &error))?
+            .0;
         for (at, (name, _)) in members.iter().enumerate() {
             if members[..at].iter().any(|(earlier, _)| earlier == name) {
                 return Err(ApiError::invalid(child(&pointer, name), "stands more than once"));
@@ -76,7 +78,9 @@ impl<'a> Object<'a> {
     /// Takes an object whose members are strings.
     pub fn strings(&mut self, name: &str) -> Result<Vec<(String, String)>, ApiError> {
         let pointer = self.pointer(name);
-        let Some(text) = self.object_text(name)? else { return Ok(Vec::new()) };
+        let Some(text) = self.object_text(name)? else {
+            return Ok(Vec::new());
+        };
         let mut object = Object::parse_at(text, pointer)?;
         let names: Vec<String> = object.members.iter().map(|(name, _)| name.clone()).collect();
         names
@@ -91,9 +95,11 @@ impl<'a> Object<'a> {
     /// Takes a list of objects.
     pub fn objects(&mut self, name: &str) -> Result<Option<Vec<Object<'a>>>, ApiError> {
         let pointer = self.pointer(name);
-        let Some(text) = self.raw(name) else { return Ok(None) };
-        let items: Vec<&'a RawValue> =
-            serde_json::from_str(text).map_err(|_| ApiError::invalid(&pointer, "must be a list of objects"))?;
+        let Some(text) = self.raw(name) else {
+            return Ok(None);
+        };
+        let items: Vec<&'a RawValue> = serde_json::from_str(text)
+            .map_err(|_| ApiError::invalid(&pointer, "must be a list of objects"))?;
         items
             .into_iter()
             .enumerate()
@@ -106,7 +112,10 @@ impl<'a> Object<'a> {
     pub fn finish(self) -> Result<(), ApiError> {
         match self.members.first() {
             None => Ok(()),
-            Some((name, _)) => Err(ApiError::invalid(self.pointer(name), "is no member of this request")),
+            Some((name, _)) => Err(ApiError::invalid(
+                self.pointer(name),
+                "is no member of this request",
+            )),
         }
     }
 
@@ -127,7 +136,11 @@ pub fn tree(text: &str) -> Result<Value, ApiError> {
     Object::parse(text)?;
     let mut input = serde_json::Deserializer::from_str(text);
     let mut repeated = None;
-    let read = Tree { pointer: String::new(), repeated: &mut repeated }.deserialize(&mut input);
+    let read = Tree {
+        pointer: String::new(),
+        repeated: &mut repeated,
+    }
+    .deserialize(&mut input);
     if let Some(pointer) = repeated {
         return Err(ApiError::invalid(pointer, "stands more than once"));
     }
@@ -240,7 +253,10 @@ impl<'de> Visitor<'de> for Tree<'_> {
                 *self.repeated = Some(pointer);
                 return Err(A::Error::custom("a member stands more than once"));
             }
-            let value = map.next_value_seed(Tree { pointer, repeated: &mut *self.repeated })?;
+            let value = map.next_value_seed(Tree {
+                pointer,
+                repeated: &mut *self.repeated,
+            })?;
             members.insert(name, value);
         }
         Ok(Value::Object(members))
@@ -269,8 +285,14 @@ mod tests {
     #[test]
     fn device_data_stays_text() {
         let mut body = object(r#" {"rpc": {"b": 1.50, "a": 2, "b": 3}, "attributes": {"x:y": "1"}} "#);
-        assert_eq!(body.object_text("rpc").ok().flatten(), Some(r#"{"b": 1.50, "a": 2, "b": 3}"#));
-        assert_eq!(body.strings("attributes").ok(), Some(vec![("x:y".to_owned(), "1".to_owned())]));
+        assert_eq!(
+            body.object_text("rpc").ok().flatten(),
+            Some(r#"{"b": 1.50, "a": 2, "b": 3}"#)
+        );
+        assert_eq!(
+            body.strings("attributes").ok(),
+            Some(vec![("x:y".to_owned(), "1".to_owned())])
+        );
         assert!(body.finish().is_ok());
     }
 
@@ -295,9 +317,15 @@ mod tests {
     #[test]
     fn tree_refuses_repeated_members_and_great_depth() {
         let value = tree(r#"{"a": [1, -2, 1.5, true, null, {"b": "x"}]}"#);
-        assert_eq!(value.ok(), Some(serde_json::json!({"a": [1, -2, 1.5, true, null, {"b": "x"}]})));
+        assert_eq!(
+            value.ok(),
+            Some(serde_json::json!({"a": [1, -2, 1.5, true, null, {"b": "x"}]}))
+        );
         assert_eq!(pointer(tree(r#"{"a": [{"b": 1, "b": 2}]}"#)), "/a/0/b");
-        assert_eq!(pointer(tree(&format!(r#"{{"a": {}}}"#, "[".repeat(1_000_000)))), "");
+        assert_eq!(
+            pointer(tree(&format!(r#"{{"a": {}}}"#, "[".repeat(1_000_000)))),
+            ""
+        );
         let deep = format!(r#"{{"a": {}{}}}"#, "[".repeat(1000), "]".repeat(1000));
         assert_eq!(pointer(tree(&deep)), "");
     }
@@ -305,7 +333,11 @@ mod tests {
     /// Quality 3 row 4: a million levels are walked without recursion.
     #[test]
     fn depth_of_device_data_does_not_reach_the_stack() {
-        let deep = format!(r#"{{"rpc": {{"a": {}{}}}}}"#, "[".repeat(1_000_000), "]".repeat(1_000_000));
+        let deep = format!(
+            r#"{{"rpc": {{"a": {}{}}}}}"#,
+            "[".repeat(1_000_000),
+            "]".repeat(1_000_000)
+        );
         assert!(object(&deep).object_text("rpc").is_ok());
         let broad: String = (0..100_000).map(|n| format!("\"k{n}\":1,")).collect();
         assert_eq!(pointer(Object::parse(&format!("{{{broad}\"z\":1}}"))), "");
