@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -110,6 +110,8 @@ pub struct Core {
     memory: Mutex<Memory>,
     /// One permit for each session, pooled, pinned or closing (Q1).
     places: Arc<Semaphore>,
+    /// Told whenever a session comes back to the pool or ends.
+    pub freed: Notify,
 }
 
 /// A fresh session, judged.
@@ -134,7 +136,7 @@ impl Core {
             next_session: 0,
         };
         let places = Arc::new(Semaphore::new(settings.max_sessions.max(1)));
-        Self { settings, around, connector, domain, memory: Mutex::new(memory), places }
+        Self { settings, around, connector, domain, memory: Mutex::new(memory), places, freed: Notify::new() }
     }
 
     pub fn name(&self) -> &str {
@@ -304,6 +306,7 @@ impl Core {
             };
             drop(place);
             core.ended(key, session_id, cause);
+            core.freed.notify_waiters();
         });
     }
 
@@ -379,6 +382,11 @@ impl Core {
         self.memory().last_error.clone()
     }
 
+    /// Whether any session is open.
+    pub fn has_sessions(&self) -> bool {
+        !self.memory().sessions.is_empty()
+    }
+
     /// The sessions that are open now.
     pub fn sessions(&self) -> Vec<OpenSession> {
         let memory = self.memory();
@@ -444,10 +452,12 @@ impl Permission {
         {
             let mut domain = core.domain();
             match kind {
-                Some(breaker::Failure::Credentials) => {
+                // Devices without a domain share nothing but the pace.
+                Some(breaker::Failure::Credentials) if core.settings.credential_domain.is_some() => {
                     domain.refused(core.name(), self.probe, core.settings.auth_retry, now);
                 }
-                Some(breaker::Failure::Connect | breaker::Failure::HostKey) | None => domain.abandoned(self.probe),
+                Some(breaker::Failure::Credentials | breaker::Failure::Connect | breaker::Failure::HostKey)
+                | None => domain.abandoned(self.probe),
             }
         }
         let mut memory = core.memory();
