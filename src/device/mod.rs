@@ -298,7 +298,7 @@ impl Device {
     /// A turn for a call that needs a session: refused at once while none can be had.
     async fn enter(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, DeviceError> {
         if let Some(failure) = self.core.held()
-            && self.core.sessions().is_empty()
+            && !self.core.has_sessions()
         {
             self.core.around.metrics.queue_rejected("circuit_open");
             return Err(DeviceError::not_sent(self.core.name(), Step::Connect, failure));

@@ -459,6 +459,19 @@ async fn lost_rest_of_a_batch_is_sent_again() {
     assert_eq!(fake.operations().iter().filter(|operation| *operation == "one").count(), 1);
 }
 
+/// Q1: a device that takes fewer sessions than it is configured for serves all reads over those that it takes.
+#[tokio::test(start_paused = true)]
+async fn reads_share_what_sessions_the_device_takes() {
+    let world = World::new();
+    let (device, connector) = world.add(settings(), &echo_device());
+    device.established("a", within(30)).await.unwrap();
+    connector.failures.lock().unwrap().extend((0..100).map(|_| refused()));
+    let reads = (0..20).map(|_| device.read("a", within(300), request("wait-1")));
+    let answers = futures_util::future::join_all(reads).await;
+    assert!(answers.iter().all(|answer| says(answer, "wait-1")), "{answers:?}");
+    assert!(connector.connects().len() < 20);
+}
+
 /// Q4, quality row 1: failures are told at once, then the device is left alone, and the circuit opens after five.
 #[tokio::test(start_paused = true)]
 async fn failing_device_is_left_alone() {
