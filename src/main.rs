@@ -29,6 +29,7 @@ fn main() -> ExitCode {
             Ok(text) => printed(text.as_bytes()),
             Err(error) => failed(&error, Exit::Usage),
         },
+        Command::Convert(args) => args.run().into(),
         Command::Client(command) => command.run().into(),
         Command::Completions { shell } => printed(&cli::completions(shell)),
         Command::Man { directory: None } => match cli::manual() {

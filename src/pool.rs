@@ -9,7 +9,6 @@
 
 use std::future::Future;
 use std::ops::Deref;
-use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 
@@ -91,15 +90,9 @@ impl<C: Connect> Pool<C> {
         }
     }
 
-    /// What opens the sessions.
-    pub fn connector(&self) -> &C {
-        &self.inner.manager().connect
-    }
-
-    /// Takes idle sessions out that are not to be kept; they close politely when dropped. `keep` gets the time since
-    /// the last use.
-    pub fn evict(&self, mut keep: impl FnMut(&SessionHandle, Duration) -> bool) -> Vec<SessionHandle> {
-        self.inner.retain(|session, metrics| keep(session, metrics.last_used())).removed
+    /// Takes idle sessions out that are not to be kept; they close politely when dropped.
+    pub fn evict(&self, mut keep: impl FnMut(&SessionHandle) -> bool) -> Vec<SessionHandle> {
+        self.inner.retain(|session, _| keep(session)).removed
     }
 
     /// Lends nothing any more. Idle sessions are closed now, lent ones when they come back.

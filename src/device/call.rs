@@ -145,7 +145,7 @@ impl Reads {
             core.around.metrics.retried();
             drop(lent);
             // Q3: on a new session. Those that lie idle may have died of the same cause.
-            drop(sessions.evict(|_, _| false));
+            drop(sessions.evict(|_| false));
         };
         let _ = answer.send(Ok(answers(items)));
         if let Some(lent) = lent {

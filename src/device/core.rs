@@ -254,7 +254,7 @@ impl Core {
                 (software, start)
             }
         };
-        self.judge(handle, software, link)
+        self.judge(handle, software, link, asked)
     }
 
     /// One of the device's places for sessions; a session that is just closing may have to leave it first.
@@ -341,6 +341,7 @@ impl Core {
         handle: SessionHandle,
         (software, software_at): (Software, Instant),
         link: Link,
+        asked: bool,
     ) -> Result<Fresh, ConnectError> {
         let versions = software.versions();
         let verdict = compat::judge(&self.settings.compatibility, handle.capabilities(), &versions);
@@ -355,7 +356,8 @@ impl Core {
             software_at,
         });
         self.memory().established = Some(established.clone());
-        if verdict.refuses() {
+        // Who asks is told by the verdict itself.
+        if verdict.refuses() && !asked {
             // Dropping the last handle ends the session politely.
             return Err(ConnectError::Incompatible(verdict));
         }

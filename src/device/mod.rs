@@ -200,7 +200,7 @@ impl Device {
             if !core.has_place() {
                 // One that lies idle makes room; the turn says that there is one, or a free place.
                 let mut left = 1;
-                drop(sessions.evict(|_, _| {
+                drop(sessions.evict(|_| {
                     let keep = left == 0;
                     left = 0;
                     keep
@@ -279,7 +279,7 @@ impl Device {
     /// Ends sessions that were idle for too long, and forgets those that are dead.
     fn reap(&self) {
         let limit = self.core.settings.idle_timeout;
-        drop(self.sessions.evict(|session, idle| session.is_clean() && idle < limit));
+        drop(self.sessions.evict(|session| session.is_clean() && session.idle_for() < limit));
     }
 
     /// Refuses new calls, waits for those under way, and closes all sessions politely.

@@ -44,17 +44,26 @@ impl DeviceError {
 
     /// A warning with a message alone.
     pub fn warning(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::new(message) }
+        Self {
+            severity: Severity::Warning,
+            ..Self::new(message)
+        }
     }
 
     /// What Junos says to a request tag, argument or command that it does not know.
     pub fn syntax(bad_element: impl Into<String>) -> Self {
-        Self { bad_element: Some(bad_element.into()), ..Self::new("syntax error") }
+        Self {
+            bad_element: Some(bad_element.into()),
+            ..Self::new("syntax error")
+        }
     }
 
     /// What Junos says where a command was expected and something else came.
     pub fn expecting_command(bad_element: impl Into<String>) -> Self {
-        Self { bad_element: Some(bad_element.into()), ..Self::new("syntax error, expecting <command>") }
+        Self {
+            bad_element: Some(bad_element.into()),
+            ..Self::new("syntax error, expecting <command>")
+        }
     }
 
     /// With `error-type` and `error-tag`, printed always.
@@ -107,10 +116,18 @@ impl DeviceError {
         if let Some(path) = &self.path {
             tag.push(Tag::leaf(name("error-path"), path.clone()));
         }
-        let message = if strict { self.message.clone() } else { format!("\n{}\n", self.message) };
+        let message = if strict {
+            self.message.clone()
+        } else {
+            format!("\n{}\n", self.message)
+        };
         tag.push(Tag::leaf(name("error-message"), message));
         let mut info = Vec::new();
-        info.extend(self.bad_element.as_ref().map(|bad| Tag::leaf(name("bad-element"), bad.clone())));
+        info.extend(
+            self.bad_element
+                .as_ref()
+                .map(|bad| Tag::leaf(name("bad-element"), bad.clone())),
+        );
         let daemon = self.source_daemon.as_ref().filter(|_| strict);
         info.extend(daemon.map(|daemon| Tag::leaf("source-daemon", daemon.clone())));
         if !info.is_empty() {
@@ -128,7 +145,10 @@ mod tests {
     #[test]
     fn junos_prints_neither_type_nor_tag() {
         assert_eq!(
-            DeviceError::expecting_command("bridge").to_tag(Profile::Junos).to_xml().replace('\n', ""),
+            DeviceError::expecting_command("bridge")
+                .to_tag(Profile::Junos)
+                .to_xml()
+                .replace('\n', ""),
             "<rpc-error><error-severity>error</error-severity>\
              <error-message>syntax error, expecting &lt;command&gt;</error-message>\
              <error-info><bad-element>bridge</bad-element></error-info></rpc-error>"

@@ -67,7 +67,11 @@ impl Profile {
 
     /// A name of the NETCONF namespace as this server writes it.
     pub fn netconf_name(self, local: &'static str) -> Cow<'static, str> {
-        if self.prefixed() { Cow::Owned(format!("nc:{local}")) } else { Cow::Borrowed(local) }
+        if self.prefixed() {
+            Cow::Owned(format!("nc:{local}"))
+        } else {
+            Cow::Borrowed(local)
+        }
     }
 
     /// The capability URIs of its hello, in order.
@@ -100,9 +104,7 @@ impl Profile {
                     "capability:with-defaults:1.0?basic-mode=explicit&also-supported=report-all,trim",
                 ],
             ),
-            Self::RfcRunning => {
-                prefixed(NEW, &["base:1.0", "base:1.1", "capability:writable-running:1.0"])
-            }
+            Self::RfcRunning => prefixed(NEW, &["base:1.0", "base:1.1", "capability:writable-running:1.0"]),
         };
         if self.junos() {
             all.push("http://xml.juniper.net/netconf/junos/1.0".to_owned());
@@ -124,17 +126,28 @@ mod tests {
         let all = Profile::Junos.capabilities();
         assert_eq!(all.len(), 12);
         assert_eq!(all[0], "urn:ietf:params:netconf:base:1.0");
-        assert_eq!(all[9], "urn:ietf:params:xml:ns:netconf:capability:url:1.0?scheme=http,ftp,file");
+        assert_eq!(
+            all[9],
+            "urn:ietf:params:xml:ns:netconf:capability:url:1.0?scheme=http,ftp,file"
+        );
         assert_eq!(all[11], "http://xml.juniper.net/dmi/system/1.0");
     }
 
     /// S6: only a device with version-1.1 announces base:1.1.
     #[test]
     fn base_1_1_is_announced_where_the_profile_says_so() {
-        for profile in
-            [Profile::Junos, Profile::JunosOld, Profile::JunosRfc, Profile::JunosRfc11, Profile::Rfc, Profile::RfcRunning]
-        {
-            let announced = profile.capabilities().iter().any(|uri| uri.ends_with(":base:1.1"));
+        for profile in [
+            Profile::Junos,
+            Profile::JunosOld,
+            Profile::JunosRfc,
+            Profile::JunosRfc11,
+            Profile::Rfc,
+            Profile::RfcRunning,
+        ] {
+            let announced = profile
+                .capabilities()
+                .iter()
+                .any(|uri| uri.ends_with(":base:1.1"));
             assert_eq!(announced, profile.base_1_1(), "{profile:?}");
         }
     }

@@ -400,7 +400,8 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
                 || status.clean != clean
                 || status.ended.is_some() != ended.is_some();
             if changed {
-                *status = Status { session_id: status.session_id, ended, outstanding, clean };
+                let session_id = status.session_id;
+                *status = Status { session_id, ended, outstanding, clean, since: Instant::now() };
             }
             changed
         });

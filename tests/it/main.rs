@@ -2,4 +2,5 @@
 
 mod corpus_mapping;
 mod corpus_replies;
+mod device;
 mod layers;

@@ -42,7 +42,10 @@ impl Request<'_> {
 
     /// The value of this argument, where it is there and not empty.
     fn argument(&self, name: &str) -> Option<String> {
-        self.operation.child(name).map(Element::text).filter(|value| !value.is_empty())
+        self.operation
+            .child(name)
+            .map(Element::text)
+            .filter(|value| !value.is_empty())
     }
 }
 
@@ -80,7 +83,9 @@ impl Format {
             None | Some("xml" | "xml-minified") => Ok(Self::Xml),
             Some("text" | "ascii") => Ok(Self::Text),
             Some("json" | "json-minified") => Ok(Self::Json),
-            Some(other) => Err(DeviceError::new(format!("invalid value '{other}' for attribute format"))),
+            Some(other) => Err(DeviceError::new(format!(
+                "invalid value '{other}' for attribute format"
+            ))),
         }
     }
 }
@@ -142,7 +147,10 @@ pub fn answer(request: &Request<'_>) -> Outcome {
 }
 
 fn run(show: &Show, request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
-    let unknown = request.operation.children().find(|child| !show.arguments.contains(&child.local.as_str()));
+    let unknown = request
+        .operation
+        .children()
+        .find(|child| !show.arguments.contains(&child.local.as_str()));
     match unknown {
         Some(argument) => Err(DeviceError::syntax(argument.local.clone())),
         None => (show.run)(request),
