@@ -6,7 +6,7 @@ use super::failure::Asked;
 use super::output::Output;
 use super::prepare;
 use super::reply::Reply;
-use super::url_policy::{UrlPolicy, redacted};
+use super::url_policy::{UrlPolicy, refusal};
 use super::request::{CompareRequest, Content, Format, GetConfigRequest, JunosConfigOptions};
 use crate::device::Device;
 use crate::error::Error;
@@ -136,11 +136,7 @@ impl Source {
             None if text == "rescue" => Ok(Self::Rescue),
             Some(("rollback", number)) => rollback(number, "?source").map(Self::Rollback),
             Some(("url", url)) if urls.allows(url) => Ok(Self::Url(url.to_owned())),
-            Some(("url", url)) => {
-                let detail = format!("{} is not a URL that devices may be sent to", redacted(url));
-                Err(Error::invalid("?source", detail)
-                    .with_hint("the operator names schemes and hosts with --device-urls (NCGATE_DEVICE_URLS)"))
-            }
+            Some(("url", url)) => Err(refusal("?source", url)),
             _ => Err(Error::invalid(
                 "?source",
                 format!("{text:?} is none of running, candidate, startup, rollback:N, rescue, url:…"),

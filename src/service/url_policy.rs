@@ -3,6 +3,8 @@
 
 use url::Url;
 
+use crate::error::Error;
+
 /// The allowed schemes and hosts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UrlPolicy {
@@ -44,6 +46,8 @@ impl UrlPolicy {
             Some(parts) => parts,
             // Anything with a scheme that cannot be understood is refused.
             None if url.contains("://") => return false,
+            // `user@host:path` goes over SSH.
+            None if url.contains('@') && url.contains(':') => return false,
             None => ("file".to_owned(), String::new()),
         };
         self.allowed.iter().any(|(allowed_scheme, allowed_host)| *allowed_scheme == scheme && *allowed_host == host)
@@ -57,6 +61,12 @@ fn split(url: &str) -> Option<(String, String)> {
     Some((parsed.scheme().to_owned(), host))
 }
 
+/// The refusal of a URL that stands at `pointer` in a request.
+pub(super) fn refusal(pointer: &str, url: &str) -> Error {
+    Error::invalid(pointer, format!("{} is not a URL that devices may be sent to", redacted(url)))
+        .with_hint("the operator names schemes and hosts with --device-urls (NCGATE_DEVICE_URLS)")
+}
+
 /// The URL as it may be shown and logged: without credentials (conventions X6).
 pub fn redacted(url: &str) -> String {
     match Url::parse(url) {
@@ -68,7 +78,8 @@ pub fn redacted(url: &str) -> String {
             }
             parsed.to_string()
         }
-        Err(_) => "a URL that cannot be parsed".to_owned(),
+        Err(_) if url.contains('@') => "a remote file".to_owned(),
+        Err(_) => url.to_owned(),
     }
 }
 
