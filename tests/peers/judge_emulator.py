@@ -3,17 +3,22 @@
 
     judge_emulator.py --ncgate target/debug/ncgate
 
-Starts `ncgate emulator` on a free port of loopback, for each profile in turn, and ends it at the end.
+Starts `ncgate emulator` on a free port of loopback, for each profile in turn, and ends it at the end. What it checks
+itself is the shortest way through both clients; `ncclient_read.py` and `pyez_read.py` then look at the values.
 """
 
 import argparse
 import contextlib
+import pathlib
 import select
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jnpr.junos import Device
 from jnpr.junos.exception import RpcError
 from lxml import etree
@@ -41,7 +46,7 @@ def free_port():
 def emulator(ncgate, *options):
     """A running emulated device; yields its port."""
     port = free_port()
-    command = [ncgate, "emulator", "--listen", f"127.0.0.1:{port}", "--user", USER, "--password", PASSWORD, *options]
+    command = [ncgate, "emulator", "--listen", f"127.0.0.1:{port}", "--user", USER, "--password", PASSWORD, *map(str, options)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         end = time.monotonic() + SECONDS
@@ -94,7 +99,7 @@ def with_ncclient(port, handler):
         if handler == "junos":
             text = m.command("show version", format="text")
             check(text.xpath("//output")[0].text.strip(), f"{label}: show version as text")
-            terse = m.rpc("<get-configuration><system/></get-configuration>")
+            terse = m.rpc("<get-configuration><configuration><system/></configuration></get-configuration>")
             check(terse.xpath("//configuration/system"), f"{label}: get-configuration of one level")
 
 
@@ -143,6 +148,32 @@ def with_pyez(port):
             check("syntax error" in str(error), f"PyEZ: unknown RPC refused: {error}")
 
 
+def key_pair(directory):
+    """Paths of a new private key and of its public half."""
+    key = Ed25519PrivateKey.generate()
+    private, public = pathlib.Path(directory, "key"), pathlib.Path(directory, "key.pub")
+    private.touch(mode=0o600)
+    private.write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH))
+    return private, public
+
+
+def look_at_values(ncgate):
+    """Runs both readers against each kind of Junos device."""
+    here = pathlib.Path(__file__).parent
+    with tempfile.TemporaryDirectory() as directory:
+        private, public = key_pair(directory)
+        for profile in ("junos", "junos-old", "junos-rfc", "junos-rfc11"):
+            with emulator(ncgate, "--profile", profile, "--authorized-key", public) as port:
+                for judge in ("ncclient_read.py", "pyez_read.py"):
+                    command = [sys.executable, here / judge, "--port", port, "--user", USER, "--password", PASSWORD,
+                               "--key", private, "--profile", profile]
+                    status = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL).returncode
+                    check(status == 0, f"{judge} against the profile {profile}")
+
+
 def main():
     parser = argparse.ArgumentParser(description="ncclient and PyEZ judge the emulated device")
     parser.add_argument("--ncgate", required=True, help="the binary")
@@ -153,6 +184,8 @@ def main():
         with_ncclient(port, "junos")
         with_ncclient(port, "default")
         with_pyez(port)
+    if not options.port:
+        look_at_values(options.ncgate)
     print("judged")
 
 
