@@ -29,7 +29,11 @@ async fn refusal_of_the_device_is_a_problem_with_its_rpc_error() {
     assert_eq!(problem["origin"], "device");
     assert_eq!(problem["outcome"], "not_applied");
     assert_eq!(problem["rpc_errors"][0]["bad_element"], "get-no-such-thing");
-    assert_eq!(problem["rpc_errors"][0].get("error_tag"), None, "Junos sends none");
+    assert_eq!(
+        problem["rpc_errors"][0].get("error_tag"),
+        None,
+        "Junos sends none"
+    );
     gateway.stop().await;
     device.stop().await;
 }

@@ -35,10 +35,14 @@ impl TestGateway {
             ..SettingArgs::default()
         };
         change(&mut settings);
-        let values = Values::collect(&settings, &Environment::default(), None).expect("settings that are known");
+        let values =
+            Values::collect(&settings, &Environment::default(), None).expect("settings that are known");
         let config = Config::from_values(&values).expect("settings that are valid");
         let running = Running::start(&config).await.expect("a gateway");
-        Self { running, http: Client::builder().no_proxy().build().expect("a client") }
+        Self {
+            running,
+            http: Client::builder().no_proxy().build().expect("a client"),
+        }
     }
 
     /// A gateway and one emulated device in its inventory, named `mx1`.
@@ -115,7 +119,12 @@ pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
 
 /// An emulated device with the tests' login, on a free port of loopback.
 pub async fn listen(builder: Builder) -> RunningEmulator {
-    builder.user(USER).password(PASSWORD).listen("127.0.0.1:0").await.expect("an emulated device")
+    builder
+        .user(USER)
+        .password(PASSWORD)
+        .listen("127.0.0.1:0")
+        .await
+        .expect("an emulated device")
 }
 
 /// The emulated device of most tests, with its configuration.
@@ -126,7 +135,9 @@ pub fn junos() -> Builder {
 
 /// The code of a problem.
 pub fn code(problem: &Value) -> &str {
-    problem["code"].as_str().unwrap_or_else(|| panic!("no problem: {problem}"))
+    problem["code"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no problem: {problem}"))
 }
 
 /// Waits until `check` is true; fails loudly after ten seconds.
