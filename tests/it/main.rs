@@ -3,3 +3,4 @@
 mod corpus_mapping;
 mod corpus_replies;
 mod layers;
+mod mapping_properties;

@@ -405,10 +405,16 @@ impl<'o> Build<'o> {
                 ns: xmlns.or_else(inherited),
             });
         };
-        if prefix == "xml" || xmlns.as_deref() == Some("") {
-            return Err(self.error(&format!(
-                "{key:?} has a prefix, so it needs a namespace of its own"
-            )));
+        if prefix == "xml" {
+            return Err(self.error(&format!("{key:?} cannot be an element name")));
+        }
+        // No prefix stands for no namespace: this one only told siblings apart (N2).
+        if xmlns.as_deref() == Some("") {
+            return Ok(Name {
+                prefix: None,
+                local,
+                ns: xmlns,
+            });
         }
         if xmlns.is_some() {
             return Ok(Name {
