@@ -300,6 +300,20 @@ fn limits() {
     assert!(matches!(error, ConvertError::IndexTooBig { limit: 33_554_432 }));
 }
 
+/// Nor can many names at many depths make the index large.
+#[test]
+fn names_times_depth_are_bounded() {
+    let mut many = String::from("<r>");
+    for n in 0..200_000 {
+        let _ = write!(many, "<n{n}/>");
+    }
+    many.push_str(&"<n199999>".repeat(90));
+    many.push_str(&"</n199999>".repeat(90));
+    many.push_str("</r>");
+    let error = index(&Source::from(many), Selection::Document).unwrap_err();
+    assert!(matches!(error, ConvertError::IndexTooBig { .. }));
+}
+
 /// J1 to J4: every child an array of objects; attributes behind the data of a leaf, before the children of a container.
 #[test]
 fn the_form_of_the_device() {

@@ -382,6 +382,26 @@ fn depth_is_limited() {
     );
 }
 
+/// N11: what is written can be read under the same limits.
+#[test]
+fn names_and_attributes_are_limited() {
+    let attributes = |count: usize| {
+        let list: Vec<String> = (0..count).map(|n| format!("\"x{n}\":1")).collect();
+        format!("{{\"r\":{{\"@\":{{\"xmlns\":\"urn:r\",{}}}}}}}", list.join(","))
+    };
+    assert!(write(&attributes(255), Target::Document).is_ok());
+    assert_eq!(pointer_of(&attributes(256), Target::Document), "/r");
+    let long = "n".repeat(1025);
+    assert_eq!(
+        pointer_of(&format!("{{\"{long}\":null}}"), Target::Document),
+        format!("/{long}")
+    );
+    assert_eq!(
+        pointer_of(&format!("{{\"r\":{{\"@\":{{\"{long}\":1}}}}}}"), Target::Document),
+        format!("/r/@/{long}")
+    );
+}
+
 /// J1 to J5 backwards.
 #[test]
 fn the_form_of_the_device() {
