@@ -4,6 +4,7 @@
 //! client speaks the REST API and knows nothing of the layers behind it.
 
 mod client;
+mod convert;
 mod device;
 mod exit;
 mod input;
@@ -19,9 +20,12 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::config::{DemoArgs, ServeArgs, SettingsCommand};
+#[cfg(feature = "emulator")]
+use crate::config::{DemoArgs, EmulatorArgs};
+use crate::config::{ServeArgs, SettingsCommand};
 
 pub use client::ClientArgs;
+pub use convert::ConvertArgs;
 pub use device::DeviceCommand;
 pub use exit::{Exit, Failure};
 pub use reading::{ConfigCommand, StatusArgs, VersionArgs};
@@ -39,12 +43,18 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the gateway with two emulated devices, to try it out; nothing is kept
+    #[cfg(feature = "emulator")]
     Demo(DemoArgs),
     /// Run the gateway
     Serve(Box<ServeArgs>),
     /// Show or check the settings of `serve`
     #[command(subcommand)]
     Settings(Box<SettingsCommand>),
+    /// Run an emulated device alone
+    #[cfg(feature = "emulator")]
+    Emulator(EmulatorArgs),
+    /// Convert a document between XML and JSON
+    Convert(ConvertArgs),
     #[command(flatten)]
     Client(ClientCommand),
     /// Print a script that completes commands in a shell

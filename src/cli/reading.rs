@@ -17,7 +17,7 @@ pub enum ConfigCommand {
     /// Read configuration
     Get(Box<GetArgs>),
     /// Compare two configurations
-    Compare(CompareArgs),
+    Compare(Box<CompareArgs>),
 }
 
 /// `ncgate config get`

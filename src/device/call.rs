@@ -124,6 +124,7 @@ impl Reads {
         let mut items: Vec<Item> = requests.into_iter().map(Item::New).collect();
         let mut tries = 0;
         let lent = loop {
+            let freed = core.freed.notified();
             let checkout = sessions.checkout();
             tokio::pin!(checkout);
             let checked_out = tokio::select! {
@@ -135,6 +136,17 @@ impl Reads {
                 Some(Ok(lent)) => lent,
                 // What the first try ended with says more than that there was no second one.
                 Some(Err(_)) if tries > 0 => break None,
+                // The device takes no further session, but has some: one of those will do.
+                Some(Err(CheckoutError::Connect(error))) if core.has_sessions() => {
+                    tokio::select! {
+                        () = freed => continue,
+                        () = sleep_until(deadline) => {}
+                        () = answer.closed() => {}
+                    }
+                    // Nobody to tell is no harm.
+                    let _ = answer.send(Err(error));
+                    return;
+                }
                 Some(Err(error)) => {
                     // Nobody to tell is no harm.
                     let _ = answer.send(Err(checkout_error(&core, error)));
@@ -156,6 +168,8 @@ impl Reads {
             if !finished {
                 // Q7: what was sent is read and dropped; the session is busy until then.
                 lent.idle().await;
+                drop(lent);
+                core.freed.notify_waiters();
                 return;
             }
             let lost = items.iter().any(|item| matches!(item, Item::Open(_, Some(_))));
@@ -166,12 +180,14 @@ impl Reads {
             core.around.metrics.retried();
             drop(lent);
             // Q3: on a new session. Those that lie idle may have died of the same cause.
-            drop(sessions.evict(|_, _| false));
+            drop(sessions.evict(|_| false));
         };
         let _ = answer.send(Ok(answers(items)));
         if let Some(lent) = lent {
             // The reply to an RPC that timed out is still to come: the session is free only after that.
             lent.idle().await;
+            drop(lent);
+            core.freed.notify_waiters();
         }
         drop(turn);
     }
@@ -299,49 +315,63 @@ impl SingleUse {
             request,
             mut answer,
         } = self;
-        let checkout = sessions.checkout();
-        tokio::pin!(checkout);
-        let checked_out = tokio::select! {
-            result = &mut checkout => Some(result),
-            () = sleep_until(deadline) => None,
-            () = answer.closed() => None,
-        };
-        let pinned = match checked_out {
-            Some(Ok(lent)) => lent.pin(),
-            Some(Err(error)) => {
-                // Nobody to tell is no harm.
-                let _ = answer.send(Err(checkout_error(&core, error)));
-                return;
+        let mut request = Some(request);
+        let mut call = None;
+        for _ in 0..=RETRIES {
+            let checkout = sessions.checkout();
+            tokio::pin!(checkout);
+            let checked_out = tokio::select! {
+                result = &mut checkout => Some(result),
+                () = sleep_until(deadline) => None,
+                () = answer.closed() => None,
+            };
+            let pinned = match checked_out {
+                Some(Ok(lent)) => lent.pin(),
+                Some(Err(error)) => {
+                    // Nobody to tell is no harm.
+                    let _ = answer.send(Err(checkout_error(&core, error)));
+                    return;
+                }
+                None => {
+                    let error = DeviceError::not_sent(core.name(), Step::Connect, Failure::DeadlineInQueue);
+                    let _ = answer.send(Err(error));
+                    drop(checkout.await);
+                    return;
+                }
+            };
+            if let Some(request) = request.take() {
+                match request.into_call(&offered(&core, &pinned), deadline, Traces::Possible) {
+                    Ok(built) => call = Some(built),
+                    Err(error) => {
+                        // Nothing was sent: the session is as clean as before.
+                        drop(pinned.release());
+                        let _ = answer.send(Err(request_error(&core, error)));
+                        return;
+                    }
+                }
             }
-            None => {
-                let error = DeviceError::not_sent(core.name(), Step::Connect, Failure::DeadlineInQueue);
-                let _ = answer.send(Err(error));
-                drop(checkout.await);
-                return;
-            }
-        };
-        let call = match request.into_call(&offered(&core, &pinned), deadline, Traces::Possible) {
-            Ok(call) => call,
-            Err(error) => {
-                // Nothing was sent: the session is as clean as before.
+            let Some(call) = call.clone().filter(|_| !answer.is_closed()) else {
+                // Not sent at all for a caller who is gone.
                 drop(pinned.release());
-                let _ = answer.send(Err(request_error(&core, error)));
                 return;
+            };
+            let result = pinned.call(call).await;
+            // A session that died in the pool took nothing. Whatever was sent is sent once (Q3).
+            if matches!(result, Err(SessionError::NotOpen)) {
+                continue;
             }
-        };
-        // Sent at most once (Q3), and not at all for a caller who is gone.
-        if answer.is_closed() {
-            drop(pinned.release());
+            observe(&core, "single_use", &result);
+            let session_id = pinned.session_id();
+            let result =
+                result.map_err(|error| DeviceError::in_session(core.name(), session_id, true, error));
+            let _ = answer.send(result);
+            pinned.idle().await;
+            pinned.close(CLOSE_GRACE).await;
+            drop(turn);
             return;
         }
-        let result = pinned.call(call).await;
-        observe(&core, "single_use", &result);
-        let session_id = pinned.session_id();
-        let result = result.map_err(|error| DeviceError::in_session(core.name(), session_id, true, error));
-        let _ = answer.send(result);
-        pinned.idle().await;
-        pinned.close(CLOSE_GRACE).await;
-        drop(turn);
+        let error = DeviceError::not_sent(core.name(), Step::Reply, Failure::Session(SessionError::NotOpen));
+        let _ = answer.send(Err(error));
     }
 }
 

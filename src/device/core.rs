@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -110,6 +110,8 @@ pub struct Core {
     memory: Mutex<Memory>,
     /// One permit for each session, pooled, pinned or closing (Q1).
     places: Arc<Semaphore>,
+    /// Told whenever a session comes back to the pool or ends.
+    pub freed: Notify,
 }
 
 /// A fresh session, judged.
@@ -141,6 +143,7 @@ impl Core {
             domain,
             memory: Mutex::new(memory),
             places,
+            freed: Notify::new(),
         }
     }
 
@@ -278,7 +281,7 @@ impl Core {
                 (software, start)
             }
         };
-        self.judge(handle, software, link)
+        self.judge(handle, software, link, asked)
     }
 
     /// One of the device's places for sessions; a session that is just closing may have to leave it first.
@@ -330,6 +333,7 @@ impl Core {
             };
             drop(place);
             core.ended(key, session_id, cause);
+            core.freed.notify_waiters();
         });
     }
 
@@ -380,6 +384,7 @@ impl Core {
         handle: SessionHandle,
         (software, software_at): (Software, Instant),
         link: Link,
+        asked: bool,
     ) -> Result<Fresh, ConnectError> {
         let versions = software.versions();
         let verdict = compat::judge(&self.settings.compatibility, handle.capabilities(), &versions);
@@ -394,7 +399,8 @@ impl Core {
             software_at,
         });
         self.memory().established = Some(established.clone());
-        if verdict.refuses() {
+        // Who asks is told by the verdict itself.
+        if verdict.refuses() && !asked {
             // Dropping the last handle ends the session politely.
             return Err(ConnectError::Incompatible(verdict));
         }
@@ -414,6 +420,11 @@ impl Core {
     /// Why the last connect failed; `None` once one has succeeded.
     pub fn last_error(&self) -> Option<Arc<ConnectError>> {
         self.memory().last_error.clone()
+    }
+
+    /// Whether any session is open.
+    pub fn has_sessions(&self) -> bool {
+        !self.memory().sessions.is_empty()
     }
 
     /// The sessions that are open now.
@@ -481,12 +492,14 @@ impl Permission {
         {
             let mut domain = core.domain();
             match kind {
-                Some(breaker::Failure::Credentials) => {
+                // Devices without a domain share nothing but the pace.
+                Some(breaker::Failure::Credentials) if core.settings.credential_domain.is_some() => {
                     domain.refused(core.name(), self.probe, core.settings.auth_retry, now);
                 }
-                Some(breaker::Failure::Connect | breaker::Failure::HostKey) | None => {
-                    domain.abandoned(self.probe)
-                }
+                Some(
+                    breaker::Failure::Credentials | breaker::Failure::Connect | breaker::Failure::HostKey,
+                )
+                | None => domain.abandoned(self.probe),
             }
         }
         let mut memory = core.memory();

@@ -210,7 +210,7 @@ impl Device {
             if !core.has_place() {
                 // One that lies idle makes room; the turn says that there is one, or a free place.
                 let mut left = 1;
-                drop(sessions.evict(|_, _| {
+                drop(sessions.evict(|_| {
                     let keep = left == 0;
                     left = 0;
                     keep
@@ -304,7 +304,7 @@ impl Device {
         let limit = self.core.settings.idle_timeout;
         drop(
             self.sessions
-                .evict(|session, idle| session.is_clean() && idle < limit),
+                .evict(|session| session.is_clean() && session.idle_for() < limit),
         );
     }
 
@@ -325,7 +325,7 @@ impl Device {
     /// A turn for a call that needs a session: refused at once while none can be had.
     async fn enter(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, DeviceError> {
         if let Some(failure) = self.core.held()
-            && self.core.sessions().is_empty()
+            && !self.core.has_sessions()
         {
             self.core.around.metrics.queue_rejected("circuit_open");
             return Err(DeviceError::not_sent(self.core.name(), Step::Connect, failure));

@@ -275,3 +275,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

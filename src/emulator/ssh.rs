@@ -99,7 +99,15 @@ impl Connection {
             user.clone_into(&mut self.user);
             Auth::Accept
         } else {
-            Auth::reject()
+            self.refuse()
+        }
+    }
+
+    /// No, and the same methods may be tried again; by itself the library would take the one just tried away.
+    fn refuse(&self) -> Auth {
+        Auth::Reject {
+            proceed_with_methods: Some(self.shared.ssh.methods.clone()),
+            partial_success: false,
         }
     }
 
@@ -182,7 +190,7 @@ impl Handler for Connection {
         let known = self
             .login(user)
             .is_some_and(|login| knows(login, offer.public_key, offer.algorithm));
-        Ok(if known { Auth::Accept } else { Auth::reject() })
+        Ok(if known { Auth::Accept } else { self.refuse() })
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
@@ -204,7 +212,7 @@ impl Handler for Connection {
             .unwrap_or_default();
         let Some(response) = response else {
             self.round = 0;
-            return Ok(rounds.first().map_or_else(Auth::reject, |round| ask(round)));
+            return Ok(rounds.first().map_or_else(|| self.refuse(), |round| ask(round)));
         };
         let answers: Vec<_> = response.collect();
         let asked = rounds.get(self.round).map_or(&[][..], Vec::as_slice);

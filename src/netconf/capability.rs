@@ -330,6 +330,27 @@ impl Capabilities {
         })
     }
 
+    /// The guard before `<with-defaults>` is sent: the mode must be among those that the device lists.
+    ///
+    /// # Errors
+    /// As `require`; the capability then carries the missing mode.
+    pub fn require_with_defaults(
+        &self,
+        mode: &str,
+        operation: &str,
+        parameter: &str,
+    ) -> Result<(), MissingCapability> {
+        self.require(Capability::WithDefaults, operation, parameter)?;
+        if self.unchecked || self.with_defaults().is_some_and(|support| support.offers(mode)) {
+            return Ok(());
+        }
+        Err(MissingCapability {
+            operation: operation.to_owned(),
+            parameter: parameter.to_owned(),
+            capability: format!("{}?also-supported={mode}", Capability::WithDefaults.uri()),
+        })
+    }
+
     /// The schemes of `:url`, from `scheme=` (RFC 6241 section 8.8.3) or `protocol=` (Junos), lower case, each once.
     pub fn url_schemes(&self) -> Vec<String> {
         let mut schemes = Vec::new();
@@ -568,6 +589,28 @@ mod tests {
         assert!(support.offers("explicit") && support.offers("trim") && support.offers("report-all"));
         assert!(!support.offers("report-all-tagged"));
         assert_eq!(junos().with_defaults(), None);
+    }
+
+    /// S7: under the policy `ignore` the device judges for itself.
+    #[test]
+    fn unchecked_capabilities_let_everything_pass() {
+        let found = junos().unchecked();
+        assert_eq!(
+            found.require(Capability::Startup, "get-config", "source startup"),
+            Ok(())
+        );
+        assert_eq!(
+            found.require_url("https://h/f", "get-config", "source url"),
+            Ok(())
+        );
+        assert_eq!(
+            found.require_with_defaults("trim", "get", "with_defaults"),
+            Ok(())
+        );
+        assert!(
+            !found.has(Capability::Startup),
+            "what the device said stays what it is"
+        );
     }
 
     /// S7: required capabilities as people write them.

@@ -7,6 +7,7 @@ use super::output::Output;
 use super::prepare;
 use super::reply::Reply;
 use super::request::{CompareRequest, Content, Format, GetConfigRequest, JunosConfigOptions};
+use super::url_policy::{UrlPolicy, refusal};
 use crate::device::Device;
 use crate::error::Error;
 use crate::json::{Target, ToXmlOptions};
@@ -39,7 +40,7 @@ impl Gateway {
         let (record, device) = self.device(name).await?;
         let on_device = |error: Error| error.with_device(name);
         let output = Output::new(&request.output, record.settings.partial).map_err(on_device)?;
-        let wanted = Wanted::new(&request, output.format).map_err(on_device)?;
+        let wanted = Wanted::new(&request, output.format, &self.inner.urls).map_err(on_device)?;
         let is_junos = self.is_junos(ctx, &device).await?;
         let read = wanted.plan(is_junos, request.junos).map_err(on_device)?;
         let request = output.request(move |caps| read.rpc(caps), Vec::new());
@@ -145,23 +146,18 @@ enum Source {
 }
 
 impl Source {
-    fn parse(text: &str) -> Result<Self, Error> {
+    fn parse(text: &str, urls: &UrlPolicy) -> Result<Self, Error> {
         if let Some(datastore) = Datastore::from_name(text) {
             return Ok(Self::Datastore(datastore));
         }
         match text.split_once(':') {
             None if text == "rescue" => Ok(Self::Rescue),
             Some(("rollback", number)) => rollback(number, "?source").map(Self::Rollback),
-            Some(("url", _)) => {
-                // X8: which hosts a device may be sent to is the operator's word, and none is given by default.
-                Err(Error::invalid(
-                    "?source",
-                    "no URL is allowed as a source: the list of allowed URLs is empty",
-                ))
-            }
+            Some(("url", url)) if urls.allows(url) => Ok(Self::Url(url.to_owned())),
+            Some(("url", url)) => Err(refusal("?source", url)),
             _ => Err(Error::invalid(
                 "?source",
-                format!("{text:?} is none of running, candidate, startup, rollback:N, rescue"),
+                format!("{text:?} is none of running, candidate, startup, rollback:N, rescue, url:…"),
             )),
         }
     }
@@ -194,7 +190,7 @@ enum What {
 }
 
 impl Wanted {
-    fn new(request: &GetConfigRequest, format: Format) -> Result<Self, Error> {
+    fn new(request: &GetConfigRequest, format: Format, urls: &UrlPolicy) -> Result<Self, Error> {
         let given = [
             request.path.is_some(),
             request.filter.is_some(),
@@ -236,7 +232,7 @@ impl Wanted {
                 ));
             }
         };
-        let source = Source::parse(request.source.as_deref().unwrap_or("running"))?;
+        let source = Source::parse(request.source.as_deref().unwrap_or("running"), urls)?;
         Ok(Self {
             source,
             selection,

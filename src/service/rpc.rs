@@ -1,6 +1,5 @@
 //! Any operational RPC, by name or whole, alone or in a batch (S8, S10; conventions Q9, H15).
 
-use super::Gateway;
 use super::call::{CallContext, Role};
 use super::failure::{self, Asked};
 use super::output::Output;
@@ -8,11 +7,13 @@ use super::prepare::{self, Prepared};
 use super::reply::{Reply, RpcAnswer};
 use super::request::{BatchRequest, Content, OnError, RpcBody, RpcRequest};
 use super::view::Plan;
+use super::{Gateway, url_policy};
 use crate::device::{self, Device};
 use crate::error::{Error, ErrorCode};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::junos::classify::{OperationClass, classify};
 use crate::netconf::rpc::{self, RequestError, Rpc};
+use crate::netconf::urls;
 
 /// The most RPCs of one batch.
 const MOST_OF_A_BATCH: usize = 64;
@@ -186,10 +187,23 @@ impl Gateway {
 
     /// Where an RPC may run, if anywhere.
     fn judge(&self, prepared: &Prepared, safe_only: bool) -> Result<Runs, Error> {
+        self.check_urls(prepared)?;
         if self.inner.read_only_rpcs.contains(&prepared.operation) {
             return Ok(Runs::Pooled);
         }
         judge(prepared, safe_only)
+    }
+}
+
+impl Gateway {
+    /// A device goes where it is sent, with the gateway's authority, so it is sent only where the operator says
+    /// (conventions X8).
+    pub(super) fn check_urls(&self, prepared: &Prepared) -> Result<(), Error> {
+        let urls = urls::urls(&prepared.body).map_err(|error| Error::invalid("/rpc", error.to_string()))?;
+        match urls.iter().find(|url| !self.inner.urls.allows(url)) {
+            None => Ok(()),
+            Some(url) => Err(url_policy::refusal("/rpc", url)),
+        }
     }
 }
 

@@ -187,12 +187,12 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
     async fn wake(&mut self) -> Wake {
         let tick = self.state.next_wake();
         tokio::select! {
-            // Replies are read before new calls are taken: a session never falls behind its device.
+            // A device that sends without end must not keep deadlines and calls from being seen; both are few.
             biased;
             result = self.writer.written() => Wake::Written(result),
-            result = self.incoming.next() => Wake::Read(result),
-            command = self.commands.recv(), if self.held => Wake::Command(command),
             () = sleep_until(tick) => Wake::Tick,
+            command = self.commands.recv(), if self.held => Wake::Command(command),
+            result = self.incoming.next() => Wake::Read(result),
         }
     }
 
@@ -431,11 +431,13 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
                 || status.clean != clean
                 || status.ended.is_some() != ended.is_some();
             if changed {
+                let session_id = status.session_id;
                 *status = Status {
-                    session_id: status.session_id,
+                    session_id,
                     ended,
                     outstanding,
                     clean,
+                    since: Instant::now(),
                 };
             }
             changed

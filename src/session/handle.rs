@@ -64,6 +64,8 @@ pub struct Status {
     pub outstanding: usize,
     /// Whether the session holds nothing, so that anybody may use it next (Q2).
     pub clean: bool,
+    /// Since when all this is so.
+    pub since: Instant,
 }
 
 pub(super) type ReplySender = oneshot::Sender<Result<RawReply, SessionError>>;
@@ -154,6 +156,11 @@ impl SessionHandle {
     /// Whether the session is open and holds nothing (Q2).
     pub fn is_clean(&self) -> bool {
         self.status.borrow().clean
+    }
+
+    /// For how long nothing has happened in the session.
+    pub fn idle_for(&self) -> Duration {
+        self.status.borrow().since.elapsed()
     }
 
     /// Why the session ended, once it has.

@@ -166,8 +166,8 @@ impl Inbound {
         self.clean.clear();
         partial.sanitizer.finish(&mut self.clean);
         partial.take(&self.clean).await?;
-        // One long reply must not hold its memory for the rest of the session.
-        self.clean.shrink_to(64 << 10);
+        // Idle sessions are many, and need no buffer.
+        self.clean = Vec::new();
         let Partial {
             pass,
             selection,

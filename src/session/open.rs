@@ -125,6 +125,7 @@ pub async fn open<I: Incoming, O: Outgoing>(
         ended: None,
         outstanding: 0,
         clean: state.is_clean(),
+        since: Instant::now(),
     });
     let facts = Arc::new(Facts {
         session_id: hello.session_id,

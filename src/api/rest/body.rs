@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 
-use super::App;
 use super::problem::ApiError;
+use crate::api::App;
 use crate::error::ErrorCode;
 
 /// What a body is, as far as it matters here.

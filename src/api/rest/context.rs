@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::App;
 use super::problem::{ApiError, Problem};
+use crate::api::App;
 use crate::api::edge::{self, Failure, REQUEST_ID};
 use crate::error::{Error, ErrorCode};
 use crate::service::call::CallContext;
