@@ -110,7 +110,9 @@ pub struct Lent<C: Connect> {
 impl<C: Connect> Lent<C> {
     /// Keeps the session for more than reading.
     pub fn pin(mut self) -> Pinned<C> {
-        Pinned { object: self.object.take() }
+        Pinned {
+            object: self.object.take(),
+        }
     }
 }
 
@@ -118,7 +120,9 @@ impl<C: Connect> Deref for Lent<C> {
     type Target = SessionHandle;
 
     fn deref(&self) -> &SessionHandle {
-        self.object.as_deref().expect("a loan holds its session until it is dropped")
+        self.object
+            .as_deref()
+            .expect("a loan holds its session until it is dropped")
     }
 }
 
@@ -144,7 +148,13 @@ impl<C: Connect> Pinned<C> {
     /// # Errors
     /// The pin itself, if it does.
     pub fn release(mut self) -> Result<Lent<C>, Self> {
-        if self.is_clean() { Ok(Lent { object: self.object.take() }) } else { Err(self) }
+        if self.is_clean() {
+            Ok(Lent {
+                object: self.object.take(),
+            })
+        } else {
+            Err(self)
+        }
     }
 }
 
@@ -152,7 +162,9 @@ impl<C: Connect> Deref for Pinned<C> {
     type Target = SessionHandle;
 
     fn deref(&self) -> &SessionHandle {
-        self.object.as_deref().expect("a pin holds its session until it is dropped")
+        self.object
+            .as_deref()
+            .expect("a pin holds its session until it is dropped")
     }
 }
 
@@ -190,7 +202,10 @@ mod tests {
     }
 
     fn mutating() -> Call {
-        Call { traces: Traces::Possible, ..call("lock") }
+        Call {
+            traces: Traces::Possible,
+            ..call("lock")
+        }
     }
 
     /// Q2: what holds nothing comes back and is lent again; what may hold something is closed instead.

@@ -14,7 +14,7 @@ use super::settings::Policy;
 use crate::json::Selection;
 use crate::netconf::capability::Capabilities;
 use crate::netconf::rpc::{RequestError, Rpc};
-use crate::pool::{CheckoutError, Pool};
+use crate::pool::{CheckoutError, Lent, Pool};
 use crate::session::{Call, RawReply, SessionError, SessionHandle, Traces};
 
 /// Further tries of a read (Q3).
@@ -37,7 +37,11 @@ pub struct Request {
 impl Request {
     /// A request without attributes, whose reply becomes JSON without its envelope.
     pub fn new(build: impl FnOnce(&Capabilities) -> Result<Rpc, RequestError> + Send + 'static) -> Self {
-        Self { build: Box::new(build), attributes: Vec::new(), selection: Some(Selection::ReplyPayload) }
+        Self {
+            build: Box::new(build),
+            attributes: Vec::new(),
+            selection: Some(Selection::ReplyPayload),
+        }
     }
 
     fn into_call(
@@ -47,7 +51,13 @@ impl Request {
         traces: Traces,
     ) -> Result<Call, RequestError> {
         let rpc = (self.build)(capabilities)?;
-        Ok(Call { rpc, attributes: self.attributes, deadline, traces, selection: self.selection })
+        Ok(Call {
+            rpc,
+            attributes: self.attributes,
+            deadline,
+            traces,
+            selection: self.selection,
+        })
     }
 }
 
@@ -79,7 +89,10 @@ impl Item {
         match self {
             Self::New(_) | Self::Open(_, None) => false,
             Self::Open(_, Some(_)) => true,
-            Self::Done(answer) => answer.as_ref().as_ref().map_or(true, |reply| reply.scan.is_error()),
+            Self::Done(answer) => answer
+                .as_ref()
+                .as_ref()
+                .map_or(true, |reply| reply.scan.is_error()),
         }
     }
 }
@@ -99,7 +112,15 @@ impl Reads {
     /// Runs to the end, whatever the caller does. The answer has one entry per request, or, when it stopped, up to
     /// the one that failed. The error: no session, nothing sent.
     pub(super) async fn run(self) {
-        let Self { core, sessions, turn, deadline, requests, on_error, mut answer } = self;
+        let Self {
+            core,
+            sessions,
+            turn,
+            deadline,
+            requests,
+            on_error,
+            mut answer,
+        } = self;
         let mut items: Vec<Item> = requests.into_iter().map(Item::New).collect();
         let mut tries = 0;
         let lent = loop {
@@ -147,8 +168,7 @@ impl Reads {
             if !finished {
                 // Q7: what was sent is read and dropped; the session is busy until then.
                 lent.idle().await;
-                drop(lent);
-                core.freed.notify_waiters();
+                give_back(&core, lent, turn);
                 return;
             }
             let lost = items.iter().any(|item| matches!(item, Item::Open(_, Some(_))));
@@ -161,15 +181,27 @@ impl Reads {
             // Q3: on a new session. Those that lie idle may have died of the same cause.
             drop(sessions.evict(|_| false));
         };
-        let _ = answer.send(Ok(answers(items)));
-        if let Some(lent) = lent {
+        let Some(lent) = lent else {
+            let _ = answer.send(Ok(answers(items)));
+            return;
+        };
+        if lent.status().outstanding == 0 {
+            // Given back before the answer, so that a caller's next read finds it.
+            give_back(&core, lent, turn);
+            let _ = answer.send(Ok(answers(items)));
+        } else {
             // The reply to an RPC that timed out is still to come: the session is free only after that.
+            let _ = answer.send(Ok(answers(items)));
             lent.idle().await;
-            drop(lent);
-            core.freed.notify_waiters();
+            give_back(&core, lent, turn);
         }
-        drop(turn);
     }
+}
+
+fn give_back(core: &Core, lent: Lent<Opener>, turn: Turn) {
+    drop(lent);
+    core.freed.notify_waiters();
+    drop(turn);
 }
 
 /// What callers get: everything up to the first RPC that was not sent.
@@ -185,7 +217,13 @@ fn answers(items: Vec<Item>) -> Vec<Answer> {
 }
 
 /// Sends what is still to be sent, in one session.
-async fn attempt(core: &Core, session: &SessionHandle, items: &mut [Item], deadline: Instant, on_error: OnError) {
+async fn attempt(
+    core: &Core,
+    session: &SessionHandle,
+    items: &mut [Item],
+    deadline: Instant,
+    on_error: OnError,
+) {
     build(core, session, items, deadline, on_error);
     let open = items.iter().filter(|item| matches!(item, Item::Open(..))).count();
     let pipelined = open > 1 && on_error == OnError::Continue && core.settings.pipelining;
@@ -200,7 +238,8 @@ fn build(core: &Core, session: &SessionHandle, items: &mut [Item], deadline: Ins
     let capabilities = offered(core, session);
     for item in items {
         let Item::New(_) = item else { continue };
-        let Item::New(request) = std::mem::replace(item, Item::Done(Box::new(Err(interrupted(core, false))))) else {
+        let Item::New(request) = std::mem::replace(item, Item::Done(Box::new(Err(interrupted(core, false)))))
+        else {
             continue;
         };
         *item = match request.into_call(&capabilities, deadline, Traces::None) {
@@ -257,7 +296,11 @@ fn settle(core: &Core, session: &SessionHandle, call: Call, result: Result<RawRe
         Err(error) => {
             let again = error.allows_another_try();
             let error = DeviceError::in_session(core.name(), session.session_id(), false, error);
-            if again { Item::Open(call, Some(error)) } else { Item::Done(Box::new(Err(error))) }
+            if again {
+                Item::Open(call, Some(error))
+            } else {
+                Item::Done(Box::new(Err(error)))
+            }
         }
     }
 }
@@ -275,7 +318,14 @@ pub(super) struct SingleUse {
 impl SingleUse {
     /// Runs to the end, whatever the caller does once the RPC is sent.
     pub(super) async fn run(self) {
-        let Self { core, sessions, turn, deadline, request, mut answer } = self;
+        let Self {
+            core,
+            sessions,
+            turn,
+            deadline,
+            request,
+            mut answer,
+        } = self;
         let mut request = Some(request);
         let mut call = None;
         for _ in 0..=RETRIES {
@@ -323,7 +373,8 @@ impl SingleUse {
             }
             observe(&core, "single_use", &result);
             let session_id = pinned.session_id();
-            let result = result.map_err(|error| DeviceError::in_session(core.name(), session_id, true, error));
+            let result =
+                result.map_err(|error| DeviceError::in_session(core.name(), session_id, true, error));
             let _ = answer.send(result);
             pinned.idle().await;
             pinned.close(CLOSE_GRACE).await;
@@ -364,7 +415,11 @@ fn observe(core: &Core, class: &'static str, result: &Result<RawReply, SessionEr
     match result {
         Ok(reply) => {
             let outcome = if reply.scan.is_error() { "rpc_error" } else { "ok" };
-            metrics.rpc(class, outcome, reply.completed_at.saturating_duration_since(reply.sent_at));
+            metrics.rpc(
+                class,
+                outcome,
+                reply.completed_at.saturating_duration_since(reply.sent_at),
+            );
         }
         Err(SessionError::Timeout { .. }) => metrics.rpc(class, "timeout", core.settings.rpc_timeout),
         Err(SessionError::Lost { .. }) => metrics.rpc(class, "lost", Duration::ZERO),

@@ -136,7 +136,15 @@ impl Core {
             next_session: 0,
         };
         let places = Arc::new(Semaphore::new(settings.max_sessions.max(1)));
-        Self { settings, around, connector, domain, memory: Mutex::new(memory), places, freed: Notify::new() }
+        Self {
+            settings,
+            around,
+            connector,
+            domain,
+            memory: Mutex::new(memory),
+            places,
+            freed: Notify::new(),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -183,19 +191,20 @@ impl Core {
     pub fn held(&self) -> Option<Failure> {
         let now = Instant::now();
         let memory = self.memory();
-        memory.breaker.held(now).and_then(|held| held_back(held, memory.last_error.as_ref(), now))
+        memory
+            .breaker
+            .held(now)
+            .and_then(|held| held_back(held, memory.last_error.as_ref(), now))
     }
 
     fn permit(self: &Arc<Self>, asked: bool) -> Result<Permission, Failure> {
         let now = Instant::now();
         let mut domain = self.domain();
         let mut memory = self.memory();
-        let lifted = memory
-            .breaker
-            .last_failure()
-            .is_some_and(|(at, kind)| {
-                kind == breaker::Failure::Credentials && domain.accepted_at().is_some_and(|accepted| accepted > at)
-            });
+        let lifted = memory.breaker.last_failure().is_some_and(|(at, kind)| {
+            kind == breaker::Failure::Credentials
+                && domain.accepted_at().is_some_and(|accepted| accepted > at)
+        });
         if lifted && self.settings.credential_domain.is_some() {
             memory.breaker.reset();
         }
@@ -206,7 +215,9 @@ impl Core {
                 Ok(attempt) => attempt,
                 Err(held) => {
                     // Every failure is kept with its error, so there is always one to tell.
-                    return Err(held_back(held, memory.last_error.as_ref(), now).unwrap_or(Failure::DeadlineInQueue));
+                    return Err(
+                        held_back(held, memory.last_error.as_ref(), now).unwrap_or(Failure::DeadlineInQueue)
+                    );
                 }
             }
         };
@@ -225,7 +236,11 @@ impl Core {
                 }
             }
         };
-        Ok(Permission { core: self.clone(), attempt: Some(attempt), probe })
+        Ok(Permission {
+            core: self.clone(),
+            attempt: Some(attempt),
+            probe,
+        })
     }
 
     async fn open_permitted(self: &Arc<Self>, asked: bool) -> Result<Fresh, ConnectError> {
@@ -242,16 +257,26 @@ impl Core {
             },
             echo: false,
         };
-        let Opened { handle, run, mut link } = self.connector.connect(config).await?;
+        let Opened {
+            handle,
+            run,
+            mut link,
+        } = self.connector.connect(config).await?;
         self.start(&handle, run, place);
         let software = match self.known_software(&handle, asked) {
             Some(software) => software,
             None => {
                 let start = Instant::now();
                 let deadline = start + self.settings.rpc_timeout;
-                let software = software::ask(&handle, deadline).await.map_err(ConnectError::Software)?;
+                let software = software::ask(&handle, deadline)
+                    .await
+                    .map_err(ConnectError::Software)?;
                 if software != Software::NotAsked {
-                    link.steps.push(LinkStep { name: "software", jump: None, duration: start.elapsed() });
+                    link.steps.push(LinkStep {
+                        name: "software",
+                        jump: None,
+                        duration: start.elapsed(),
+                    });
                 }
                 (software, start)
             }
@@ -292,7 +317,9 @@ impl Core {
             let mut memory = self.memory();
             let key = memory.next_session;
             memory.next_session += 1;
-            memory.sessions.insert(key, (handle.watch(), self.around.clock.wall()));
+            memory
+                .sessions
+                .insert(key, (handle.watch(), self.around.clock.wall()));
             key
         };
         self.around.metrics.session_opened();
@@ -304,8 +331,8 @@ impl Core {
                 cause = run => Some(cause),
                 () = cut.cancelled() => None,
             };
-            drop(place);
             core.ended(key, session_id, cause);
+            drop(place);
             core.freed.notify_waiters();
         });
     }
@@ -319,14 +346,27 @@ impl Core {
                 let outstanding = status.map_or(0, |(status, _)| status.borrow().outstanding);
                 memory.last_loss = Some(Loss {
                     at: self.around.clock.wall(),
-                    cause: LossCause::Session { session_id, cause: cause.clone() },
+                    cause: LossCause::Session {
+                        session_id,
+                        cause: cause.clone(),
+                    },
                 });
                 drop(memory);
                 let detail = error_chain(&cause);
-                warn!(device = self.name(), session_id, cause = cause.label(), outstanding, detail, "session lost");
+                warn!(
+                    device = self.name(),
+                    session_id,
+                    cause = cause.label(),
+                    outstanding,
+                    detail,
+                    "session lost"
+                );
             }
             Some(_) => info!(device = self.name(), session_id, "session closed"),
-            None => warn!(device = self.name(), session_id, "session cut, because the time to close it was over"),
+            None => warn!(
+                device = self.name(),
+                session_id, "session cut, because the time to close it was over"
+            ),
         }
     }
 
@@ -456,21 +496,34 @@ impl Permission {
                 Some(breaker::Failure::Credentials) if core.settings.credential_domain.is_some() => {
                     domain.refused(core.name(), self.probe, core.settings.auth_retry, now);
                 }
-                Some(breaker::Failure::Credentials | breaker::Failure::Connect | breaker::Failure::HostKey)
+                Some(
+                    breaker::Failure::Credentials | breaker::Failure::Connect | breaker::Failure::HostKey,
+                )
                 | None => domain.abandoned(self.probe),
             }
         }
         let mut memory = core.memory();
         match kind {
-            Some(kind) => memory.breaker.failed(attempt, kind, now, |most| core.around.ids.jitter(most)),
+            Some(kind) => memory
+                .breaker
+                .failed(attempt, kind, now, |most| core.around.ids.jitter(most)),
             None => memory.breaker.abandoned(attempt),
         }
         memory.last_error = Some(error.clone());
-        memory.last_loss = Some(Loss { at: core.around.clock.wall(), cause: LossCause::Connect(error.clone()) });
+        memory.last_loss = Some(Loss {
+            at: core.around.clock.wall(),
+            cause: LossCause::Connect(error.clone()),
+        });
         let held = memory.breaker.held(now);
         drop(memory);
-        warn!(device = core.name(), cause = label(error), detail = error_chain(&**error), "connect failed");
-        held.and_then(|held| until(held)).map(|until| until.saturating_duration_since(now))
+        warn!(
+            device = core.name(),
+            cause = label(error),
+            detail = error_chain(&**error),
+            "connect failed"
+        );
+        held.and_then(until)
+            .map(|until| until.saturating_duration_since(now))
     }
 }
 
@@ -494,12 +547,15 @@ fn held_back(held: Held, last: Option<&Arc<ConnectError>>, now: Instant) -> Opti
     let last = last?.clone();
     let retry_after = until(held).map(|until| until.saturating_duration_since(now));
     Some(match held {
-        Held::Open { failures, .. } => {
-            Failure::CircuitOpen { failures, retry_after: retry_after.unwrap_or_default(), last }
-        }
-        Held::Backoff { .. } | Held::Credentials { .. } | Held::HostKey => {
-            Failure::Connect { error: last, retry_after }
-        }
+        Held::Open { failures, .. } => Failure::CircuitOpen {
+            failures,
+            retry_after: retry_after.unwrap_or_default(),
+            last,
+        },
+        Held::Backoff { .. } | Held::Credentials { .. } | Held::HostKey => Failure::Connect {
+            error: last,
+            retry_after,
+        },
     })
 }
 
