@@ -88,6 +88,8 @@ pub struct Devices {
     pub idle_session: Duration,
     /// Request tags that count as read-only beside the reviewed ones (Q9).
     pub read_only_rpcs: Vec<String>,
+    /// Schemes with hosts that devices may be sent to.
+    pub urls: Vec<String>,
 }
 
 /// Where large replies lie, and how large they may be (Q8). Sizes in bytes.
@@ -187,6 +189,7 @@ impl Config {
             ports: values.read("device_ports", parse::ports)?,
             known_hosts: values.read("known_hosts", parse::optional_path)?,
             idle_session: values.read("idle_session_seconds", parse::seconds)?,
+            urls: values.read("device_urls", parse::entries)?,
             read_only_rpcs: values.read("read_only_rpcs", parse::rpc_names)?,
         };
         let spool = Spool {

@@ -88,6 +88,11 @@ pub(super) fn ports(text: &str) -> Result<Vec<RangeInclusive<u16>>, String> {
     list(text).map(range).collect()
 }
 
+/// Entries between commas; what they must be is the service's to say.
+pub(super) fn entries(text: &str) -> Result<Vec<String>, String> {
+    Ok(list(text).map(str::to_owned).collect())
+}
+
 pub(super) fn rpc_names(text: &str) -> Result<Vec<String>, String> {
     let name = |item: &str| {
         let good = item

@@ -74,6 +74,8 @@ settings! {
         "Networks in which devices may be dialled; unless given, all but loopback and link-local"
     device_ports "NCGATE_DEVICE_PORTS" "PORTS" ""
         "Ports on which devices may be dialled, such as 22,830,4000-4100; all unless given"
+    device_urls "NCGATE_DEVICE_URLS" "URL,…" ""
+        "Where devices may be sent for configuration: scheme://host, or file: for their own files; nowhere unless given"
     known_hosts "NCGATE_KNOWN_HOSTS" "FILE" ""
         "The known_hosts file for devices with that host key policy"
     idle_session_seconds "NCGATE_IDLE_SESSION_SECONDS" "N" "300"

@@ -180,13 +180,19 @@ impl Builder {
     /// Adds a user; the ways to log in that follow are this user's.
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.logins.push(Login { user: user.into(), ..Login::default() });
+        self.logins.push(Login {
+            user: user.into(),
+            ..Login::default()
+        });
         self
     }
 
     fn login(&mut self) -> &mut Login {
         if self.logins.is_empty() {
-            self.logins.push(Login { user: "admin".to_owned(), ..Login::default() });
+            self.logins.push(Login {
+                user: "admin".to_owned(),
+                ..Login::default()
+            });
         }
         let last = self.logins.len() - 1;
         &mut self.logins[last]
@@ -289,7 +295,10 @@ impl Builder {
     pub fn build(self) -> Result<Emulator, BuildError> {
         let host_key = host_key(self.host_key_seed.unwrap_or_else(|| seed(&self.hostname)));
         let methods = methods(&self.logins);
-        let name = format!("set version {}\nset system host-name {}\n", self.version, self.hostname);
+        let name = format!(
+            "set version {}\nset system host-name {}\n",
+            self.version, self.hostname
+        );
         let mut changes = self.changes;
         match changes.first_mut() {
             Some(first) => first.commands.insert_str(0, &name),
@@ -342,7 +351,10 @@ impl Builder {
             now: Mutex::new(stop.child_token()),
             stop,
         };
-        Ok(Emulator { shared: Arc::new(shared), host_key })
+        Ok(Emulator {
+            shared: Arc::new(shared),
+            host_key,
+        })
     }
 
     /// The device, listening on `address` (`127.0.0.1:0` for any free port).
@@ -350,7 +362,10 @@ impl Builder {
     /// # Errors
     /// The configuration cannot be applied, or the address cannot be had.
     pub async fn listen(self, address: &str) -> Result<RunningEmulator, BuildError> {
-        let listen = |source| BuildError::Listen { address: address.to_owned(), source };
+        let listen = |source| BuildError::Listen {
+            address: address.to_owned(),
+            source,
+        };
         self.build()?.listen(address).await.map_err(listen)
     }
 }
@@ -371,8 +386,17 @@ fn methods(logins: &[Login]) -> MethodSet {
             methods.push(method);
         }
     };
-    offer(MethodKind::PublicKey, logins.iter().any(|login| !login.keys.is_empty()));
-    offer(MethodKind::KeyboardInteractive, logins.iter().any(|login| !login.rounds.is_empty()));
-    offer(MethodKind::Password, logins.iter().any(|login| login.password.is_some()));
+    offer(
+        MethodKind::PublicKey,
+        logins.iter().any(|login| !login.keys.is_empty()),
+    );
+    offer(
+        MethodKind::KeyboardInteractive,
+        logins.iter().any(|login| !login.rounds.is_empty()),
+    );
+    offer(
+        MethodKind::Password,
+        logins.iter().any(|login| login.password.is_some()),
+    );
     methods
 }

@@ -219,15 +219,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
 
     async fn send_piece(&mut self, piece: &[u8], outgoing: &Outgoing, sent: &mut u64) -> Result<(), Stop> {
         if self.framing == Framing::Chunked {
-            let size = if outgoing.bad_frame { "x".to_owned() } else { piece.len().to_string() };
-            self.send_bytes(format!("\n#{size}\n").as_bytes(), outgoing, sent).await?;
+            let size = if outgoing.bad_frame {
+                "x".to_owned()
+            } else {
+                piece.len().to_string()
+            };
+            self.send_bytes(format!("\n#{size}\n").as_bytes(), outgoing, sent)
+                .await?;
         }
         self.send_bytes(piece, outgoing, sent).await
     }
 
     /// Sends part of a message, as slowly and as far as it is to go.
     async fn send_bytes(&mut self, bytes: &[u8], outgoing: &Outgoing, sent: &mut u64) -> Result<(), Stop> {
-        let left = outgoing.cut_after.map_or(u64::MAX, |limit| limit.saturating_sub(*sent));
+        let left = outgoing
+            .cut_after
+            .map_or(u64::MAX, |limit| limit.saturating_sub(*sent));
         let bytes = &bytes[..bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
         match outgoing.trickle {
             None => self.write(bytes).await?,
@@ -268,3 +275,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

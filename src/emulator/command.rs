@@ -66,10 +66,22 @@ pub enum CommandError {
 /// The arguments cannot be used, or the address cannot be had.
 pub async fn run_cli(args: EmulatorArgs) -> Result<(), CommandError> {
     let [mx1, mx2] = demo_devices();
-    let base = if args.hostname == "mx2" { mx2 } else { mx1.hostname(args.hostname.clone()) };
-    let mut builder = base.profile(args.profile).system_time().user(args.user).password(args.password.clone());
+    let base = if args.hostname == "mx2" {
+        mx2
+    } else {
+        mx1.hostname(args.hostname.clone())
+    };
+    let mut builder = base
+        .profile(args.profile)
+        .system_time()
+        .user(args.user)
+        .password(args.password.clone());
     if args.keyboard_interactive {
-        let prompt = Prompt { text: "Password: ".to_owned(), echo: false, answer: args.password };
+        let prompt = Prompt {
+            text: "Password: ".to_owned(),
+            echo: false,
+            answer: args.password,
+        };
         builder = builder.keyboard_interactive(vec![prompt]);
     }
     if let Some(path) = args.authorized_key {

@@ -142,7 +142,10 @@ impl Device {
 
     /// The version without its last number, as it stands in namespaces: `21.4R3-S5`.
     pub fn release(&self) -> &str {
-        self.facts.version.rsplit_once('.').map_or(&self.facts.version, |(release, _)| release)
+        self.facts
+            .version
+            .rsplit_once('.')
+            .map_or(&self.facts.version, |(release, _)| release)
     }
 
     /// What the prefix `junos` stands for in replies.

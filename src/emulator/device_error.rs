@@ -20,18 +20,18 @@ pub struct DeviceError {
     /// `error-type` and `error-tag`. Junos prints them only in rfc-compliant mode, see [`DeviceError::to_tag`].
     pub tag: Option<(&'static str, &'static str)>,
     /// `error-message`.
-    pub message: String,
+    pub message: Box<str>,
     /// `error-path`; on Junos an edit banner and no XPath.
-    pub path: Option<String>,
+    pub path: Option<Box<str>>,
     /// `bad-element` inside `error-info`.
-    pub bad_element: Option<String>,
+    pub bad_element: Option<Box<str>>,
     /// `source-daemon`.
-    pub source_daemon: Option<String>,
+    pub source_daemon: Option<Box<str>>,
 }
 
 impl DeviceError {
     /// An error with a message alone.
-    pub fn new(message: impl Into<String>) -> Self {
+    pub fn new(message: impl Into<Box<str>>) -> Self {
         Self {
             severity: Severity::Error,
             tag: None,
@@ -43,18 +43,27 @@ impl DeviceError {
     }
 
     /// A warning with a message alone.
-    pub fn warning(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::new(message) }
+    pub fn warning(message: impl Into<Box<str>>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::new(message)
+        }
     }
 
     /// What Junos says to a request tag, argument or command that it does not know.
-    pub fn syntax(bad_element: impl Into<String>) -> Self {
-        Self { bad_element: Some(bad_element.into()), ..Self::new("syntax error") }
+    pub fn syntax(bad_element: impl Into<Box<str>>) -> Self {
+        Self {
+            bad_element: Some(bad_element.into()),
+            ..Self::new("syntax error")
+        }
     }
 
     /// What Junos says where a command was expected and something else came.
-    pub fn expecting_command(bad_element: impl Into<String>) -> Self {
-        Self { bad_element: Some(bad_element.into()), ..Self::new("syntax error, expecting <command>") }
+    pub fn expecting_command(bad_element: impl Into<Box<str>>) -> Self {
+        Self {
+            bad_element: Some(bad_element.into()),
+            ..Self::new("syntax error, expecting <command>")
+        }
     }
 
     /// With `error-type` and `error-tag`, printed always.
@@ -66,21 +75,21 @@ impl DeviceError {
 
     /// With an `error-path`.
     #[must_use]
-    pub fn at(mut self, path: impl Into<String>) -> Self {
+    pub fn at(mut self, path: impl Into<Box<str>>) -> Self {
         self.path = Some(path.into());
         self
     }
 
     /// With a `bad-element`.
     #[must_use]
-    pub fn element(mut self, bad_element: impl Into<String>) -> Self {
+    pub fn element(mut self, bad_element: impl Into<Box<str>>) -> Self {
         self.bad_element = Some(bad_element.into());
         self
     }
 
     /// With a `source-daemon`.
     #[must_use]
-    pub fn from_daemon(mut self, daemon: impl Into<String>) -> Self {
+    pub fn from_daemon(mut self, daemon: impl Into<Box<str>>) -> Self {
         self.source_daemon = Some(daemon.into());
         self
     }
@@ -102,17 +111,25 @@ impl DeviceError {
         };
         tag.push(Tag::leaf(name("error-severity"), severity));
         if let Some(daemon) = self.source_daemon.as_ref().filter(|_| !strict) {
-            tag.push(Tag::leaf("source-daemon", daemon.clone()));
+            tag.push(Tag::leaf("source-daemon", &**daemon));
         }
         if let Some(path) = &self.path {
-            tag.push(Tag::leaf(name("error-path"), path.clone()));
+            tag.push(Tag::leaf(name("error-path"), &**path));
         }
-        let message = if strict { self.message.clone() } else { format!("\n{}\n", self.message) };
+        let message = if strict {
+            self.message.to_string()
+        } else {
+            format!("\n{}\n", self.message)
+        };
         tag.push(Tag::leaf(name("error-message"), message));
         let mut info = Vec::new();
-        info.extend(self.bad_element.as_ref().map(|bad| Tag::leaf(name("bad-element"), bad.clone())));
+        info.extend(
+            self.bad_element
+                .as_ref()
+                .map(|bad| Tag::leaf(name("bad-element"), &**bad)),
+        );
         let daemon = self.source_daemon.as_ref().filter(|_| strict);
-        info.extend(daemon.map(|daemon| Tag::leaf("source-daemon", daemon.clone())));
+        info.extend(daemon.map(|daemon| Tag::leaf("source-daemon", &**daemon)));
         if !info.is_empty() {
             tag.push(Tag::parent(name("error-info"), info));
         }
@@ -128,7 +145,10 @@ mod tests {
     #[test]
     fn junos_prints_neither_type_nor_tag() {
         assert_eq!(
-            DeviceError::expecting_command("bridge").to_tag(Profile::Junos).to_xml().replace('\n', ""),
+            DeviceError::expecting_command("bridge")
+                .to_tag(Profile::Junos)
+                .to_xml()
+                .replace('\n', ""),
             "<rpc-error><error-severity>error</error-severity>\
              <error-message>syntax error, expecting &lt;command&gt;</error-message>\
              <error-info><bad-element>bridge</bad-element></error-info></rpc-error>"

@@ -159,12 +159,20 @@ pub struct Rule {
 impl Rule {
     /// Strikes every time.
     pub fn always(fault: Fault) -> Self {
-        Self { operation: None, skip: 0, times: None, fault }
+        Self {
+            operation: None,
+            skip: 0,
+            times: None,
+            fault,
+        }
     }
 
     /// Strikes every time this operation is asked for.
     pub fn on(operation: impl Into<String>, fault: Fault) -> Self {
-        Self { operation: Some(operation.into()), ..Self::always(fault) }
+        Self {
+            operation: Some(operation.into()),
+            ..Self::always(fault)
+        }
     }
 
     /// Lets this many occasions pass first.
@@ -230,7 +238,9 @@ impl Faults {
         let mut rules = self.lock();
         rules.rules.retain(|_, rule| {
             let fits = rule.fault.point() == point
-                && (point != Point::Rpc || rule.operation.is_none() || rule.operation.as_deref() == operation);
+                && (point != Point::Rpc
+                    || rule.operation.is_none()
+                    || rule.operation.as_deref() == operation);
             if !fits {
                 return true;
             }
@@ -277,7 +287,10 @@ mod tests {
         let id = faults.add(Rule::always(Fault::MalformedXml));
         faults.add(Rule::always(Fault::WrongMessageId));
         faults.add(Rule::always(Fault::NoHello));
-        assert_eq!(faults.strike(Point::Rpc, Some("get")), [Fault::MalformedXml, Fault::WrongMessageId]);
+        assert_eq!(
+            faults.strike(Point::Rpc, Some("get")),
+            [Fault::MalformedXml, Fault::WrongMessageId]
+        );
         faults.remove(id);
         assert_eq!(faults.strike(Point::Rpc, None), [Fault::WrongMessageId]);
         assert_eq!(faults.strike(Point::Hello, None), [Fault::NoHello]);

@@ -55,7 +55,10 @@ fn interface(number: u64, out: &mut String) {
         vec![
             Tag::leaf("name", name),
             Tag::leaf("admin-status", "up"),
-            Tag::leaf("oper-status", if number.is_multiple_of(3) { "down" } else { "up" }),
+            Tag::leaf(
+                "oper-status",
+                if number.is_multiple_of(3) { "down" } else { "up" },
+            ),
             Tag::leaf("snmp-index", (500 + number).to_string()),
         ],
     );
@@ -81,7 +84,12 @@ mod tests {
             booted: 0,
             mac: [0; 4],
         };
-        Device::new(facts, Profile::Junos, DeviceTime::Fixed(1), Engine::new(&[]).unwrap())
+        Device::new(
+            facts,
+            Profile::Junos,
+            DeviceTime::Fixed(1),
+            Engine::new(&[]).unwrap(),
+        )
     }
 
     /// S17: a reply larger than anyone would hold comes in small pieces, and is one well-formed document.

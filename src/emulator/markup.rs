@@ -34,23 +34,43 @@ pub enum Content {
 impl Tag {
     /// `<name/>`
     pub fn empty(name: impl Into<Cow<'static, str>>) -> Self {
-        Self { name: name.into(), attributes: Vec::new(), content: Content::Empty }
+        Self {
+            name: name.into(),
+            attributes: Vec::new(),
+            content: Content::Empty,
+        }
     }
 
     /// `<name>text</name>`
     pub fn leaf(name: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), attributes: Vec::new(), content: Content::Text(text.into()) }
+        Self {
+            name: name.into(),
+            attributes: Vec::new(),
+            content: Content::Text(text.into()),
+        }
     }
 
     /// `<name>…</name>` around other elements.
     pub fn parent(name: impl Into<Cow<'static, str>>, tags: Vec<Tag>) -> Self {
-        let content = if tags.is_empty() { Content::Empty } else { Content::Tags(tags) };
-        Self { name: name.into(), attributes: Vec::new(), content }
+        let content = if tags.is_empty() {
+            Content::Empty
+        } else {
+            Content::Tags(tags)
+        };
+        Self {
+            name: name.into(),
+            attributes: Vec::new(),
+            content,
+        }
     }
 
     /// `<name>` with raw text inside.
     pub fn raw(name: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), attributes: Vec::new(), content: Content::Raw(text.into()) }
+        Self {
+            name: name.into(),
+            attributes: Vec::new(),
+            content: Content::Raw(text.into()),
+        }
     }
 
     /// The same with one more attribute.
@@ -296,6 +316,9 @@ mod tests {
 
     #[test]
     fn padded_values_have_line_feeds_around_them() {
-        assert_eq!(Tag::parent("a", vec![Tag::leaf("b", "c")]).padded().to_xml(), "<a>\n<b>\nc\n</b>\n</a>");
+        assert_eq!(
+            Tag::parent("a", vec![Tag::leaf("b", "c")]).padded().to_xml(),
+            "<a>\n<b>\nc\n</b>\n</a>"
+        );
     }
 }

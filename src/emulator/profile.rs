@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::config::modules::{Module, REVISION};
+
 /// Kind of server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Profile {
@@ -19,6 +21,9 @@ pub enum Profile {
     /// A server without candidate: edits go to running at once.
     RfcRunning,
 }
+
+/// Namespace of the configuration of a Junos device in rfc-compliant mode.
+const YANG_CONFIGURATION: &str = "http://yang.juniper.net/junos/conf/root";
 
 const OLD: &str = "urn:ietf:params:xml:ns:netconf:";
 const NEW: &str = "urn:ietf:params:netconf:";
@@ -65,9 +70,37 @@ impl Profile {
         }
     }
 
+    /// The YANG module that the server hands out, where it does.
+    pub fn module(self) -> Option<Module> {
+        match self {
+            Self::Junos | Self::JunosOld | Self::JunosRfc => None,
+            Self::JunosRfc11 => Some(Module {
+                name: "junos-conf-root",
+                namespace: YANG_CONFIGURATION,
+            }),
+            Self::Rfc | Self::RfcRunning => Some(Module {
+                name: "example-router",
+                namespace: "urn:example:router",
+            }),
+        }
+    }
+
+    /// The namespace of `<configuration>` in replies.
+    pub fn configuration_namespace(self) -> &'static str {
+        match self {
+            Self::Junos | Self::JunosOld => "http://xml.juniper.net/xnm/1.1/xnm",
+            Self::JunosRfc | Self::JunosRfc11 => YANG_CONFIGURATION,
+            Self::Rfc | Self::RfcRunning => "urn:example:router",
+        }
+    }
+
     /// A name of the NETCONF namespace as this server writes it.
     pub fn netconf_name(self, local: &'static str) -> Cow<'static, str> {
-        if self.prefixed() { Cow::Owned(format!("nc:{local}")) } else { Cow::Borrowed(local) }
+        if self.prefixed() {
+            Cow::Owned(format!("nc:{local}"))
+        } else {
+            Cow::Borrowed(local)
+        }
     }
 
     /// The capability URIs of its hello, in order.
@@ -100,15 +133,21 @@ impl Profile {
                     "capability:with-defaults:1.0?basic-mode=explicit&also-supported=report-all,trim",
                 ],
             ),
-            Self::RfcRunning => {
-                prefixed(NEW, &["base:1.0", "base:1.1", "capability:writable-running:1.0"])
-            }
+            Self::RfcRunning => prefixed(NEW, &["base:1.0", "base:1.1", "capability:writable-running:1.0"]),
         };
         if self.junos() {
             all.push("http://xml.juniper.net/netconf/junos/1.0".to_owned());
             all.push("http://xml.juniper.net/dmi/system/1.0".to_owned());
-        } else {
-            all.push("urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring?module=ietf-netconf-monitoring&revision=2010-10-04".to_owned());
+        }
+        if let Some(module) = self.module() {
+            let monitoring = "ietf-netconf-monitoring";
+            all.push(format!(
+                "urn:ietf:params:xml:ns:yang:{monitoring}?module={monitoring}&revision=2010-10-04"
+            ));
+            all.push(format!(
+                "{}?module={}&revision={REVISION}",
+                module.namespace, module.name
+            ));
         }
         all
     }
@@ -124,17 +163,28 @@ mod tests {
         let all = Profile::Junos.capabilities();
         assert_eq!(all.len(), 12);
         assert_eq!(all[0], "urn:ietf:params:netconf:base:1.0");
-        assert_eq!(all[9], "urn:ietf:params:xml:ns:netconf:capability:url:1.0?scheme=http,ftp,file");
+        assert_eq!(
+            all[9],
+            "urn:ietf:params:xml:ns:netconf:capability:url:1.0?scheme=http,ftp,file"
+        );
         assert_eq!(all[11], "http://xml.juniper.net/dmi/system/1.0");
     }
 
     /// S6: only a device with version-1.1 announces base:1.1.
     #[test]
     fn base_1_1_is_announced_where_the_profile_says_so() {
-        for profile in
-            [Profile::Junos, Profile::JunosOld, Profile::JunosRfc, Profile::JunosRfc11, Profile::Rfc, Profile::RfcRunning]
-        {
-            let announced = profile.capabilities().iter().any(|uri| uri.ends_with(":base:1.1"));
+        for profile in [
+            Profile::Junos,
+            Profile::JunosOld,
+            Profile::JunosRfc,
+            Profile::JunosRfc11,
+            Profile::Rfc,
+            Profile::RfcRunning,
+        ] {
+            let announced = profile
+                .capabilities()
+                .iter()
+                .any(|uri| uri.ends_with(":base:1.1"));
             assert_eq!(announced, profile.base_1_1(), "{profile:?}");
         }
     }

@@ -70,14 +70,21 @@ impl Terminal {
 
     /// A terminal that echoes and converts line feeds, whatever the client asked for.
     pub fn stubborn() -> Self {
-        Self { canonical: false, ..Self::default() }
+        Self {
+            canonical: false,
+            ..Self::default()
+        }
     }
 
     /// Takes what the client typed.
     pub fn input(&mut self, bytes: &[u8]) -> Typed {
         let mut typed = Typed::default();
         for &byte in bytes {
-            let byte = if byte == b'\r' && self.cr_to_lf { b'\n' } else { byte };
+            let byte = if byte == b'\r' && self.cr_to_lf {
+                b'\n'
+            } else {
+                byte
+            };
             if !self.canonical {
                 self.show(byte, &mut typed.echo);
                 typed.input.push(byte);
@@ -136,7 +143,10 @@ mod tests {
     fn an_unchanged_terminal_echoes_and_hands_over_lines() {
         let mut terminal = Terminal::default();
         let typed = terminal.input(b"<hello/>]]>");
-        assert_eq!((typed.echo.as_slice(), typed.input.as_slice()), (&b"<hello/>]]>"[..], &b""[..]));
+        assert_eq!(
+            (typed.echo.as_slice(), typed.input.as_slice()),
+            (&b"<hello/>]]>"[..], &b""[..])
+        );
         let typed = terminal.input(b"]]>\r\x01");
         assert_eq!(typed.echo, b"]]>\r\n^A");
         assert_eq!(typed.input, b"<hello/>]]>]]>\n");
@@ -149,7 +159,10 @@ mod tests {
         let off = [Pty::ECHO, Pty::ICANON, Pty::ONLCR].map(|mode| (mode, 0));
         let mut terminal = Terminal::new(&off);
         let typed = terminal.input(b"<rpc/>]]>]]>");
-        assert_eq!((typed.echo.as_slice(), typed.input.as_slice()), (&b""[..], &b"<rpc/>]]>]]>"[..]));
+        assert_eq!(
+            (typed.echo.as_slice(), typed.input.as_slice()),
+            (&b""[..], &b"<rpc/>]]>]]>"[..])
+        );
         assert_eq!(terminal.output(b"a\nb"), b"a\nb");
     }
 

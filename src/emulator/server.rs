@@ -51,7 +51,10 @@ pub(super) struct Shared {
 impl Shared {
     /// A token that ends with the connections that are open now.
     fn connection_token(&self) -> CancellationToken {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).child_token()
+        self.now
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .child_token()
     }
 
     fn drop_connections(&self) {
@@ -75,12 +78,21 @@ impl Emulator {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let open = self.shared.device.stats.connection();
-        if !self.shared.device.faults.strike(Point::Connection, None).is_empty() {
+        if !self
+            .shared
+            .device
+            .faults
+            .strike(Point::Connection, None)
+            .is_empty()
+        {
             return;
         }
         let stop = self.shared.connection_token();
         let handler = Connection::new(self.shared.clone(), stop.clone(), from.to_owned(), open);
-        let stream = Guarded { stream, lost: Box::pin(stop.clone().cancelled_owned()) };
+        let stream = Guarded {
+            stream,
+            lost: Box::pin(stop.clone().cancelled_owned()),
+        };
         // How a connection ends is the client's business; the statistics tell what matters of it.
         if let Ok(session) = russh::server::run_stream(self.shared.ssh.clone(), stream, handler).await {
             let _ = session.await;
@@ -106,7 +118,13 @@ impl Emulator {
             terminal: None,
             motd: String::new(),
         };
-        carry(stream, Session::new(device, record), carriage, self.shared.connection_token()).await;
+        carry(
+            stream,
+            Session::new(device, record),
+            carriage,
+            self.shared.connection_token(),
+        )
+        .await;
     }
 
     /// Listens and serves until [`RunningEmulator::stop`], or until the value is dropped.
@@ -133,7 +151,10 @@ impl Emulator {
                 }
             }
         });
-        Ok(RunningEmulator { emulator: self, address })
+        Ok(RunningEmulator {
+            emulator: self,
+            address,
+        })
     }
 
     /// The device behind it.
@@ -146,7 +167,11 @@ impl Emulator {
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> Option<(tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(
+    tokio::net::TcpStream,
+    SocketAddr,
+    tokio::sync::OwnedSemaphorePermit,
+)> {
     let permit = connections.clone().acquire_owned().await.ok()?;
     // A connection that breaks before it is accepted is no reason to stop.
     let (stream, peer) = listener.accept().await.ok()?;
@@ -168,7 +193,11 @@ impl RunningEmulator {
 
     /// The host key as `SHA256:…`.
     pub fn host_key_fingerprint(&self) -> String {
-        self.emulator.host_key.public_key().fingerprint(HashAlg::Sha256).to_string()
+        self.emulator
+            .host_key
+            .public_key()
+            .fingerprint(HashAlg::Sha256)
+            .to_string()
     }
 
     /// The host key, in its OpenSSH form (`ssh-ed25519 AAAA…`) by `to_openssh`.
@@ -226,14 +255,22 @@ impl<S> Guarded<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.check(context)?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.check(context)?;
         Pin::new(&mut self.stream).poll_write(context, buffer)
     }
@@ -247,3 +284,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests;

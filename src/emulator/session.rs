@@ -61,7 +61,12 @@ pub enum Body {
 
 impl Outgoing {
     fn whole(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { body: Body::Whole(bytes.into()), cut_after: None, bad_frame: false, trickle: None }
+        Self {
+            body: Body::Whole(bytes.into()),
+            cut_after: None,
+            bad_frame: false,
+            trickle: None,
+        }
     }
 }
 
@@ -94,7 +99,12 @@ impl Session {
         let user = record.user.clone();
         let session_id = device.enter(record);
         let open = device.stats.session();
-        Self { device, caller: Caller { session_id, user }, phase: Phase::Hello, _open: open }
+        Self {
+            device,
+            caller: Caller { session_id, user },
+            phase: Phase::Hello,
+            _open: open,
+        }
     }
 
     /// Whether the client's hello is still to come.
@@ -125,7 +135,10 @@ impl Session {
                 Fault::HelloWithoutSessionId => text = self.hello(false),
                 Fault::ErrorBeforeHello => {
                     let error = DeviceError::new("could not start the management daemon");
-                    text = format!("<rpc-reply>\n{}\n</rpc-reply>\n{text}", error.to_tag(self.device.profile).to_xml());
+                    text = format!(
+                        "<rpc-reply>\n{}\n</rpc-reply>\n{text}",
+                        error.to_tag(self.device.profile).to_xml()
+                    );
                 }
                 Fault::BannerBeforeHello(banner) => steps.push(Step::Raw(banner.into_bytes())),
                 Fault::HelloText(other) => text = other,
@@ -145,7 +158,10 @@ impl Session {
         let xmlns = if profile.prefixed() { "xmlns:nc" } else { "xmlns" };
         let mut tags = vec![Tag::parent(profile.netconf_name("capabilities"), capabilities)];
         if with_id {
-            tags.push(Tag::leaf(profile.netconf_name("session-id"), self.caller.session_id.to_string()));
+            tags.push(Tag::leaf(
+                profile.netconf_name("session-id"),
+                self.caller.session_id.to_string(),
+            ));
         }
         let hello = Tag::parent(profile.netconf_name("hello"), tags).with(xmlns, NETCONF_BASE_NS);
         let comments = if profile.junos() && self.device.prolog {
@@ -177,7 +193,10 @@ impl Session {
             .filter_map(|hello| hello.child("capabilities"))
             .flat_map(|list| list.children_named("capability").map(Element::text))
             .collect();
-        let base = |version: &str| uris.iter().any(|uri| uri.ends_with(&format!("netconf:base:{version}")));
+        let base = |version: &str| {
+            uris.iter()
+                .any(|uri| uri.ends_with(&format!("netconf:base:{version}")))
+        };
         if self.device.profile.base_1_1() && base("1.1") {
             self.phase = Phase::Open;
             vec![Step::Framing(Framing::Chunked)]
@@ -192,7 +211,8 @@ impl Session {
 
     fn request(&mut self, bytes: &[u8]) -> Vec<Step> {
         let Some(rpc) = parse(bytes).filter(|root| root.local == "rpc") else {
-            let error = DeviceError::new("the message is not a well-formed rpc").tagged("rpc", "malformed-message");
+            let error =
+                DeviceError::new("the message is not a well-formed rpc").tagged("rpc", "malformed-message");
             let reply = self.envelope(&[], &tag_bytes(&error.to_tag(self.device.profile)));
             self.phase = Phase::Ended;
             return vec![Step::Message(Outgoing::whole(reply)), Step::Close];
@@ -206,7 +226,11 @@ impl Session {
             return Vec::new();
         }
         let outcome = match operation {
-            Some(operation) => answer(&Request { device: &self.device, caller: &self.caller, operation }),
+            Some(operation) => answer(&Request {
+                device: &self.device,
+                caller: &self.caller,
+                operation,
+            }),
             None => Err(DeviceError::new("syntax error, expecting <rpc>").element("rpc")),
         };
         let closes = matches!(outcome, Ok(Answer::Close | Answer::EndSession));
@@ -238,7 +262,10 @@ impl Session {
                 Fault::DropAfter(bytes) => outgoing.cut_after = Some(*bytes),
                 Fault::NeverReply => return steps,
                 Fault::WrongMessageId => {
-                    for id in attributes.iter_mut().filter(|attribute| attribute.local == "message-id") {
+                    for id in attributes
+                        .iter_mut()
+                        .filter(|attribute| attribute.local == "message-id")
+                    {
                         id.value = format!("not-{}", id.value);
                     }
                 }
@@ -314,7 +341,8 @@ impl Session {
     /// The result as that of the first of two routing engines, of which the second cannot be reached.
     fn one_member_fails(&self, inner: &[u8]) -> Vec<u8> {
         let error = DeviceError::new("Could not connect to re1 : No route to host");
-        let mut out = b"<multi-routing-engine-results>\n<multi-routing-engine-item>\n<re-name>re0</re-name>\n".to_vec();
+        let mut out =
+            b"<multi-routing-engine-results>\n<multi-routing-engine-item>\n<re-name>re0</re-name>\n".to_vec();
         out.extend_from_slice(inner);
         out.extend_from_slice(b"</multi-routing-engine-item>\n</multi-routing-engine-results>\n");
         out.extend(tag_bytes(&error.to_tag(self.device.profile)));
@@ -339,7 +367,10 @@ impl Session {
             escape_attribute(value, &mut out);
             out.push('"');
         };
-        attribute(if profile.prefixed() { "xmlns:nc" } else { "xmlns" }, NETCONF_BASE_NS);
+        attribute(
+            if profile.prefixed() { "xmlns:nc" } else { "xmlns" },
+            NETCONF_BASE_NS,
+        );
         let mut declared = vec!["xml".to_owned(), "nc".to_owned()];
         if profile.junos() {
             attribute("xmlns:junos", &self.device.junos_namespace());

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use russh::keys::{Algorithm, PublicKey};
-use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session as Ssh, VerifiedPublicKey};
+use russh::server::{
+    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session as Ssh, VerifiedPublicKey,
+};
 use russh::{Channel, ChannelId, Disconnect, Pty};
 use tokio_util::sync::CancellationToken;
 
@@ -62,8 +64,21 @@ struct Open {
 }
 
 impl Connection {
-    pub(super) fn new(shared: Arc<Shared>, stop: CancellationToken, from: String, open: super::stats::Open) -> Self {
-        Self { shared, stop, from, user: String::new(), round: 0, channels: HashMap::new(), _open: open }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        stop: CancellationToken,
+        from: String,
+        open: super::stats::Open,
+    ) -> Self {
+        Self {
+            shared,
+            stop,
+            from,
+            user: String::new(),
+            round: 0,
+            channels: HashMap::new(),
+            _open: open,
+        }
     }
 
     fn login(&self, user: &str) -> Option<&Login> {
@@ -72,20 +87,38 @@ impl Connection {
 
     /// Counts a login and says yes or no.
     fn decide(&mut self, user: &str, right: bool) -> Auth {
-        let refused = !self.shared.device.faults.strike(Point::Authentication, None).is_empty();
+        let refused = !self
+            .shared
+            .device
+            .faults
+            .strike(Point::Authentication, None)
+            .is_empty();
         let accepted = right && !refused;
         self.shared.device.stats.auth(accepted);
         if accepted {
             user.clone_into(&mut self.user);
             Auth::Accept
         } else {
-            Auth::reject()
+            self.refuse()
+        }
+    }
+
+    /// No, and the same methods may be tried again; by itself the library would take the one just tried away.
+    fn refuse(&self) -> Auth {
+        Auth::Reject {
+            proceed_with_methods: Some(self.shared.ssh.methods.clone()),
+            partial_success: false,
         }
     }
 
     /// Starts a NETCONF session on a channel.
     fn start(&mut self, id: ChannelId, ssh: &mut Ssh) -> Result<(), russh::Error> {
-        let refused = self.shared.device.faults.strike(Point::Subsystem, None).contains(&Fault::RefuseSubsystem);
+        let refused = self
+            .shared
+            .device
+            .faults
+            .strike(Point::Subsystem, None)
+            .contains(&Fault::RefuseSubsystem);
         let permit = self.shared.sessions.clone().try_acquire_owned();
         let (Some(open), Ok(permit), false) = (self.channels.remove(&id), permit, refused) else {
             return ssh.channel_failure(id);
@@ -93,7 +126,11 @@ impl Connection {
         ssh.channel_success(id)?;
         let device = self.shared.device.clone();
         let terminal = open.terminal.map(|terminal| {
-            if self.shared.options.stubborn_terminal { Terminal::stubborn() } else { terminal }
+            if self.shared.options.stubborn_terminal {
+                Terminal::stubborn()
+            } else {
+                terminal
+            }
         });
         let record = SessionRecord {
             user: self.user.clone(),
@@ -104,7 +141,11 @@ impl Connection {
         let carriage = Carriage {
             message_bytes: self.shared.options.message_bytes,
             loses_request_with_hello: self.shared.options.loses_request_with_hello,
-            motd: if terminal.is_some() { self.shared.options.motd.clone() } else { String::new() },
+            motd: if terminal.is_some() {
+                self.shared.options.motd.clone()
+            } else {
+                String::new()
+            },
             terminal,
         };
         let (handle, stop) = (ssh.handle(), self.stop.clone());
@@ -121,7 +162,9 @@ impl Connection {
                 }
                 End::Dropped => {
                     let text = "connection lost".to_owned();
-                    let _ = handle.disconnect(Disconnect::ByApplication, text, String::new()).await;
+                    let _ = handle
+                        .disconnect(Disconnect::ByApplication, text, String::new())
+                        .await;
                 }
             }
         });
@@ -133,17 +176,27 @@ impl Handler for Connection {
     type Error = russh::Error;
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
-        let right = self.login(user).is_some_and(|login| login.password.as_deref() == Some(password));
+        let right = self
+            .login(user)
+            .is_some_and(|login| login.password.as_deref() == Some(password));
         Ok(self.decide(user, right))
     }
 
-    async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
-        let known = self.login(user).is_some_and(|login| knows(login, offer.public_key, offer.algorithm));
-        Ok(if known { Auth::Accept } else { Auth::reject() })
+    async fn auth_publickey_offered(
+        &mut self,
+        user: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, Self::Error> {
+        let known = self
+            .login(user)
+            .is_some_and(|login| knows(login, offer.public_key, offer.algorithm));
+        Ok(if known { Auth::Accept } else { self.refuse() })
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
-        let right = self.login(user).is_some_and(|login| knows(login, key.public_key, key.algorithm));
+        let right = self
+            .login(user)
+            .is_some_and(|login| knows(login, key.public_key, key.algorithm));
         Ok(self.decide(user, right))
     }
 
@@ -153,16 +206,22 @@ impl Handler for Connection {
         _submethods: &str,
         response: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
-        let rounds = self.login(user).map(|login| login.rounds.clone()).unwrap_or_default();
+        let rounds = self
+            .login(user)
+            .map(|login| login.rounds.clone())
+            .unwrap_or_default();
         let Some(response) = response else {
             self.round = 0;
-            return Ok(rounds.first().map_or_else(Auth::reject, |round| ask(round)));
+            return Ok(rounds.first().map_or_else(|| self.refuse(), |round| ask(round)));
         };
         let answers: Vec<_> = response.collect();
         let asked = rounds.get(self.round).map_or(&[][..], Vec::as_slice);
         let right = !asked.is_empty()
             && answers.len() == asked.len()
-            && asked.iter().zip(&answers).all(|(prompt, answer)| prompt.answer.as_bytes() == &answer[..]);
+            && asked
+                .iter()
+                .zip(&answers)
+                .all(|(prompt, answer)| prompt.answer.as_bytes() == &answer[..]);
         self.round += 1;
         match rounds.get(self.round) {
             Some(next) if right => Ok(ask(next)),
@@ -183,7 +242,13 @@ impl Handler for Connection {
         // Dropping the handle refuses the channel.
         if self.channels.len() < CHANNELS {
             reply.accept().await;
-            self.channels.insert(channel.id(), Open { channel, terminal: None });
+            self.channels.insert(
+                channel.id(),
+                Open {
+                    channel,
+                    terminal: None,
+                },
+            );
         }
         Ok(())
     }
@@ -222,14 +287,26 @@ impl Handler for Connection {
         session.channel_failure(channel)
     }
 
-    async fn exec_request(&mut self, channel: ChannelId, data: &[u8], session: &mut Ssh) -> Result<(), Self::Error> {
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        session: &mut Ssh,
+    ) -> Result<(), Self::Error> {
         match std::str::from_utf8(data).map(str::trim) {
-            Ok("netconf" | "xml-mode netconf" | "xml-mode netconf need-trailer") => self.start(channel, session),
+            Ok("netconf" | "xml-mode netconf" | "xml-mode netconf need-trailer") => {
+                self.start(channel, session)
+            }
             Ok(_) | Err(_) => session.channel_failure(channel),
         }
     }
 
-    async fn subsystem_request(&mut self, channel: ChannelId, name: &str, session: &mut Ssh) -> Result<(), Self::Error> {
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        session: &mut Ssh,
+    ) -> Result<(), Self::Error> {
         if name == "netconf" && self.shared.options.subsystem {
             self.start(channel, session)
         } else {
@@ -245,6 +322,13 @@ fn knows(login: &Login, key: &PublicKey, algorithm: &Algorithm) -> bool {
 }
 
 fn ask(round: &[Prompt]) -> Auth {
-    let prompts: Vec<_> = round.iter().map(|prompt| (Cow::Owned(prompt.text.clone()), prompt.echo)).collect();
-    Auth::Partial { name: Cow::Borrowed(""), instructions: Cow::Borrowed(""), prompts: Cow::Owned(prompts) }
+    let prompts: Vec<_> = round
+        .iter()
+        .map(|prompt| (Cow::Owned(prompt.text.clone()), prompt.echo))
+        .collect();
+    Auth::Partial {
+        name: Cow::Borrowed(""),
+        instructions: Cow::Borrowed(""),
+        prompts: Cow::Owned(prompts),
+    }
 }

@@ -59,14 +59,20 @@ impl Stats {
         let mut inner = self.lock();
         inner.counters.connections += 1;
         inner.counters.open_connections += 1;
-        Open { stats: self.clone(), of: Of::Connection }
+        Open {
+            stats: self.clone(),
+            of: Of::Connection,
+        }
     }
 
     pub(super) fn session(&self) -> Open {
         let mut inner = self.lock();
         inner.counters.sessions += 1;
         inner.counters.open_sessions += 1;
-        Open { stats: self.clone(), of: Of::Session }
+        Open {
+            stats: self.clone(),
+            of: Of::Session,
+        }
     }
 
     pub(super) fn auth(&self, success: bool) {
@@ -131,7 +137,10 @@ mod tests {
         stats.rpc("get");
         stats.auth(true);
         let now = stats.snapshot();
-        assert_eq!((now.open_connections, now.open_sessions, now.count("get")), (1, 1, 2));
+        assert_eq!(
+            (now.open_connections, now.open_sessions, now.count("get")),
+            (1, 1, 2)
+        );
         assert_eq!((now.auth_attempts, now.auth_successes), (1, 1));
         drop((connection, session));
         let now = stats.snapshot();

@@ -22,9 +22,15 @@ fn below(tags: &[Tag], wanted: &[&Element]) -> Vec<Tag> {
 /// Name and attribute match expressions (sections 6.2.1 and 6.2.2).
 fn names(node: &Element, tag: &Tag) -> bool {
     let has = |local: &str, value: &str| {
-        tag.attributes.iter().any(|(name, own)| name.rsplit(':').next() == Some(local) && own == value)
+        tag.attributes
+            .iter()
+            .any(|(name, own)| name.rsplit(':').next() == Some(local) && own == value)
     };
-    node.local == tag.local() && node.attributes.iter().all(|attribute| has(&attribute.local, &attribute.value))
+    node.local == tag.local()
+        && node
+            .attributes
+            .iter()
+            .all(|attribute| has(&attribute.local, &attribute.value))
 }
 
 fn is_match(node: &Element) -> bool {
@@ -43,9 +49,12 @@ fn one(tag: &Tag, nodes: &[&Element]) -> Option<Tag> {
             }
             continue;
         }
-        let (matches, others): (Vec<&Element>, Vec<&Element>) = node.children().partition(|child| is_match(child));
+        let (matches, others): (Vec<&Element>, Vec<&Element>) =
+            node.children().partition(|child| is_match(child));
         let fits = matches.iter().all(|wanted| {
-            tag.tags().iter().any(|child| names(wanted, child) && child.text() == wanted.text())
+            tag.tags()
+                .iter()
+                .any(|child| names(wanted, child) && child.text() == wanted.text())
         });
         if !fits {
             continue;
@@ -73,16 +82,33 @@ mod tests {
 
     fn users() -> Vec<Tag> {
         let user = |name: &'static str, class: &'static str| {
-            Tag::parent("user", vec![Tag::leaf("name", name), Tag::leaf("class", class), Tag::leaf("uid", "2000")])
+            Tag::parent(
+                "user",
+                vec![
+                    Tag::leaf("name", name),
+                    Tag::leaf("class", class),
+                    Tag::leaf("uid", "2000"),
+                ],
+            )
         };
-        let login = Tag::parent("login", vec![user("fred", "super-user"), user("barney", "operator")]);
+        let login = Tag::parent(
+            "login",
+            vec![user("fred", "super-user"), user("barney", "operator")],
+        );
         let system = Tag::parent("system", vec![Tag::leaf("host-name", "mx1"), login]);
-        vec![Tag::parent("configuration", vec![system, Tag::parent("snmp", vec![Tag::leaf("location", "here")])])]
+        vec![Tag::parent(
+            "configuration",
+            vec![system, Tag::parent("snmp", vec![Tag::leaf("location", "here")])],
+        )]
     }
 
     fn filtered(inside: &str) -> String {
         let element = Element::parse(&format!("<filter>{inside}</filter>"), &Limits::default()).unwrap();
-        filter(&users(), &element).iter().map(Tag::to_xml).collect::<String>().replace('\n', "")
+        filter(&users(), &element)
+            .iter()
+            .map(Tag::to_xml)
+            .collect::<String>()
+            .replace('\n', "")
     }
 
     /// S11: no filter node, no data; a selection node, the whole subtree.
@@ -100,7 +126,9 @@ mod tests {
     #[test]
     fn content_match_nodes_choose_entries() {
         assert_eq!(
-            filtered("<configuration><system><login><user><name>fred</name></user></login></system></configuration>"),
+            filtered(
+                "<configuration><system><login><user><name>fred</name></user></login></system></configuration>"
+            ),
             "<configuration><system><login><user><name>fred</name><class>super-user</class><uid>2000</uid></user>\
              </login></system></configuration>"
         );
@@ -113,7 +141,9 @@ mod tests {
              <user><name>barney</name><uid>2000</uid></user></login></system></configuration>"
         );
         assert_eq!(
-            filtered("<configuration><system><login><user><name>wilma</name></user></login></system></configuration>"),
+            filtered(
+                "<configuration><system><login><user><name>wilma</name></user></login></system></configuration>"
+            ),
             ""
         );
     }

@@ -28,14 +28,21 @@ pub fn date_time(seconds: i64) -> String {
     let when = time::OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     let (year, month, day) = when.to_calendar_date();
     let (hour, minute, second) = when.to_hms();
-    format!("{year:04}-{:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC", u8::from(month))
+    format!(
+        "{year:04}-{:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC",
+        u8::from(month)
+    )
 }
 
 /// `12:00PM`
 pub fn clock(seconds: i64) -> String {
     let when = time::OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     let half = if when.hour() < 12 { "AM" } else { "PM" };
-    let hour = if when.hour() % 12 == 0 { 12 } else { when.hour() % 12 };
+    let hour = if when.hour().is_multiple_of(12) {
+        12
+    } else {
+        when.hour() % 12
+    };
     format!("{hour}:{:02}{half}", when.minute())
 }
 
@@ -53,15 +60,32 @@ pub fn ago(span: i64) -> String {
 pub fn span(span: i64) -> String {
     let (days, hours, minutes, seconds) = split(span);
     let part = |number: i64, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
-    let parts = [(days, "day"), (hours, "hour"), (minutes, "minute"), (seconds, "second")];
-    let shown: Vec<_> = parts.iter().skip_while(|(number, _)| *number == 0).map(|(n, w)| part(*n, w)).collect();
-    if shown.is_empty() { part(0, "second") } else { shown.join(", ") }
+    let parts = [
+        (days, "day"),
+        (hours, "hour"),
+        (minutes, "minute"),
+        (seconds, "second"),
+    ];
+    let shown: Vec<_> = parts
+        .iter()
+        .skip_while(|(number, _)| *number == 0)
+        .map(|(n, w)| part(*n, w))
+        .collect();
+    if shown.is_empty() {
+        part(0, "second")
+    } else {
+        shown.join(", ")
+    }
 }
 
 /// `42 days,  5:04` as `show system uptime` has it.
 pub fn up(span: i64) -> String {
     let (days, hours, minutes, _) = split(span);
-    if days > 0 { format!("{days} days, {hours:2}:{minutes:02}") } else { format!("{hours}:{minutes:02}") }
+    if days > 0 {
+        format!("{days} days, {hours:2}:{minutes:02}")
+    } else {
+        format!("{hours}:{minutes:02}")
+    }
 }
 
 fn split(span: i64) -> (i64, i64, i64, i64) {

@@ -295,7 +295,10 @@ impl Capabilities {
         operation: &str,
         parameter: &str,
     ) -> Result<(), MissingCapability> {
-        if self.unchecked || alternatives.is_empty() || alternatives.iter().any(|capability| self.has(*capability)) {
+        if self.unchecked
+            || alternatives.is_empty()
+            || alternatives.iter().any(|capability| self.has(*capability))
+        {
             return Ok(());
         }
         Err(MissingCapability {
@@ -324,6 +327,27 @@ impl Capabilities {
             operation: operation.to_owned(),
             parameter: parameter.to_owned(),
             capability: format!("{}?scheme={scheme}", Capability::Url.uri()),
+        })
+    }
+
+    /// The guard before `<with-defaults>` is sent: the mode must be among those that the device lists.
+    ///
+    /// # Errors
+    /// As `require`; the capability then carries the missing mode.
+    pub fn require_with_defaults(
+        &self,
+        mode: &str,
+        operation: &str,
+        parameter: &str,
+    ) -> Result<(), MissingCapability> {
+        self.require(Capability::WithDefaults, operation, parameter)?;
+        if self.unchecked || self.with_defaults().is_some_and(|support| support.offers(mode)) {
+            return Ok(());
+        }
+        Err(MissingCapability {
+            operation: operation.to_owned(),
+            parameter: parameter.to_owned(),
+            capability: format!("{}?also-supported={mode}", Capability::WithDefaults.uri()),
         })
     }
 
@@ -367,7 +391,9 @@ impl Capabilities {
 
     /// The namespace of each YANG module by its name, for callers who write `module:name`.
     pub fn namespaces(&self) -> BTreeMap<String, String> {
-        self.modules().map(|module| (module.name, module.namespace)).collect()
+        self.modules()
+            .map(|module| (module.name, module.namespace))
+            .collect()
     }
 
     /// The URIs that are neither a known capability nor a YANG module, verbatim.
@@ -563,6 +589,28 @@ mod tests {
         assert!(support.offers("explicit") && support.offers("trim") && support.offers("report-all"));
         assert!(!support.offers("report-all-tagged"));
         assert_eq!(junos().with_defaults(), None);
+    }
+
+    /// S7: under the policy `ignore` the device judges for itself.
+    #[test]
+    fn unchecked_capabilities_let_everything_pass() {
+        let found = junos().unchecked();
+        assert_eq!(
+            found.require(Capability::Startup, "get-config", "source startup"),
+            Ok(())
+        );
+        assert_eq!(
+            found.require_url("https://h/f", "get-config", "source url"),
+            Ok(())
+        );
+        assert_eq!(
+            found.require_with_defaults("trim", "get", "with_defaults"),
+            Ok(())
+        );
+        assert!(
+            !found.has(Capability::Startup),
+            "what the device said stays what it is"
+        );
     }
 
     /// S7: required capabilities as people write them.

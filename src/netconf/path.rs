@@ -114,8 +114,9 @@ impl ConfigPath {
         for (index, step) in self.steps.iter().enumerate() {
             match step.name.split_once(':') {
                 Some((module, local)) => {
-                    let namespace =
-                        namespaces.get(module).ok_or_else(|| PathError::UnknownModule(module.to_owned()))?;
+                    let namespace = namespaces
+                        .get(module)
+                        .ok_or_else(|| PathError::UnknownModule(module.to_owned()))?;
                     writer.open(local)?.attr("xmlns", namespace)?;
                 }
                 None if index == 0 => return Err(PathError::Unqualified(step.name.clone())),
@@ -225,11 +226,20 @@ mod tests {
         let namespaces = BTreeMap::from([("ietf-interfaces".to_owned(), "urn:if".to_owned())]);
         let path = ConfigPath::parse("ietf-interfaces:interfaces/interface[name=eth0]").expect("a path");
         assert_eq!(
-            path.qualified_fragment(&namespaces).expect("it can be written").as_str(),
+            path.qualified_fragment(&namespaces)
+                .expect("it can be written")
+                .as_str(),
             "<interfaces xmlns=\"urn:if\"><interface><name>eth0</name></interface></interfaces>"
         );
-        let refused = |path: &str| ConfigPath::parse(path).expect("a path").qualified_fragment(&namespaces);
-        assert_eq!(refused("interfaces"), Err(PathError::Unqualified("interfaces".into())));
+        let refused = |path: &str| {
+            ConfigPath::parse(path)
+                .expect("a path")
+                .qualified_fragment(&namespaces)
+        };
+        assert_eq!(
+            refused("interfaces"),
+            Err(PathError::Unqualified("interfaces".into()))
+        );
         assert_eq!(refused("x:interfaces"), Err(PathError::UnknownModule("x".into())));
     }
 }

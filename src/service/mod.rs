@@ -18,6 +18,7 @@ mod schemas;
 mod status;
 mod target;
 mod time;
+pub mod url_policy;
 pub mod view;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use self::call::CallContext;
+use self::url_policy::UrlPolicy;
 use crate::clock::Clock;
 use crate::device::{Device, Registry, SshConnector};
 use crate::error::{Error, ErrorCode};
@@ -53,6 +55,8 @@ pub struct Parts {
     pub idle_timeout: Duration,
     /// Request tags to treat as read-only beside the reviewed ones.
     pub read_only_rpcs: BTreeSet<String>,
+    /// Where devices may be sent for configuration.
+    pub urls: UrlPolicy,
     /// Owns the short tasks that write to the store beside a connect.
     pub tasks: TaskTracker,
 }
@@ -72,6 +76,7 @@ struct Inner {
     known_hosts: target::KnownHosts,
     idle_timeout: Duration,
     read_only_rpcs: BTreeSet<String>,
+    urls: UrlPolicy,
     tasks: TaskTracker,
     started: Instant,
     draining: AtomicBool,
@@ -94,6 +99,7 @@ impl Gateway {
                 known_hosts: target::KnownHosts(parts.known_hosts),
                 idle_timeout: parts.idle_timeout,
                 read_only_rpcs: parts.read_only_rpcs,
+                urls: parts.urls,
                 tasks: parts.tasks,
                 started,
                 draining: AtomicBool::new(false),
@@ -179,8 +185,12 @@ impl Gateway {
         let id = record.id.clone();
         let name = record.settings.name.clone();
         let device = target::endpoint(&record.settings.address, record.settings.port);
-        let jumps: Vec<String> =
-            record.settings.proxy_jump.iter().map(|jump| target::endpoint(&jump.address, jump.port)).collect();
+        let jumps: Vec<String> = record
+            .settings
+            .proxy_jump
+            .iter()
+            .map(|jump| target::endpoint(&jump.address, jump.port))
+            .collect();
         let tracker = self.inner.tasks.clone();
         Box::new(move |keys| {
             let keys: Vec<(String, String)> = keys

@@ -5,6 +5,8 @@
 
 mod actor;
 pub mod error;
+#[cfg(test)]
+pub(crate) mod fake;
 mod first_pass;
 mod handle;
 mod inbound;
@@ -12,6 +14,8 @@ mod open;
 pub mod spool;
 pub mod state;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use actor::Actor;
 pub use error::{EndCause, SessionError};

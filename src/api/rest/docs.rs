@@ -1,11 +1,10 @@
 //! Pages for people: the list of operations and a page per error code. Everything is served from the binary; nothing
 //! is fetched from elsewhere, and no script or style stands inline.
 
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::App;
+use super::DOCUMENT;
 use super::extract::PathArgs;
 use super::negotiate;
 use super::openapi::Problems;
@@ -21,9 +20,9 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
     (status = 200, description = "The OpenAPI document", content_type = "application/json", body = Object),
     Problems,
 ))]
-pub async fn openapi(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub async fn openapi(headers: HeaderMap) -> Result<Response, ApiError> {
     negotiate::only(&headers, "application/json")?;
-    Ok(asset("application/json", app.openapi.clone()))
+    Ok(asset("application/json", DOCUMENT.clone()))
 }
 
 /// The list of operations, for people.
@@ -48,7 +47,10 @@ pub async fn docs(headers: HeaderMap) -> Result<Response, ApiError> {
 pub async fn docs_file(PathArgs(file): PathArgs<String>) -> Result<Response, ApiError> {
     match file.as_str() {
         "docs.css" => Ok(asset("text/css; charset=utf-8", include_str!("assets/docs.css"))),
-        "docs.js" => Ok(asset("text/javascript; charset=utf-8", include_str!("assets/docs.js"))),
+        "docs.js" => Ok(asset(
+            "text/javascript; charset=utf-8",
+            include_str!("assets/docs.js"),
+        )),
         _ => Err(ApiError::new(ErrorCode::NotFound, "there is no such file")),
     }
 }
@@ -92,13 +94,17 @@ pub async fn problem(headers: HeaderMap, PathArgs(code): PathArgs<String>) -> Re
 
 fn page(html: impl Into<axum::body::Body>) -> Response {
     let mut response = asset("text/html; charset=utf-8", html);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+    response.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(PAGE_POLICY),
+    );
     response
 }
 
 fn asset(content_type: &'static str, body: impl Into<axum::body::Body>) -> Response {
-    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-cache")];
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
     (headers, body.into()).into_response()
 }

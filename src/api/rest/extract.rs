@@ -22,7 +22,10 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(arguments)) => Ok(Self(arguments)),
-            Err(rejection) => Err(ApiError::invalid("", format!("the path is not valid: {rejection}"))),
+            Err(rejection) => Err(ApiError::invalid(
+                "",
+                format!("the path is not valid: {rejection}"),
+            )),
         }
     }
 }
@@ -71,15 +74,6 @@ impl Condition {
         }
     }
 
-    /// The service compares one tag: the first one given. `*` asks only that the thing exists, which every change
-    /// asks anyway; a list without any strong tag can match nothing.
-    pub fn single(self) -> Option<String> {
-        match self {
-            Self::Any => None,
-            Self::Tags(tags) => Some(tags.into_iter().next().unwrap_or_default()),
-        }
-    }
-
     fn of(headers: &HeaderMap, name: HeaderName) -> Result<Option<Self>, ApiError> {
         let mut tags = Vec::new();
         let mut found = false;
@@ -95,7 +89,10 @@ impl Condition {
                     Some(quoted) => (true, quoted),
                     None => (false, tag),
                 };
-                let opaque = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or_else(fault)?;
+                let opaque = quoted
+                    .strip_prefix('"')
+                    .and_then(|rest| rest.strip_suffix('"'))
+                    .ok_or_else(fault)?;
                 if !weak {
                     tags.push(opaque.to_owned());
                 }
@@ -121,10 +118,12 @@ mod tests {
     #[test]
     fn entity_tags_are_read_strictly() {
         assert_eq!(condition("*").ok().flatten(), Some(Condition::Any));
-        let tags = condition("\"a\", W/\"b\" , \"c\"").ok().flatten().expect("is there");
+        let tags = condition("\"a\", W/\"b\" , \"c\"")
+            .ok()
+            .flatten()
+            .expect("is there");
         assert_eq!(tags, Condition::Tags(vec!["a".into(), "c".into()]));
         assert!(tags.matches("c") && !tags.matches("b"));
-        assert_eq!(condition("W/\"b\"").ok().flatten().and_then(Condition::single), Some(String::new()));
         assert!(condition("a").is_err());
         assert!(condition("\"a").is_err());
         assert_eq!(Condition::if_match(&HeaderMap::new()).ok(), Some(None));

@@ -4,9 +4,8 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::problem::ApiError;
 
@@ -31,18 +30,15 @@ impl<'a> Object<'a> {
             serde_json::from_str::<&RawValue>(text).map_err(|error| not_json(&pointer, &error))?;
             return Err(ApiError::invalid(pointer, "must be a JSON object"));
         }
-        let members = serde_json::from_str::<Members<'a>>(text).map_err(|error| not_json(&pointer, &error))?.0;
+        let members = serde_json::from_str::<Members<'a>>(text)
+            .map_err(|error| not_json(&pointer, &error))?
+            .0;
         for (at, (name, _)) in members.iter().enumerate() {
             if members[..at].iter().any(|(earlier, _)| earlier == name) {
                 return Err(ApiError::invalid(child(&pointer, name), "stands more than once"));
             }
         }
         Ok(Self { pointer, members })
-    }
-
-    /// Whether a member is there and not yet taken.
-    pub fn has(&self, name: &str) -> bool {
-        self.members.iter().any(|(found, _)| found == name)
     }
 
     /// A place below this object.
@@ -76,7 +72,9 @@ impl<'a> Object<'a> {
     /// Takes an object whose members are strings.
     pub fn strings(&mut self, name: &str) -> Result<Vec<(String, String)>, ApiError> {
         let pointer = self.pointer(name);
-        let Some(text) = self.object_text(name)? else { return Ok(Vec::new()) };
+        let Some(text) = self.object_text(name)? else {
+            return Ok(Vec::new());
+        };
         let mut object = Object::parse_at(text, pointer)?;
         let names: Vec<String> = object.members.iter().map(|(name, _)| name.clone()).collect();
         names
@@ -91,9 +89,11 @@ impl<'a> Object<'a> {
     /// Takes a list of objects.
     pub fn objects(&mut self, name: &str) -> Result<Option<Vec<Object<'a>>>, ApiError> {
         let pointer = self.pointer(name);
-        let Some(text) = self.raw(name) else { return Ok(None) };
-        let items: Vec<&'a RawValue> =
-            serde_json::from_str(text).map_err(|_| ApiError::invalid(&pointer, "must be a list of objects"))?;
+        let Some(text) = self.raw(name) else {
+            return Ok(None);
+        };
+        let items: Vec<&'a RawValue> = serde_json::from_str(text)
+            .map_err(|_| ApiError::invalid(&pointer, "must be a list of objects"))?;
         items
             .into_iter()
             .enumerate()
@@ -106,7 +106,10 @@ impl<'a> Object<'a> {
     pub fn finish(self) -> Result<(), ApiError> {
         match self.members.first() {
             None => Ok(()),
-            Some((name, _)) => Err(ApiError::invalid(self.pointer(name), "is no member of this request")),
+            Some((name, _)) => Err(ApiError::invalid(
+                self.pointer(name),
+                "is no member of this request",
+            )),
         }
     }
 
@@ -116,22 +119,6 @@ impl<'a> Object<'a> {
             .map(|text| serde_json::from_str(text).map_err(|_| ApiError::invalid(pointer, detail)))
             .transpose()
     }
-}
-
-/// Reads a whole body into a tree, for requests that are settings and no device data.
-///
-/// # Errors
-/// Text that is no JSON object, members that stand twice at any depth, and more than 128 levels.
-pub fn tree(text: &str) -> Result<Value, ApiError> {
-    // The outermost level first, for its better messages.
-    Object::parse(text)?;
-    let mut input = serde_json::Deserializer::from_str(text);
-    let mut repeated = None;
-    let read = Tree { pointer: String::new(), repeated: &mut repeated }.deserialize(&mut input);
-    if let Some(pointer) = repeated {
-        return Err(ApiError::invalid(pointer, "stands more than once"));
-    }
-    read.map_err(|error| not_json("", &error))
 }
 
 fn not_json(pointer: &str, error: &serde_json::Error) -> ApiError {
@@ -173,80 +160,6 @@ impl<'de> serde::Deserialize<'de> for Members<'de> {
     }
 }
 
-/// Builds a `Value` and remembers the first member that stood twice.
-struct Tree<'a> {
-    pointer: String,
-    repeated: &'a mut Option<String>,
-}
-
-impl<'de> DeserializeSeed<'de> for Tree<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Tree<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        loop {
-            let seed = Tree {
-                pointer: child(&self.pointer, &items.len().to_string()),
-                repeated: &mut *self.repeated,
-            };
-            match seq.next_element_seed(seed)? {
-                Some(item) => items.push(item),
-                None => return Ok(Value::Array(items)),
-            }
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let pointer = child(&self.pointer, &name);
-            if members.contains_key(&name) {
-                *self.repeated = Some(pointer);
-                return Err(A::Error::custom("a member stands more than once"));
-            }
-            let value = map.next_value_seed(Tree { pointer, repeated: &mut *self.repeated })?;
-            members.insert(name, value);
-        }
-        Ok(Value::Object(members))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,8 +182,14 @@ mod tests {
     #[test]
     fn device_data_stays_text() {
         let mut body = object(r#" {"rpc": {"b": 1.50, "a": 2, "b": 3}, "attributes": {"x:y": "1"}} "#);
-        assert_eq!(body.object_text("rpc").ok().flatten(), Some(r#"{"b": 1.50, "a": 2, "b": 3}"#));
-        assert_eq!(body.strings("attributes").ok(), Some(vec![("x:y".to_owned(), "1".to_owned())]));
+        assert_eq!(
+            body.object_text("rpc").ok().flatten(),
+            Some(r#"{"b": 1.50, "a": 2, "b": 3}"#)
+        );
+        assert_eq!(
+            body.strings("attributes").ok(),
+            Some(vec![("x:y".to_owned(), "1".to_owned())])
+        );
         assert!(body.finish().is_ok());
     }
 
@@ -291,21 +210,14 @@ mod tests {
         assert_eq!(pointer(object(r#"{"a":{}}"#).objects("a")), "/a");
     }
 
-    /// W3 for settings: a repeated member is found at any depth.
-    #[test]
-    fn tree_refuses_repeated_members_and_great_depth() {
-        let value = tree(r#"{"a": [1, -2, 1.5, true, null, {"b": "x"}]}"#);
-        assert_eq!(value.ok(), Some(serde_json::json!({"a": [1, -2, 1.5, true, null, {"b": "x"}]})));
-        assert_eq!(pointer(tree(r#"{"a": [{"b": 1, "b": 2}]}"#)), "/a/0/b");
-        assert_eq!(pointer(tree(&format!(r#"{{"a": {}}}"#, "[".repeat(1_000_000)))), "");
-        let deep = format!(r#"{{"a": {}{}}}"#, "[".repeat(1000), "]".repeat(1000));
-        assert_eq!(pointer(tree(&deep)), "");
-    }
-
     /// Quality 3 row 4: a million levels are walked without recursion.
     #[test]
     fn depth_of_device_data_does_not_reach_the_stack() {
-        let deep = format!(r#"{{"rpc": {{"a": {}{}}}}}"#, "[".repeat(1_000_000), "]".repeat(1_000_000));
+        let deep = format!(
+            r#"{{"rpc": {{"a": {}{}}}}}"#,
+            "[".repeat(1_000_000),
+            "]".repeat(1_000_000)
+        );
         assert!(object(&deep).object_text("rpc").is_ok());
         let broad: String = (0..100_000).map(|n| format!("\"k{n}\":1,")).collect();
         assert_eq!(pointer(Object::parse(&format!("{{{broad}\"z\":1}}"))), "");

@@ -7,7 +7,11 @@ use super::tree::Node;
 /// `junos:group` if `mark` says so, and the `groups` hierarchy itself is left out.
 pub fn inherit(root: &Node, mark: bool) -> Node {
     let mut whole = root.clone();
-    let groups: Vec<Node> = root.children_named("groups").filter(|group| !group.inactive).cloned().collect();
+    let groups: Vec<Node> = root
+        .children_named("groups")
+        .filter(|group| !group.inactive)
+        .cloned()
+        .collect();
     whole.children.retain(|child| child.statement.name != "groups");
     apply_level(&mut whole, &groups, &mut Vec::new(), mark);
     whole
@@ -15,13 +19,21 @@ pub fn inherit(root: &Node, mark: bool) -> Node {
 
 /// Applies the groups that `node` names, then goes on below. `path` leads from the root to `node`.
 fn apply_level(node: &mut Node, groups: &[Node], path: &mut Vec<Node>, mark: bool) {
-    let named: Vec<String> = node.children_named(APPLY_GROUPS).map(|child| child.argument.clone()).collect();
+    let named: Vec<String> = node
+        .children_named(APPLY_GROUPS)
+        .map(|child| child.argument.clone())
+        .collect();
     node.children.retain(|child| child.statement.name != APPLY_GROUPS);
     for name in named {
-        let Some(group) = groups.iter().find(|group| group.argument == name) else { continue };
+        let Some(group) = groups.iter().find(|group| group.argument == name) else {
+            continue;
+        };
         let mut levels = vec![group];
         for step in path.iter() {
-            levels = levels.into_iter().flat_map(|level| matching(level, step)).collect();
+            levels = levels
+                .into_iter()
+                .flat_map(|level| matching(level, step))
+                .collect();
         }
         for level in levels {
             merge(node, level, mark.then_some(name.as_str()));
@@ -57,7 +69,11 @@ fn merge(to: &mut Node, from: &Node, group: Option<&str>) {
             }
             continue;
         }
-        match to.children.iter_mut().find(|other| other.is(child.statement, &child.argument)) {
+        match to
+            .children
+            .iter_mut()
+            .find(|other| other.is(child.statement, &child.argument))
+        {
             Some(other) => merge(other, child, group),
             None => {
                 let mut copy = child.clone();
@@ -147,8 +163,14 @@ set interfaces lo0 description loop
              set interfaces ge-0/0/1 unit 0 family inet",
         );
         let text = set::render(&inherit(&root, false));
-        assert!(text.contains("set interfaces ge-0/0/0 unit 0 family inet mtu 1400\n"), "{text}");
-        assert!(text.contains("set interfaces ge-0/0/1 unit 0 family inet\n"), "{text}");
+        assert!(
+            text.contains("set interfaces ge-0/0/0 unit 0 family inet mtu 1400\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("set interfaces ge-0/0/1 unit 0 family inet\n"),
+            "{text}"
+        );
     }
 
     #[test]

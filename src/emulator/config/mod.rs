@@ -4,6 +4,7 @@
 
 pub mod compare;
 pub mod groups;
+pub mod modules;
 pub mod render;
 pub mod schema;
 pub mod select;
@@ -86,7 +87,10 @@ impl Engine {
     /// # Errors
     /// The first command that cannot be applied.
     pub fn new(changes: &[Change]) -> Result<Self, SetError> {
-        let mut engine = Self { history: VecDeque::new(), rescue: None };
+        let mut engine = Self {
+            history: VecDeque::new(),
+            rescue: None,
+        };
         for change in changes {
             engine.commit(change)?;
         }
@@ -102,15 +106,31 @@ impl Engine {
     /// # Errors
     /// The first command that cannot be applied; nothing has changed then.
     pub fn commit(&mut self, change: &Change) -> Result<(), SetError> {
-        let mut tree = self.history.front().map_or_else(Node::root, |newest| (*newest.tree).clone());
+        let mut tree = self
+            .history
+            .front()
+            .map_or_else(Node::root, |newest| (*newest.tree).clone());
         set::apply(&mut tree, &change.commands)?;
-        self.push(tree, change.user.clone(), change.client.clone(), change.seconds, change.log.clone());
+        self.push(
+            tree,
+            change.user.clone(),
+            change.client.clone(),
+            change.seconds,
+            change.log.clone(),
+        );
         Ok(())
     }
 
     fn push(&mut self, tree: Node, user: String, client: String, seconds: i64, log: Option<String>) {
         let number = self.history.front().map_or(0, |newest| newest.number + 1);
-        self.history.push_front(Revision { tree: Arc::new(tree), number, user, client, seconds, log });
+        self.history.push_front(Revision {
+            tree: Arc::new(tree),
+            number,
+            user,
+            client,
+            seconds,
+            log,
+        });
         self.history.truncate(HISTORY);
     }
 
@@ -121,7 +141,9 @@ impl Engine {
 
     /// The newest commit.
     pub fn running(&self) -> &Revision {
-        self.history.front().expect("new() puts a revision in and none is ever taken out")
+        self.history
+            .front()
+            .expect("new() puts a revision in and none is ever taken out")
     }
 
     /// Commits, newest first.
@@ -140,7 +162,9 @@ impl Engine {
 
     /// The revision with this identifier.
     pub fn revision(&self, identifier: &str) -> Option<&Revision> {
-        self.history.iter().find(|revision| revision.identifier() == identifier)
+        self.history
+            .iter()
+            .find(|revision| revision.identifier() == identifier)
     }
 }
 
@@ -150,13 +174,22 @@ mod tests {
 
     fn change(commands: &str, seconds: i64) -> Change {
         let (user, client) = ("admin".to_owned(), "cli".to_owned());
-        Change { commands: commands.to_owned(), user, client, seconds, log: None }
+        Change {
+            commands: commands.to_owned(),
+            user,
+            client,
+            seconds,
+            log: None,
+        }
     }
 
     /// S11: rollback 0 is running, rollback 1 what was before.
     #[test]
     fn every_commit_pushes_the_one_before_down_the_history() {
-        let changes = [change("set system host-name a", 100), change("set system host-name b", 200)];
+        let changes = [
+            change("set system host-name a", 100),
+            change("set system host-name b", 200),
+        ];
         let engine = Engine::new(&changes).unwrap();
         let name = |database| {
             let tree: Arc<Node> = engine.tree(database)?;
@@ -174,7 +207,11 @@ mod tests {
     #[test]
     fn a_commit_that_cannot_be_applied_changes_nothing() {
         let mut engine = Engine::new(&[change("set system host-name a", 100)]).unwrap();
-        assert!(engine.commit(&change("set system host-name b\nset nonsense", 200)).is_err());
+        assert!(
+            engine
+                .commit(&change("set system host-name b\nset nonsense", 200))
+                .is_err()
+        );
         assert_eq!(engine.history().count(), 1);
         assert_eq!(engine.running().tree.value(&["system", "host-name"]), Some("a"));
     }
@@ -183,7 +220,9 @@ mod tests {
     fn the_history_holds_fifty_revisions() {
         let mut engine = Engine::new(&[]).unwrap();
         for number in 0..60 {
-            engine.commit(&change(&format!("set system host-name r{number}"), number)).unwrap();
+            engine
+                .commit(&change(&format!("set system host-name r{number}"), number))
+                .unwrap();
         }
         assert_eq!(engine.history().count(), HISTORY);
         assert_eq!(engine.running().number, 60);

@@ -61,7 +61,10 @@ pub fn json(root: &Node, attributes: &[(&'static str, String)]) -> String {
 fn members(node: &Node, level: usize, first: &mut bool, out: &mut String) {
     let mut rest = node.children.as_slice();
     while let Some(head) = rest.first() {
-        let run = rest.iter().take_while(|other| other.statement.name == head.statement.name).count();
+        let run = rest
+            .iter()
+            .take_while(|other| other.statement.name == head.statement.name)
+            .count();
         let (together, others) = rest.split_at(run);
         member(head, together, level, first, out);
         rest = others;
@@ -191,7 +194,10 @@ mod tests {
     /// S11: XML with key indicators; inactive statements are marked.
     #[test]
     fn xml_has_the_key_first_and_marks_what_is_inactive() {
-        let xml: String = tags(&configured(), XmlOptions { keys: true }).iter().map(Tag::to_xml).collect();
+        let xml: String = tags(&configured(), XmlOptions { keys: true })
+            .iter()
+            .map(Tag::to_xml)
+            .collect();
         assert_eq!(
             xml.replace('\n', ""),
             "<system><host-name inactive=\"inactive\">mx1</host-name><services><ssh/></services></system>\

@@ -292,7 +292,11 @@ pub struct Statement {
 impl Statement {
     /// The statements below this one; those of the root for an entry of `groups`.
     pub fn children(&'static self) -> &'static [Statement] {
-        if self.name == GROUPS { &root().children } else { &self.children }
+        if self.name == GROUPS {
+            &root().children
+        } else {
+            &self.children
+        }
     }
 
     /// The child statement of this name. `apply-groups` exists below every container and list.
@@ -382,7 +386,10 @@ mod tests {
     use super::*;
 
     fn count(statements: &[Statement]) -> usize {
-        statements.iter().map(|statement| 1 + count(&statement.children)).sum()
+        statements
+            .iter()
+            .map(|statement| 1 + count(&statement.children))
+            .sum()
     }
 
     /// Every row found its parent, and no path stands twice.
@@ -406,6 +413,12 @@ mod tests {
     fn apply_groups_stands_at_every_level() {
         let interface = root().child("interfaces").unwrap().child("interface").unwrap();
         assert_eq!(interface.child(APPLY_GROUPS).unwrap().kind, Kind::LeafList);
-        assert!(interface.child("description").unwrap().child(APPLY_GROUPS).is_none());
+        assert!(
+            interface
+                .child("description")
+                .unwrap()
+                .child(APPLY_GROUPS)
+                .is_none()
+        );
     }
 }

@@ -35,7 +35,9 @@ fn check(statement: &'static Statement, filter: &Element) -> Result<(), SelectEr
         if statement.key() == Some(&wanted.local) {
             continue;
         }
-        let child = statement.child(&wanted.local).ok_or_else(|| SelectError::Unknown(wanted.local.clone()))?;
+        let child = statement
+            .child(&wanted.local)
+            .ok_or_else(|| SelectError::Unknown(wanted.local.clone()))?;
         check(child, wanted)?;
     }
     Ok(())
@@ -58,7 +60,9 @@ fn inside(node: &Node, filter: &Element) -> Result<Option<Node>, SelectError> {
                 wanted.push(child);
             }
         } else if !value.is_empty() && child.children().next().is_none() {
-            let holds = node.children_named(&child.local).any(|leaf| leaf.argument == value);
+            let holds = node
+                .children_named(&child.local)
+                .any(|leaf| leaf.argument == value);
             if !holds {
                 return Ok(None);
             }
@@ -67,7 +71,11 @@ fn inside(node: &Node, filter: &Element) -> Result<Option<Node>, SelectError> {
         }
     }
     if wanted.is_empty() {
-        return Ok(Some(if recurses(filter) { node.clone() } else { identifiers(node) }));
+        return Ok(Some(if recurses(filter) {
+            node.clone()
+        } else {
+            identifiers(node)
+        }));
     }
     let mut found = node.shallow();
     let mut any = false;
@@ -96,7 +104,11 @@ fn inside(node: &Node, filter: &Element) -> Result<Option<Node>, SelectError> {
 
 /// Adds a part; where another filter element already brought the same statement, both are shown as one.
 fn put(to: &mut Node, part: Node) {
-    match to.children.iter_mut().find(|other| other.is(part.statement, &part.argument)) {
+    match to
+        .children
+        .iter_mut()
+        .find(|other| other.is(part.statement, &part.argument))
+    {
         Some(other) => {
             for child in part.children {
                 put(other, child);
@@ -150,7 +162,10 @@ fn matching(node: &Node, expression: &str, recurse: bool) -> Result<Option<Node>
             }
         };
         let regex = |text: &str| {
-            let built = RegexBuilder::new(text).case_insensitive(true).size_limit(EXPRESSION_BYTES).build();
+            let built = RegexBuilder::new(text)
+                .case_insensitive(true)
+                .size_limit(EXPRESSION_BYTES)
+                .build();
             built.map_err(|_| bad())
         };
         steps.push((regex(&format!("^(?:{name})$"))?, key.map(regex).transpose()?));
@@ -182,7 +197,9 @@ fn follow(node: &Node, steps: &[(Regex, Option<Regex>)], recurse: bool) -> Optio
     let mut found = node.shallow();
     for child in &node.children {
         let fits = name.is_match(child.statement.name)
-            && key.as_ref().is_none_or(|key| child.statement.key().is_some() && key.is_match(&child.argument));
+            && key
+                .as_ref()
+                .is_none_or(|key| child.statement.key().is_some() && key.is_match(&child.argument));
         if fits {
             found.children.extend(follow(child, rest, recurse));
         }
@@ -225,7 +242,9 @@ mod tests {
             "set system host-name mx1\n"
         );
         assert_eq!(
-            selected("<configuration><interfaces><interface><name>ge-0/0/1</name></interface></interfaces></configuration>"),
+            selected(
+                "<configuration><interfaces><interface><name>ge-0/0/1</name></interface></interfaces></configuration>"
+            ),
             "set interfaces ge-0/0/1 description b\n"
         );
         assert_eq!(
@@ -243,10 +262,13 @@ mod tests {
     #[test]
     fn attributes_narrow_the_objects_of_a_type() {
         assert_eq!(
-            selected("<configuration><interfaces><interface recurse=\"false\"/></interfaces></configuration>"),
+            selected(
+                "<configuration><interfaces><interface recurse=\"false\"/></interfaces></configuration>"
+            ),
             "set interfaces ge-0/0/0\nset interfaces ge-0/0/1\nset interfaces xe-1/0/0\n"
         );
-        let filter = "<configuration><interfaces><interface start=\"2\" count=\"1\"/></interfaces></configuration>";
+        let filter =
+            "<configuration><interfaces><interface start=\"2\" count=\"1\"/></interfaces></configuration>";
         let filter = Element::parse(filter, &Limits::default()).unwrap();
         let part = select(&configured(), &filter).unwrap();
         let interface = &part.child("interfaces").unwrap().children;
@@ -254,7 +276,10 @@ mod tests {
         assert_eq!(interface[0].argument, "ge-0/0/1");
         assert_eq!(
             interface[0].marks,
-            [("junos:position", "2".to_owned()), ("junos:total", "3".to_owned())]
+            [
+                ("junos:position", "2".to_owned()),
+                ("junos:total", "3".to_owned())
+            ]
         );
     }
 
@@ -262,7 +287,9 @@ mod tests {
     #[test]
     fn matching_takes_an_expression_for_names_and_keys() {
         assert_eq!(
-            selected("<configuration><interfaces matching=\"interface[name='^ge-0/0/.$']\"/></configuration>"),
+            selected(
+                "<configuration><interfaces matching=\"interface[name='^ge-0/0/.$']\"/></configuration>"
+            ),
             "set interfaces ge-0/0/0 description a\nset interfaces ge-0/0/1 description b\n"
         );
         assert_eq!(

@@ -34,7 +34,10 @@ type Step = (&'static Statement, Option<String>);
 
 /// Whether the node is what the step leads to.
 fn leads_to((statement, argument): &Step, node: &Node) -> bool {
-    node.statement.name == statement.name && argument.as_ref().is_none_or(|argument| node.is(statement, argument))
+    node.statement.name == statement.name
+        && argument
+            .as_ref()
+            .is_none_or(|argument| node.is(statement, argument))
 }
 
 /// Applies commands, one per line; empty lines and lines that begin with `#` are passed over.
@@ -68,10 +71,18 @@ fn apply_line(root: &mut Node, line: &str) -> Result<(), SetError> {
         }
         "delete" => paths(root.statement, path, line)?
             .into_iter()
-            .try_for_each(|steps| if delete(root, &steps) { Ok(()) } else { Err(not_found(line)) }),
+            .try_for_each(|steps| {
+                if delete(root, &steps) {
+                    Ok(())
+                } else {
+                    Err(not_found(line))
+                }
+            }),
         "deactivate" | "activate" => {
             let inactive = command == "deactivate";
-            let switched = paths(root.statement, path, line)?.iter().all(|steps| switch(root, steps, inactive));
+            let switched = paths(root.statement, path, line)?
+                .iter()
+                .all(|steps| switch(root, steps, inactive));
             if switched { Ok(()) } else { Err(not_found(line)) }
         }
         other => Err(SetError::Command(other.to_owned())),
@@ -118,12 +129,20 @@ fn paths(root: &'static Statement, words: &[String], line: &str) -> Result<Vec<V
     let mut statement = root;
     let mut words = words.iter();
     while let Some(word) = words.next() {
-        let syntax = || SetError::Syntax { word: word.clone(), line: line.to_owned() };
-        let named = statement.child(word).filter(|child| child.style != Style::Unnamed);
+        let syntax = || SetError::Syntax {
+            word: word.clone(),
+            line: line.to_owned(),
+        };
+        let named = statement
+            .child(word)
+            .filter(|child| child.style != Style::Unnamed);
         let child = match named {
             Some(child) => child,
             None => {
-                let unnamed = statement.children().iter().find(|child| child.style == Style::Unnamed);
+                let unnamed = statement
+                    .children()
+                    .iter()
+                    .find(|child| child.style == Style::Unnamed);
                 let child = unnamed.ok_or_else(syntax)?;
                 steps.push((child, Some(word.clone())));
                 statement = child;
@@ -156,7 +175,9 @@ fn paths(root: &'static Statement, words: &[String], line: &str) -> Result<Vec<V
 
 /// Activates or deactivates what is at the path. Tells whether there was anything.
 fn switch(node: &mut Node, steps: &[Step], inactive: bool) -> bool {
-    let Some((step, rest)) = steps.split_first() else { return false };
+    let Some((step, rest)) = steps.split_first() else {
+        return false;
+    };
     let mut found = false;
     for child in node.children.iter_mut().filter(|child| leads_to(step, child)) {
         found |= rest.is_empty() || switch(child, rest, inactive);
@@ -238,7 +259,10 @@ fn push_command(out: &mut String, command: &str, path: &str) {
 
 /// A word as a device prints it: quoted where it holds blanks, quotes or other characters of the grammar.
 pub fn quoted(word: &str) -> String {
-    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:*+@%,<>=^".contains(c));
+    let plain = !word.is_empty()
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_./:*+@%,<>=^".contains(c));
     if plain {
         return word.to_owned();
     }
@@ -302,14 +326,25 @@ mod tests {
         let mut root = configured("set system host-name mx1\nset interfaces ge-0/0/0 unit 0 description x");
         apply(&mut root, "delete interfaces ge-0/0/0").unwrap();
         assert_eq!(render(&root), "set system host-name mx1\n");
-        assert_eq!(apply(&mut root, "delete snmp"), Err(SetError::NotFound("delete snmp".into())));
+        assert_eq!(
+            apply(&mut root, "delete snmp"),
+            Err(SetError::NotFound("delete snmp".into()))
+        );
     }
 
     #[test]
     fn a_statement_without_its_value_stands_for_all_of_them() {
-        let mut root = configured("set system name-server 192.0.2.1\nset system name-server 192.0.2.2\nset snmp contact me");
+        let mut root = configured(
+            "set system name-server 192.0.2.1\nset system name-server 192.0.2.2\nset snmp contact me",
+        );
         apply(&mut root, "deactivate system name-server").unwrap();
-        assert!(root.child("system").unwrap().children.iter().all(|child| child.inactive));
+        assert!(
+            root.child("system")
+                .unwrap()
+                .children
+                .iter()
+                .all(|child| child.inactive)
+        );
         apply(&mut root, "delete system name-server\ndelete snmp contact").unwrap();
         assert_eq!(render(&root), "");
     }
@@ -318,7 +353,13 @@ mod tests {
     fn an_unknown_statement_is_a_syntax_error_that_names_the_word() {
         let error = apply(&mut Node::root(), "set system hostname mx1").unwrap_err();
         let line = "set system hostname mx1".to_owned();
-        assert_eq!(error, SetError::Syntax { word: "hostname".into(), line });
+        assert_eq!(
+            error,
+            SetError::Syntax {
+                word: "hostname".into(),
+                line
+            }
+        );
         let error = apply(&mut Node::root(), "set system host-name").unwrap_err();
         assert_eq!(error, SetError::Missing("set system host-name".into()));
     }

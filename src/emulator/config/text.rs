@@ -25,7 +25,10 @@ fn statements(nodes: &[Node], level: usize, out: &mut String) {
     let mut rest = nodes;
     while let Some(first) = rest.first() {
         // Values of one leaf-list, and entries of one grouped list, stand together.
-        let run = rest.iter().take_while(|node| node.statement.name == first.statement.name).count();
+        let run = rest
+            .iter()
+            .take_while(|node| node.statement.name == first.statement.name)
+            .count();
         let (together, others) = rest.split_at(run);
         match (first.statement.kind, first.statement.style) {
             (Kind::LeafList, _) => values(together, level, out),
@@ -37,7 +40,10 @@ fn statements(nodes: &[Node], level: usize, out: &mut String) {
                 line(level, "}", "", out);
             }
             (_, Style::Prefix) => {
-                for (node, child) in together.iter().flat_map(|n| n.children.iter().map(move |child| (n, child))) {
+                for (node, child) in together
+                    .iter()
+                    .flat_map(|n| n.children.iter().map(move |child| (n, child)))
+                {
                     block(child, &format!("{} {}", head(node), head(child)), level, out);
                 }
             }
@@ -55,8 +61,17 @@ fn statements(nodes: &[Node], level: usize, out: &mut String) {
 fn values(nodes: &[Node], level: usize, out: &mut String) {
     let Some(first) = nodes.first() else { return };
     let all: Vec<_> = nodes.iter().map(|node| quoted(&node.argument)).collect();
-    let shown = if all.len() == 1 { all.concat() } else { format!("[ {} ]", all.join(" ")) };
-    line(level, &format!("{}{} {shown}", inactive(first), first.statement.name), ";", out);
+    let shown = if all.len() == 1 {
+        all.concat()
+    } else {
+        format!("[ {} ]", all.join(" "))
+    };
+    line(
+        level,
+        &format!("{}{} {shown}", inactive(first), first.statement.name),
+        ";",
+        out,
+    );
 }
 
 fn statement(node: &Node, level: usize, out: &mut String) {
@@ -82,7 +97,11 @@ fn block(node: &Node, head: &str, level: usize, out: &mut String) {
 /// The single value of a one-line statement, where it has exactly one.
 fn one_line(node: &Node) -> Option<String> {
     let contents = node.statement.style == Style::Unnamed
-        && node.statement.children().iter().all(|child| child.kind == Kind::Flag)
+        && node
+            .statement
+            .children()
+            .iter()
+            .all(|child| child.kind == Kind::Flag)
         && !node.statement.children().is_empty();
     if node.statement.style != Style::OneLine && !contents {
         return None;

@@ -84,7 +84,9 @@ impl Node {
 
     /// All children of this name.
     pub fn children_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Node> {
-        self.children.iter().filter(move |child| child.statement.name == name)
+        self.children
+            .iter()
+            .filter(move |child| child.statement.name == name)
     }
 
     /// The value of the leaf at this path of containers and leaves.
@@ -98,7 +100,11 @@ impl Node {
 
     /// The child that is this statement, made where it is missing. A leaf takes the new value.
     pub fn ensure(&mut self, statement: &'static Statement, argument: &str) -> &mut Node {
-        let at = match self.children.iter().position(|child| child.is(statement, argument)) {
+        let at = match self
+            .children
+            .iter()
+            .position(|child| child.is(statement, argument))
+        {
             Some(at) => at,
             None => self.insert(Node::new(statement, argument)),
         };
@@ -112,7 +118,11 @@ impl Node {
     /// Puts a node behind the last one that a device shows before it, and tells where.
     pub fn insert(&mut self, node: Node) -> usize {
         let order = node.statement.order;
-        let at = self.children.iter().rposition(|child| child.statement.order <= order).map_or(0, |at| at + 1);
+        let at = self
+            .children
+            .iter()
+            .rposition(|child| child.statement.order <= order)
+            .map_or(0, |at| at + 1);
         self.children.insert(at, node);
         at
     }
@@ -141,7 +151,11 @@ mod tests {
         node.ensure(system.child("name-server").unwrap(), "192.0.2.9");
         node.ensure(system.child("host-name").unwrap(), "mx1");
         node.ensure(system.child("name-server").unwrap(), "192.0.2.1");
-        let shown: Vec<_> = node.children.iter().map(|child| child.argument.as_str()).collect();
+        let shown: Vec<_> = node
+            .children
+            .iter()
+            .map(|child| child.argument.as_str())
+            .collect();
         assert_eq!(shown, ["mx1", "192.0.2.9", "192.0.2.1"]);
     }
 

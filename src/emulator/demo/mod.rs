@@ -11,14 +11,26 @@ const BETWEEN: i64 = 7_260;
 
 /// Builders of the routers `mx1` and `mx2`, with their configurations. Logins are still to be added.
 pub fn demo_devices() -> [Builder; 2] {
-    let mx1 = Emulator::builder().hostname("mx1").model("mx240").serial("JN1269A5BAFC");
-    let mx2 = Emulator::builder().hostname("mx2").model("mx480").serial("JN125F2D0AFB").version("22.4R2-S1.6");
+    let mx1 = Emulator::builder()
+        .hostname("mx1")
+        .model("mx240")
+        .serial("JN1269A5BAFC");
+    let mx2 = Emulator::builder()
+        .hostname("mx2")
+        .model("mx480")
+        .serial("JN125F2D0AFB")
+        .version("22.4R2-S1.6");
     [
         with_history(
             mx1,
             &[
                 ("root", "cli", "first configuration", include_str!("mx1.set")),
-                ("admin", "netconf", "prepare the port for B", "set interfaces ge-0/0/2 description \"customer B\"\nset interfaces ge-0/0/2 mtu 1600"),
+                (
+                    "admin",
+                    "netconf",
+                    "prepare the port for B",
+                    "set interfaces ge-0/0/2 description \"customer B\"\nset interfaces ge-0/0/2 mtu 1600",
+                ),
                 (
                     "noc",
                     "cli",
@@ -27,7 +39,12 @@ pub fn demo_devices() -> [Builder; 2] {
                      delete interfaces ge-0/0/2 mtu\n\
                      set snmp location \"rack 5, room 12\"",
                 ),
-                ("admin", "cli", "the backup transit is down for repairs", "deactivate protocols bgp group transit neighbor 198.51.100.13"),
+                (
+                    "admin",
+                    "cli",
+                    "the backup transit is down for repairs",
+                    "deactivate protocols bgp group transit neighbor 198.51.100.13",
+                ),
             ],
         )
         .rescue(),
@@ -35,7 +52,12 @@ pub fn demo_devices() -> [Builder; 2] {
             mx2,
             &[
                 ("root", "cli", "first configuration", include_str!("mx2.set")),
-                ("admin", "netconf", "second time server", "set system ntp server 192.0.2.124"),
+                (
+                    "admin",
+                    "netconf",
+                    "second time server",
+                    "set system ntp server 192.0.2.124",
+                ),
             ],
         ),
     ]

@@ -19,11 +19,19 @@ pub(super) const ROUTE_ENGINES: Show = Show {
     text: route_engines_text,
 };
 
-pub(super) const VIRTUAL_CHASSIS: Show =
-    Show { name: "get-virtual-chassis-information", arguments: &[], run: not_here, text: plain_text };
+pub(super) const VIRTUAL_CHASSIS: Show = Show {
+    name: "get-virtual-chassis-information",
+    arguments: &[],
+    run: not_here,
+    text: plain_text,
+};
 
-pub(super) const CLUSTER: Show =
-    Show { name: "get-chassis-cluster-status", arguments: &[], run: not_here, text: plain_text };
+pub(super) const CLUSTER: Show = Show {
+    name: "get-chassis-cluster-status",
+    arguments: &[],
+    run: not_here,
+    text: plain_text,
+};
 
 /// A router of this family knows neither virtual chassis nor cluster.
 fn not_here(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
@@ -47,27 +55,35 @@ fn inventory(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
         Tag::leaf("serial-number", facts.serial.clone()),
         Tag::leaf("description", facts.model.to_uppercase()),
     ];
-    chassis.extend(MODULES.iter().enumerate().map(|(number, (name, version, part, description))| {
-        let mut module = vec![
-            Tag::leaf("name", *name),
-            Tag::leaf("version", *version),
-            Tag::leaf("part-number", *part),
-            Tag::leaf("serial-number", format!("{}{number:02}", facts.serial)),
-            Tag::leaf("description", description.replace("MX240", &facts.model.to_uppercase())),
-        ];
-        if *name == "FPC 0" {
-            module.push(Tag::parent(
-                "chassis-sub-module",
-                vec![
-                    Tag::leaf("name", "PIC 0"),
-                    Tag::leaf("part-number", "BUILTIN"),
-                    Tag::leaf("serial-number", "BUILTIN"),
-                    Tag::leaf("description", "4x 1GE(LAN) SFP"),
-                ],
-            ));
-        }
-        Tag::parent("chassis-module", module)
-    }));
+    chassis.extend(
+        MODULES
+            .iter()
+            .enumerate()
+            .map(|(number, (name, version, part, description))| {
+                let mut module = vec![
+                    Tag::leaf("name", *name),
+                    Tag::leaf("version", *version),
+                    Tag::leaf("part-number", *part),
+                    Tag::leaf("serial-number", format!("{}{number:02}", facts.serial)),
+                    Tag::leaf(
+                        "description",
+                        description.replace("MX240", &facts.model.to_uppercase()),
+                    ),
+                ];
+                if *name == "FPC 0" {
+                    module.push(Tag::parent(
+                        "chassis-sub-module",
+                        vec![
+                            Tag::leaf("name", "PIC 0"),
+                            Tag::leaf("part-number", "BUILTIN"),
+                            Tag::leaf("serial-number", "BUILTIN"),
+                            Tag::leaf("description", "4x 1GE(LAN) SFP"),
+                        ],
+                    ));
+                }
+                Tag::parent("chassis-module", module)
+            }),
+    );
     let chassis = Tag::parent("chassis", chassis).with("junos:style", "inventory");
     let inventory = Tag::parent("chassis-inventory", vec![chassis]);
     Ok(vec![inventory.with("xmlns", request.device.namespace("chassis"))])
@@ -80,7 +96,10 @@ fn inventory_text(tags: &[Tag]) -> String {
         let value = |name: &str| tag.child_text(name);
         let name = format!("{:level$}{}", "", value("name"));
         let (version, part, serial) = (value("version"), value("part-number"), value("serial-number"));
-        out.push_str(&format!("{name:<16} {version:<8} {part:<12} {serial:<17} {}\n", value("description")));
+        out.push_str(&format!(
+            "{name:<16} {version:<8} {part:<12} {serial:<17} {}\n",
+            value("description")
+        ));
         let inside = |tag: &&Tag| matches!(tag.local(), "chassis-module" | "chassis-sub-module");
         for module in tag.tags().iter().filter(inside) {
             row(module, if tag.local() == "chassis" { 0 } else { level + 2 }, out);
@@ -118,7 +137,10 @@ fn route_engines(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
         Tag::leaf("load-average-five", "0.31"),
         Tag::leaf("load-average-fifteen", "0.29"),
     ];
-    let information = Tag::parent("route-engine-information", vec![Tag::parent("route-engine", engine)]);
+    let information = Tag::parent(
+        "route-engine-information",
+        vec![Tag::parent("route-engine", engine)],
+    );
     Ok(vec![information.with("xmlns", device.namespace("chassis"))])
 }
 

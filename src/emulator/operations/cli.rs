@@ -29,7 +29,15 @@ const COMMANDS: &[Command] = &[
     Command {
         words: &["show", "interfaces"],
         operation: "get-interface-information",
-        flags: &["terse", "brief", "detail", "extensive", "media", "statistics", "descriptions"],
+        flags: &[
+            "terse",
+            "brief",
+            "detail",
+            "extensive",
+            "media",
+            "statistics",
+            "descriptions",
+        ],
         keywords: &[("routing-instance", "routing-instance")],
         positional: Some("interface-name"),
     },
@@ -89,7 +97,13 @@ const COMMANDS: &[Command] = &[
         keywords: &[],
         positional: Some("filename"),
     },
-    Command { words: &["file", "list"], operation: "file-list", flags: &["detail"], keywords: &[], positional: Some("path") },
+    Command {
+        words: &["file", "list"],
+        operation: "file-list",
+        flags: &["detail"],
+        keywords: &[],
+        positional: Some("path"),
+    },
 ];
 
 /// What stands behind a `|`.
@@ -128,7 +142,12 @@ pub(super) fn command(request: &Request<'_>) -> Outcome {
 /// Splits a command line into its words and its pipes.
 fn parse(text: &str) -> Result<(Vec<String>, Vec<Pipe>), DeviceError> {
     let mut parts = text.split('|');
-    let words: Vec<String> = parts.next().unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    let words: Vec<String> = parts
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
     let mut pipes = Vec::new();
     for part in parts {
         let pipe: Vec<&str> = part.split_whitespace().collect();
@@ -158,7 +177,8 @@ fn translate(words: &[String]) -> Result<Element, DeviceError> {
         return Ok(configuration_request(&words[2..]));
     }
     let fits = |command: &&Command| {
-        words.len() >= command.words.len() && command.words.iter().zip(words).all(|(known, word)| known == word)
+        words.len() >= command.words.len()
+            && command.words.iter().zip(words).all(|(known, word)| known == word)
     };
     let command = COMMANDS.iter().find(fits).ok_or_else(|| unknown(words))?;
     let mut operation = Element::new(command.operation);
@@ -167,12 +187,16 @@ fn translate(words: &[String]) -> Result<Element, DeviceError> {
         let mut argument = if command.flags.contains(&word.as_str()) {
             Element::new(word)
         } else if let Some((_, name)) = command.keywords.iter().find(|(keyword, _)| keyword == word) {
-            let value = rest.next().ok_or_else(|| DeviceError::new("missing argument.").element(word))?;
+            let value = rest
+                .next()
+                .ok_or_else(|| DeviceError::new("missing argument.").element(word.as_str()))?;
             let mut argument = Element::new(*name);
             argument.children.push(Node::Text(value.clone()));
             argument
         } else {
-            let name = command.positional.ok_or_else(|| DeviceError::expecting_command(word))?;
+            let name = command
+                .positional
+                .ok_or_else(|| DeviceError::expecting_command(word.as_str()))?;
             let mut argument = Element::new(name);
             argument.children.push(Node::Text(word.clone()));
             argument
@@ -185,7 +209,14 @@ fn translate(words: &[String]) -> Result<Element, DeviceError> {
 
 /// The first word that no command has at its place.
 fn unknown(words: &[String]) -> DeviceError {
-    let shared = |command: &Command| command.words.iter().zip(words).take_while(|(known, word)| known == word).count();
+    let shared = |command: &Command| {
+        command
+            .words
+            .iter()
+            .zip(words)
+            .take_while(|(known, word)| known == word)
+            .count()
+    };
     let deepest = COMMANDS.iter().map(shared).max().unwrap_or(0);
     DeviceError::expecting_command(words.get(deepest).map_or("", String::as_str))
 }
@@ -207,7 +238,10 @@ fn configuration_request(path: &[String]) -> Element {
 }
 
 fn display_rpc(words: &[String]) -> Outcome {
-    Ok(Answer::Tags(vec![Tag::parent("rpc", vec![tag_of(&translate(words)?)])]))
+    Ok(Answer::Tags(vec![Tag::parent(
+        "rpc",
+        vec![tag_of(&translate(words)?)],
+    )]))
 }
 
 fn tag_of(element: &Element) -> Tag {
@@ -227,7 +261,10 @@ fn show(request: &Request<'_>, words: &[String], pipes: &[Pipe], format: Format)
         Pipe::NoMore | Pipe::DisplayRpc | Pipe::Display(_) | Pipe::Inheritance | Pipe::Compare(_) => format,
     });
     let operation = translate(words)?;
-    let inner = Request { operation: &operation, ..*request };
+    let inner = Request {
+        operation: &operation,
+        ..*request
+    };
     match SHOWS.iter().find(|show| show.name == operation.local) {
         Some(show) => Ok(present(show, run(show, &inner)?, format)),
         None => answer(&inner),
@@ -298,8 +335,17 @@ mod tests {
 
     #[test]
     fn the_first_word_that_fits_nowhere_is_named() {
-        assert_eq!(translated("show bridge mac-table"), "syntax error, expecting <command> at bridge");
-        assert_eq!(translated("shew version"), "syntax error, expecting <command> at shew");
-        assert_eq!(translated("show version nonsense"), "syntax error, expecting <command> at nonsense");
+        assert_eq!(
+            translated("show bridge mac-table"),
+            "syntax error, expecting <command> at bridge"
+        );
+        assert_eq!(
+            translated("shew version"),
+            "syntax error, expecting <command> at shew"
+        );
+        assert_eq!(
+            translated("show version nonsense"),
+            "syntax error, expecting <command> at nonsense"
+        );
     }
 }

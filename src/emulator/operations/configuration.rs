@@ -26,20 +26,31 @@ pub(super) const REVISION: Show = Show {
     text: text_of,
 };
 
-pub(super) const RESCUE: Show =
-    Show { name: "get-rescue-information", arguments: &["format"], run: rescue_information, text: text_of };
+pub(super) const RESCUE: Show = Show {
+    name: "get-rescue-information",
+    arguments: &["format"],
+    run: rescue_information,
+    text: text_of,
+};
 
-/// The namespace of `<configuration>` in replies.
-const NAMESPACE: &str = "http://xml.juniper.net/xnm/1.1/xnm";
-/// The same on a device that is configured rfc-compliant.
-const YANG_NAMESPACE: &str = "http://yang.juniper.net/junos/conf/root";
 /// The group that holds what a device assumes.
 const DEFAULTS: &str = "junos-defaults";
 
 /// Attributes of `get-configuration` with the values they may have; those with a free value are not listed.
 const CHOICES: &[(&str, &[&str])] = &[
     ("database", &["candidate", "committed"]),
-    ("format", &["xml", "text", "ascii", "set", "json", "xml-minified", "json-minified"]),
+    (
+        "format",
+        &[
+            "xml",
+            "text",
+            "ascii",
+            "set",
+            "json",
+            "xml-minified",
+            "json-minified",
+        ],
+    ),
     ("inherit", &["inherit", "defaults"]),
     ("groups", &["groups"]),
     ("interface-ranges", &["interface-ranges"]),
@@ -63,7 +74,10 @@ pub(super) fn get_configuration(request: &Request<'_>) -> Outcome {
         (None, Some("committed")) => Database::Committed,
         (None, _) => Database::Candidate,
     };
-    let tree = request.device.tree(database).ok_or_else(|| no_rollback(rollback.unwrap_or_default()))?;
+    let tree = request
+        .device
+        .tree(database)
+        .ok_or_else(|| no_rollback(rollback.unwrap_or_default()))?;
     let mut tree = match attribute("inherit") {
         Some(_) => inherit(&tree, attribute("groups").is_some()),
         None => (*tree).clone(),
@@ -75,7 +89,9 @@ pub(super) fn get_configuration(request: &Request<'_>) -> Outcome {
         tree = select(&tree, filter).map_err(refused)?;
     }
     let marks = match database {
-        Database::Committed | Database::Rollback(_) | Database::Rescue => committed_marks(&request.device.running()),
+        Database::Committed | Database::Rollback(_) | Database::Rescue => {
+            committed_marks(&request.device.running())
+        }
         Database::Candidate => changed_marks(&request.device.running()),
     };
     Ok(shown(request, &tree, marks, attribute("format")))
@@ -85,7 +101,10 @@ pub(super) fn get_configuration(request: &Request<'_>) -> Outcome {
 fn shown(request: &Request<'_>, tree: &Node, marks: Marks, format: Option<&str>) -> Answer {
     match format {
         Some("text" | "ascii") => Answer::Tags(vec![configuration_text(tree)]),
-        Some("set") => Answer::Tags(vec![Tag::leaf("configuration-set", format!("\n{}", set::render(tree)))]),
+        Some("set") => Answer::Tags(vec![Tag::leaf(
+            "configuration-set",
+            format!("\n{}", set::render(tree)),
+        )]),
         Some("json" | "json-minified") => Answer::Bare(format!("\n{}", json(tree, &marks))),
         _ => Answer::Tags(vec![configuration(request, tree, marks)]),
     }
@@ -113,7 +132,7 @@ pub(super) fn changed_marks(running: &Revision) -> Marks {
 /// `<configuration>` with its namespace and attributes.
 pub(super) fn configuration(request: &Request<'_>, tree: &Node, marks: Marks) -> Tag {
     let keys = request.operation.attribute("key").is_some();
-    let namespace = if request.device.profile.prefixed() { YANG_NAMESPACE } else { NAMESPACE };
+    let namespace = request.device.profile.configuration_namespace();
     let mut tag = Tag::parent("configuration", tags(tree, XmlOptions { keys })).with("xmlns", namespace);
     for (name, value) in marks {
         tag = tag.with(name, value);
@@ -170,10 +189,18 @@ fn compared(request: &Request<'_>, what: &str, rollback: Option<usize>) -> Outco
     let device = request.device;
     let other = if what == "rollback" {
         let number = rollback.unwrap_or_default();
-        device.tree(Database::Rollback(number)).ok_or_else(|| no_rollback(number))?
+        device
+            .tree(Database::Rollback(number))
+            .ok_or_else(|| no_rollback(number))?
     } else {
-        let identifier = request.operation.attribute("configuration-revision").unwrap_or_default();
-        device.revision(identifier).ok_or_else(|| no_revision(identifier))?.tree
+        let identifier = request
+            .operation
+            .attribute("configuration-revision")
+            .unwrap_or_default();
+        device
+            .revision(identifier)
+            .ok_or_else(|| no_revision(identifier))?
+            .tree
     };
     let base = match request.operation.attribute("database") {
         Some("committed") => Database::Committed,
@@ -184,7 +211,8 @@ fn compared(request: &Request<'_>, what: &str, rollback: Option<usize>) -> Outco
 }
 
 fn no_revision(identifier: &str) -> DeviceError {
-    DeviceError::new(format!("configuration revision '{identifier}' not found")).element("configuration-revision")
+    DeviceError::new(format!("configuration revision '{identifier}' not found"))
+        .element("configuration-revision")
 }
 
 fn patch(old: &Node, new: &Node) -> Tag {
@@ -195,7 +223,8 @@ fn patch(old: &Node, new: &Node) -> Tag {
 /// What a device assumes for what is not configured: two statements stand for all of them.
 fn add_defaults(tree: &mut Node, mark: bool) {
     let mut defaults = Node::root();
-    let commands = "set system services ssh protocol-version v2\nset system services ssh root-login deny-password";
+    let commands =
+        "set system services ssh protocol-version v2\nset system services ssh root-login deny-password";
     // The commands are of this file and hold to the table; the test below applies them.
     if set::apply(&mut defaults, commands).is_err() {
         return;
@@ -207,7 +236,10 @@ fn add_defaults(tree: &mut Node, mark: bool) {
 
 /// Puts `default` where `tree` says nothing. Leaves that are set keep their value.
 fn complete(tree: &mut Node, default: &Node, mark: bool) {
-    let present = tree.children.iter_mut().find(|child| child.statement.name == default.statement.name);
+    let present = tree
+        .children
+        .iter_mut()
+        .find(|child| child.statement.name == default.statement.name);
     match present {
         Some(child) => {
             for inner in &default.children {
@@ -226,28 +258,51 @@ fn complete(tree: &mut Node, default: &Node, mark: bool) {
 
 /// `<get-rollback-information>`: a configuration committed before, or the difference of two.
 fn rollback_information(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
-    let number = |name: &str| request.argument(name).map(|value| rollback_number(&value)).transpose();
-    let tree = |number: usize| request.device.tree(Database::Rollback(number)).ok_or_else(|| no_rollback(number));
+    let number = |name: &str| {
+        request
+            .argument(name)
+            .map(|value| rollback_number(&value))
+            .transpose()
+    };
+    let tree = |number: usize| {
+        request
+            .device
+            .tree(Database::Rollback(number))
+            .ok_or_else(|| no_rollback(number))
+    };
     let rollback = number("rollback")?.unwrap_or_default();
     let shown = match number("compare")? {
         Some(other) => patch(&*tree(other)?, &*tree(rollback)?),
         None => stored(request, &*tree(rollback)?)?,
     };
-    Ok(vec![Tag::parent("rollback-information", vec![success(request), shown])])
+    Ok(vec![Tag::parent(
+        "rollback-information",
+        vec![success(request), shown],
+    )])
 }
 
 /// `<get-rescue-information>`
 fn rescue_information(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     let tree = request.device.tree(Database::Rescue);
     let tree = tree.ok_or_else(|| DeviceError::new("error: No rescue configuration is set."))?;
-    Ok(vec![Tag::parent("rescue-information", vec![success(request), stored(request, &tree)?])])
+    Ok(vec![Tag::parent(
+        "rescue-information",
+        vec![success(request), stored(request, &tree)?],
+    )])
 }
 
 /// `<get-configuration-by-revision>`
 fn configuration_by_revision(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     let identifier = request.argument("configuration-revision").unwrap_or_default();
-    let revision = request.device.revision(&identifier).ok_or_else(|| no_revision(&identifier))?;
-    Ok(vec![configuration(request, &revision.tree, committed_marks(&revision))])
+    let revision = request
+        .device
+        .revision(&identifier)
+        .ok_or_else(|| no_revision(&identifier))?;
+    Ok(vec![configuration(
+        request,
+        &revision.tree,
+        committed_marks(&revision),
+    )])
 }
 
 /// The mark of success that stands first inside, without a meaning of its own.
@@ -288,7 +343,11 @@ pub(super) fn show_configuration(
     format: Format,
 ) -> Outcome {
     let tree = request.device.tree(Database::Committed).unwrap_or_default();
-    let whole = if inherited { inherit(&tree, false) } else { (*tree).clone() };
+    let whole = if inherited {
+        inherit(&tree, false)
+    } else {
+        (*tree).clone()
+    };
     let marks = committed_marks(&request.device.running());
     let (tree, level) = below(&whole, path)?;
     Ok(match (display, format) {
@@ -302,7 +361,10 @@ pub(super) fn show_configuration(
 /// The difference that `show configuration | compare rollback N` prints.
 pub(super) fn show_compare(request: &Request<'_>, number: &str, format: Format) -> Outcome {
     let number = rollback_number(number)?;
-    let other = request.device.tree(Database::Rollback(number)).ok_or_else(|| no_rollback(number))?;
+    let other = request
+        .device
+        .tree(Database::Rollback(number))
+        .ok_or_else(|| no_rollback(number))?;
     let running = request.device.tree(Database::Committed).unwrap_or_default();
     let tag = match format {
         Format::Text => output(compare(&other, &running)),
@@ -320,13 +382,20 @@ fn below(root: &Node, path: &[String]) -> Result<(Node, Node), DeviceError> {
     let mut level = root.shallow();
     let statement = root.statement;
     let known = statement.child(word).is_some()
-        || statement.children().iter().any(|child| child.style == crate::emulator::config::schema::Style::Unnamed);
+        || statement
+            .children()
+            .iter()
+            .any(|child| child.style == crate::emulator::config::schema::Style::Unnamed);
     if !known {
         return Err(DeviceError::syntax(word.clone()));
     }
     for child in &root.children {
         let words = child.words();
-        let fits = path.iter().map(String::as_str).take(words.len()).eq(words.iter().copied());
+        let fits = path
+            .iter()
+            .map(String::as_str)
+            .take(words.len())
+            .eq(words.iter().copied());
         let all_entries = rest.is_empty() && child.statement.name == word;
         if fits || all_entries {
             let skip = if fits { words.len() } else { 1 };
@@ -361,12 +430,18 @@ mod tests {
     fn a_path_of_words_leads_to_its_level() {
         let path = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let (part, level) = below(&configured(), &path("interfaces ge-0/0/0 unit 0")).unwrap();
-        assert_eq!(set::render(&part), "set interfaces ge-0/0/0 unit 0 description x\n");
+        assert_eq!(
+            set::render(&part),
+            "set interfaces ge-0/0/0 unit 0 description x\n"
+        );
         assert_eq!(text::render(&level), "description x;\n");
         let (part, level) = below(&configured(), &path("system host-name")).unwrap();
         assert_eq!(set::render(&part), "set system host-name mx1\n");
         assert_eq!(text::render(&level), "host-name mx1;\n");
-        assert_eq!(below(&configured(), &path("sistem")).unwrap_err(), DeviceError::syntax("sistem"));
+        assert_eq!(
+            below(&configured(), &path("sistem")).unwrap_err(),
+            DeviceError::syntax("sistem")
+        );
     }
 
     /// S11: `inherit="defaults"` adds what the device assumes, and leaves alone what is configured.
@@ -375,7 +450,13 @@ mod tests {
         let mut root = Node::root();
         set::apply(&mut root, "set system services ssh root-login allow").unwrap();
         add_defaults(&mut root, true);
-        let ssh = root.child("system").unwrap().child("services").unwrap().child("ssh").unwrap();
+        let ssh = root
+            .child("system")
+            .unwrap()
+            .child("services")
+            .unwrap()
+            .child("ssh")
+            .unwrap();
         assert_eq!(ssh.value(&["root-login"]), Some("allow"));
         let version = ssh.child("protocol-version").unwrap();
         assert_eq!(version.argument, "v2");

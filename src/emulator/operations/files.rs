@@ -4,11 +4,26 @@ use super::{Request, Show};
 use crate::emulator::device_error::DeviceError;
 use crate::emulator::markup::Tag;
 
-pub(super) const SHOW: Show = Show { name: "file-show", arguments: &["filename", "encoding"], run: show, text };
+pub(super) const SHOW: Show = Show {
+    name: "file-show",
+    arguments: &["filename", "encoding"],
+    run: show,
+    text,
+};
 
-pub(super) const LIST: Show = Show { name: "file-list", arguments: &["path", "detail"], run: list, text };
+pub(super) const LIST: Show = Show {
+    name: "file-list",
+    arguments: &["path", "detail"],
+    run: list,
+    text,
+};
 
-pub(super) const SHELL: Show = Show { name: "request-shell-execute", arguments: &["command"], run: shell, text };
+pub(super) const SHELL: Show = Show {
+    name: "request-shell-execute",
+    arguments: &["command"],
+    run: shell,
+    text,
+};
 
 /// How the routing engines call themselves on the routing instance between them.
 const HOSTS: &str = "\
@@ -23,7 +38,9 @@ const HOSTS: &str = "\
 const FILES: &[(&str, &str)] = &[("/etc/hosts.junos", HOSTS)];
 
 fn show(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
-    let path = request.argument("filename").ok_or_else(|| DeviceError::new("missing argument").element("filename"))?;
+    let path = request
+        .argument("filename")
+        .ok_or_else(|| DeviceError::new("missing argument").element("filename"))?;
     let Some((_, content)) = FILES.iter().find(|(known, _)| *known == path) else {
         return Err(DeviceError::new(format!("could not resolve file: {path}")));
     };
@@ -41,7 +58,10 @@ fn list(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     let root = if path.starts_with('~') { home } else { path };
     let directory = Tag::parent(
         "directory",
-        vec![Tag::leaf("directory-name", root.clone()), Tag::leaf("total-files", "0")],
+        vec![
+            Tag::leaf("directory-name", root.clone()),
+            Tag::leaf("total-files", "0"),
+        ],
     )
     .with("name", root.clone());
     let list = Tag::parent("directory-list", vec![directory])
@@ -61,7 +81,10 @@ fn shell(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
 fn text(tags: &[Tag]) -> String {
     let texts = tags.iter().map(|tag| match tag.local() {
         "directory-list" => {
-            let names = tag.tags().iter().map(|directory| directory.child_text("directory-name"));
+            let names = tag
+                .tags()
+                .iter()
+                .map(|directory| directory.child_text("directory-name"));
             names.map(|name| format!("\n{name}:\ntotal files: 0\n")).collect()
         }
         _ => format!("{}\n", tag.text()),

@@ -1,5 +1,7 @@
 //! `get-interface-information`: the ports of the device and what is configured on them.
 
+use regex::Regex;
+
 use super::{Request, Show};
 use crate::emulator::config::{Database, Node};
 use crate::emulator::device::Device;
@@ -51,7 +53,8 @@ struct Port<'a> {
 
 impl Port<'_> {
     fn disabled(&self) -> bool {
-        self.configured.is_some_and(|port| port.inactive || port.child("disable").is_some())
+        self.configured
+            .is_some_and(|port| port.inactive || port.child("disable").is_some())
     }
 
     fn up(&self) -> bool {
@@ -63,7 +66,10 @@ impl Port<'_> {
     }
 
     fn status(&self) -> (&'static str, &'static str) {
-        (if self.disabled() { "down" } else { "up" }, if self.up() { "up" } else { "down" })
+        (
+            if self.disabled() { "down" } else { "up" },
+            if self.up() { "up" } else { "down" },
+        )
     }
 }
 
@@ -71,7 +77,9 @@ fn run(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     let device = request.device;
     if let Some(instance) = request.argument("routing-instance") {
         return if instance == PRIVATE_INSTANCE {
-            Ok(vec![information(device, Level::Terse, vec![private_port()]).padded()])
+            Ok(vec![
+                information(device, Level::Terse, vec![private_port()]).padded(),
+            ])
         } else {
             Err(DeviceError::new(format!("error: instance {instance} not found")))
         };
@@ -85,11 +93,38 @@ fn run(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     let wanted = request.argument("interface-name");
     let tags = match &wanted {
         None => ports.iter().map(|port| physical(device, port, level)).collect(),
+        Some(pattern) if pattern.contains(['*', '?', '[']) => {
+            let fits = glob(pattern)?;
+            ports
+                .iter()
+                .filter(|port| fits.is_match(&port.name))
+                .map(|port| physical(device, port, level))
+                .collect()
+        }
         Some(name) => vec![named(device, &ports, name, level)?],
     };
     let information = information(device, level, tags);
     // The short forms come with a line feed before and after every value.
-    Ok(vec![if level == Level::Terse { information.padded() } else { information }])
+    Ok(vec![if level == Level::Terse {
+        information.padded()
+    } else {
+        information
+    }])
+}
+
+/// A shell pattern (`[gx]e-*`) as an expression.
+fn glob(pattern: &str) -> Result<Regex, DeviceError> {
+    let mut expression = String::from("^");
+    for c in pattern.chars() {
+        match c {
+            '*' => expression.push_str(".*"),
+            '?' => expression.push('.'),
+            '[' | ']' => expression.push(c),
+            other => expression.push_str(&regex::escape(other.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    expression.push('$');
+    Regex::new(&expression).map_err(|_| DeviceError::new(format!("invalid interface name {pattern}")))
 }
 
 fn level(request: &Request<'_>) -> Level {
@@ -100,7 +135,10 @@ fn level(request: &Request<'_>) -> Level {
         ("detail", Level::Detail),
         ("statistics", Level::Detail),
     ];
-    levels.iter().find(|(name, _)| request.has(name)).map_or(Level::Normal, |(_, level)| *level)
+    levels
+        .iter()
+        .find(|(name, _)| request.has(name))
+        .map_or(Level::Normal, |(_, level)| *level)
 }
 
 fn information(device: &Device, level: Level, tags: Vec<Tag>) -> Tag {
@@ -121,11 +159,22 @@ fn ports(tree: &Node) -> Vec<Port<'_>> {
         interfaces.children_named("interface").collect()
     });
     let mut names: Vec<&str> = PORTS.to_vec();
-    names.extend(configured.iter().map(|port| port.argument.as_str()).filter(|name| !PORTS.contains(name)));
+    names.extend(
+        configured
+            .iter()
+            .map(|port| port.argument.as_str())
+            .filter(|name| !PORTS.contains(name)),
+    );
     names.sort_unstable();
     let find = |name: &str| configured.iter().find(|port| port.argument == name).copied();
     let ports = names.into_iter().enumerate();
-    ports.map(|(number, name)| Port { name: name.to_owned(), number, configured: find(name) }).collect()
+    ports
+        .map(|(number, name)| Port {
+            name: name.to_owned(),
+            number,
+            configured: find(name),
+        })
+        .collect()
 }
 
 /// A port by its name, or one of its units by `port.unit`.
@@ -136,7 +185,10 @@ fn named(device: &Device, ports: &[Port<'_>], name: &str, level: Level) -> Resul
     let unit = name.split_once('.').and_then(|(port, unit)| {
         let port = ports.iter().find(|known| known.name == port)?;
         let units = port.configured?;
-        units.children_named("unit").find(|known| known.argument == unit).map(|unit| logical(port, unit, level))
+        units
+            .children_named("unit")
+            .find(|known| known.argument == unit)
+            .map(|unit| logical(port, unit, level))
     });
     unit.ok_or_else(|| DeviceError::new(format!("device {name} not found")).from_daemon("ifinfo"))
 }
@@ -151,7 +203,11 @@ fn physical(device: &Device, port: &Port<'_>, level: Level) -> Tag {
     let mut tags = vec![Tag::leaf("name", port.name.clone())];
     let admin_status = Tag::leaf("admin-status", admin);
     let enabled = if admin == "up" { "Enabled" } else { "Disabled" };
-    tags.push(if level == Level::Terse { admin_status } else { admin_status.with("junos:format", enabled) });
+    tags.push(if level == Level::Terse {
+        admin_status
+    } else {
+        admin_status.with("junos:format", enabled)
+    });
     tags.push(Tag::leaf("oper-status", oper));
     let description = port.configured.and_then(|node| node.child("description"));
     tags.extend(description.map(|text| Tag::leaf("description", text.argument.clone())));
@@ -165,7 +221,11 @@ fn physical(device: &Device, port: &Port<'_>, level: Level) -> Tag {
 }
 
 fn physical_details(device: &Device, port: &Port<'_>, level: Level, tags: &mut Vec<Tag>) {
-    let configured = |name: &str| port.configured.and_then(|node| node.child(name)).map(|leaf| leaf.argument.clone());
+    let configured = |name: &str| {
+        port.configured
+            .and_then(|node| node.child(name))
+            .map(|leaf| leaf.argument.clone())
+    };
     tags.push(Tag::leaf("local-index", (128 + port.number).to_string()));
     tags.push(Tag::leaf("snmp-index", (512 + port.number).to_string()));
     if matches!(level, Level::Detail | Level::Extensive) {
@@ -173,7 +233,10 @@ fn physical_details(device: &Device, port: &Port<'_>, level: Level, tags: &mut V
     }
     if port.ethernet() {
         tags.push(Tag::leaf("link-level-type", "Ethernet"));
-        tags.push(Tag::leaf("mtu", configured("mtu").unwrap_or_else(|| "1514".to_owned())));
+        tags.push(Tag::leaf(
+            "mtu",
+            configured("mtu").unwrap_or_else(|| "1514".to_owned()),
+        ));
         tags.push(Tag::leaf("speed", "1000mbps"));
         tags.push(Tag::leaf("loopback", "disabled"));
         tags.push(Tag::leaf("if-flow-control", "enabled"));
@@ -200,16 +263,42 @@ fn physical_details(device: &Device, port: &Port<'_>, level: Level, tags: &mut V
     tags.push(traffic(port, level));
     if level == Level::Extensive {
         let none = |name: &'static str| Tag::leaf(name, "0");
-        let names = ["input-errors", "input-drops", "framing-errors", "input-runts", "input-discards"];
-        tags.push(Tag::parent("input-error-list", names.iter().map(|name| none(name)).collect()));
-        let names = ["carrier-transitions", "output-errors", "output-collisions", "output-drops", "mtu-errors"];
-        tags.push(Tag::parent("output-error-list", names.iter().map(|name| none(name)).collect()));
+        let names = [
+            "input-errors",
+            "input-drops",
+            "framing-errors",
+            "input-runts",
+            "input-discards",
+        ];
+        tags.push(Tag::parent(
+            "input-error-list",
+            names.iter().map(|name| none(name)).collect(),
+        ));
+        let names = [
+            "carrier-transitions",
+            "output-errors",
+            "output-collisions",
+            "output-drops",
+            "mtu-errors",
+        ];
+        tags.push(Tag::parent(
+            "output-error-list",
+            names.iter().map(|name| none(name)).collect(),
+        ));
     }
 }
 
 fn traffic(port: &Port<'_>, level: Level) -> Tag {
-    let packets = if port.up() { PACKETS + port.number as u64 } else { 0 };
-    let rate = if port.up() { 8 * (port.number as u64 + 1) } else { 0 };
+    let packets = if port.up() {
+        PACKETS + port.number as u64
+    } else {
+        0
+    };
+    let rate = if port.up() {
+        8 * (port.number as u64 + 1)
+    } else {
+        0
+    };
     let count = |name: &'static str, number: u64| Tag::leaf(name, number.to_string());
     match level {
         Level::Detail | Level::Extensive => Tag::parent(
@@ -249,12 +338,17 @@ fn logical(port: &Port<'_>, unit: &Node, level: Level) -> Tag {
         tags.push(Tag::leaf("local-index", (330 + port.number).to_string()));
         tags.push(Tag::leaf("snmp-index", (530 + port.number).to_string()));
         let state = if down { "iff-down" } else { "iff-up" };
-        tags.push(Tag::parent("if-config-flags", vec![Tag::empty(state), Tag::empty("iff-snmp-traps")]));
+        tags.push(Tag::parent(
+            "if-config-flags",
+            vec![Tag::empty(state), Tag::empty("iff-snmp-traps")],
+        ));
         if port.ethernet() {
             tags.push(Tag::leaf("encapsulation", "ENET2"));
         }
     }
-    let description = unit.child("description").map(|text| Tag::leaf("description", text.argument.clone()));
+    let description = unit
+        .child("description")
+        .map(|text| Tag::leaf("description", text.argument.clone()));
     tags.extend(description);
     if let Some(family) = unit.child("family") {
         tags.extend(family.children.iter().map(|family| address_family(family, level)));
@@ -265,7 +359,9 @@ fn logical(port: &Port<'_>, unit: &Node, level: Level) -> Tag {
 fn address_family(family: &Node, level: Level) -> Tag {
     let mut tags = vec![Tag::leaf("address-family-name", family.statement.name)];
     if level != Level::Terse {
-        let mtu = family.child("mtu").map_or_else(|| "1500".to_owned(), |leaf| leaf.argument.clone());
+        let mtu = family
+            .child("mtu")
+            .map_or_else(|| "1500".to_owned(), |leaf| leaf.argument.clone());
         tags.push(Tag::leaf("mtu", mtu));
     }
     for address in family.children_named("address") {
@@ -275,7 +371,10 @@ fn address_family(family: &Node, level: Level) -> Tag {
             inside.push(Tag::leaf("ifa-local", address.argument.clone()).with("junos:emit", "emit"));
         } else {
             let flags = ["ifaf-current-preferred", "ifaf-current-primary"];
-            inside.push(Tag::parent("ifa-flags", flags.iter().map(|flag| Tag::empty(*flag)).collect()));
+            inside.push(Tag::parent(
+                "ifa-flags",
+                flags.iter().map(|flag| Tag::empty(*flag)).collect(),
+            ));
             inside.push(Tag::leaf("ifa-destination", address.argument.clone()));
             inside.push(Tag::leaf("ifa-local", host));
         }
@@ -289,7 +388,11 @@ fn private_port() -> Tag {
     let address = |text: &'static str| Tag::parent("interface-address", vec![Tag::leaf("ifa-local", text)]);
     let family = Tag::parent(
         "address-family",
-        vec![Tag::leaf("address-family-name", "inet"), address("10.0.0.4/8"), address("128.0.0.4/2")],
+        vec![
+            Tag::leaf("address-family-name", "inet"),
+            address("10.0.0.4/8"),
+            address("128.0.0.4/2"),
+        ],
     );
     let status = || vec![Tag::leaf("admin-status", "up"), Tag::leaf("oper-status", "up")];
     let mut unit = vec![Tag::leaf("name", "em0.0")];
@@ -323,7 +426,10 @@ fn descriptions(device: &Device, ports: &[Port<'_>]) -> Tag {
 fn text(tags: &[Tag]) -> String {
     let mut out = String::new();
     for information in tags {
-        let style = information.attributes.iter().find(|(name, _)| name == "junos:style");
+        let style = information
+            .attributes
+            .iter()
+            .find(|(name, _)| name == "junos:style");
         match style.map(|(_, value)| value.as_str()) {
             Some("terse") => terse_text(information, &mut out),
             Some("description") => {
@@ -331,7 +437,11 @@ fn text(tags: &[Tag]) -> String {
                 for port in information.tags() {
                     let value = |name: &str| port.child_text(name);
                     let (admin, oper) = (value("admin-status"), value("oper-status"));
-                    out.push_str(&format!("{:<15} {admin:<5} {oper:<4} {}\n", value("name"), value("description")));
+                    out.push_str(&format!(
+                        "{:<15} {admin:<5} {oper:<4} {}\n",
+                        value("name"),
+                        value("description")
+                    ));
                 }
             }
             _ => long_text(information, &mut out),
@@ -345,20 +455,32 @@ fn terse_text(information: &Tag, out: &mut String) {
     for port in information.tags() {
         let row = |tag: &Tag| {
             let value = |name: &str| tag.child_text(name);
-            format!("{:<23} {:<5} {:<4}", value("name"), value("admin-status"), value("oper-status"))
+            format!(
+                "{:<23} {:<5} {:<4}",
+                value("name"),
+                value("admin-status"),
+                value("oper-status")
+            )
         };
         if port.local() == "physical-interface" {
             out.push_str(row(port).trim_end());
             out.push('\n');
         }
         let own = (port.local() == "logical-interface").then_some(port);
-        let units = port.tags().iter().filter(|tag| tag.local() == "logical-interface").chain(own);
+        let units = port
+            .tags()
+            .iter()
+            .filter(|tag| tag.local() == "logical-interface")
+            .chain(own);
         for unit in units {
             let mut head = row(unit);
             let families = unit.tags().iter().filter(|tag| tag.local() == "address-family");
             let mut any = false;
             for family in families {
-                let addresses = family.tags().iter().filter(|tag| tag.local() == "interface-address");
+                let addresses = family
+                    .tags()
+                    .iter()
+                    .filter(|tag| tag.local() == "interface-address");
                 let mut addresses = addresses.map(|address| address.child_text("ifa-local"));
                 let first = addresses.next().unwrap_or_default();
                 let line = format!("{head} {:<8} {first}", family.child_text("address-family-name"));
@@ -382,8 +504,16 @@ fn long_text(information: &Tag, out: &mut String) {
     for port in information.tags() {
         let value = |name: &str| port.child_text(name);
         if port.local() == "physical-interface" {
-            let enabled = if value("admin-status") == "up" { "Enabled" } else { "Administratively down" };
-            let link = if value("oper-status") == "up" { "Up" } else { "Down" };
+            let enabled = if value("admin-status") == "up" {
+                "Enabled"
+            } else {
+                "Administratively down"
+            };
+            let link = if value("oper-status") == "up" {
+                "Up"
+            } else {
+                "Down"
+            };
             out.push_str(&format!(
                 "Physical interface: {}, {enabled}, Physical link is {link}\n  Interface index: {}, SNMP ifIndex: {}\n",
                 value("name"),
@@ -393,19 +523,40 @@ fn long_text(information: &Tag, out: &mut String) {
             if !value("description").is_empty() {
                 out.push_str(&format!("  Description: {}\n", value("description")));
             }
-            out.push_str(&format!("  Link-level type: {}, MTU: {}", value("link-level-type"), value("mtu")));
+            out.push_str(&format!(
+                "  Link-level type: {}, MTU: {}",
+                value("link-level-type"),
+                value("mtu")
+            ));
             out.push_str(&format!(", Speed: {}\n", value("speed")));
             out.push_str(&format!("  Last flapped   : {}\n", value("interface-flapped")));
         }
         let own = (port.local() == "logical-interface").then_some(port);
-        for unit in port.tags().iter().filter(|tag| tag.local() == "logical-interface").chain(own) {
+        for unit in port
+            .tags()
+            .iter()
+            .filter(|tag| tag.local() == "logical-interface")
+            .chain(own)
+        {
             out.push_str(&format!("\n  Logical interface {}\n", unit.child_text("name")));
             for family in unit.tags().iter().filter(|tag| tag.local() == "address-family") {
                 let value = |name: &str| family.child_text(name);
-                out.push_str(&format!("    Protocol {}, MTU: {}\n", value("address-family-name"), value("mtu")));
-                for address in family.tags().iter().filter(|tag| tag.local() == "interface-address") {
+                out.push_str(&format!(
+                    "    Protocol {}, MTU: {}\n",
+                    value("address-family-name"),
+                    value("mtu")
+                ));
+                for address in family
+                    .tags()
+                    .iter()
+                    .filter(|tag| tag.local() == "interface-address")
+                {
                     let value = |name: &str| address.child_text(name);
-                    out.push_str(&format!("        Destination: {}, Local: {}\n", value("ifa-destination"), value("ifa-local")));
+                    out.push_str(&format!(
+                        "        Destination: {}, Local: {}\n",
+                        value("ifa-destination"),
+                        value("ifa-local")
+                    ));
                 }
             }
         }

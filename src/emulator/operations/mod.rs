@@ -6,6 +6,7 @@ mod configuration;
 mod files;
 mod interfaces;
 mod netconf;
+mod schemas;
 mod software;
 mod system;
 
@@ -42,7 +43,10 @@ impl Request<'_> {
 
     /// The value of this argument, where it is there and not empty.
     fn argument(&self, name: &str) -> Option<String> {
-        self.operation.child(name).map(Element::text).filter(|value| !value.is_empty())
+        self.operation
+            .child(name)
+            .map(Element::text)
+            .filter(|value| !value.is_empty())
     }
 }
 
@@ -80,7 +84,9 @@ impl Format {
             None | Some("xml" | "xml-minified") => Ok(Self::Xml),
             Some("text" | "ascii") => Ok(Self::Text),
             Some("json" | "json-minified") => Ok(Self::Json),
-            Some(other) => Err(DeviceError::new(format!("invalid value '{other}' for attribute format"))),
+            Some(other) => Err(DeviceError::new(format!(
+                "invalid value '{other}' for attribute format"
+            ))),
         }
     }
 }
@@ -112,6 +118,7 @@ const SHOWS: &[Show] = &[
     configuration::ROLLBACK,
     configuration::REVISION,
     configuration::RESCUE,
+    schemas::XNM,
 ];
 
 /// Answers one operation.
@@ -123,6 +130,7 @@ pub fn answer(request: &Request<'_>) -> Outcome {
     match operation.local.as_str() {
         "get-config" => netconf::get_config(request),
         "get" => netconf::get(request),
+        "get-schema" => schemas::get_schema(request),
         "close-session" => Ok(Answer::Close),
         other if !request.device.profile.junos() => {
             let error = DeviceError::new(format!("operation {other} is not supported"));
@@ -142,7 +150,10 @@ pub fn answer(request: &Request<'_>) -> Outcome {
 }
 
 fn run(show: &Show, request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
-    let unknown = request.operation.children().find(|child| !show.arguments.contains(&child.local.as_str()));
+    let unknown = request
+        .operation
+        .children()
+        .find(|child| !show.arguments.contains(&child.local.as_str()));
     match unknown {
         Some(argument) => Err(DeviceError::syntax(argument.local.clone())),
         None => (show.run)(request),

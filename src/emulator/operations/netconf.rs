@@ -8,11 +8,15 @@ use crate::emulator::markup::Tag;
 use crate::emulator::subtree;
 use crate::emulator::when::date_time;
 
-const MONITORING: &str = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring";
+/// Namespace of RFC 6022.
+pub(super) const MONITORING: &str = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring";
 
 /// `<get-config>` (RFC 6241 section 7.1).
 pub(super) fn get_config(request: &Request<'_>) -> Outcome {
-    let source = request.operation.child("source").and_then(|source| source.children().next());
+    let source = request
+        .operation
+        .child("source")
+        .and_then(|source| source.children().next());
     let source = source.ok_or_else(|| missing("source"))?;
     let running = request.device.running();
     let profile = request.device.profile;
@@ -36,25 +40,37 @@ pub(super) fn get_config(request: &Request<'_>) -> Outcome {
 /// `<get>` (RFC 6241 section 7.7): the running configuration and what state there is.
 pub(super) fn get(request: &Request<'_>) -> Outcome {
     let device = request.device;
-    let marks = if device.profile.junos() { committed_marks(&device.running()) } else { Vec::new() };
+    let marks = if device.profile.junos() {
+        committed_marks(&device.running())
+    } else {
+        Vec::new()
+    };
     let tree = device.tree(Database::Committed).unwrap_or_default();
     let tags = vec![configuration(request, &tree, marks), netconf_state(request)];
     Ok(Answer::Tags(vec![data(request, filtered(request, tags)?)]))
 }
 
 fn missing(element: &str) -> DeviceError {
-    DeviceError::new(format!("missing mandatory element {element}")).tagged("protocol", "missing-element").element(element)
+    DeviceError::new(format!("missing mandatory element {element}"))
+        .tagged("protocol", "missing-element")
+        .element(element)
 }
 
 fn data(request: &Request<'_>, tags: Vec<Tag>) -> Tag {
     let profile = request.device.profile;
     // Junos leaves `<configuration>` in an empty answer unless it is rfc-compliant.
-    let tags = if tags.is_empty() && !profile.rfc_compliant() { vec![Tag::empty("configuration")] } else { tags };
+    let tags = if tags.is_empty() && !profile.rfc_compliant() {
+        vec![Tag::empty("configuration")]
+    } else {
+        tags
+    };
     Tag::parent(profile.netconf_name("data"), tags)
 }
 
 fn filtered(request: &Request<'_>, tags: Vec<Tag>) -> Result<Vec<Tag>, DeviceError> {
-    let Some(filter) = request.operation.child("filter") else { return Ok(tags) };
+    let Some(filter) = request.operation.child("filter") else {
+        return Ok(tags);
+    };
     match filter.attribute("type") {
         None | Some("subtree") => Ok(subtree::filter(&tags, filter)),
         Some(other) => {
@@ -67,7 +83,11 @@ fn filtered(request: &Request<'_>, tags: Vec<Tag>) -> Result<Vec<Tag>, DeviceErr
 /// What RFC 6022 says about a server, as far as a device tells: capabilities and sessions.
 fn netconf_state(request: &Request<'_>) -> Tag {
     let device = request.device;
-    let capabilities = device.profile.capabilities().into_iter().map(|uri| Tag::leaf("capability", uri));
+    let capabilities = device
+        .profile
+        .capabilities()
+        .into_iter()
+        .map(|uri| Tag::leaf("capability", uri));
     let sessions = device.sessions();
     let sessions = sessions.iter().map(|(id, session)| {
         Tag::parent(
@@ -77,13 +97,15 @@ fn netconf_state(request: &Request<'_>) -> Tag {
                 Tag::leaf("transport", "netconf-ssh"),
                 Tag::leaf("username", session.user.clone()),
                 Tag::leaf("source-host", session.from.clone()),
-                Tag::leaf("login-time", date_time(session.since).replace(' ', "T").replace("TUTC", "Z")),
+                Tag::leaf(
+                    "login-time",
+                    date_time(session.since).replace(' ', "T").replace("TUTC", "Z"),
+                ),
             ],
         )
     });
-    let tags = vec![
-        Tag::parent("capabilities", capabilities.collect()),
-        Tag::parent("sessions", sessions.collect()),
-    ];
+    let mut tags = vec![Tag::parent("capabilities", capabilities.collect())];
+    tags.extend(super::schemas::schemas(request));
+    tags.push(Tag::parent("sessions", sessions.collect()));
     Tag::parent("netconf-state", tags).with("xmlns", MONITORING)
 }

@@ -32,7 +32,10 @@ fn run(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     if !request.has("brief") {
         tags.extend(PACKAGES.iter().map(|(name, comment)| {
             let comment = format!("{comment} [{}]", facts.version);
-            Tag::parent("package-information", vec![Tag::leaf("name", *name), Tag::leaf("comment", comment)])
+            Tag::parent(
+                "package-information",
+                vec![Tag::leaf("name", *name), Tag::leaf("comment", comment)],
+            )
         }));
     }
     Ok(vec![Tag::parent("software-information", tags)])
@@ -44,7 +47,11 @@ fn text(tags: &[Tag]) -> String {
         out.push_str(&format!("Hostname: {}\n", info.child_text("host-name")));
         out.push_str(&format!("Model: {}\n", info.child_text("product-model")));
         out.push_str(&format!("Junos: {}\n", info.child_text("junos-version")));
-        for package in info.tags().iter().filter(|tag| tag.local() == "package-information") {
+        for package in info
+            .tags()
+            .iter()
+            .filter(|tag| tag.local() == "package-information")
+        {
             out.push_str(package.child_text("comment"));
             out.push('\n');
         }

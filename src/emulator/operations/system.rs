@@ -5,17 +5,33 @@ use crate::emulator::device_error::DeviceError;
 use crate::emulator::markup::Tag;
 use crate::emulator::when::{ago, clock, date_time, up};
 
-pub(super) const UPTIME: Show =
-    Show { name: "get-system-uptime-information", arguments: &["invoke-on"], run: uptime, text: uptime_text };
+pub(super) const UPTIME: Show = Show {
+    name: "get-system-uptime-information",
+    arguments: &["invoke-on"],
+    run: uptime,
+    text: uptime_text,
+};
 
-pub(super) const USERS: Show =
-    Show { name: "get-system-users-information", arguments: &["no-resolve"], run: users, text: users_text };
+pub(super) const USERS: Show = Show {
+    name: "get-system-users-information",
+    arguments: &["no-resolve"],
+    run: users,
+    text: users_text,
+};
 
-pub(super) const COMMITS: Show =
-    Show { name: "get-commit-information", arguments: &["include-configuration-revision"], run: commits, text: commits_text };
+pub(super) const COMMITS: Show = Show {
+    name: "get-commit-information",
+    arguments: &["include-configuration-revision"],
+    run: commits,
+    text: commits_text,
+};
 
-pub(super) const COMMIT_REVISION: Show =
-    Show { name: "get-commit-revision-information", arguments: &["level"], run: commit_revision, text: plain_text };
+pub(super) const COMMIT_REVISION: Show = Show {
+    name: "get-commit-revision-information",
+    arguments: &["level"],
+    run: commit_revision,
+    text: plain_text,
+};
 
 /// A moment, and how long ago it was.
 fn moment(name: &'static str, seconds: i64, now: i64) -> Tag {
@@ -39,8 +55,10 @@ fn uptime(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
         vec![
             Tag::leaf("date-time", clock(now)).with("junos:seconds", now.to_string()),
             Tag::leaf("up-time", up(length)).with("junos:seconds", length.to_string()),
-            Tag::leaf("active-user-count", users.to_string())
-                .with("junos:format", format!("{users} user{}", if users == 1 { "" } else { "s" })),
+            Tag::leaf("active-user-count", users.to_string()).with(
+                "junos:format",
+                format!("{users} user{}", if users == 1 { "" } else { "s" }),
+            ),
             Tag::leaf("load-average-1", "0.24"),
             Tag::leaf("load-average-5", "0.31"),
             Tag::leaf("load-average-15", "0.29"),
@@ -54,7 +72,9 @@ fn uptime(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
         configured,
         summary,
     ];
-    Ok(vec![Tag::parent("system-uptime-information", tags).with("xmlns", device.junos_namespace())])
+    Ok(vec![
+        Tag::parent("system-uptime-information", tags).with("xmlns", device.junos_namespace()),
+    ])
 }
 
 fn uptime_text(tags: &[Tag]) -> String {
@@ -64,14 +84,19 @@ fn uptime_text(tags: &[Tag]) -> String {
         let since = |name: &str| info.child(name).map_or("", |tag| tag.child_text("time-length"));
         out.push_str(&format!("Current time: {}\n", at("current-time")));
         out.push_str(&format!("Time Source: {}\n", info.child_text("time-source")));
-        for (label, name) in
-            [("System booted", "system-booted-time"), ("Protocols started", "protocols-started-time")]
-        {
+        for (label, name) in [
+            ("System booted", "system-booted-time"),
+            ("Protocols started", "protocols-started-time"),
+        ] {
             out.push_str(&format!("{label}: {} ({} ago)\n", at(name), since(name)));
         }
         let name = "last-configured-time";
         let user = info.child(name).map_or("", |tag| tag.child_text("user"));
-        out.push_str(&format!("Last configured: {} ({} ago) by {user}\n", at(name), since(name)));
+        out.push_str(&format!(
+            "Last configured: {} ({} ago) by {user}\n",
+            at(name),
+            since(name)
+        ));
         if let Some(summary) = info.child("uptime-information") {
             let value = |name: &str| summary.child_text(name);
             let users = value("active-user-count");
@@ -104,7 +129,8 @@ fn users(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
                     Tag::leaf("user", session.user.clone()),
                     Tag::leaf("tty", terminal),
                     Tag::leaf("from", session.from.clone()),
-                    Tag::leaf("login-time", clock(session.since)).with("junos:seconds", session.since.to_string()),
+                    Tag::leaf("login-time", clock(session.since))
+                        .with("junos:seconds", session.since.to_string()),
                     Tag::leaf("idle-time", "-").with("junos:seconds", idle.to_string()),
                     Tag::leaf("command", "mgd: (mgd)"),
                 ],
@@ -121,7 +147,9 @@ fn users(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
             Tag::parent("user-table", entries),
         ],
     );
-    Ok(vec![Tag::parent("system-users-information", vec![summary]).with("xmlns", device.junos_namespace())])
+    Ok(vec![
+        Tag::parent("system-users-information", vec![summary]).with("xmlns", device.junos_namespace()),
+    ])
 }
 
 fn users_text(tags: &[Tag]) -> String {

@@ -222,3 +222,35 @@ async fn keys_are_renewed_by_either_side_in_the_middle_of_a_reply() {
         assert_eq!(read_bytes(&mut connected.reader, TOTAL).await.len(), TOTAL);
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever a peer sends instead of SSH, the answer is an error and the socket is freed.
+    #[test]
+    fn hostile_bytes_end_in_an_error(
+        greeting in proptest::bool::ANY,
+        bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let (dialer, mut peer) = pair();
+            let connecting = tokio::spawn(async move { connect(&target(), &dialer).await });
+            if greeting {
+                peer.write_all(b"SSH-2.0-x\r\n").await.unwrap();
+            }
+            peer.write_all(&bytes).await.unwrap();
+            let mut seen = Vec::new();
+            peer.read_to_end(&mut seen).await.unwrap();
+            let error = connecting.await.unwrap().err().unwrap();
+            let expected = matches!(
+                error,
+                TransportError::Timeout { phase: Phase::Kex, .. }
+                    | TransportError::Handshake { .. }
+                    | TransportError::Negotiation { .. }
+                    | TransportError::Closed { phase: Phase::Kex, .. }
+            );
+            assert!(expected, "{error:?}");
+        });
+    }
+}

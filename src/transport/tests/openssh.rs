@@ -247,14 +247,14 @@ async fn openssh_renews_keys_with_us() {
     let Some(sshd) = Sshd::new(&["RekeyLimit 1M 0"]) else {
         return;
     };
-    sshd.echoes(&sshd.ed25519(), 8 << 20).await;
+    sshd.echoes(&sshd.ed25519(), 3 << 20).await;
     let Some(plain) = Sshd::new(&[]) else { return };
     let mut target = plain.ed25519();
     target.settings.rekey_bytes = 1 << 20;
-    plain.echoes(&target, 8 << 20).await;
+    plain.echoes(&target, 3 << 20).await;
     target.settings.rekey_bytes = 1 << 30;
     target.settings.rekey_after = Duration::from_millis(20);
-    plain.echoes(&target, 16 << 20).await;
+    plain.echoes(&target, 6 << 20).await;
 }
 
 /// Quality section 3 row 19
