@@ -21,8 +21,11 @@ fn protobuf() {
     ];
     let descriptors = protox::compile(FILES, ["proto"]).expect("the files under proto/ compile");
     let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
-    std::fs::write(std::path::Path::new(&out).join("ncgate.v1.bin"), descriptors.encode_to_vec())
-        .expect("OUT_DIR can be written");
+    std::fs::write(
+        std::path::Path::new(&out).join("ncgate.v1.bin"),
+        descriptors.encode_to_vec(),
+    )
+    .expect("OUT_DIR can be written");
     tonic_prost_build::configure()
         .build_transport(false)
         .bytes(".ncgate.v1")

@@ -35,7 +35,9 @@ impl RequestIds {
 
 fn is_request_id(id: &str) -> bool {
     (1..=REQUEST_ID_LENGTH).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
 /// The caller's W3C trace context, if it has the form of one: version, trace id, parent id and flags in hex.
@@ -67,7 +69,12 @@ pub struct Failure<'a> {
 /// Writes the one line of a failure. What the gateway did wrong is an error, what a device did a warning, what a
 /// caller did is information.
 pub fn log_failure(failure: &Failure<'_>) {
-    let Failure { request_id, operation, duration, error } = failure;
+    let Failure {
+        request_id,
+        operation,
+        duration,
+        error,
+    } = failure;
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     macro_rules! line {
         ($level:ident) => {
@@ -101,7 +108,10 @@ mod tests {
 
     fn headers(name: &'static str, value: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(name, HeaderValue::from_bytes(value.as_bytes()).expect("a header value"));
+        headers.insert(
+            name,
+            HeaderValue::from_bytes(value.as_bytes()).expect("a header value"),
+        );
         headers
     }
 

@@ -98,7 +98,9 @@ pub async fn serve(
 
 /// Both front ends. Their paths cannot collide: those of gRPC begin with the name of a service.
 pub fn router(app: App) -> Router {
-    grpc::router(app.clone()).merge(rest::router(app)).layer(axum::middleware::from_fn(refuse_unknown_service))
+    grpc::router(app.clone())
+        .merge(rest::router(app))
+        .layer(axum::middleware::from_fn(refuse_unknown_service))
 }
 
 /// A gRPC client understands a gRPC status only, also where there is no such service.
@@ -108,3 +110,6 @@ async fn refuse_unknown_service(request: Request, next: Next) -> Response {
     }
     next.run(request).await
 }
+
+#[cfg(all(test, feature = "emulator"))]
+mod tests;

@@ -37,7 +37,10 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { least: 1024, patience: Duration::from_secs(30) }
+        Self {
+            least: 1024,
+            patience: Duration::from_secs(30),
+        }
     }
 }
 
@@ -50,7 +53,10 @@ struct Patience {
 
 impl Patience {
     fn new(pace: Pace) -> Self {
-        Self { pace, left: pace.patience }
+        Self {
+            pace,
+            left: pace.patience,
+        }
     }
 
     /// Accounts for `bytes` taken after a wait. Whoever is faster than the least pace gains more than the wait took.
@@ -153,7 +159,10 @@ impl Stream for Pieces {
         Poll::Ready(match piece {
             Some(Piece::Data(data)) => Some(Ok(data)),
             Some(Piece::End) => None,
-            None => Some(Err(io::Error::new(io::ErrorKind::BrokenPipe, "the rest of the reply is not available"))),
+            None => Some(Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the rest of the reply is not available",
+            ))),
         })
     }
 }
@@ -173,7 +182,10 @@ impl Pump {
     pub fn start<S: Source>(self, first: Vec<u8>, source: S, tasks: &TaskTracker) -> Pieces {
         let (sender, receiver) = mpsc::channel(1);
         tasks.spawn(self.run(first, source, sender));
-        Pieces { receiver, ended: false }
+        Pieces {
+            receiver,
+            ended: false,
+        }
     }
 
     async fn run<S: Source>(self, first: Vec<u8>, mut source: S, sender: mpsc::Sender<Piece>) {
@@ -256,7 +268,11 @@ mod tests {
     }
 
     fn pump(cut: Option<CancellationToken>) -> Pump {
-        Pump { pace: Pace::default(), piece: 1000, cut }
+        Pump {
+            pace: Pace::default(),
+            piece: 1000,
+            cut,
+        }
     }
 
     #[tokio::test]
@@ -293,7 +309,10 @@ mod tests {
     async fn failure_of_the_source_is_an_error_at_the_end() {
         let source = Slices(vec![(0, 0), (b'b', 5)]);
         let mut pieces = pump(None).start(Vec::new(), source, &TaskTracker::new());
-        assert_eq!(pieces.next().await.and_then(Result::ok).as_deref(), Some(&b"bbbbb"[..]));
+        assert_eq!(
+            pieces.next().await.and_then(Result::ok).as_deref(),
+            Some(&b"bbbbb"[..])
+        );
         assert!(pieces.next().await.is_some_and(|piece| piece.is_err()));
     }
 
@@ -306,7 +325,10 @@ mod tests {
         let pieces = pump(Some(cut.clone())).start(vec![b'x'; 100_000], Slices(vec![]), &tasks);
         cut.cancelled().await;
         let waited = begun.elapsed();
-        assert!((Duration::from_secs(30)..Duration::from_secs(32)).contains(&waited), "{waited:?}");
+        assert!(
+            (Duration::from_secs(30)..Duration::from_secs(32)).contains(&waited),
+            "{waited:?}"
+        );
         let end = pieces.collect::<Vec<_>>().await;
         assert!(end.last().is_some_and(Result::is_err));
         tasks.close();

@@ -172,14 +172,20 @@ impl Server {
             prepare(&stream);
             let progress = Arc::new(Progress::default());
             let cut = CancellationToken::new();
-            let connection = Connection { peer, cut: cut.clone() };
+            let connection = Connection {
+                peer,
+                cut: cut.clone(),
+            };
             let seen = Arc::clone(&progress);
             let service = router.map_request(move |mut request: Request<Incoming>| {
                 seen.request.store(true, Ordering::Relaxed);
                 request.extensions_mut().insert(connection.clone());
                 request
             });
-            let io = TokioIo::new(Counted { stream, progress: Arc::clone(&progress) });
+            let io = TokioIo::new(Counted {
+                stream,
+                progress: Arc::clone(&progress),
+            });
             let mut served = pin!(builder.serve_connection(io, TowerToHyperService::new(service)));
             let mut first_bytes = pin!(tokio::time::sleep(header_timeout));
             let mut first_bytes_due = true;
@@ -259,13 +265,19 @@ impl AsyncRead for Counted {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.progress.bytes_read.fetch_add(buffer.filled().len() - before, Ordering::Relaxed);
+        self.progress
+            .bytes_read
+            .fetch_add(buffer.filled().len() - before, Ordering::Relaxed);
         polled
     }
 }
 
 impl AsyncWrite for Counted {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

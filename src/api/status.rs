@@ -82,7 +82,11 @@ pub fn row(code: ErrorCode) -> Statuses {
     };
     // H12: 429 and 503 always say when to come back.
     let retry_after = http == StatusCode::TOO_MANY_REQUESTS || http == StatusCode::SERVICE_UNAVAILABLE;
-    Statuses { http, grpc, retry_after }
+    Statuses {
+        http,
+        grpc,
+        retry_after,
+    }
 }
 
 /// The statuses of a failure. 503 and UNAVAILABLE make clients retry by themselves, so they are kept for calls of which
@@ -93,7 +97,11 @@ pub fn of(error: &Error) -> Statuses {
         return row;
     }
     if row.http == StatusCode::SERVICE_UNAVAILABLE || row.grpc == Code::Unavailable {
-        return Statuses { http: StatusCode::BAD_GATEWAY, grpc: Code::Unknown, retry_after: false };
+        return Statuses {
+            http: StatusCode::BAD_GATEWAY,
+            grpc: Code::Unknown,
+            retry_after: false,
+        };
     }
     row
 }
@@ -127,7 +135,11 @@ mod tests {
         for &code in ErrorCode::ALL {
             for outcome in [Outcome::NotApplied, Outcome::Applied, Outcome::Unknown] {
                 let statuses = of(&Error::new(code, "x").with_outcome(outcome));
-                assert_ne!(statuses.http, StatusCode::SERVICE_UNAVAILABLE, "{code} {outcome:?}");
+                assert_ne!(
+                    statuses.http,
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "{code} {outcome:?}"
+                );
                 assert_ne!(statuses.grpc, Code::Unavailable, "{code} {outcome:?}");
             }
             let row = row(code);
@@ -143,7 +155,11 @@ mod tests {
     #[test]
     fn no_rpc_error_becomes_unauthenticated() {
         for &code in ErrorCode::ALL {
-            assert_eq!(row(code).http == StatusCode::UNAUTHORIZED, code == ErrorCode::Unauthenticated, "{code}");
+            assert_eq!(
+                row(code).http == StatusCode::UNAUTHORIZED,
+                code == ErrorCode::Unauthenticated,
+                "{code}"
+            );
             assert!(row(code).http.as_u16() >= 400, "{code}");
             assert_ne!(row(code).grpc, Code::Ok, "{code}");
         }
@@ -161,7 +177,10 @@ mod tests {
         let open = Error::new(ErrorCode::CircuitOpen, "open").with_retry_after(40);
         let seconds = retry_after_seconds(&open, "r").expect("503 names a time");
         assert!((40..52).contains(&seconds), "{seconds}");
-        assert_eq!(retry_after_seconds(&Error::new(ErrorCode::NotFound, "x"), "r"), None);
+        assert_eq!(
+            retry_after_seconds(&Error::new(ErrorCode::NotFound, "x"), "r"),
+            None
+        );
         assert!(row(ErrorCode::RateLimited).retry_after);
     }
 

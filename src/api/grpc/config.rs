@@ -14,7 +14,9 @@ impl proto::config_service_server::ConfigService for Services {
         context::call(&self.0, "ConfigService/GetConfig", request, async |ctx, input| {
             let request = convert::get_config(input.query, input.output)?;
             let reply = self.0.gateway.get_config(&ctx, &input.device, request).await?;
-            Ok(proto::GetConfigResponse { reply: Some(stream::whole(reply, &ctx.request_id).await?) })
+            Ok(proto::GetConfigResponse {
+                reply: Some(stream::whole(reply, &ctx.request_id).await?),
+            })
         })
         .await
     }
@@ -25,11 +27,16 @@ impl proto::config_service_server::ConfigService for Services {
         &self,
         request: Request<proto::StreamGetConfigRequest>,
     ) -> Result<Response<Self::StreamGetConfigStream>, Status> {
-        context::call(&self.0, "ConfigService/StreamGetConfig", request, async |ctx, input| {
-            let request = convert::get_config(input.query, input.output)?;
-            let reply = self.0.gateway.get_config(&ctx, &input.device, request).await?;
-            Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-        })
+        context::call(
+            &self.0,
+            "ConfigService/StreamGetConfig",
+            request,
+            async |ctx, input| {
+                let request = convert::get_config(input.query, input.output)?;
+                let reply = self.0.gateway.get_config(&ctx, &input.device, request).await?;
+                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
+            },
+        )
         .await
     }
 
@@ -37,11 +44,22 @@ impl proto::config_service_server::ConfigService for Services {
         &self,
         request: Request<proto::CompareConfigRequest>,
     ) -> Result<Response<proto::CompareConfigResponse>, Status> {
-        context::call(&self.0, "ConfigService/CompareConfig", request, async |ctx, input| {
-            let request = convert::compare(input.from, input.to, input.output)?;
-            let reply = self.0.gateway.compare_config(&ctx, &input.device, request).await?;
-            Ok(proto::CompareConfigResponse { reply: Some(stream::whole(reply, &ctx.request_id).await?) })
-        })
+        context::call(
+            &self.0,
+            "ConfigService/CompareConfig",
+            request,
+            async |ctx, input| {
+                let request = convert::compare(input.from, input.to, input.output)?;
+                let reply = self
+                    .0
+                    .gateway
+                    .compare_config(&ctx, &input.device, request)
+                    .await?;
+                Ok(proto::CompareConfigResponse {
+                    reply: Some(stream::whole(reply, &ctx.request_id).await?),
+                })
+            },
+        )
         .await
     }
 
@@ -51,11 +69,20 @@ impl proto::config_service_server::ConfigService for Services {
         &self,
         request: Request<proto::StreamCompareConfigRequest>,
     ) -> Result<Response<Self::StreamCompareConfigStream>, Status> {
-        context::call(&self.0, "ConfigService/StreamCompareConfig", request, async |ctx, input| {
-            let request = convert::compare(input.from, input.to, input.output)?;
-            let reply = self.0.gateway.compare_config(&ctx, &input.device, request).await?;
-            Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-        })
+        context::call(
+            &self.0,
+            "ConfigService/StreamCompareConfig",
+            request,
+            async |ctx, input| {
+                let request = convert::compare(input.from, input.to, input.output)?;
+                let reply = self
+                    .0
+                    .gateway
+                    .compare_config(&ctx, &input.device, request)
+                    .await?;
+                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
+            },
+        )
         .await
     }
 }

@@ -44,7 +44,8 @@ where
         status::of(&error, &request_id)
     });
     let code = result.as_ref().map_or_else(Status::code, |_| Code::Ok);
-    app.metrics.grpc_request(&format!("ncgate.v1.{method}"), name(code), started.elapsed());
+    app.metrics
+        .grpc_request(&format!("ncgate.v1.{method}"), name(code), started.elapsed());
     match result {
         Ok(message) => {
             let mut response = Response::new(message);
@@ -78,7 +79,9 @@ fn admit(app: &App, headers: &http::HeaderMap, request_id: &str) -> Result<CallC
 
 /// `grpc-timeout`: at most eight digits and a unit (H6).
 fn deadline(headers: &http::HeaderMap) -> Result<Option<Duration>, Error> {
-    let Some(value) = headers.get(TIMEOUT) else { return Ok(None) };
+    let Some(value) = headers.get(TIMEOUT) else {
+        return Ok(None);
+    };
     let parse = || {
         let text = value.to_str().ok()?;
         let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -94,7 +97,9 @@ fn deadline(headers: &http::HeaderMap) -> Result<Option<Duration>, Error> {
             _ => None,
         }
     };
-    parse().map(Some).ok_or_else(|| Error::invalid(TIMEOUT, "must be at most eight digits and one of H M S m u n"))
+    parse()
+        .map(Some)
+        .ok_or_else(|| Error::invalid(TIMEOUT, "must be at most eight digits and one of H M S m u n"))
 }
 
 /// The name of a status code, as metrics have it.

@@ -11,7 +11,8 @@ use crate::service::request::{
 
 /// A member of an enum, or the field that holds a number of none.
 fn known<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E, Error> {
-    E::try_from(number).map_err(|_| Error::invalid(field, format!("{number} is none of the values of this enum")))
+    E::try_from(number)
+        .map_err(|_| Error::invalid(field, format!("{number} is none of the values of this enum")))
 }
 
 /// An empty string of proto3 is an absent one.
@@ -72,7 +73,10 @@ fn content(field: &str, payload: Option<proto::Payload>) -> Result<Option<Conten
 }
 
 fn attributes(attributes: Vec<proto::Attribute>) -> Vec<(String, String)> {
-    attributes.into_iter().map(|attribute| (attribute.name, attribute.value)).collect()
+    attributes
+        .into_iter()
+        .map(|attribute| (attribute.name, attribute.value))
+        .collect()
 }
 
 /// One RPC as a caller wrote it, with its attributes. `field` is where it stands.
@@ -87,7 +91,13 @@ pub fn rpc(field: &str, rpc: Option<proto::Rpc>) -> Result<(RpcBody, Vec<(String
 pub fn named_rpc(rpc: Option<proto::NamedRpc>) -> Result<(RpcBody, Vec<(String, String)>), Error> {
     let rpc = rpc.ok_or_else(|| Error::invalid("/rpc", "is required"))?;
     let arguments = content("/rpc/arguments", rpc.arguments)?.map_or(Arguments::None, Arguments::Content);
-    Ok((RpcBody::Named { name: rpc.name, arguments }, attributes(rpc.attributes)))
+    Ok((
+        RpcBody::Named {
+            name: rpc.name,
+            arguments,
+        },
+        attributes(rpc.attributes),
+    ))
 }
 
 pub fn batch(rpcs: Vec<proto::Rpc>) -> Result<Vec<BatchItem>, Error> {
@@ -130,7 +140,11 @@ pub fn get_config(
         path: some(query.path),
         filter: content("/query/filter", query.filter)?,
         xpath: some(query.xpath),
-        xpath_namespaces: query.xpath_namespaces.into_iter().map(|ns| (ns.prefix, ns.uri)).collect(),
+        xpath_namespaces: query
+            .xpath_namespaces
+            .into_iter()
+            .map(|ns| (ns.prefix, ns.uri))
+            .collect(),
         with_defaults: with_defaults.map(str::to_owned),
         protocol: protocol.map(str::to_owned),
         junos: JunosConfigOptions {
@@ -155,7 +169,11 @@ pub fn compare(
     to: String,
     options: Option<proto::OutputOptions>,
 ) -> Result<CompareRequest, Error> {
-    Ok(CompareRequest { from: some(from), to: some(to), output: output(options)? })
+    Ok(CompareRequest {
+        from: some(from),
+        to: some(to),
+        output: output(options)?,
+    })
 }
 
 pub fn rpc_error(error: &RpcError) -> proto::RpcError {
@@ -183,16 +201,27 @@ mod tests {
         let field = |change: fn(&mut proto::OutputOptions)| {
             let mut options = proto::OutputOptions::default();
             change(&mut options);
-            output(Some(options)).expect_err("is refused").fields()[0].pointer.clone()
+            output(Some(options)).expect_err("is refused").fields()[0]
+                .pointer
+                .clone()
         };
         assert_eq!(field(|options| options.format = 99), "/output/format");
         assert_eq!(field(|options| options.mapping = -1), "/output/mapping");
         assert_eq!(field(|options| options.text = 7), "/output/text");
         assert_eq!(field(|options| options.ns = 7), "/output/ns");
         assert_eq!(field(|options| options.partial = 7), "/output/partial");
-        assert_eq!(on_error(9).expect_err("is refused").fields()[0].pointer, "/on_error");
-        let query = proto::ConfigQuery { protocol: 9, ..Default::default() };
-        assert_eq!(get_config(Some(query), None).expect_err("is refused").fields()[0].pointer, "/query/protocol");
+        assert_eq!(
+            on_error(9).expect_err("is refused").fields()[0].pointer,
+            "/on_error"
+        );
+        let query = proto::ConfigQuery {
+            protocol: 9,
+            ..Default::default()
+        };
+        assert_eq!(
+            get_config(Some(query), None).expect_err("is refused").fields()[0].pointer,
+            "/query/protocol"
+        );
     }
 
     #[test]
@@ -202,9 +231,17 @@ mod tests {
             found.expect_err("is refused").fields()[0].pointer.clone()
         };
         assert_eq!(pointer(rpc("/rpc", None)), "/rpc");
-        assert_eq!(pointer(rpc("/rpcs/3", Some(proto::Rpc::default()))), "/rpcs/3/body");
-        let text = proto::Payload { content: Some(proto::payload::Content::Text("show".into())) };
-        let item = proto::Rpc { body: Some(text), attributes: vec![] };
+        assert_eq!(
+            pointer(rpc("/rpcs/3", Some(proto::Rpc::default()))),
+            "/rpcs/3/body"
+        );
+        let text = proto::Payload {
+            content: Some(proto::payload::Content::Text("show".into())),
+        };
+        let item = proto::Rpc {
+            body: Some(text),
+            attributes: vec![],
+        };
         assert_eq!(pointer(rpc("/rpc", Some(item))), "/rpc/body");
         assert_eq!(pointer(named_rpc(None)), "/rpc");
     }

@@ -10,8 +10,22 @@ use crate::error::Error;
 
 /// The members that a mask may name, beside those below them.
 const MEMBERS: &[&str] = &[
-    "address", "port", "transport", "username", "auth", "host_key", "ssh_profile", "proxy_jump", "compatibility", "pool",
-    "profile", "quirks", "partial", "credential_domain", "timeouts", "labels",
+    "address",
+    "port",
+    "transport",
+    "username",
+    "auth",
+    "host_key",
+    "ssh_profile",
+    "proxy_jump",
+    "compatibility",
+    "pool",
+    "profile",
+    "quirks",
+    "partial",
+    "credential_domain",
+    "timeouts",
+    "labels",
 ];
 
 /// The document of a new device: what is not set is left out.
@@ -31,7 +45,11 @@ pub fn patch<'a>(
     mask: Option<prost_types::FieldMask>,
     labels: impl Iterator<Item = &'a String>,
 ) -> Result<String, Error> {
-    let paths: BTreeSet<String> = mask.map(|mask| mask.paths).unwrap_or_default().into_iter().collect();
+    let paths: BTreeSet<String> = mask
+        .map(|mask| mask.paths)
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
     if paths.is_empty() {
         return Err(Error::invalid("/update_mask", "must name at least one path"));
     }
@@ -54,14 +72,24 @@ pub fn patch<'a>(
         };
         let known = MEMBERS.contains(&steps[0]);
         let value = if steps[0] == "labels" && steps.len() == 2 {
-            device.labels.get(steps[1]).map_or(Value::Null, |value| json!(value))
+            device
+                .labels
+                .get(steps[1])
+                .map_or(Value::Null, |value| json!(value))
         } else {
             steps
                 .iter()
-                .try_fold(&document, |value, step| value.as_object().and_then(|members| members.get(*step)))
+                .try_fold(&document, |value, step| {
+                    value.as_object().and_then(|members| members.get(*step))
+                })
                 .filter(|_| known)
                 .cloned()
-                .ok_or_else(|| Error::invalid("/update_mask", format!("{path:?} is no path of a device that can change")))?
+                .ok_or_else(|| {
+                    Error::invalid(
+                        "/update_mask",
+                        format!("{path:?} is no path of a device that can change"),
+                    )
+                })?
         };
         put(&mut patch, &steps, value);
     }
@@ -69,12 +97,16 @@ pub fn patch<'a>(
 }
 
 fn put(patch: &mut Value, steps: &[&str], value: Value) {
-    let (Some(members), [first, rest @ ..]) = (patch.as_object_mut(), steps) else { return };
+    let (Some(members), [first, rest @ ..]) = (patch.as_object_mut(), steps) else {
+        return;
+    };
     if rest.is_empty() {
         members.insert((*first).to_owned(), value);
         return;
     }
-    let below = members.entry((*first).to_owned()).or_insert_with(|| Value::Object(Map::new()));
+    let below = members
+        .entry((*first).to_owned())
+        .or_insert_with(|| Value::Object(Map::new()));
     put(below, rest, value);
 }
 
@@ -174,26 +206,41 @@ fn auth(auth: Option<&proto::Auth>) -> Value {
 }
 
 fn host_key(pointer: &str, host_key: Option<&proto::HostKey>) -> Result<Value, Error> {
-    let Some(host_key) = host_key else { return Ok(Value::Null) };
-    let policy = word(&format!("{pointer}/policy"), host_key.policy, |value| match value {
-        proto::HostKeyPolicy::Unspecified => None,
-        proto::HostKeyPolicy::Pinned => Some("pinned"),
-        proto::HostKeyPolicy::KnownHosts => Some("known_hosts"),
-        proto::HostKeyPolicy::Tofu => Some("tofu"),
-    })?;
+    let Some(host_key) = host_key else {
+        return Ok(Value::Null);
+    };
+    let policy = word(
+        &format!("{pointer}/policy"),
+        host_key.policy,
+        |value| match value {
+            proto::HostKeyPolicy::Unspecified => None,
+            proto::HostKeyPolicy::Pinned => Some("pinned"),
+            proto::HostKeyPolicy::KnownHosts => Some("known_hosts"),
+            proto::HostKeyPolicy::Tofu => Some("tofu"),
+        },
+    )?;
     Ok(json!({"policy": policy, "keys": host_key.keys}))
 }
 
 fn compatibility(compatibility: Option<&proto::Compatibility>) -> Result<Value, Error> {
-    let Some(compatibility) = compatibility else { return Ok(Value::Null) };
-    let policy = word("/compatibility/policy", compatibility.policy, |value| match value {
-        proto::CompatibilityPolicy::Unspecified => None,
-        proto::CompatibilityPolicy::Ignore => Some("ignore"),
-        proto::CompatibilityPolicy::Adapt => Some("adapt"),
-        proto::CompatibilityPolicy::Refuse => Some("refuse"),
-    })?;
+    let Some(compatibility) = compatibility else {
+        return Ok(Value::Null);
+    };
+    let policy = word(
+        "/compatibility/policy",
+        compatibility.policy,
+        |value| match value {
+            proto::CompatibilityPolicy::Unspecified => None,
+            proto::CompatibilityPolicy::Ignore => Some("ignore"),
+            proto::CompatibilityPolicy::Adapt => Some("adapt"),
+            proto::CompatibilityPolicy::Refuse => Some("refuse"),
+        },
+    )?;
     let require = compatibility.require.as_ref().map(|require| {
-        let version = require.version.as_ref().map(|range| json!({"min": range.min, "max": range.max}));
+        let version = require
+            .version
+            .as_ref()
+            .map(|range| json!({"min": range.min, "max": range.max}));
         json!({"capabilities": require.capabilities, "version": version})
     });
     Ok(json!({"policy": policy, "require": require}))
@@ -205,9 +252,12 @@ fn word<E: TryFrom<i32>>(
     number: i32,
     name: impl FnOnce(E) -> Option<&'static str>,
 ) -> Result<Option<&'static str>, Error> {
-    E::try_from(number)
-        .map(name)
-        .map_err(|_| Error::invalid(format!("/device{pointer}"), format!("{number} is none of the values of this enum")))
+    E::try_from(number).map(name).map_err(|_| {
+        Error::invalid(
+            format!("/device{pointer}"),
+            format!("{number} is none of the values of this enum"),
+        )
+    })
 }
 
 fn number(number: u32) -> Option<u32> {
@@ -228,9 +278,15 @@ mod tests {
             name: "mx9".into(),
             address: "192.0.2.9".into(),
             username: "automation".into(),
-            auth: Some(proto::Auth { password: Some("secret".into()), ..Default::default() }),
+            auth: Some(proto::Auth {
+                password: Some("secret".into()),
+                ..Default::default()
+            }),
             transport: proto::Transport::SshPty.into(),
-            timeouts: Some(proto::Timeouts { rpc_seconds: 60, ..Default::default() }),
+            timeouts: Some(proto::Timeouts {
+                rpc_seconds: 60,
+                ..Default::default()
+            }),
             labels: [("site".to_owned(), "fra".to_owned())].into(),
             ..Default::default()
         }
@@ -241,7 +297,9 @@ mod tests {
     }
 
     fn paths(paths: &[&str]) -> Option<prost_types::FieldMask> {
-        Some(prost_types::FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
+        Some(prost_types::FieldMask {
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        })
     }
 
     #[test]
@@ -257,11 +315,18 @@ mod tests {
     /// Every member that the inventory knows can be written through this door.
     #[test]
     fn mask_knows_every_member_of_the_inventory() {
-        let (settings, secrets) =
-            model::read_device(&json!({"name": "a", "address": "b", "username": "c", "auth": {"password": "d"}}))
-                .expect("a device");
-        let Value::Object(shown) = model::document(&settings, &secrets) else { panic!("an object") };
-        let shown: BTreeSet<&str> = shown.keys().map(String::as_str).filter(|name| *name != "name").collect();
+        let (settings, secrets) = model::read_device(
+            &json!({"name": "a", "address": "b", "username": "c", "auth": {"password": "d"}}),
+        )
+        .expect("a device");
+        let Value::Object(shown) = model::document(&settings, &secrets) else {
+            panic!("an object")
+        };
+        let shown: BTreeSet<&str> = shown
+            .keys()
+            .map(String::as_str)
+            .filter(|name| *name != "name")
+            .collect();
         assert_eq!(shown, MEMBERS.iter().copied().collect());
         let written = document(&device()).expect("all enums are known");
         assert_eq!(written.keys().map(String::as_str).collect::<BTreeSet<_>>(), shown);
@@ -273,7 +338,11 @@ mod tests {
                 ..device()
             };
             let written = document(&full).expect("all enums are known");
-            let names = |value: &Value| value.as_object().map(|o| o.keys().cloned().collect::<BTreeSet<_>>());
+            let names = |value: &Value| {
+                value
+                    .as_object()
+                    .map(|o| o.keys().cloned().collect::<BTreeSet<_>>())
+            };
             let kept = serde_json::to_value(&settings).expect("settings are JSON");
             assert_eq!(names(&written[group]), names(&kept[group]), "{group}");
         }
@@ -284,15 +353,29 @@ mod tests {
         let old = ["role".to_owned(), "site".to_owned()];
         let made = |names: &[&str]| patch(&device(), paths(names), old.iter()).map(|text| read(&text));
         assert_eq!(made(&["address"]).ok(), Some(json!({"address": "192.0.2.9"})));
-        assert_eq!(made(&["auth.password"]).ok(), Some(json!({"auth": {"password": "secret"}})));
+        assert_eq!(
+            made(&["auth.password"]).ok(),
+            Some(json!({"auth": {"password": "secret"}}))
+        );
         assert_eq!(
             made(&["timeouts.rpc_seconds", "timeouts.connect_seconds"]).ok(),
             Some(json!({"timeouts": {"rpc_seconds": 60, "connect_seconds": null}}))
         );
-        assert_eq!(made(&["labels"]).ok(), Some(json!({"labels": {"site": "fra", "role": null}})));
+        assert_eq!(
+            made(&["labels"]).ok(),
+            Some(json!({"labels": {"site": "fra", "role": null}}))
+        );
         assert_eq!(made(&["labels.a.b"]).ok(), Some(json!({"labels": {"a.b": null}})));
         assert_eq!(made(&["port"]).ok(), Some(json!({"port": null})));
-        for bad in [&[][..], &["name"], &["etag"], &["timeouts.x"], &["timeouts.rpc_seconds.x"], &[""], &["labels.a", "."]] {
+        for bad in [
+            &[][..],
+            &["name"],
+            &["etag"],
+            &["timeouts.x"],
+            &["timeouts.rpc_seconds.x"],
+            &[""],
+            &["labels.a", "."],
+        ] {
             assert!(made(bad).is_err(), "{bad:?}");
         }
     }
@@ -300,14 +383,29 @@ mod tests {
     /// G1
     #[test]
     fn unknown_enum_numbers_are_refused_with_their_field() {
-        let bad = proto::Device { ssh_profile: 42, ..device() };
-        assert_eq!(create(Some(bad)).expect_err("is refused").fields()[0].pointer, "/device/ssh_profile");
-        let host_key = Some(proto::HostKey { policy: -3, keys: vec![] });
         let bad = proto::Device {
-            proxy_jump: vec![proto::ProxyJump { host_key, ..Default::default() }],
+            ssh_profile: 42,
+            ..device()
+        };
+        assert_eq!(
+            create(Some(bad)).expect_err("is refused").fields()[0].pointer,
+            "/device/ssh_profile"
+        );
+        let host_key = Some(proto::HostKey {
+            policy: -3,
+            keys: vec![],
+        });
+        let bad = proto::Device {
+            proxy_jump: vec![proto::ProxyJump {
+                host_key,
+                ..Default::default()
+            }],
             ..device()
         };
         let refused = create(Some(bad)).expect_err("is refused");
-        assert_eq!(refused.fields()[0].pointer, "/device/proxy_jump/0/host_key/policy");
+        assert_eq!(
+            refused.fields()[0].pointer,
+            "/device/proxy_jump/0/host_key/policy"
+        );
     }
 }

@@ -22,6 +22,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::App;
 
+pub use status::of as status_of;
+
 /// The messages and services that `proto/` describes.
 #[allow(clippy::all, missing_docs)]
 pub mod proto {
@@ -66,7 +68,9 @@ pub fn router(app: App) -> Router {
         health.set_serving::<ConfigServiceServer<Services>>().await;
         health.set_serving::<StatusServiceServer<Services>>().await;
         shutdown.cancelled().await;
-        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        health
+            .set_service_status("", tonic_health::ServingStatus::NotServing)
+            .await;
         health.set_not_serving::<DeviceServiceServer<Services>>().await;
         health.set_not_serving::<RpcServiceServer<Services>>().await;
         health.set_not_serving::<ConfigServiceServer<Services>>().await;
@@ -84,20 +88,30 @@ pub fn router(app: App) -> Router {
         .add_service(server!(ConfigServiceServer))
         .add_service(server!(StatusServiceServer))
         .add_service(health_service)
-        .add_service(reflection().build_v1().expect("the descriptors were written by our own build"))
+        .add_service(
+            reflection()
+                .build_v1()
+                .expect("the descriptors were written by our own build"),
+        )
         // Python's tools ask for this one.
-        .add_service(reflection().build_v1alpha().expect("the descriptors were written by our own build"));
+        .add_service(
+            reflection()
+                .build_v1alpha()
+                .expect("the descriptors were written by our own build"),
+        );
     let metrics = app.metrics;
     routes
         .routes()
         .prepare()
         .into_axum_router()
         .reset_fallback()
-        .layer(CatchPanicLayer::custom(move |_: Box<dyn Any + Send + 'static>| {
-            metrics.panicked();
-            tracing::error!("a gRPC method panicked");
-            plain_status(&tonic::Status::internal("the gateway made a mistake"))
-        }))
+        .layer(CatchPanicLayer::custom(
+            move |_: Box<dyn Any + Send + 'static>| {
+                metrics.panicked();
+                tracing::error!("a gRPC method panicked");
+                plain_status(&tonic::Status::internal("the gateway made a mistake"))
+            },
+        ))
 }
 
 /// Whether a request is gRPC, by its content type.
@@ -116,6 +130,3 @@ pub fn unknown_service() -> Response<axum::body::Body> {
 fn plain_status(status: &tonic::Status) -> Response<axum::body::Body> {
     status.clone().into_http::<axum::body::Body>()
 }
-
-#[cfg(test)]
-mod tests;

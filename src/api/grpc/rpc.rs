@@ -20,8 +20,19 @@ struct Asked {
 
 impl Services {
     async fn ask(&self, ctx: &CallContext, device: &str, asked: Asked) -> Result<RpcAnswer, Error> {
-        let Asked { rpc: (rpc, attributes), output, safe_only, plan } = asked;
-        let request = RpcRequest { rpc, attributes, output, safe_only, plan };
+        let Asked {
+            rpc: (rpc, attributes),
+            output,
+            safe_only,
+            plan,
+        } = asked;
+        let request = RpcRequest {
+            rpc,
+            attributes,
+            output,
+            safe_only,
+            plan,
+        };
         self.0.gateway.call_rpc(ctx, device, request).await
     }
 
@@ -33,7 +44,11 @@ impl Services {
         output: Option<proto::OutputOptions>,
         plan: bool,
     ) -> Result<RpcAnswer, Error> {
-        let request = CliRequest { command, output: convert::output(output)?, plan };
+        let request = CliRequest {
+            command,
+            output: convert::output(output)?,
+            plan,
+        };
         self.0.gateway.run_cli(ctx, device, request).await
     }
 
@@ -63,7 +78,10 @@ fn reply(answer: RpcAnswer) -> Result<Reply, Error> {
 }
 
 fn plan(plan: Plan) -> proto::Plan {
-    proto::Plan { device: plan.device, rpcs: plan.rpcs }
+    proto::Plan {
+        device: plan.device,
+        rpcs: plan.rpcs,
+    }
 }
 
 #[tonic::async_trait]
@@ -95,16 +113,21 @@ impl proto::rpc_service_server::RpcService for Services {
         &self,
         request: Request<proto::StreamCallRpcRequest>,
     ) -> Result<Response<Self::StreamCallRpcStream>, Status> {
-        context::call(&self.0, "RpcService/StreamCallRpc", request, async |ctx, input| {
-            let asked = Asked {
-                rpc: convert::rpc("/rpc", input.rpc)?,
-                output: convert::output(input.output)?,
-                safe_only: false,
-                plan: false,
-            };
-            let reply = reply(self.ask(&ctx, &input.device, asked).await?)?;
-            Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-        })
+        context::call(
+            &self.0,
+            "RpcService/StreamCallRpc",
+            request,
+            async |ctx, input| {
+                let asked = Asked {
+                    rpc: convert::rpc("/rpc", input.rpc)?,
+                    output: convert::output(input.output)?,
+                    safe_only: false,
+                    plan: false,
+                };
+                let reply = reply(self.ask(&ctx, &input.device, asked).await?)?;
+                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
+            },
+        )
         .await
     }
 
@@ -135,16 +158,21 @@ impl proto::rpc_service_server::RpcService for Services {
         &self,
         request: Request<proto::StreamCallNamedRpcRequest>,
     ) -> Result<Response<Self::StreamCallNamedRpcStream>, Status> {
-        context::call(&self.0, "RpcService/StreamCallNamedRpc", request, async |ctx, input| {
-            let asked = Asked {
-                rpc: convert::named_rpc(input.rpc)?,
-                output: convert::output(input.output)?,
-                safe_only: false,
-                plan: false,
-            };
-            let reply = reply(self.ask(&ctx, &input.device, asked).await?)?;
-            Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-        })
+        context::call(
+            &self.0,
+            "RpcService/StreamCallNamedRpc",
+            request,
+            async |ctx, input| {
+                let asked = Asked {
+                    rpc: convert::named_rpc(input.rpc)?,
+                    output: convert::output(input.output)?,
+                    safe_only: false,
+                    plan: false,
+                };
+                let reply = reply(self.ask(&ctx, &input.device, asked).await?)?;
+                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
+            },
+        )
         .await
     }
 
@@ -160,7 +188,9 @@ impl proto::rpc_service_server::RpcService for Services {
                 plan: false,
             };
             let reply = reply(self.ask(&ctx, &input.device, asked).await?)?;
-            Ok(proto::ReadNamedRpcResponse { reply: Some(stream::whole(reply, &ctx.request_id).await?) })
+            Ok(proto::ReadNamedRpcResponse {
+                reply: Some(stream::whole(reply, &ctx.request_id).await?),
+            })
         })
         .await
     }
@@ -171,16 +201,21 @@ impl proto::rpc_service_server::RpcService for Services {
         &self,
         request: Request<proto::StreamReadNamedRpcRequest>,
     ) -> Result<Response<Self::StreamReadNamedRpcStream>, Status> {
-        context::call(&self.0, "RpcService/StreamReadNamedRpc", request, async |ctx, input| {
-            let asked = Asked {
-                rpc: convert::named_rpc(input.rpc)?,
-                output: convert::output(input.output)?,
-                safe_only: true,
-                plan: false,
-            };
-            let reply = reply(self.ask(&ctx, &input.device, asked).await?)?;
-            Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-        })
+        context::call(
+            &self.0,
+            "RpcService/StreamReadNamedRpc",
+            request,
+            async |ctx, input| {
+                let asked = Asked {
+                    rpc: convert::named_rpc(input.rpc)?,
+                    output: convert::output(input.output)?,
+                    safe_only: true,
+                    plan: false,
+                };
+                let reply = reply(self.ask(&ctx, &input.device, asked).await?)?;
+                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
+            },
+        )
         .await
     }
 
@@ -189,7 +224,12 @@ impl proto::rpc_service_server::RpcService for Services {
         request: Request<proto::BatchRpcsRequest>,
     ) -> Result<Response<proto::BatchRpcsResponse>, Status> {
         context::call(&self.0, "RpcService/BatchRpcs", request, async |ctx, input| {
-            let proto::BatchRpcsRequest { device, rpcs, on_error, output } = input;
+            let proto::BatchRpcsRequest {
+                device,
+                rpcs,
+                on_error,
+                output,
+            } = input;
             let results = self.batch(&ctx, &device, rpcs, on_error, output).await?;
             stream::whole_batch(results, &ctx.request_id).await
         })
@@ -202,11 +242,21 @@ impl proto::rpc_service_server::RpcService for Services {
         &self,
         request: Request<proto::StreamBatchRpcsRequest>,
     ) -> Result<Response<Self::StreamBatchRpcsStream>, Status> {
-        context::call(&self.0, "RpcService/StreamBatchRpcs", request, async |ctx, input| {
-            let proto::StreamBatchRpcsRequest { device, rpcs, on_error, output } = input;
-            let results = self.batch(&ctx, &device, rpcs, on_error, output).await?;
-            Ok(stream::batch(&self.0, results, &ctx.request_id))
-        })
+        context::call(
+            &self.0,
+            "RpcService/StreamBatchRpcs",
+            request,
+            async |ctx, input| {
+                let proto::StreamBatchRpcsRequest {
+                    device,
+                    rpcs,
+                    on_error,
+                    output,
+                } = input;
+                let results = self.batch(&ctx, &device, rpcs, on_error, output).await?;
+                Ok(stream::batch(&self.0, results, &ctx.request_id))
+            },
+        )
         .await
     }
 
@@ -216,7 +266,12 @@ impl proto::rpc_service_server::RpcService for Services {
     ) -> Result<Response<proto::RunCliResponse>, Status> {
         use proto::run_cli_response::Result as Answer;
         context::call(&self.0, "RpcService/RunCli", request, async |ctx, input| {
-            let proto::RunCliRequest { device, command, output, plan: planned } = input;
+            let proto::RunCliRequest {
+                device,
+                command,
+                output,
+                plan: planned,
+            } = input;
             let result = match self.run(&ctx, &device, command, output, planned).await? {
                 RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
                 RpcAnswer::Plan(planned) => Answer::Plan(plan(planned)),
@@ -233,7 +288,10 @@ impl proto::rpc_service_server::RpcService for Services {
         request: Request<proto::StreamRunCliRequest>,
     ) -> Result<Response<Self::StreamRunCliStream>, Status> {
         context::call(&self.0, "RpcService/StreamRunCli", request, async |ctx, input| {
-            let reply = reply(self.run(&ctx, &input.device, input.command, input.output, false).await?)?;
+            let reply = reply(
+                self.run(&ctx, &input.device, input.command, input.output, false)
+                    .await?,
+            )?;
             Ok(stream::chunks(&self.0, reply, &ctx.request_id))
         })
         .await
@@ -244,7 +302,11 @@ impl proto::rpc_service_server::RpcService for Services {
         request: Request<proto::GetCliRpcRequest>,
     ) -> Result<Response<proto::GetCliRpcResponse>, Status> {
         context::call(&self.0, "RpcService/GetCliRpc", request, async |ctx, input| {
-            let found = self.0.gateway.get_cli_rpc(&ctx, &input.device, &input.command).await?;
+            let found = self
+                .0
+                .gateway
+                .get_cli_rpc(&ctx, &input.device, &input.command)
+                .await?;
             Ok(proto::GetCliRpcResponse {
                 command: found.command,
                 rpc_xml: found.rpc_xml,

@@ -42,32 +42,63 @@ fn details(error: &Error, code: Code, request_id: &str) -> Vec<Any> {
         ("origin".to_owned(), error.origin().as_str().to_owned()),
         ("retryable".to_owned(), error.retryable().to_string()),
     ]);
-    let texts = [("device", error.device()), ("step", error.step()), ("reason", error.reason()), ("hint", error.hint())];
+    let texts = [
+        ("device", error.device()),
+        ("step", error.step()),
+        ("reason", error.reason()),
+        ("hint", error.hint()),
+    ];
     for (name, text) in texts {
         if let Some(text) = text {
             metadata.insert(name.to_owned(), cut(text, MAX_TEXT_BYTES));
         }
     }
-    let mut details = vec![any("google.rpc.ErrorInfo", &pb::ErrorInfo { reason, domain: DOMAIN.to_owned(), metadata })];
+    let mut details = vec![any(
+        "google.rpc.ErrorInfo",
+        &pb::ErrorInfo {
+            reason,
+            domain: DOMAIN.to_owned(),
+            metadata,
+        },
+    )];
     if code == Code::InvalidArgument || !error.fields().is_empty() {
         details.push(any("google.rpc.BadRequest", &bad_request(error)));
     }
     if code == Code::FailedPrecondition {
         let violation = pb::precondition_failure::Violation {
             r#type: error.code().as_str().to_owned(),
-            subject: error.device().map(|device| format!("devices/{device}")).unwrap_or_default(),
+            subject: error
+                .device()
+                .map(|device| format!("devices/{device}"))
+                .unwrap_or_default(),
             description: cut(error.detail(), MAX_TEXT_BYTES),
         };
-        details.push(any("google.rpc.PreconditionFailure", &pb::PreconditionFailure { violations: vec![violation] }));
+        details.push(any(
+            "google.rpc.PreconditionFailure",
+            &pb::PreconditionFailure {
+                violations: vec![violation],
+            },
+        ));
     }
     if let Some(seconds) = status::retry_after_seconds(error, request_id) {
-        let delay = prost_types::Duration { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 };
-        details.push(any("google.rpc.RetryInfo", &pb::RetryInfo { retry_delay: Some(delay) }));
+        let delay = prost_types::Duration {
+            seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
+            nanos: 0,
+        };
+        details.push(any(
+            "google.rpc.RetryInfo",
+            &pb::RetryInfo {
+                retry_delay: Some(delay),
+            },
+        ));
     }
     if matches!(code, Code::NotFound | Code::AlreadyExists) {
         let resource = pb::ResourceInfo {
             resource_type: resource_type(error.code()).to_owned(),
-            resource_name: error.device().map(|device| format!("devices/{device}")).unwrap_or_default(),
+            resource_name: error
+                .device()
+                .map(|device| format!("devices/{device}"))
+                .unwrap_or_default(),
             owner: String::new(),
             description: cut(error.detail(), MAX_TEXT_BYTES),
         };
@@ -78,7 +109,6 @@ fn details(error: &Error, code: Code, request_id: &str) -> Vec<Any> {
     }
     details
 }
-
 
 /// What is missing or there already: something of the device's configuration, or of the gateway.
 fn resource_type(code: ErrorCode) -> &'static str {
@@ -164,12 +194,18 @@ fn cut(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
-    let end = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    let end = (0..=most)
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0);
     format!("{}…", &text[..end])
 }
 
 fn any(name: &str, message: &impl Message) -> Any {
-    Any { type_url: format!("type.googleapis.com/{name}"), value: message.encode_to_vec() }
+    Any {
+        type_url: format!("type.googleapis.com/{name}"),
+        value: message.encode_to_vec(),
+    }
 }
 
 #[cfg(test)]
@@ -181,7 +217,10 @@ mod tests {
 
     fn detail<M: Message + Default>(status: &Status, name: &str) -> Option<M> {
         let whole = pb::Status::decode(status.details()).expect("details are a google.rpc.Status");
-        let any = whole.details.into_iter().find(|any| any.type_url.ends_with(&format!("/{name}")))?;
+        let any = whole
+            .details
+            .into_iter()
+            .find(|any| any.type_url.ends_with(&format!("/{name}")))?;
         Some(M::decode(&*any.value).expect("the detail is what its type says"))
     }
 
@@ -189,7 +228,9 @@ mod tests {
     #[test]
     fn every_failure_says_why_in_error_info() {
         for &code in ErrorCode::ALL {
-            let error = Error::new(code, "x").with_device("mx1").with_outcome(Outcome::NotSent);
+            let error = Error::new(code, "x")
+                .with_device("mx1")
+                .with_outcome(Outcome::NotSent);
             let status = of(&error, "r1");
             assert_eq!(status.code(), status::row(code).grpc, "{code}");
             let info = status.get_details_error_info().expect("always there");
@@ -201,7 +242,11 @@ mod tests {
             let retry = status.get_details_retry_info().is_some();
             assert_eq!(retry, status::row(code).retry_after, "{code}");
             let resource = status.get_details_resource_info().is_some();
-            assert_eq!(resource, matches!(status.code(), Code::NotFound | Code::AlreadyExists), "{code}");
+            assert_eq!(
+                resource,
+                matches!(status.code(), Code::NotFound | Code::AlreadyExists),
+                "{code}"
+            );
             let bad = status.get_details_bad_request().is_some();
             assert_eq!(bad, status.code() == Code::InvalidArgument, "{code}");
             let precondition = status.get_details_precondition_failure().is_some();
@@ -216,7 +261,8 @@ mod tests {
         assert_eq!(field_path("/a~1b"), "a/b");
         assert_eq!(field_path("?page_size"), "page_size");
         assert_eq!(field_path(""), "");
-        let error = Error::invalid("/proxy_jump/1/address", "must be an address").with_field("/name", "is required");
+        let error =
+            Error::invalid("/proxy_jump/1/address", "must be an address").with_field("/name", "is required");
         let bad = of(&error, "r").get_details_bad_request().expect("a 400");
         assert_eq!(bad.field_violations[0].field, "proxy_jump[1].address");
         assert_eq!(bad.field_violations[1].field, "name");
@@ -232,12 +278,19 @@ mod tests {
         let few: Vec<RpcError> = (0..3).map(|n| numbered(n, "syntax error")).collect();
         let status = of(&Error::new(ErrorCode::DeviceError, "x").with_rpc_errors(few), "r");
         let listed: proto::RpcErrors = detail(&status, "ncgate.v1.RpcErrors").expect("is there");
-        let messages: Vec<_> = listed.errors.iter().filter_map(|error| error.error_message.as_deref()).collect();
+        let messages: Vec<_> = listed
+            .errors
+            .iter()
+            .filter_map(|error| error.error_message.as_deref())
+            .collect();
         assert_eq!(messages, ["0 syntax error", "1 syntax error", "2 syntax error"]);
         assert!(!listed.truncated);
 
         let many: Vec<RpcError> = (0..1000).map(|n| numbered(n, &"ä".repeat(10_000))).collect();
-        let status = of(&Error::new(ErrorCode::DeviceError, "y".repeat(100_000)).with_rpc_errors(many), "r");
+        let status = of(
+            &Error::new(ErrorCode::DeviceError, "y".repeat(100_000)).with_rpc_errors(many),
+            "r",
+        );
         let listed: proto::RpcErrors = detail(&status, "ncgate.v1.RpcErrors").expect("is there");
         assert!(listed.truncated && listed.total == 1000 && !listed.errors.is_empty());
         assert!(status.details().len() < 5000, "{} bytes", status.details().len());

@@ -32,7 +32,11 @@ impl proto::status_service_server::StatusService for Services {
     ) -> Result<Response<proto::GetVersionResponse>, Status> {
         context::call(&self.0, "StatusService/GetVersion", request, async |ctx, _| {
             let version = self.0.gateway.get_version(&ctx).await?;
-            Ok(proto::GetVersionResponse { name: version.name, version: version.version, hints: version.hints })
+            Ok(proto::GetVersionResponse {
+                name: version.name,
+                version: version.version,
+                hints: version.hints,
+            })
         })
         .await
     }

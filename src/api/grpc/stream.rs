@@ -4,8 +4,8 @@ use std::io;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use prost::Message;
 use futures_util::{Stream, StreamExt, stream};
+use prost::Message;
 use tonic::Status;
 
 use super::{CHUNK_BYTES, MAX_UNARY_BYTES, convert, proto, status};
@@ -71,7 +71,9 @@ pub async fn whole(reply: Reply, request_id: &str) -> Result<proto::Reply, Error
     let outcome = reply.outcome.unwrap_or(Outcome::NotApplied);
     let (mut source, mut data, mut more) = (Plain(reply.data), Vec::new(), true);
     while more {
-        (source, data, more) = pace::fill(source, data).await.map_err(|error| unreadable(&error))?;
+        (source, data, more) = pace::fill(source, data)
+            .await
+            .map_err(|error| unreadable(&error))?;
         if data.len() > MAX_UNARY_BYTES {
             let detail = format!("the data has more than {MAX_UNARY_BYTES} bytes");
             return Err(too_large(detail, header.device)
@@ -85,7 +87,12 @@ pub async fn whole(reply: Reply, request_id: &str) -> Result<proto::Reply, Error
         DataKind::Xml => proto::payload::Content::Xml(text),
         DataKind::Text => proto::payload::Content::Text(text),
     };
-    Ok(proto::Reply { header: Some(header), data: Some(proto::Payload { content: Some(content) }) })
+    Ok(proto::Reply {
+        header: Some(header),
+        data: Some(proto::Payload {
+            content: Some(content),
+        }),
+    })
 }
 
 /// All results of a batch in one message.
@@ -146,7 +153,10 @@ pub fn batch(
     let (app, request_id) = (app.clone(), request_id.to_owned());
     let numbered = results.into_iter().zip(0_u32..);
     Box::pin(stream::iter(numbered).flat_map(move |(result, index)| {
-        let message = move |part| proto::StreamBatchRpcsResponse { index, part: Some(part) };
+        let message = move |part| proto::StreamBatchRpcsResponse {
+            index,
+            part: Some(part),
+        };
         let messages: Messages<_> = match result {
             Err(error) => Box::pin(stream::iter([Ok(message(Part::Problem(problem(&error))))])),
             Ok(reply) => {
@@ -181,7 +191,11 @@ pub fn problem(error: &Error) -> proto::Problem {
 
 /// HTTP/2 has flow control per call, so a slow caller is not cut off from its other calls: only this one ends.
 fn pump(app: &App, data: ReplyData) -> pace::Pieces {
-    let pump = Pump { pace: app.settings.pace, piece: CHUNK_BYTES, cut: None };
+    let pump = Pump {
+        pace: app.settings.pace,
+        piece: CHUNK_BYTES,
+        cut: None,
+    };
     pump.start(Vec::new(), Plain(data), &app.tasks)
 }
 
@@ -191,12 +205,21 @@ fn start(reply: &Reply, request_id: &str) -> proto::ReplyStart {
         DataKind::Xml => proto::PayloadKind::Xml,
         DataKind::Text => proto::PayloadKind::Text,
     };
-    proto::ReplyStart { header: Some(header(reply, request_id)), kind: kind.into() }
+    proto::ReplyStart {
+        header: Some(header(reply, request_id)),
+        kind: kind.into(),
+    }
 }
 
 fn header(reply: &Reply, request_id: &str) -> proto::ReplyHeader {
-    let attribute = |(name, value): &(String, String)| proto::Attribute { name: name.clone(), value: value.clone() };
-    let namespace = |(prefix, uri): &(String, String)| proto::Namespace { prefix: prefix.clone(), uri: uri.clone() };
+    let attribute = |(name, value): &(String, String)| proto::Attribute {
+        name: name.clone(),
+        value: value.clone(),
+    };
+    let namespace = |(prefix, uri): &(String, String)| proto::Namespace {
+        prefix: prefix.clone(),
+        uri: uri.clone(),
+    };
     proto::ReplyHeader {
         device: reply.device.clone(),
         session_id: reply.session_id,
@@ -215,6 +238,9 @@ fn header(reply: &Reply, request_id: &str) -> proto::ReplyHeader {
 }
 
 fn unreadable(error: &io::Error) -> Error {
-    Error::new(ErrorCode::Internal, format!("the reply cannot be read back: {error}"))
-        .with_outcome(Outcome::NotApplied)
+    Error::new(
+        ErrorCode::Internal,
+        format!("the reply cannot be read back: {error}"),
+    )
+    .with_outcome(Outcome::NotApplied)
 }

@@ -2,7 +2,8 @@
 
 use super::proto;
 use crate::device::model::{
-    AuthView, CompatibilityPolicy, DeviceSettings, HostKeyPolicy, HostKeySettings, Partial, SshProfile, TransportKind,
+    AuthView, CompatibilityPolicy, DeviceSettings, HostKeyPolicy, HostKeySettings, Partial, SshProfile,
+    TransportKind,
 };
 use crate::error::{Error, ErrorCode};
 use crate::service::view::{
@@ -15,9 +16,23 @@ use crate::service::view::{
 /// # Errors
 /// `internal` if the document is not one that the inventory makes.
 pub fn device(view: DeviceView) -> Result<proto::Device, Error> {
-    let DeviceView { mut document, connection, create_time, update_time, etag } = view;
-    let unknown = |error| Error::new(ErrorCode::Internal, format!("the stored device has an unknown shape: {error}"));
-    let auth = document.as_object_mut().and_then(|members| members.remove("auth")).unwrap_or_default();
+    let DeviceView {
+        mut document,
+        connection,
+        create_time,
+        update_time,
+        etag,
+    } = view;
+    let unknown = |error| {
+        Error::new(
+            ErrorCode::Internal,
+            format!("the stored device has an unknown shape: {error}"),
+        )
+    };
+    let auth = document
+        .as_object_mut()
+        .and_then(|members| members.remove("auth"))
+        .unwrap_or_default();
     let auth: AuthView = serde_json::from_value(auth).map_err(unknown)?;
     let settings: DeviceSettings = serde_json::from_value(document).map_err(unknown)?;
     let short = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX);
@@ -113,7 +128,10 @@ fn host_key(settings: HostKeySettings) -> proto::HostKey {
         HostKeyPolicy::KnownHosts => proto::HostKeyPolicy::KnownHosts,
         HostKeyPolicy::Tofu => proto::HostKeyPolicy::Tofu,
     };
-    proto::HostKey { policy: policy.into(), keys: settings.keys }
+    proto::HostKey {
+        policy: policy.into(),
+        keys: settings.keys,
+    }
 }
 
 fn connection(view: ConnectionView) -> proto::Connection {
@@ -121,9 +139,11 @@ fn connection(view: ConnectionView) -> proto::Connection {
         state: view.state,
         sessions: view.sessions,
         queued: view.queued,
-        last_loss: view
-            .last_loss
-            .map(|loss| proto::Loss { code: loss.code, detail: loss.detail, time: loss.time }),
+        last_loss: view.last_loss.map(|loss| proto::Loss {
+            code: loss.code,
+            detail: loss.detail,
+            time: loss.time,
+        }),
         retry_after_seconds: view.retry_after_seconds,
     }
 }
@@ -131,7 +151,10 @@ fn connection(view: ConnectionView) -> proto::Connection {
 pub fn check(report: CheckReport) -> proto::CheckDeviceResponse {
     proto::CheckDeviceResponse {
         device: report.device,
-        hello: Some(proto::Hello { session_id: report.hello.session_id, base: report.hello.base }),
+        hello: Some(proto::Hello {
+            session_id: report.hello.session_id,
+            base: report.hello.base,
+        }),
         capabilities: report.capabilities.into_iter().map(capability).collect(),
         software: report.software.into_iter().map(software).collect(),
         compatibility: Some(compatibility(report.compatibility)),
@@ -145,7 +168,10 @@ pub fn check(report: CheckReport) -> proto::CheckDeviceResponse {
         steps: report
             .steps
             .into_iter()
-            .map(|step| proto::Step { name: step.name, duration_ms: step.duration_ms })
+            .map(|step| proto::Step {
+                name: step.name,
+                duration_ms: step.duration_ms,
+            })
             .collect(),
     }
 }
@@ -172,7 +198,10 @@ pub fn capabilities(view: CapabilitiesView) -> proto::GetCapabilitiesResponse {
 }
 
 fn capability(view: CapabilityView) -> proto::Capability {
-    proto::Capability { uri: view.uri, name: view.name }
+    proto::Capability {
+        uri: view.uri,
+        name: view.name,
+    }
 }
 
 fn software(view: SoftwareView) -> proto::Software {
@@ -187,7 +216,11 @@ fn software(view: SoftwareView) -> proto::Software {
 }
 
 fn compatibility(view: CompatibilityView) -> proto::CompatibilityVerdict {
-    proto::CompatibilityVerdict { policy: view.policy, compatible: view.compatible, missing: view.missing }
+    proto::CompatibilityVerdict {
+        policy: view.policy,
+        compatible: view.compatible,
+        missing: view.missing,
+    }
 }
 
 pub fn schemas(list: SchemaList) -> proto::ListSchemasResponse {

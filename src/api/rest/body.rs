@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 
-use crate::api::App;
 use super::problem::ApiError;
+use crate::api::App;
 use crate::error::ErrorCode;
 
 /// What a body is, as far as it matters here.
@@ -53,7 +53,10 @@ impl FromRequest<App> for Input {
             Packing::Plain => bytes,
             Packing::Gzip => unpack(&bytes, limit)?,
         };
-        Ok(Self { content_type: content_type(&parts.headers)?, bytes })
+        Ok(Self {
+            content_type: content_type(&parts.headers)?,
+            bytes,
+        })
     }
 }
 
@@ -69,8 +72,9 @@ impl Input {
     /// `unsupported-media-type`, also for a charset other than UTF-8; `invalid-argument` for bytes that are no UTF-8.
     pub fn text(&self, taken: &[Media]) -> Result<(Media, &str), ApiError> {
         let media = self.media(taken)?;
-        let text = std::str::from_utf8(&self.bytes)
-            .map_err(|error| ApiError::invalid("", format!("no UTF-8 from byte {} on", error.valid_up_to())))?;
+        let text = std::str::from_utf8(&self.bytes).map_err(|error| {
+            ApiError::invalid("", format!("no UTF-8 from byte {} on", error.valid_up_to()))
+        })?;
         Ok((media, text))
     }
 
@@ -88,18 +92,36 @@ impl Input {
     }
 
     fn media(&self, taken: &[Media]) -> Result<Media, ApiError> {
-        let names = || taken.iter().flat_map(|media| media.names()).copied().collect::<Vec<_>>().join(", ");
-        let Some((name, charset)) = &self.content_type else {
-            return Err(unsupported(format!("the request needs a Content-Type: {}", names())));
+        let names = || {
+            taken
+                .iter()
+                .flat_map(|media| media.names())
+                .copied()
+                .collect::<Vec<_>>()
+                .join(", ")
         };
-        if charset.as_deref().is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
+        let Some((name, charset)) = &self.content_type else {
+            return Err(unsupported(format!(
+                "the request needs a Content-Type: {}",
+                names()
+            )));
+        };
+        if charset
+            .as_deref()
+            .is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8"))
+        {
             return Err(unsupported("only the charset utf-8 is understood".to_owned()));
         }
         taken
             .iter()
             .copied()
             .find(|media| media.names().contains(&name.as_str()))
-            .ok_or_else(|| unsupported(format!("the body has the type {name}, this resource takes {}", names())))
+            .ok_or_else(|| {
+                unsupported(format!(
+                    "the body has the type {name}, this resource takes {}",
+                    names()
+                ))
+            })
     }
 }
 
@@ -109,21 +131,33 @@ enum Packing {
 }
 
 fn packing(headers: &HeaderMap) -> Result<Packing, ApiError> {
-    match headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or_default().trim()) {
+    match headers
+        .get(header::CONTENT_ENCODING)
+        .map(|value| value.to_str().unwrap_or_default().trim())
+    {
         None | Some("" | "identity") => Ok(Packing::Plain),
-        Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => Ok(Packing::Gzip),
-        Some(_) => Err(unsupported("the only Content-Encoding understood is gzip".to_owned())),
+        Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
+            Ok(Packing::Gzip)
+        }
+        Some(_) => Err(unsupported(
+            "the only Content-Encoding understood is gzip".to_owned(),
+        )),
     }
 }
 
 fn content_type(headers: &HeaderMap) -> Result<Option<(String, Option<String>)>, ApiError> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
-    let value = value.to_str().map_err(|_| unsupported("the Content-Type is no text".to_owned()))?;
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(None);
+    };
+    let value = value
+        .to_str()
+        .map_err(|_| unsupported("the Content-Type is no text".to_owned()))?;
     let mut parts = value.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default().to_ascii_lowercase();
     let charset = parts.find_map(|part| {
         let (key, value) = part.split_once('=')?;
-        key.eq_ignore_ascii_case("charset").then(|| value.trim_matches('"').to_owned())
+        key.eq_ignore_ascii_case("charset")
+            .then(|| value.trim_matches('"').to_owned())
     });
     Ok(Some((name, charset)))
 }
@@ -161,13 +195,19 @@ fn unsupported(detail: String) -> ApiError {
 }
 
 fn too_large(limit: usize) -> ApiError {
-    ApiError::new(ErrorCode::PayloadTooLarge, format!("a request body may have {limit} bytes, unpacked"))
+    ApiError::new(
+        ErrorCode::PayloadTooLarge,
+        format!("a request body may have {limit} bytes, unpacked"),
+    )
 }
 
 fn late(after: Duration) -> ApiError {
     ApiError::new(
         ErrorCode::RequestTimeout,
-        format!("the request body did not arrive within {} seconds", after.as_secs()),
+        format!(
+            "the request body did not arrive within {} seconds",
+            after.as_secs()
+        ),
     )
 }
 
@@ -187,9 +227,15 @@ mod tests {
 
     fn input(content_type: &str, body: &'static [u8]) -> Input {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(content_type).expect("a header value"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_str(content_type).expect("a header value"),
+        );
         let content_type = super::content_type(&headers).expect("a content type");
-        Input { content_type, bytes: Bytes::from_static(body) }
+        Input {
+            content_type,
+            bytes: Bytes::from_static(body),
+        }
     }
 
     fn code(result: Result<impl Sized, ApiError>) -> ErrorCode {
@@ -214,27 +260,51 @@ mod tests {
     #[test]
     fn wrong_media_types_and_charsets_are_refused() {
         assert!(input("application/json; charset=UTF-8", b"{}").json().is_ok());
-        assert_eq!(code(input("application/json; charset=latin1", b"{}").json()), ErrorCode::UnsupportedMediaType);
-        assert_eq!(code(input("text/plain", b"{}").json()), ErrorCode::UnsupportedMediaType);
-        assert_eq!(code(input("application/json", b"\xff").json()), ErrorCode::InvalidArgument);
+        assert_eq!(
+            code(input("application/json; charset=latin1", b"{}").json()),
+            ErrorCode::UnsupportedMediaType
+        );
+        assert_eq!(
+            code(input("text/plain", b"{}").json()),
+            ErrorCode::UnsupportedMediaType
+        );
+        assert_eq!(
+            code(input("application/json", b"\xff").json()),
+            ErrorCode::InvalidArgument
+        );
         let xml = input("text/xml", b"<a/>");
         let (media, text) = xml.text(&[Media::Json, Media::Xml]).expect("is taken");
         assert_eq!((media, text), (Media::Xml, "<a/>"));
-        let none = Input { content_type: None, bytes: Bytes::from_static(b"{}") };
+        let none = Input {
+            content_type: None,
+            bytes: Bytes::from_static(b"{}"),
+        };
         assert_eq!(code(none.json()), ErrorCode::UnsupportedMediaType);
     }
 
     #[test]
     fn actions_without_arguments_take_nothing_or_an_empty_object() {
-        let none = Input { content_type: None, bytes: Bytes::new() };
+        let none = Input {
+            content_type: None,
+            bytes: Bytes::new(),
+        };
         assert!(none.nothing().is_ok());
         assert!(input("application/json", b"{}").nothing().is_ok());
-        assert_eq!(code(input("application/json", b"{\"a\":1}").nothing()), ErrorCode::InvalidArgument);
+        assert_eq!(
+            code(input("application/json", b"{\"a\":1}").nothing()),
+            ErrorCode::InvalidArgument
+        );
     }
 
     #[tokio::test]
     async fn reading_stops_at_the_limit() {
-        assert_eq!(code(collect(Body::from(vec![b'x'; 11]), 10).await), ErrorCode::PayloadTooLarge);
-        assert_eq!(collect(Body::from("0123456789"), 10).await.ok().map(|b| b.len()), Some(10));
+        assert_eq!(
+            code(collect(Body::from(vec![b'x'; 11]), 10).await),
+            ErrorCode::PayloadTooLarge
+        );
+        assert_eq!(
+            collect(Body::from("0123456789"), 10).await.ok().map(|b| b.len()),
+            Some(10)
+        );
     }
 }

@@ -5,7 +5,6 @@ use axum::response::Response;
 use http::HeaderMap;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::App;
 use super::context::Context;
 use super::envelope::{self, Envelope};
 use super::extract::{OfConnection, PathArgs};
@@ -14,6 +13,7 @@ use super::openapi::Problems;
 use super::output::OutputQuery;
 use super::problem::ApiError;
 use super::query::Query;
+use crate::api::App;
 use crate::service::request::{CompareRequest, Content, GetConfigRequest, JunosConfigOptions, OutputOptions};
 
 #[derive(Debug, ToSchema)]
@@ -142,7 +142,10 @@ pub async fn compare(
     let request = CompareRequest {
         from: query.value("from")?,
         to: query.value("to")?,
-        output: OutputOptions { whole_reply: answer == Answer::Xml, ..query.output()? },
+        output: OutputOptions {
+            whole_reply: answer == Answer::Xml,
+            ..query.output()?
+        },
     };
     query.finish()?;
     let reply = app.gateway.compare_config(&context, &device, request).await?;
@@ -154,7 +157,11 @@ fn read_get(mut query: Query, answer: Answer) -> Result<GetConfigRequest, ApiErr
         source: query.value("source")?,
         path: query.value("path")?,
         filter: query.value("filter")?.map(|text| {
-            if text.trim_start().starts_with('<') { Content::Xml(text) } else { Content::Json(text) }
+            if text.trim_start().starts_with('<') {
+                Content::Xml(text)
+            } else {
+                Content::Json(text)
+            }
         }),
         xpath: query.value("xpath")?,
         xpath_namespaces: query.pairs("xpath_namespace")?,
@@ -173,7 +180,10 @@ fn read_get(mut query: Query, answer: Answer) -> Result<GetConfigRequest, ApiErr
             matching: query.value("matching")?,
             schema: query.switch("schema")?.unwrap_or(false),
         },
-        output: OutputOptions { whole_reply: answer == Answer::Xml, ..query.output()? },
+        output: OutputOptions {
+            whole_reply: answer == Answer::Xml,
+            ..query.output()?
+        },
     };
     query.finish()?;
     Ok(request)
@@ -196,7 +206,10 @@ mod tests {
         assert_eq!(request.xpath_namespaces, [("a".to_owned(), "urn:a".to_owned())]);
         let junos = request.junos;
         assert!(junos.groups && junos.interface_ranges && junos.changed && junos.key && !junos.schema);
-        assert_eq!((junos.recurse, junos.count, junos.start), (Some(false), Some(5), Some(2)));
+        assert_eq!(
+            (junos.recurse, junos.count, junos.start),
+            (Some(false), Some(5), Some(2))
+        );
         assert_eq!(junos.matching.as_deref(), Some("ge-.*"));
         assert_eq!(request.output.format, crate::service::request::Format::Set);
         assert!(!request.output.whole_reply);

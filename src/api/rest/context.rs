@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use crate::api::App;
 use super::problem::{ApiError, Problem};
+use crate::api::App;
 use crate::api::edge::{self, Failure, REQUEST_ID};
 use crate::error::{Error, ErrorCode};
 use crate::service::call::CallContext;
@@ -27,8 +27,14 @@ const SECURITY: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
-    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
 ];
 
 /// The context of the call, for handlers.
@@ -39,7 +45,9 @@ impl<S: Sync> FromRequestParts<S> for Context {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let context = parts.extensions.get::<CallContext>().cloned();
-        context.map(Self).ok_or_else(|| ApiError::new(ErrorCode::Internal, "the request came past its context"))
+        context
+            .map(Self)
+            .ok_or_else(|| ApiError::new(ErrorCode::Internal, "the request came past its context"))
     }
 }
 
@@ -49,7 +57,10 @@ pub async fn layer(State(app): State<App>, mut request: Request, next: Next) -> 
     let request_id = app.request_ids.of(request.headers());
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|route| route.as_str().to_owned());
 
     let response = match admit(&app, &request, &request_id) {
         Ok(context) => {
@@ -75,7 +86,12 @@ pub async fn layer(State(app): State<App>, mut request: Request, next: Next) -> 
     };
     finish(response.headers_mut(), &request_id);
     let status = response.status().as_u16();
-    app.metrics.http_request(known(&method), route.as_deref().unwrap_or(UNMATCHED), status, started.elapsed());
+    app.metrics.http_request(
+        known(&method),
+        route.as_deref().unwrap_or(UNMATCHED),
+        status,
+        started.elapsed(),
+    );
     response
 }
 
@@ -98,7 +114,9 @@ fn admit(app: &App, request: &Request, request_id: &str) -> Result<CallContext, 
 
 /// `Request-Timeout: <seconds>` (H6).
 fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
-    let Some(value) = headers.get(REQUEST_TIMEOUT) else { return Ok(None) };
+    let Some(value) = headers.get(REQUEST_TIMEOUT) else {
+        return Ok(None);
+    };
     let seconds = value
         .to_str()
         .ok()
@@ -129,17 +147,29 @@ fn same_origin(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
         }
     };
     if foreign {
-        return Err(ApiError::new(ErrorCode::Forbidden, "the request comes from a web page of another origin"));
+        return Err(ApiError::new(
+            ErrorCode::Forbidden,
+            "the request comes from a web page of another origin",
+        ));
     }
     Ok(())
 }
 
 /// The service call behind a route, else the route itself.
 fn operation(method: &Method, route: Option<&str>) -> String {
-    let Some(route) = route else { return UNMATCHED.to_owned() };
-    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let Some(route) = route else {
+        return UNMATCHED.to_owned();
+    };
+    let method = if method == Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
     let rest = format!("{method} {route}");
-    CALLS.iter().find(|call| call.rest == rest).map_or(rest, |call| call.name.to_owned())
+    CALLS
+        .iter()
+        .find(|call| call.rest == rest)
+        .map_or(rest, |call| call.name.to_owned())
 }
 
 /// Methods as metric labels: callers can invent any number of them.
@@ -182,7 +212,16 @@ mod tests {
         assert_eq!(deadline(&headers(&[])).ok(), Some(None));
         let found = deadline(&headers(&[("request-timeout", "5")])).ok().flatten();
         assert_eq!(found, Some(Duration::from_secs(5)));
-        for bad in ["0", "-1", "1.5", "+5", "", "86401", "soon", "99999999999999999999"] {
+        for bad in [
+            "0",
+            "-1",
+            "1.5",
+            "+5",
+            "",
+            "86401",
+            "soon",
+            "99999999999999999999",
+        ] {
             let refused = deadline(&headers(&[("request-timeout", bad)])).expect_err("is refused");
             assert_eq!(refused.error.fields()[0].pointer, "Request-Timeout", "{bad}");
         }
@@ -205,8 +244,14 @@ mod tests {
 
     #[test]
     fn operation_is_the_service_call() {
-        assert_eq!(operation(&Method::HEAD, Some("/v1/devices/{device}/config")), "get_config");
-        assert_eq!(operation(&Method::POST, Some("/v1/devices/{device}/check")), "check_device");
+        assert_eq!(
+            operation(&Method::HEAD, Some("/v1/devices/{device}/config")),
+            "get_config"
+        );
+        assert_eq!(
+            operation(&Method::POST, Some("/v1/devices/{device}/check")),
+            "check_device"
+        );
         assert_eq!(operation(&Method::GET, Some("/livez")), "GET /livez");
         assert_eq!(operation(&Method::GET, None), "unmatched");
     }

@@ -6,7 +6,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::device::model::{
-    AuthView, Compatibility, DeviceSettings, HostKeySettings, Partial, PoolSettings, Profile, Quirks, SshProfile, Timeouts, TransportKind,
+    AuthView, Compatibility, DeviceSettings, HostKeySettings, Partial, PoolSettings, Profile, Quirks,
+    SshProfile, Timeouts, TransportKind,
 };
 use crate::service::view::ConnectionView;
 

@@ -5,7 +5,6 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
-use crate::api::App;
 use super::body::{Input, Media};
 use super::context::Context;
 use super::device_schema::{Device, DeviceInput, DevicePage, DevicePatch};
@@ -15,6 +14,7 @@ use super::negotiate::{self, Answer};
 use super::openapi::{BodyProblems, Problems};
 use super::problem::{ApiError, Problem};
 use super::query::Query;
+use crate::api::App;
 use crate::service::request::{ListRequest, OutputOptions};
 use crate::service::view::{CapabilitiesView, CheckReport, DeviceView, SchemaList, SessionList};
 
@@ -43,7 +43,11 @@ pub async fn create(
     let device = app.gateway.create_device(&context, input.json()?).await?;
     let mut response = with_etag(&device);
     *response.status_mut() = StatusCode::CREATED;
-    let name = device.document.get("name").and_then(Value::as_str).unwrap_or_default();
+    let name = device
+        .document
+        .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if let Ok(location) = HeaderValue::from_str(&format!("/v1/devices/{name}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -70,7 +74,9 @@ pub async fn list(
         labels: query.pairs("label")?,
     };
     query.finish()?;
-    Ok(envelope::json(&app.gateway.list_devices(&context, request).await?))
+    Ok(envelope::json(
+        &app.gateway.list_devices(&context, request).await?,
+    ))
 }
 
 /// Look at a device.
@@ -132,7 +138,10 @@ pub async fn update(
     query.finish()?;
     let (_, patch) = input.text(&[Media::MergePatch])?;
     let if_match = if_match(&headers)?;
-    let device = app.gateway.update_device(&context, &device, patch, if_match.as_deref()).await?;
+    let device = app
+        .gateway
+        .update_device(&context, &device, patch, if_match.as_deref())
+        .await?;
     Ok(with_etag(&device))
 }
 
@@ -157,7 +166,9 @@ pub async fn delete(
 ) -> Result<Response, ApiError> {
     query.finish()?;
     let if_match = if_match(&headers)?;
-    app.gateway.delete_device(&context, &device, if_match.as_deref()).await?;
+    app.gateway
+        .delete_device(&context, &device, if_match.as_deref())
+        .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -178,7 +189,9 @@ pub async fn check(
     negotiate::only(&headers, JSON)?;
     query.finish()?;
     input.nothing()?;
-    Ok(envelope::json(&app.gateway.check_device(&context, &device).await?))
+    Ok(envelope::json(
+        &app.gateway.check_device(&context, &device).await?,
+    ))
 }
 
 /// List capabilities.
@@ -194,7 +207,9 @@ pub async fn capabilities(
 ) -> Result<Response, ApiError> {
     negotiate::only(&headers, JSON)?;
     query.finish()?;
-    Ok(envelope::json(&app.gateway.get_capabilities(&context, &device).await?))
+    Ok(envelope::json(
+        &app.gateway.get_capabilities(&context, &device).await?,
+    ))
 }
 
 /// List schemas.
@@ -210,7 +225,9 @@ pub async fn schemas(
 ) -> Result<Response, ApiError> {
     negotiate::only(&headers, JSON)?;
     query.finish()?;
-    Ok(envelope::json(&app.gateway.list_schemas(&context, &device).await?))
+    Ok(envelope::json(
+        &app.gateway.list_schemas(&context, &device).await?,
+    ))
 }
 
 /// Fetch a schema.
@@ -236,10 +253,20 @@ pub async fn schema(
     let answer = negotiate::answer(&headers)?;
     let (version, format) = (query.value("version")?, query.value("format")?);
     query.finish()?;
-    let output = OutputOptions { whole_reply: answer == Answer::Xml, ..OutputOptions::default() };
+    let output = OutputOptions {
+        whole_reply: answer == Answer::Xml,
+        ..OutputOptions::default()
+    };
     let reply = app
         .gateway
-        .get_schema(&context, &device, &name, version.as_deref(), format.as_deref(), output)
+        .get_schema(
+            &context,
+            &device,
+            &name,
+            version.as_deref(),
+            format.as_deref(),
+            output,
+        )
         .await?;
     envelope::respond(&app, &context, connection.as_ref(), answer, reply).await
 }
@@ -260,7 +287,9 @@ pub async fn sessions(
 ) -> Result<Response, ApiError> {
     negotiate::only(&headers, JSON)?;
     query.finish()?;
-    Ok(envelope::json(&app.gateway.list_sessions(&context, &device).await?))
+    Ok(envelope::json(
+        &app.gateway.list_sessions(&context, &device).await?,
+    ))
 }
 
 /// `If-Match` as it was written, once it is known to be well-formed.
@@ -268,8 +297,11 @@ fn if_match(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     if Condition::if_match(headers)?.is_none() {
         return Ok(None);
     }
-    let values: Vec<&str> =
-        headers.get_all(header::IF_MATCH).iter().filter_map(|value| value.to_str().ok()).collect();
+    let values: Vec<&str> = headers
+        .get_all(header::IF_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     Ok(Some(values.join(", ")))
 }
 

@@ -47,7 +47,10 @@ pub async fn docs(headers: HeaderMap) -> Result<Response, ApiError> {
 pub async fn docs_file(PathArgs(file): PathArgs<String>) -> Result<Response, ApiError> {
     match file.as_str() {
         "docs.css" => Ok(asset("text/css; charset=utf-8", include_str!("assets/docs.css"))),
-        "docs.js" => Ok(asset("text/javascript; charset=utf-8", include_str!("assets/docs.js"))),
+        "docs.js" => Ok(asset(
+            "text/javascript; charset=utf-8",
+            include_str!("assets/docs.js"),
+        )),
         _ => Err(ApiError::new(ErrorCode::NotFound, "there is no such file")),
     }
 }
@@ -91,13 +94,17 @@ pub async fn problem(headers: HeaderMap, PathArgs(code): PathArgs<String>) -> Re
 
 fn page(html: impl Into<axum::body::Body>) -> Response {
     let mut response = asset("text/html; charset=utf-8", html);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+    response.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(PAGE_POLICY),
+    );
     response
 }
 
 fn asset(content_type: &'static str, body: impl Into<axum::body::Body>) -> Response {
-    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-cache")];
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
     (headers, body.into()).into_response()
 }

@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::api::App;
 use super::negotiate::Answer;
 use super::problem::{ApiError, RpcErrorView};
+use crate::api::App;
 use crate::api::pace::{self, Chain, Pump};
 use crate::api::server::Connection;
 use crate::error::ErrorCode;
@@ -62,7 +62,10 @@ pub struct Frame {
 impl Frame {
     pub fn new(reply: &Reply, request_id: &str) -> Self {
         let strings = |pairs: &[(String, String)]| {
-            pairs.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect()
+            pairs
+                .iter()
+                .map(|(name, value)| (name.clone(), Value::String(value.clone())))
+                .collect()
         };
         let envelope = Envelope {
             device: reply.device.clone(),
@@ -117,7 +120,12 @@ impl Encoded {
             (Answer::Xml, _) | (Answer::Json, DataKind::Json) => false,
             (Answer::Json, DataKind::Text | DataKind::Xml) => true,
         };
-        Self { data, quote, begun: false, slice: Vec::new() }
+        Self {
+            data,
+            quote,
+            begun: false,
+            slice: Vec::new(),
+        }
     }
 }
 
@@ -206,7 +214,10 @@ pub async fn stream(
     source: Chain<Encoded>,
 ) -> Result<Response, ApiError> {
     let (source, first, more) = pace::fill(source, Vec::new()).await.map_err(|error| {
-        ApiError::new(ErrorCode::Internal, format!("the reply cannot be read back: {error}"))
+        ApiError::new(
+            ErrorCode::Internal,
+            format!("the reply cannot be read back: {error}"),
+        )
     })?;
     let body = if more {
         let pump = Pump {
@@ -238,7 +249,9 @@ pub fn no_store(headers: &mut HeaderMap) {
 /// An answer in plain JSON about a device.
 pub fn json<T: Serialize>(value: &T) -> Response {
     let mut response = axum::Json(value).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -22,7 +22,10 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(arguments)) => Ok(Self(arguments)),
-            Err(rejection) => Err(ApiError::invalid("", format!("the path is not valid: {rejection}"))),
+            Err(rejection) => Err(ApiError::invalid(
+                "",
+                format!("the path is not valid: {rejection}"),
+            )),
         }
     }
 }
@@ -86,7 +89,10 @@ impl Condition {
                     Some(quoted) => (true, quoted),
                     None => (false, tag),
                 };
-                let opaque = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or_else(fault)?;
+                let opaque = quoted
+                    .strip_prefix('"')
+                    .and_then(|rest| rest.strip_suffix('"'))
+                    .ok_or_else(fault)?;
                 if !weak {
                     tags.push(opaque.to_owned());
                 }
@@ -112,7 +118,10 @@ mod tests {
     #[test]
     fn entity_tags_are_read_strictly() {
         assert_eq!(condition("*").ok().flatten(), Some(Condition::Any));
-        let tags = condition("\"a\", W/\"b\" , \"c\"").ok().flatten().expect("is there");
+        let tags = condition("\"a\", W/\"b\" , \"c\"")
+            .ok()
+            .flatten()
+            .expect("is there");
         assert_eq!(tags, Condition::Tags(vec!["a".into(), "c".into()]));
         assert!(tags.matches("c") && !tags.matches("b"));
         assert!(condition("a").is_err());

@@ -4,12 +4,12 @@ use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 
-use crate::api::App;
 use super::context::Context;
 use super::openapi::Problems;
 use super::problem::ApiError;
 use super::query::Query;
 use super::{envelope, negotiate};
+use crate::api::App;
 use crate::service::view::{StatusView, VersionView};
 
 /// How the gateway is doing.

@@ -30,7 +30,9 @@ impl<'a> Object<'a> {
             serde_json::from_str::<&RawValue>(text).map_err(|error| not_json(&pointer, &error))?;
             return Err(ApiError::invalid(pointer, "must be a JSON object"));
         }
-        let members = serde_json::from_str::<Members<'a>>(text).map_err(|error| not_json(&pointer, &error))?.0;
+        let members = serde_json::from_str::<Members<'a>>(text)
+            .map_err(|error| not_json(&pointer, &error))?
+            .0;
         for (at, (name, _)) in members.iter().enumerate() {
             if members[..at].iter().any(|(earlier, _)| earlier == name) {
                 return Err(ApiError::invalid(child(&pointer, name), "stands more than once"));
@@ -70,7 +72,9 @@ impl<'a> Object<'a> {
     /// Takes an object whose members are strings.
     pub fn strings(&mut self, name: &str) -> Result<Vec<(String, String)>, ApiError> {
         let pointer = self.pointer(name);
-        let Some(text) = self.object_text(name)? else { return Ok(Vec::new()) };
+        let Some(text) = self.object_text(name)? else {
+            return Ok(Vec::new());
+        };
         let mut object = Object::parse_at(text, pointer)?;
         let names: Vec<String> = object.members.iter().map(|(name, _)| name.clone()).collect();
         names
@@ -85,9 +89,11 @@ impl<'a> Object<'a> {
     /// Takes a list of objects.
     pub fn objects(&mut self, name: &str) -> Result<Option<Vec<Object<'a>>>, ApiError> {
         let pointer = self.pointer(name);
-        let Some(text) = self.raw(name) else { return Ok(None) };
-        let items: Vec<&'a RawValue> =
-            serde_json::from_str(text).map_err(|_| ApiError::invalid(&pointer, "must be a list of objects"))?;
+        let Some(text) = self.raw(name) else {
+            return Ok(None);
+        };
+        let items: Vec<&'a RawValue> = serde_json::from_str(text)
+            .map_err(|_| ApiError::invalid(&pointer, "must be a list of objects"))?;
         items
             .into_iter()
             .enumerate()
@@ -100,7 +106,10 @@ impl<'a> Object<'a> {
     pub fn finish(self) -> Result<(), ApiError> {
         match self.members.first() {
             None => Ok(()),
-            Some((name, _)) => Err(ApiError::invalid(self.pointer(name), "is no member of this request")),
+            Some((name, _)) => Err(ApiError::invalid(
+                self.pointer(name),
+                "is no member of this request",
+            )),
         }
     }
 
@@ -173,8 +182,14 @@ mod tests {
     #[test]
     fn device_data_stays_text() {
         let mut body = object(r#" {"rpc": {"b": 1.50, "a": 2, "b": 3}, "attributes": {"x:y": "1"}} "#);
-        assert_eq!(body.object_text("rpc").ok().flatten(), Some(r#"{"b": 1.50, "a": 2, "b": 3}"#));
-        assert_eq!(body.strings("attributes").ok(), Some(vec![("x:y".to_owned(), "1".to_owned())]));
+        assert_eq!(
+            body.object_text("rpc").ok().flatten(),
+            Some(r#"{"b": 1.50, "a": 2, "b": 3}"#)
+        );
+        assert_eq!(
+            body.strings("attributes").ok(),
+            Some(vec![("x:y".to_owned(), "1".to_owned())])
+        );
         assert!(body.finish().is_ok());
     }
 
@@ -198,7 +213,11 @@ mod tests {
     /// Quality 3 row 4: a million levels are walked without recursion.
     #[test]
     fn depth_of_device_data_does_not_reach_the_stack() {
-        let deep = format!(r#"{{"rpc": {{"a": {}{}}}}}"#, "[".repeat(1_000_000), "]".repeat(1_000_000));
+        let deep = format!(
+            r#"{{"rpc": {{"a": {}{}}}}}"#,
+            "[".repeat(1_000_000),
+            "]".repeat(1_000_000)
+        );
         assert!(object(&deep).object_text("rpc").is_ok());
         let broad: String = (0..100_000).map(|n| format!("\"k{n}\":1,")).collect();
         assert_eq!(pointer(Object::parse(&format!("{{{broad}\"z\":1}}"))), "");

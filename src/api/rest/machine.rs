@@ -4,10 +4,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 
-use crate::api::App;
 use super::negotiate;
 use super::openapi::Problems;
 use super::problem::ApiError;
+use crate::api::App;
 use crate::error::ErrorCode;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -47,10 +47,20 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Respo
         negotiate::only(&headers, "text/plain")?;
         "text/plain; version=0.0.4; charset=utf-8"
     };
-    Ok(([(header::CONTENT_TYPE, produced), (header::CACHE_CONTROL, "no-store")], app.metrics.encode()).into_response())
+    Ok((
+        [
+            (header::CONTENT_TYPE, produced),
+            (header::CACHE_CONTROL, "no-store"),
+        ],
+        app.metrics.encode(),
+    )
+        .into_response())
 }
 
 fn plain(text: &'static str) -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
     (headers, text).into_response()
 }

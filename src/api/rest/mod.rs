@@ -83,7 +83,9 @@ pub fn router(app: App) -> Router {
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send + 'static>| caught(&metrics, &*panic)))
+        .layer(CatchPanicLayer::custom(
+            move |panic: Box<dyn Any + Send + 'static>| caught(&metrics, &*panic),
+        ))
         .layer(axum::middleware::from_fn_with_state(app.clone(), context::layer))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_ABOVE).and(is_compressible)))
         .with_state(app)
@@ -94,7 +96,10 @@ async fn not_found() -> ApiError {
 }
 
 async fn method_not_allowed() -> ApiError {
-    ApiError::new(ErrorCode::MethodNotAllowed, "the resource does not take this method")
+    ApiError::new(
+        ErrorCode::MethodNotAllowed,
+        "the resource does not take this method",
+    )
 }
 
 /// A panic is a fault of ours and ends one request only.
@@ -106,12 +111,17 @@ fn caught(metrics: &Metrics, panic: &(dyn Any + Send)) -> Response {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
     tracing::error!(panic = %words, "a request handler panicked");
-    ApiError::new(ErrorCode::Internal, "the gateway made a mistake; its log names it under this request_id")
-        .into_response()
+    ApiError::new(
+        ErrorCode::Internal,
+        "the gateway made a mistake; its log names it under this request_id",
+    )
+    .into_response()
 }
 
 fn is_compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &http::Extensions) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     content_type.is_some_and(|content_type| !content_type.starts_with("text/event-stream"))
 }
 

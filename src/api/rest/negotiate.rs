@@ -50,7 +50,10 @@ pub fn only(headers: &HeaderMap, media_type: &str) -> Result<(), ApiError> {
 }
 
 fn not_acceptable(produced: &str) -> ApiError {
-    ApiError::new(ErrorCode::NotAcceptable, format!("this resource can be had as {produced}"))
+    ApiError::new(
+        ErrorCode::NotAcceptable,
+        format!("this resource can be had as {produced}"),
+    )
 }
 
 /// The ranges of all `Accept` headers.
@@ -77,7 +80,11 @@ impl Accept {
 
     /// The quality of the best liked of `media_types` in thousandths; 0 = none is acceptable.
     fn best(&self, media_types: &[&str]) -> u16 {
-        media_types.iter().map(|media_type| self.quality(media_type)).max().unwrap_or(0)
+        media_types
+            .iter()
+            .map(|media_type| self.quality(media_type))
+            .max()
+            .unwrap_or(0)
     }
 
     /// The most specific range that covers a type decides. Without any header everything is liked.
@@ -87,7 +94,11 @@ impl Accept {
         }
         self.0
             .iter()
-            .filter_map(|range| range.specificity(media_type).map(|specificity| (specificity, range.quality)))
+            .filter_map(|range| {
+                range
+                    .specificity(media_type)
+                    .map(|specificity| (specificity, range.quality))
+            })
             .max()
             .map_or(0, |(_, quality)| quality)
     }
@@ -98,7 +109,11 @@ impl Range {
         let mut parts = text.split(';').map(str::trim);
         let (kind, subtype) = parts.next()?.split_once('/')?;
         let quality = parts
-            .find_map(|parameter| parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")))
+            .find_map(|parameter| {
+                parameter
+                    .strip_prefix("q=")
+                    .or_else(|| parameter.strip_prefix("Q="))
+            })
             .map_or(Some(1000), parse_quality)?;
         Some(Self {
             kind: kind.to_ascii_lowercase(),
@@ -138,7 +153,10 @@ mod tests {
     fn accept(values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(header::ACCEPT, HeaderValue::from_str(value).expect("a header value"));
+            headers.append(
+                header::ACCEPT,
+                HeaderValue::from_str(value).expect("a header value"),
+            );
         }
         headers
     }
@@ -153,8 +171,14 @@ mod tests {
             (&["application/xml"], Some(Answer::Xml)),
             (&["text/xml"], Some(Answer::Xml)),
             (&["application/xml, application/json"], Some(Answer::Json)),
-            (&["application/xml;q=0.9, application/json;q=0.8"], Some(Answer::Xml)),
-            (&["application/json;q=0.2", "Application/XML;q=0.3"], Some(Answer::Xml)),
+            (
+                &["application/xml;q=0.9, application/json;q=0.8"],
+                Some(Answer::Xml),
+            ),
+            (
+                &["application/json;q=0.2", "Application/XML;q=0.3"],
+                Some(Answer::Xml),
+            ),
             (&["application/xml, */*;q=0.1"], Some(Answer::Xml)),
             (&["application/json;q=0, */*"], Some(Answer::Xml)),
             (&["text/html"], None),

@@ -7,8 +7,8 @@ use serde_json::Value;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
-    ResponseBuilder, ServerBuilder, Type, tag::TagBuilder,
+    ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
+    Response, ResponseBuilder, ServerBuilder, Type, tag::TagBuilder,
 };
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
@@ -19,13 +19,22 @@ pub struct Problems;
 
 /// Statuses beside the catch-all, with their meaning.
 const STATUSES: &[(&str, &str)] = &[
-    ("400", "The request is not valid, or the device refuses a part of it"),
-    ("403", "The caller, or the gateway's user on the device, may not do this"),
+    (
+        "400",
+        "The request is not valid, or the device refuses a part of it",
+    ),
+    (
+        "403",
+        "The caller, or the gateway's user on the device, may not do this",
+    ),
     ("404", "There is no such thing"),
     ("406", "None of the accepted media types can be produced"),
     ("500", "The gateway made a mistake"),
     ("502", "The device failed, or could not be logged in to"),
-    ("503", "Nothing was sent: the device or the gateway is unreachable, saturated or shutting down"),
+    (
+        "503",
+        "Nothing was sent: the device or the gateway is unreachable, saturated or shutting down",
+    ),
     ("504", "The deadline passed"),
     ("default", "Any other failure"),
 ];
@@ -46,7 +55,10 @@ impl IntoResponses for BodyProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         [
             ("408", "The body did not arrive in time"),
-            ("409", "The state of the device or of the inventory does not allow this now"),
+            (
+                "409",
+                "The state of the device or of the inventory does not allow this now",
+            ),
             ("413", "The body is too large"),
             ("415", "The body has a media type that is not taken here"),
         ]
@@ -60,7 +72,9 @@ fn problem(status: &str, description: &str) -> Response {
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(Problem::name().into_owned())))
         .build();
-    let mut response = ResponseBuilder::new().description(description).content(MEDIA_TYPE, content);
+    let mut response = ResponseBuilder::new()
+        .description(description)
+        .content(MEDIA_TYPE, content);
     if status == "503" {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();
         let header = HeaderBuilder::new()
@@ -73,8 +87,15 @@ fn problem(status: &str, description: &str) -> Response {
 }
 
 /// What callers send: members that are not listed are refused (H1), and null is no value.
-const INPUTS: &[&str] =
-    &["RpcInput", "RpcItem", "CliInput", "DeviceInput", "AuthInput", "PromptAnswerInput", "JumpInput"];
+const INPUTS: &[&str] = &[
+    "RpcInput",
+    "RpcItem",
+    "CliInput",
+    "DeviceInput",
+    "AuthInput",
+    "PromptAnswerInput",
+    "JumpInput",
+];
 /// The same, but null removes a member.
 const PATCHES: &[&str] = &["DevicePatch"];
 /// Shapes that others extend, so they cannot refuse further members themselves.
@@ -82,7 +103,8 @@ const EXTENDED: &[&str] = &["DeviceSettings"];
 
 /// The text of a document, with what the descriptions of Rust types cannot say.
 pub fn text(api: &OpenApi) -> String {
-    let mut document = serde_json::to_value(api).expect("a document consists of strings and maps with string keys");
+    let mut document =
+        serde_json::to_value(api).expect("a document consists of strings and maps with string keys");
     let schemas = &mut document["components"]["schemas"];
     for name in INPUTS.iter().chain(PATCHES) {
         schemas[*name]["additionalProperties"] = Value::Bool(false);
@@ -134,15 +156,24 @@ pub fn base() -> OpenApi {
                 .version(env!("CARGO_PKG_VERSION"))
                 .description(Some(include_str!("assets/description.md")))
                 .license(Some(
-                    LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build(),
+                    LicenseBuilder::new()
+                        .name("Apache-2.0")
+                        .identifier(Some("Apache-2.0"))
+                        .build(),
                 ))
                 .build(),
         )
-        .servers(Some([ServerBuilder::new().url("/").description(Some("This gateway")).build()]))
+        .servers(Some([ServerBuilder::new()
+            .url("/")
+            .description(Some("This gateway"))
+            .build()]))
         // Until access control lands, nobody is asked who they are.
         .security(Some([SecurityRequirement::default()]))
         .tags(Some(tags.map(|(name, description)| {
-            TagBuilder::new().name(name).description(Some(description)).build()
+            TagBuilder::new()
+                .name(name)
+                .description(Some(description))
+                .build()
         })))
         .build();
     let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];

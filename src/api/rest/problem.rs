@@ -191,11 +191,19 @@ impl Problem {
         let retry_after = self.retry_after_seconds;
         let body = serde_json::to_vec(&self).expect("strings, numbers and lists of them always serialise");
         let (mut parts, _) = failed.into_parts();
-        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        parts
+            .headers
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        parts
+            .headers
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        parts
+            .headers
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = retry_after {
-            parts.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            parts
+                .headers
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         Response::from_parts(parts, Body::from(body))
     }
@@ -213,7 +221,11 @@ mod tests {
     /// H2: every member that the rules name, and no empty ones.
     #[test]
     fn problem_has_the_members_of_the_rules_and_no_empty_ones() {
-        let bare = json(&Problem::new(&Error::new(ErrorCode::NotFound, "no device a"), "r1", "/v1/devices/a"));
+        let bare = json(&Problem::new(
+            &Error::new(ErrorCode::NotFound, "no device a"),
+            "r1",
+            "/v1/devices/a",
+        ));
         assert_eq!(
             bare,
             serde_json::json!({
@@ -244,7 +256,10 @@ mod tests {
         assert_eq!(full["hint"], "wait");
         assert_eq!(full["outcome"], "not_applied");
         assert!(full["retry_after_seconds"].as_u64().expect("a number") >= 5);
-        assert_eq!(full["errors"], serde_json::json!([{"pointer": "/edits/0", "detail": "bad"}]));
+        assert_eq!(
+            full["errors"],
+            serde_json::json!([{"pointer": "/edits/0", "detail": "bad"}])
+        );
         assert_eq!(full["rpc_errors"].as_array().expect("a list").len(), 2);
         assert_eq!(
             full["rpc_errors"][1],

@@ -22,7 +22,10 @@ impl Query {
         let mut pairs = Vec::new();
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
             if pairs.len() == MAX_PAIRS {
-                return Err(ApiError::invalid("?", format!("more than {MAX_PAIRS} query options")));
+                return Err(ApiError::invalid(
+                    "?",
+                    format!("more than {MAX_PAIRS} query options"),
+                ));
             }
             let (name, value) = match pair.split_once('=') {
                 Some((name, value)) => (name, Some(value)),
@@ -49,7 +52,11 @@ impl Query {
 
     /// Takes a switch: `?name`, `?name=true` or `?name=false`.
     pub fn switch(&mut self, name: &str) -> Result<Option<bool>, ApiError> {
-        match self.take(name)?.map(|value| value.unwrap_or_else(|| "true".to_owned())).as_deref() {
+        match self
+            .take(name)?
+            .map(|value| value.unwrap_or_else(|| "true".to_owned()))
+            .as_deref()
+        {
             None => Ok(None),
             Some("true" | "") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
@@ -59,19 +66,25 @@ impl Query {
 
     /// Takes a number.
     pub fn number<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, ApiError> {
-        let Some(value) = self.value(name)? else { return Ok(None) };
+        let Some(value) = self.value(name)? else {
+            return Ok(None);
+        };
         // `+5` parses as a number in Rust and is none here.
         let digits = value.bytes().all(|byte| byte.is_ascii_digit());
         match value.parse() {
             Ok(number) if digits => Ok(Some(number)),
-            _ => Err(ApiError::invalid(format!("?{name}"), "must be a whole number in range")),
+            _ => Err(ApiError::invalid(
+                format!("?{name}"),
+                "must be a whole number in range",
+            )),
         }
     }
 
     /// Takes every option of this name; each value is `key=value`.
     pub fn pairs(&mut self, name: &str) -> Result<Vec<(String, String)>, ApiError> {
-        let (taken, left): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.0).into_iter().partition(|(found, _)| found == name);
+        let (taken, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|(found, _)| found == name);
         self.0 = left;
         taken
             .into_iter()
@@ -99,7 +112,10 @@ impl Query {
     pub fn finish(self) -> Result<(), ApiError> {
         match self.0.first() {
             None => Ok(()),
-            Some((name, _)) => Err(ApiError::invalid(format!("?{name}"), "is no query option of this resource")),
+            Some((name, _)) => Err(ApiError::invalid(
+                format!("?{name}"),
+                "is no query option of this resource",
+            )),
         }
     }
 
@@ -121,7 +137,9 @@ impl Query {
     }
 
     fn take(&mut self, name: &str) -> Result<Option<Option<String>>, ApiError> {
-        let Some(at) = self.0.iter().position(|(found, _)| found == name) else { return Ok(None) };
+        let Some(at) = self.0.iter().position(|(found, _)| found == name) else {
+            return Ok(None);
+        };
         let (_, value) = self.0.remove(at);
         if self.0.iter().any(|(found, _)| found == name) {
             return Err(ApiError::invalid(format!("?{name}"), "stands more than once"));
@@ -183,7 +201,8 @@ mod tests {
     /// H15: a name without a value is an empty element, and option names are free with `arg.`.
     #[test]
     fn what_no_option_takes_is_an_argument() {
-        let mut query = query("interface-name=ge-0%2F0%2F0&terse&format=xml&arg.format=ascii&empty=&a+b=c%20d");
+        let mut query =
+            query("interface-name=ge-0%2F0%2F0&terse&format=xml&arg.format=ascii&empty=&a+b=c%20d");
         let output = query.output().expect("the options are known");
         assert_eq!(output.format, Format::Xml);
         let pair = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
@@ -208,7 +227,11 @@ mod tests {
         assert_eq!(pointer(query("partial=some").output()), "?partial");
         assert_eq!(pointer(query("from").value("from")), "?from");
         for bad in ["-1", "1.5", "+1", "", "99999999999", "x"] {
-            assert_eq!(pointer(query(&format!("n={}", bad.replace('+', "%2B"))).number::<u32>("n")), "?n", "{bad}");
+            assert_eq!(
+                pointer(query(&format!("n={}", bad.replace('+', "%2B"))).number::<u32>("n")),
+                "?n",
+                "{bad}"
+            );
         }
         assert_eq!(pointer(query("s=yes").switch("s")), "?s");
         assert_eq!(pointer(Query::parse("n=%f")), "?n");
@@ -224,7 +247,10 @@ mod tests {
         assert_eq!(query.switch("t").expect("a switch"), Some(false));
         assert_eq!(query.switch("u").expect("a switch"), None);
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(query.pairs("label").ok(), Some(vec![pair("site", "fra"), pair("role", "p=e")]));
+        assert_eq!(
+            query.pairs("label").ok(),
+            Some(vec![pair("site", "fra"), pair("role", "p=e")])
+        );
         assert_eq!(pointer(query.pairs("x")), "?x");
     }
 }

@@ -9,7 +9,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder};
 
-use crate::api::App;
 use super::body::{Input, Media};
 use super::context::Context;
 use super::envelope::{self, Envelope};
@@ -20,11 +19,12 @@ use super::openapi::{BodyProblems, Problems};
 use super::output::OutputQuery;
 use super::problem::{ApiError, Problem};
 use super::query::{self, Query};
+use crate::api::App;
 use crate::api::pace::Chain;
 use crate::api::server::Connection;
 use crate::error::ErrorCode;
-use crate::service::reply::{Reply, RpcAnswer as Outcome};
 use crate::service::call::CallContext;
+use crate::service::reply::{Reply, RpcAnswer as Outcome};
 use crate::service::request::{
     Arguments, BatchItem, BatchRequest, CliRequest, Content, OnError, OutputOptions, RpcBody, RpcRequest,
 };
@@ -136,7 +136,10 @@ pub async fn call(
     input: Input,
 ) -> Result<Response, ApiError> {
     let answer = negotiate::answer(&headers)?;
-    let output = OutputOptions { whole_reply: answer == Answer::Xml, ..query.output()? };
+    let output = OutputOptions {
+        whole_reply: answer == Answer::Xml,
+        ..query.output()?
+    };
     let plan = query.switch("plan")?;
     query.finish()?;
     let request = match input.text(&[Media::Json, Media::Xml])? {
@@ -194,17 +197,31 @@ pub async fn read_named(
 ) -> Result<Response, ApiError> {
     let answer = negotiate::answer(&headers)?;
     let request = RpcRequest {
-        output: OutputOptions { whole_reply: answer == Answer::Xml, ..query.output()? },
+        output: OutputOptions {
+            whole_reply: answer == Answer::Xml,
+            ..query.output()?
+        },
         plan: query.switch("plan")?.unwrap_or(false),
-        rpc: RpcBody::Named { name, arguments: Arguments::Pairs(query.arguments()) },
+        rpc: RpcBody::Named {
+            name,
+            arguments: Arguments::Pairs(query.arguments()),
+        },
         attributes: Vec::new(),
         safe_only: true,
     };
-    let outcome = app.gateway.call_rpc(&context, &device, request).await.map_err(|error| {
-        let code = error.code();
-        let refused = ApiError::from(error);
-        if code == ErrorCode::MethodNotAllowed { refused.with_allow(&[Method::POST]) } else { refused }
-    })?;
+    let outcome = app
+        .gateway
+        .call_rpc(&context, &device, request)
+        .await
+        .map_err(|error| {
+            let code = error.code();
+            let refused = ApiError::from(error);
+            if code == ErrorCode::MethodNotAllowed {
+                refused.with_allow(&[Method::POST])
+            } else {
+                refused
+            }
+        })?;
     respond(&app, &context, connection.as_ref(), answer, outcome).await
 }
 
@@ -236,7 +253,10 @@ pub async fn call_named(
     input: Input,
 ) -> Result<Response, ApiError> {
     let answer = negotiate::answer(&headers)?;
-    let output = OutputOptions { whole_reply: answer == Answer::Xml, ..query.output()? };
+    let output = OutputOptions {
+        whole_reply: answer == Answer::Xml,
+        ..query.output()?
+    };
     let plan = query.switch("plan")?.unwrap_or(false);
     let pairs = query.arguments();
     let arguments = match (input.is_empty(), pairs.first()) {
@@ -248,11 +268,20 @@ pub async fn call_named(
             Arguments::Content(Content::Json(text.to_owned()))
         }
         (false, Some((name, _))) => {
-            return Err(ApiError::invalid(format!("?{name}"), "arguments stand in the body or in the query, not in both"));
+            return Err(ApiError::invalid(
+                format!("?{name}"),
+                "arguments stand in the body or in the query, not in both",
+            ));
         }
     };
     let rpc = RpcBody::Named { name, arguments };
-    let request = RpcRequest { rpc, attributes: Vec::new(), output, safe_only: false, plan };
+    let request = RpcRequest {
+        rpc,
+        attributes: Vec::new(),
+        output,
+        safe_only: false,
+        plan,
+    };
     let outcome = app.gateway.call_rpc(&context, &device, request).await?;
     respond(&app, &context, connection.as_ref(), answer, outcome).await
 }
@@ -278,15 +307,31 @@ pub async fn cli(
     input: Input,
 ) -> Result<Response, ApiError> {
     let answer = negotiate::answer(&headers)?;
-    let output = OutputOptions { whole_reply: answer == Answer::Xml, ..query.output()? };
+    let output = OutputOptions {
+        whole_reply: answer == Answer::Xml,
+        ..query.output()?
+    };
     let plan = query.switch("plan")?;
     query.finish()?;
     let mut body = Object::parse(input.json()?)?;
-    let command = body.string("command")?.ok_or_else(|| ApiError::invalid("/command", "is required"))?;
+    let command = body
+        .string("command")?
+        .ok_or_else(|| ApiError::invalid("/command", "is required"))?;
     let output = body_output(&mut body, output)?;
     let plan = body_switch(&mut body, "plan", plan)?;
     body.finish()?;
-    let outcome = app.gateway.run_cli(&context, &device, CliRequest { command, output, plan }).await?;
+    let outcome = app
+        .gateway
+        .run_cli(
+            &context,
+            &device,
+            CliRequest {
+                command,
+                output,
+                plan,
+            },
+        )
+        .await?;
     respond(&app, &context, connection.as_ref(), answer, outcome).await
 }
 
@@ -303,9 +348,13 @@ pub async fn cli_rpc(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     negotiate::only(&headers, "application/json")?;
-    let command = query.value("command")?.ok_or_else(|| ApiError::invalid("?command", "is required"))?;
+    let command = query
+        .value("command")?
+        .ok_or_else(|| ApiError::invalid("?command", "is required"))?;
     query.finish()?;
-    Ok(envelope::json(&app.gateway.get_cli_rpc(&context, &device, &command).await?))
+    Ok(envelope::json(
+        &app.gateway.get_cli_rpc(&context, &device, &command).await?,
+    ))
 }
 
 /// An object with one member.
@@ -329,10 +378,19 @@ fn read_body(text: &str, output: OutputOptions, plan: Option<bool>) -> Result<Bo
     let Some(items) = body.objects("rpcs")? else {
         let (rpc, attributes) = read_rpc(&mut body)?;
         body.finish()?;
-        return Ok(Body::One(RpcRequest { rpc, attributes, output, safe_only: false, plan }));
+        return Ok(Body::One(RpcRequest {
+            rpc,
+            attributes,
+            output,
+            safe_only: false,
+            plan,
+        }));
     };
     if plan {
-        return Err(ApiError::invalid("/plan", "a batch changes nothing, so there is nothing to plan"));
+        return Err(ApiError::invalid(
+            "/plan",
+            "a batch changes nothing, so there is nothing to plan",
+        ));
     }
     if items.is_empty() {
         return Err(ApiError::invalid("/rpcs", "must hold at least one RPC"));
@@ -351,13 +409,22 @@ fn read_body(text: &str, output: OutputOptions, plan: Option<bool>) -> Result<Bo
             Ok(BatchItem { rpc, attributes })
         })
         .collect::<Result<_, ApiError>>()?;
-    Ok(Body::Batch(BatchRequest { rpcs, on_error, output }))
+    Ok(Body::Batch(BatchRequest {
+        rpcs,
+        on_error,
+        output,
+    }))
 }
 
 fn read_rpc(body: &mut Object<'_>) -> Result<(RpcBody, Vec<(String, String)>), ApiError> {
     let pointer = body.pointer("rpc");
-    let text = body.object_text("rpc")?.ok_or_else(|| ApiError::invalid(pointer, "is required"))?;
-    Ok((RpcBody::Whole(Content::Json(text.to_owned())), body.strings("attributes")?))
+    let text = body
+        .object_text("rpc")?
+        .ok_or_else(|| ApiError::invalid(pointer, "is required"))?;
+    Ok((
+        RpcBody::Whole(Content::Json(text.to_owned())),
+        body.strings("attributes")?,
+    ))
 }
 
 /// The options of the body, each of which may stand in the query instead.
@@ -424,7 +491,10 @@ async fn batch_answer(
             Ok(reply) => envelope::chain(&mut chain, reply, Answer::Json, &context.request_id),
             Err(error) => {
                 let problem = Problem::new(&error, &context.request_id, &instance);
-                chain.text(serde_json::to_vec(&problem).expect("strings, numbers and lists of them always serialise"));
+                chain.text(
+                    serde_json::to_vec(&problem)
+                        .expect("strings, numbers and lists of them always serialise"),
+                );
             }
         }
     }

@@ -19,7 +19,9 @@ fn operations(document: &Value) -> BTreeSet<String> {
         .iter()
         .flat_map(|(path, item)| {
             let methods = item.as_object().expect("operations by method");
-            methods.keys().map(move |method| format!("{} {path}", method.to_uppercase()))
+            methods
+                .keys()
+                .map(move |method| format!("{} {path}", method.to_uppercase()))
         })
         .collect()
 }
@@ -33,15 +35,20 @@ fn checked_in_document_is_the_generated_one() {
         std::fs::write(&path, &generated).expect("openapi/ can be written");
     }
     let checked_in = std::fs::read_to_string(&path).expect("openapi/ncgate.json is there");
-    assert!(checked_in == generated, "openapi/ncgate.json is not what the routes say; UPDATE_OPENAPI=1 writes it anew");
+    assert!(
+        checked_in == generated,
+        "openapi/ncgate.json is not what the routes say; UPDATE_OPENAPI=1 writes it anew"
+    );
 }
 
 /// The one table of service calls and the routes name the same operations.
 #[test]
 fn every_service_call_has_its_route_and_every_route_its_call() {
     let document = parsed();
-    let routes: BTreeSet<String> =
-        operations(&document).into_iter().filter(|operation| operation.contains(" /v1/")).collect();
+    let routes: BTreeSet<String> = operations(&document)
+        .into_iter()
+        .filter(|operation| operation.contains(" /v1/"))
+        .collect();
     let calls: BTreeSet<String> = CALLS.iter().map(|call| call.rest.to_owned()).collect();
     assert_eq!(routes, calls);
 }
@@ -55,7 +62,9 @@ fn every_operation_documents_its_failures() {
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
             let place = format!("{method} {path}");
-            let name = operation["operationId"].as_str().unwrap_or_else(|| panic!("{place} has no name"));
+            let name = operation["operationId"]
+                .as_str()
+                .unwrap_or_else(|| panic!("{place} has no name"));
             assert!(names.insert(name.to_owned()), "{name} stands twice");
             assert!(operation["summary"].is_string(), "{place} has no summary");
             let responses = operation["responses"].as_object().expect("responses");
