@@ -32,7 +32,9 @@ const CLOSE_GRACE: Duration = Duration::from_secs(5);
 /// Why the gateway does not start, or did not run to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    #[error("cannot listen on {address}: the port is in use; choose another one with --listen (NCGATE_LISTEN)")]
+    #[error(
+        "cannot listen on {address}: the port is in use; choose another one with --listen (NCGATE_LISTEN)"
+    )]
     PortInUse { address: SocketAddr },
     #[error("cannot listen on {address}")]
     Listen {
@@ -90,11 +92,15 @@ impl Running {
     async fn start_with(config: &Config, clock: Clock, ids: Ids) -> Result<Self, AppError> {
         let address = config.server.listen;
         // Before the database is touched: a second gateway by mistake must not.
-        let listener = TcpListener::bind(address).await.map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => AppError::PortInUse { address },
-            _ => AppError::Listen { address, source },
-        })?;
-        let address = listener.local_addr().map_err(|source| AppError::Listen { address, source })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::AddrInUse => AppError::PortInUse { address },
+                _ => AppError::Listen { address, source },
+            })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| AppError::Listen { address, source })?;
         let store = Store::open(store_options(config)?, clock.clone(), ids.clone()).await?;
         let metrics = Arc::new(Metrics::new());
         let tasks = TaskTracker::new();
@@ -134,7 +140,14 @@ impl Running {
             shutdown.clone(),
             tasks.clone(),
         ));
-        Ok(Self { address, gateway, store, shutdown, tasks, serving })
+        Ok(Self {
+            address,
+            gateway,
+            store,
+            shutdown,
+            tasks,
+            serving,
+        })
     }
 
     /// Where it listens.
@@ -155,7 +168,10 @@ impl Running {
     pub async fn stop(self) -> Result<(), AppError> {
         self.gateway.drain();
         self.shutdown.cancel();
-        let served = self.serving.await.map_err(|error| AppError::Serve(io::Error::other(error)))?;
+        let served = self
+            .serving
+            .await
+            .map_err(|error| AppError::Serve(io::Error::other(error)))?;
         if !self.gateway.close(CLOSE_GRACE).await {
             tracing::warn!("some sessions were cut, because their devices did not answer close-session");
         }
@@ -218,7 +234,12 @@ impl Demo {
             traceparent: None,
         };
         for (name, builder) in ["mx1", "mx2"].into_iter().zip(emulator::demo_devices()) {
-            let device = builder.system_time().user(DEMO_USER).password(DEMO_PASSWORD).listen("127.0.0.1:0").await?;
+            let device = builder
+                .system_time()
+                .user(DEMO_USER)
+                .password(DEMO_PASSWORD)
+                .listen("127.0.0.1:0")
+                .await?;
             let body = serde_json::json!({
                 "name": name,
                 "address": "127.0.0.1",
@@ -258,9 +279,13 @@ pub fn welcome(address: SocketAddr) -> String {
 /// A filter that cannot be read.
 pub fn start_log(config: &Config) -> Result<(), AppError> {
     let filter = &config.log.filter;
-    let parsed = tracing_subscriber::EnvFilter::try_new(filter)
-        .map_err(|source| AppError::LogFilter { filter: filter.clone(), source })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(io::stderr);
+    let parsed = tracing_subscriber::EnvFilter::try_new(filter).map_err(|source| AppError::LogFilter {
+        filter: filter.clone(),
+        source,
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_writer(io::stderr);
     match config.log.format {
         // X9: one JSON object per line, so that nothing a peer sends can forge a second one.
         LogFormat::Json => builder.json().flatten_event(true).init(),
@@ -311,7 +336,10 @@ async fn open_spool(config: &Config) -> Result<Arc<Spool>, AppError> {
         files_total: config.spool.max_total,
         ..SpoolLimits::default()
     };
-    let failed = |directory: &Path, source| AppError::Spool { directory: directory.to_owned(), source };
+    let failed = |directory: &Path, source| AppError::Spool {
+        directory: directory.to_owned(),
+        source,
+    };
     let opened = {
         let directory = directory.clone();
         tokio::task::spawn_blocking(move || Spool::open(&directory, limits)).await

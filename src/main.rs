@@ -36,7 +36,9 @@ fn main() -> ExitCode {
             Ok(page) => printed(&page),
             Err(error) => failed(&error, Exit::Failure),
         },
-        Command::Man { directory: Some(directory) } => match cli::write_manuals(&directory) {
+        Command::Man {
+            directory: Some(directory),
+        } => match cli::write_manuals(&directory) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, Exit::Failure),
         },

@@ -110,7 +110,9 @@ pub struct Lent<C: Connect> {
 impl<C: Connect> Lent<C> {
     /// Keeps the session for more than reading.
     pub fn pin(mut self) -> Pinned<C> {
-        Pinned { object: self.object.take() }
+        Pinned {
+            object: self.object.take(),
+        }
     }
 }
 
@@ -118,7 +120,9 @@ impl<C: Connect> Deref for Lent<C> {
     type Target = SessionHandle;
 
     fn deref(&self) -> &SessionHandle {
-        self.object.as_deref().expect("a loan holds its session until it is dropped")
+        self.object
+            .as_deref()
+            .expect("a loan holds its session until it is dropped")
     }
 }
 
@@ -144,7 +148,13 @@ impl<C: Connect> Pinned<C> {
     /// # Errors
     /// The pin itself, if it does.
     pub fn release(mut self) -> Result<Lent<C>, Self> {
-        if self.is_clean() { Ok(Lent { object: self.object.take() }) } else { Err(self) }
+        if self.is_clean() {
+            Ok(Lent {
+                object: self.object.take(),
+            })
+        } else {
+            Err(self)
+        }
     }
 }
 
@@ -152,7 +162,9 @@ impl<C: Connect> Deref for Pinned<C> {
     type Target = SessionHandle;
 
     fn deref(&self) -> &SessionHandle {
-        self.object.as_deref().expect("a pin holds its session until it is dropped")
+        self.object
+            .as_deref()
+            .expect("a pin holds its session until it is dropped")
     }
 }
 
@@ -161,5 +173,95 @@ impl<C: Connect> Drop for Pinned<C> {
         if let Some(object) = self.object.take() {
             drop(Object::take(object));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::session::fake::{BASE10, FakeDevice, React, call};
+    use crate::session::{Call, Traces};
+
+    struct Fake(FakeDevice);
+
+    impl Connect for Fake {
+        type Error = Infallible;
+
+        async fn connect(&self) -> Result<SessionHandle, Infallible> {
+            Ok(self.0.session().await)
+        }
+    }
+
+    fn device() -> FakeDevice {
+        FakeDevice::new(&[BASE10], |rpc| match rpc.operation.as_str() {
+            "close-session" => Vec::new(),
+            _ => vec![React::Reply("<ok/>".to_owned())],
+        })
+    }
+
+    fn mutating() -> Call {
+        Call {
+            traces: Traces::Possible,
+            ..call("lock")
+        }
+    }
+
+    /// Q2: what holds nothing comes back and is lent again; what may hold something is closed instead.
+    #[tokio::test(start_paused = true)]
+    async fn only_clean_sessions_come_back() {
+        let device = device();
+        let pool = Pool::new(Fake(device.clone()), 1);
+        let lent = pool.checkout().await.unwrap();
+        let opened_at = lent.opened_at();
+        lent.call(call("get")).await.unwrap();
+        drop(lent);
+        let lent = pool.checkout().await.unwrap();
+        assert_eq!(lent.opened_at(), opened_at);
+        lent.call(mutating()).await.unwrap();
+        let mut watch = lent.watch();
+        drop(lent);
+        watch.wait_for(|status| status.ended.is_some()).await.unwrap();
+        assert!(pool.checkout().await.unwrap().is_clean());
+        assert_eq!(device.operations(), ["get", "lock", "close-session"]);
+    }
+
+    /// Q2: a pin has one way back, and a session that may hold something does not pass it.
+    #[tokio::test(start_paused = true)]
+    async fn pin_is_released_only_when_clean() {
+        let device = device();
+        let pool = Pool::new(Fake(device.clone()), 1);
+        let pinned = pool.checkout().await.unwrap().pin();
+        pinned.call(call("get")).await.unwrap();
+        let lent = pinned.release().ok().unwrap();
+        let pinned = lent.pin();
+        pinned.call(mutating()).await.unwrap();
+        let pinned = pinned.release().err().unwrap();
+        assert_eq!(device.operations(), ["get", "lock"]);
+        let mut watch = pinned.watch();
+        drop(pinned);
+        watch.wait_for(|status| status.ended.is_some()).await.unwrap();
+        assert_eq!(device.operations(), ["get", "lock", "close-session"]);
+    }
+
+    /// Q2: a session that died while it lay idle is not lent; an evicted one ends politely.
+    #[tokio::test(start_paused = true)]
+    async fn dead_and_evicted_sessions_are_not_lent() {
+        let device = device();
+        let pool = Pool::new(Fake(device.clone()), 2);
+        let lent = pool.checkout().await.unwrap();
+        let session = SessionHandle::clone(&lent);
+        drop(lent);
+        session.close(std::time::Duration::from_secs(5)).await;
+        let lent = pool.checkout().await.unwrap();
+        assert!(lent.is_clean());
+        drop(lent);
+        let mut evicted = pool.evict(|_| false);
+        assert_eq!(evicted.len(), 1);
+        let watch = evicted.pop().unwrap().watch();
+        assert!(watch.borrow().ended.is_none());
+        pool.close();
+        assert!(matches!(pool.checkout().await, Err(CheckoutError::Closed)));
     }
 }

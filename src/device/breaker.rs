@@ -57,7 +57,14 @@ pub struct Breaker {
 
 impl Breaker {
     pub fn new(auth_retry: Duration) -> Self {
-        Self { auth_retry, failures: 0, refusals: 0, last_failure: None, retry_at: None, probing: false }
+        Self {
+            auth_retry,
+            failures: 0,
+            refusals: 0,
+            last_failure: None,
+            retry_at: None,
+            probing: false,
+        }
     }
 
     /// Why no connect would be tried now, if so.
@@ -67,11 +74,17 @@ impl Breaker {
         match failure {
             Failure::HostKey => Some(Held::HostKey),
             Failure::Credentials if self.refusals >= REFUSALS && (until > now || self.probing) => {
-                Some(Held::Credentials { until, refusals: self.refusals })
+                Some(Held::Credentials {
+                    until,
+                    refusals: self.refusals,
+                })
             }
             Failure::Credentials | Failure::Connect => {
                 if self.failures >= OPEN_AFTER && (until > now || self.probing) {
-                    Some(Held::Open { until, failures: self.failures })
+                    Some(Held::Open {
+                        until,
+                        failures: self.failures,
+                    })
                 } else {
                     (until > now).then_some(Held::Backoff { until })
                 }
@@ -94,7 +107,10 @@ impl Breaker {
 
     /// Permission to dial whatever was: a person asked (`check`).
     pub fn force(&mut self, now: Instant) -> Attempt {
-        Attempt { started: now, probe: false }
+        Attempt {
+            started: now,
+            probe: false,
+        }
     }
 
     pub fn succeeded(&mut self) {
@@ -127,7 +143,11 @@ impl Breaker {
                 // The device answers: the way to it is sound.
                 self.failures = 0;
                 self.refusals = self.refusals.saturating_add(1);
-                let wait = if self.refusals >= REFUSALS { self.auth_retry } else { jitter(backoff(self.refusals)) };
+                let wait = if self.refusals >= REFUSALS {
+                    self.auth_retry
+                } else {
+                    jitter(backoff(self.refusals))
+                };
                 self.retry_at = Some(now + wait);
             }
             Failure::HostKey => self.retry_at = None,
@@ -198,7 +218,13 @@ mod tests {
         let probe = breaker.admit(now).unwrap();
         assert_eq!(breaker.admit(now), Err(Held::Open { until, failures: 5 }));
         breaker.failed(probe, Failure::Connect, now, |most| most);
-        assert_eq!(breaker.admit(now), Err(Held::Open { until: now + seconds(16), failures: 6 }));
+        assert_eq!(
+            breaker.admit(now),
+            Err(Held::Open {
+                until: now + seconds(16),
+                failures: 6
+            })
+        );
         now += seconds(16);
         breaker.admit(now).unwrap();
         breaker.succeeded();
@@ -230,7 +256,12 @@ mod tests {
         for attempt in attempts {
             breaker.failed(attempt, Failure::Connect, now + seconds(1), |most| most);
         }
-        assert_eq!(breaker.held(now + seconds(1)), Some(Held::Backoff { until: now + Duration::from_millis(1500) }));
+        assert_eq!(
+            breaker.held(now + seconds(1)),
+            Some(Held::Backoff {
+                until: now + Duration::from_millis(1500)
+            })
+        );
     }
 
     /// Q4: after three refusals, one try in fifteen minutes.
@@ -245,7 +276,10 @@ mod tests {
         let until = now - seconds(5) + AUTH_RETRY;
         assert_eq!(breaker.admit(now), Err(Held::Credentials { until, refusals: 3 }));
         assert!(breaker.admit(until).is_ok());
-        assert_eq!(breaker.admit(until), Err(Held::Credentials { until, refusals: 3 }));
+        assert_eq!(
+            breaker.admit(until),
+            Err(Held::Credentials { until, refusals: 3 })
+        );
         breaker.reset();
         assert!(breaker.admit(now).is_ok());
     }

@@ -37,7 +37,11 @@ pub struct Request {
 impl Request {
     /// A request without attributes, whose reply becomes JSON without its envelope.
     pub fn new(build: impl FnOnce(&Capabilities) -> Result<Rpc, RequestError> + Send + 'static) -> Self {
-        Self { build: Box::new(build), attributes: Vec::new(), selection: Some(Selection::ReplyPayload) }
+        Self {
+            build: Box::new(build),
+            attributes: Vec::new(),
+            selection: Some(Selection::ReplyPayload),
+        }
     }
 
     fn into_call(
@@ -47,7 +51,13 @@ impl Request {
         traces: Traces,
     ) -> Result<Call, RequestError> {
         let rpc = (self.build)(capabilities)?;
-        Ok(Call { rpc, attributes: self.attributes, deadline, traces, selection: self.selection })
+        Ok(Call {
+            rpc,
+            attributes: self.attributes,
+            deadline,
+            traces,
+            selection: self.selection,
+        })
     }
 }
 
@@ -79,7 +89,10 @@ impl Item {
         match self {
             Self::New(_) | Self::Open(_, None) => false,
             Self::Open(_, Some(_)) => true,
-            Self::Done(answer) => answer.as_ref().as_ref().map_or(true, |reply| reply.scan.is_error()),
+            Self::Done(answer) => answer
+                .as_ref()
+                .as_ref()
+                .map_or(true, |reply| reply.scan.is_error()),
         }
     }
 }
@@ -99,10 +112,19 @@ impl Reads {
     /// Runs to the end, whatever the caller does. The answer has one entry per request, or, when it stopped, up to
     /// the one that failed. The error: no session, nothing sent.
     pub(super) async fn run(self) {
-        let Self { core, sessions, turn, deadline, requests, on_error, mut answer } = self;
+        let Self {
+            core,
+            sessions,
+            turn,
+            deadline,
+            requests,
+            on_error,
+            mut answer,
+        } = self;
         let mut items: Vec<Item> = requests.into_iter().map(Item::New).collect();
         let mut tries = 0;
         let lent = loop {
+            let freed = core.freed.notified();
             let checkout = sessions.checkout();
             tokio::pin!(checkout);
             let checked_out = tokio::select! {
@@ -114,6 +136,17 @@ impl Reads {
                 Some(Ok(lent)) => lent,
                 // What the first try ended with says more than that there was no second one.
                 Some(Err(_)) if tries > 0 => break None,
+                // The device takes no further session, but has some: one of those will do.
+                Some(Err(CheckoutError::Connect(error))) if core.has_sessions() => {
+                    tokio::select! {
+                        () = freed => continue,
+                        () = sleep_until(deadline) => {}
+                        () = answer.closed() => {}
+                    }
+                    // Nobody to tell is no harm.
+                    let _ = answer.send(Err(error));
+                    return;
+                }
                 Some(Err(error)) => {
                     // Nobody to tell is no harm.
                     let _ = answer.send(Err(checkout_error(&core, error)));
@@ -135,6 +168,8 @@ impl Reads {
             if !finished {
                 // Q7: what was sent is read and dropped; the session is busy until then.
                 lent.idle().await;
+                drop(lent);
+                core.freed.notify_waiters();
                 return;
             }
             let lost = items.iter().any(|item| matches!(item, Item::Open(_, Some(_))));
@@ -151,6 +186,8 @@ impl Reads {
         if let Some(lent) = lent {
             // The reply to an RPC that timed out is still to come: the session is free only after that.
             lent.idle().await;
+            drop(lent);
+            core.freed.notify_waiters();
         }
         drop(turn);
     }
@@ -169,7 +206,13 @@ fn answers(items: Vec<Item>) -> Vec<Answer> {
 }
 
 /// Sends what is still to be sent, in one session.
-async fn attempt(core: &Core, session: &SessionHandle, items: &mut [Item], deadline: Instant, on_error: OnError) {
+async fn attempt(
+    core: &Core,
+    session: &SessionHandle,
+    items: &mut [Item],
+    deadline: Instant,
+    on_error: OnError,
+) {
     build(core, session, items, deadline, on_error);
     let open = items.iter().filter(|item| matches!(item, Item::Open(..))).count();
     let pipelined = open > 1 && on_error == OnError::Continue && core.settings.pipelining;
@@ -184,7 +227,8 @@ fn build(core: &Core, session: &SessionHandle, items: &mut [Item], deadline: Ins
     let capabilities = offered(core, session);
     for item in items {
         let Item::New(_) = item else { continue };
-        let Item::New(request) = std::mem::replace(item, Item::Done(Box::new(Err(interrupted(core, false))))) else {
+        let Item::New(request) = std::mem::replace(item, Item::Done(Box::new(Err(interrupted(core, false)))))
+        else {
             continue;
         };
         *item = match request.into_call(&capabilities, deadline, Traces::None) {
@@ -241,7 +285,11 @@ fn settle(core: &Core, session: &SessionHandle, call: Call, result: Result<RawRe
         Err(error) => {
             let again = error.allows_another_try();
             let error = DeviceError::in_session(core.name(), session.session_id(), false, error);
-            if again { Item::Open(call, Some(error)) } else { Item::Done(Box::new(Err(error))) }
+            if again {
+                Item::Open(call, Some(error))
+            } else {
+                Item::Done(Box::new(Err(error)))
+            }
         }
     }
 }
@@ -259,50 +307,71 @@ pub(super) struct SingleUse {
 impl SingleUse {
     /// Runs to the end, whatever the caller does once the RPC is sent.
     pub(super) async fn run(self) {
-        let Self { core, sessions, turn, deadline, request, mut answer } = self;
-        let checkout = sessions.checkout();
-        tokio::pin!(checkout);
-        let checked_out = tokio::select! {
-            result = &mut checkout => Some(result),
-            () = sleep_until(deadline) => None,
-            () = answer.closed() => None,
-        };
-        let pinned = match checked_out {
-            Some(Ok(lent)) => lent.pin(),
-            Some(Err(error)) => {
-                // Nobody to tell is no harm.
-                let _ = answer.send(Err(checkout_error(&core, error)));
-                return;
+        let Self {
+            core,
+            sessions,
+            turn,
+            deadline,
+            request,
+            mut answer,
+        } = self;
+        let mut request = Some(request);
+        let mut call = None;
+        for _ in 0..=RETRIES {
+            let checkout = sessions.checkout();
+            tokio::pin!(checkout);
+            let checked_out = tokio::select! {
+                result = &mut checkout => Some(result),
+                () = sleep_until(deadline) => None,
+                () = answer.closed() => None,
+            };
+            let pinned = match checked_out {
+                Some(Ok(lent)) => lent.pin(),
+                Some(Err(error)) => {
+                    // Nobody to tell is no harm.
+                    let _ = answer.send(Err(checkout_error(&core, error)));
+                    return;
+                }
+                None => {
+                    let error = DeviceError::not_sent(core.name(), Step::Connect, Failure::DeadlineInQueue);
+                    let _ = answer.send(Err(error));
+                    drop(checkout.await);
+                    return;
+                }
+            };
+            if let Some(request) = request.take() {
+                match request.into_call(&offered(&core, &pinned), deadline, Traces::Possible) {
+                    Ok(built) => call = Some(built),
+                    Err(error) => {
+                        // Nothing was sent: the session is as clean as before.
+                        drop(pinned.release());
+                        let _ = answer.send(Err(request_error(&core, error)));
+                        return;
+                    }
+                }
             }
-            None => {
-                let error = DeviceError::not_sent(core.name(), Step::Connect, Failure::DeadlineInQueue);
-                let _ = answer.send(Err(error));
-                drop(checkout.await);
-                return;
-            }
-        };
-        let call = match request.into_call(&offered(&core, &pinned), deadline, Traces::Possible) {
-            Ok(call) => call,
-            Err(error) => {
-                // Nothing was sent: the session is as clean as before.
+            let Some(call) = call.clone().filter(|_| !answer.is_closed()) else {
+                // Not sent at all for a caller who is gone.
                 drop(pinned.release());
-                let _ = answer.send(Err(request_error(&core, error)));
                 return;
+            };
+            let result = pinned.call(call).await;
+            // A session that died in the pool took nothing. Whatever was sent is sent once (Q3).
+            if matches!(result, Err(SessionError::NotOpen)) {
+                continue;
             }
-        };
-        // Sent at most once (Q3), and not at all for a caller who is gone.
-        if answer.is_closed() {
-            drop(pinned.release());
+            observe(&core, "single_use", &result);
+            let session_id = pinned.session_id();
+            let result =
+                result.map_err(|error| DeviceError::in_session(core.name(), session_id, true, error));
+            let _ = answer.send(result);
+            pinned.idle().await;
+            pinned.close(CLOSE_GRACE).await;
+            drop(turn);
             return;
         }
-        let result = pinned.call(call).await;
-        observe(&core, "single_use", &result);
-        let session_id = pinned.session_id();
-        let result = result.map_err(|error| DeviceError::in_session(core.name(), session_id, true, error));
-        let _ = answer.send(result);
-        pinned.idle().await;
-        pinned.close(CLOSE_GRACE).await;
-        drop(turn);
+        let error = DeviceError::not_sent(core.name(), Step::Reply, Failure::Session(SessionError::NotOpen));
+        let _ = answer.send(Err(error));
     }
 }
 
@@ -335,7 +404,11 @@ fn observe(core: &Core, class: &'static str, result: &Result<RawReply, SessionEr
     match result {
         Ok(reply) => {
             let outcome = if reply.scan.is_error() { "rpc_error" } else { "ok" };
-            metrics.rpc(class, outcome, reply.completed_at.saturating_duration_since(reply.sent_at));
+            metrics.rpc(
+                class,
+                outcome,
+                reply.completed_at.saturating_duration_since(reply.sent_at),
+            );
         }
         Err(SessionError::Timeout { .. }) => metrics.rpc(class, "timeout", core.settings.rpc_timeout),
         Err(SessionError::Lost { .. }) => metrics.rpc(class, "lost", Duration::ZERO),

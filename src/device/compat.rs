@@ -28,7 +28,12 @@ impl Verdict {
 pub fn judge(required: &Compatibility, capabilities: &Capabilities, versions: &[&str]) -> Verdict {
     let mut missing = Vec::new();
     match required.policy {
-        Policy::Ignore => return Verdict { policy: required.policy, missing },
+        Policy::Ignore => {
+            return Verdict {
+                policy: required.policy,
+                missing,
+            };
+        }
         Policy::Adapt | Policy::Refuse => {}
     }
     for uri in &required.capabilities {
@@ -41,15 +46,26 @@ pub fn judge(required: &Compatibility, capabilities: &Capabilities, versions: &[
             missing.push("a known software version".to_owned());
         }
         for version in versions {
-            if let Some(min) = required.min_version.as_deref().filter(|min| compare(version, min).is_lt()) {
+            if let Some(min) = required
+                .min_version
+                .as_deref()
+                .filter(|min| compare(version, min).is_lt())
+            {
                 missing.push(format!("version {min} or newer (it runs {version})"));
             }
-            if let Some(max) = required.max_version.as_deref().filter(|max| compare(version, max).is_gt()) {
+            if let Some(max) = required
+                .max_version
+                .as_deref()
+                .filter(|max| compare(version, max).is_gt())
+            {
                 missing.push(format!("version {max} or older (it runs {version})"));
             }
         }
     }
-    Verdict { policy: required.policy, missing }
+    Verdict {
+        policy: required.policy,
+        missing,
+    }
 }
 
 /// A run of digits or of letters; what stands between them only separates. Letters come after digits, so that a
@@ -69,7 +85,10 @@ fn parts(version: &str) -> Vec<Part> {
             _ if first.is_alphabetic() => c.is_alphabetic(),
             _ => !c.is_alphanumeric(),
         };
-        let end = rest.find(|c| !same(c)).unwrap_or(rest.len()).max(first.len_utf8());
+        let end = rest
+            .find(|c| !same(c))
+            .unwrap_or(rest.len())
+            .max(first.len_utf8());
         let (run, after) = rest.split_at(end);
         if first.is_ascii_digit() {
             parts.push(Part::Number(run.parse().unwrap_or(u64::MAX)));

@@ -63,7 +63,11 @@ pub struct SshConnector {
 impl SshConnector {
     /// `learned` is called when a host key was accepted on first use; from then on it is required here as well.
     pub fn new(target: SshTarget, dialer: Arc<dyn Dialer>, learned: Option<Learned>) -> Self {
-        Self { target: Mutex::new(target), dialer, learned }
+        Self {
+            target: Mutex::new(target),
+            dialer,
+            learned,
+        }
     }
 
     fn target(&self) -> SshTarget {
@@ -93,8 +97,9 @@ impl SshConnector {
 
     async fn open(&self, mut config: session::Config) -> Result<Opened, ConnectError> {
         let target = self.target();
-        let connected =
-            transport::connect(&target, &*self.dialer).await.map_err(ConnectError::Transport)?;
+        let connected = transport::connect(&target, &*self.dialer)
+            .await
+            .map_err(ConnectError::Transport)?;
         if !connected.learned.is_empty() {
             self.remember(&connected.learned);
         }
@@ -102,13 +107,22 @@ impl SshConnector {
         let mut steps: Vec<_> = connected
             .steps
             .iter()
-            .map(|step| LinkStep { name: step.name.as_str(), jump: step.jump, duration: step.duration })
+            .map(|step| LinkStep {
+                name: step.name.as_str(),
+                jump: step.jump,
+                duration: step.duration,
+            })
             .collect();
         let start = Instant::now();
         let outgoing = SshOutgoing::new(connected.writer, connected.connection);
-        let (handle, actor) =
-            session::open(connected.reader, outgoing, config).await.map_err(ConnectError::Hello)?;
-        steps.push(LinkStep { name: "hello", jump: None, duration: start.elapsed() });
+        let (handle, actor) = session::open(connected.reader, outgoing, config)
+            .await
+            .map_err(ConnectError::Hello)?;
+        steps.push(LinkStep {
+            name: "hello",
+            jump: None,
+            duration: start.elapsed(),
+        });
         Ok(Opened {
             handle,
             run: Box::pin(actor.run()),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -110,6 +110,8 @@ pub struct Core {
     memory: Mutex<Memory>,
     /// One permit for each session, pooled, pinned or closing (Q1).
     places: Arc<Semaphore>,
+    /// Told whenever a session comes back to the pool or ends.
+    pub freed: Notify,
 }
 
 /// A fresh session, judged.
@@ -134,7 +136,15 @@ impl Core {
             next_session: 0,
         };
         let places = Arc::new(Semaphore::new(settings.max_sessions.max(1)));
-        Self { settings, around, connector, domain, memory: Mutex::new(memory), places }
+        Self {
+            settings,
+            around,
+            connector,
+            domain,
+            memory: Mutex::new(memory),
+            places,
+            freed: Notify::new(),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -181,19 +191,20 @@ impl Core {
     pub fn held(&self) -> Option<Failure> {
         let now = Instant::now();
         let memory = self.memory();
-        memory.breaker.held(now).and_then(|held| held_back(held, memory.last_error.as_ref(), now))
+        memory
+            .breaker
+            .held(now)
+            .and_then(|held| held_back(held, memory.last_error.as_ref(), now))
     }
 
     fn permit(self: &Arc<Self>, asked: bool) -> Result<Permission, Failure> {
         let now = Instant::now();
         let mut domain = self.domain();
         let mut memory = self.memory();
-        let lifted = memory
-            .breaker
-            .last_failure()
-            .is_some_and(|(at, kind)| {
-                kind == breaker::Failure::Credentials && domain.accepted_at().is_some_and(|accepted| accepted > at)
-            });
+        let lifted = memory.breaker.last_failure().is_some_and(|(at, kind)| {
+            kind == breaker::Failure::Credentials
+                && domain.accepted_at().is_some_and(|accepted| accepted > at)
+        });
         if lifted && self.settings.credential_domain.is_some() {
             memory.breaker.reset();
         }
@@ -204,7 +215,9 @@ impl Core {
                 Ok(attempt) => attempt,
                 Err(held) => {
                     // Every failure is kept with its error, so there is always one to tell.
-                    return Err(held_back(held, memory.last_error.as_ref(), now).unwrap_or(Failure::DeadlineInQueue));
+                    return Err(
+                        held_back(held, memory.last_error.as_ref(), now).unwrap_or(Failure::DeadlineInQueue)
+                    );
                 }
             }
         };
@@ -223,7 +236,11 @@ impl Core {
                 }
             }
         };
-        Ok(Permission { core: self.clone(), attempt: Some(attempt), probe })
+        Ok(Permission {
+            core: self.clone(),
+            attempt: Some(attempt),
+            probe,
+        })
     }
 
     async fn open_permitted(self: &Arc<Self>, asked: bool) -> Result<Fresh, ConnectError> {
@@ -240,16 +257,26 @@ impl Core {
             },
             echo: false,
         };
-        let Opened { handle, run, mut link } = self.connector.connect(config).await?;
+        let Opened {
+            handle,
+            run,
+            mut link,
+        } = self.connector.connect(config).await?;
         self.start(&handle, run, place);
         let software = match self.known_software(&handle, asked) {
             Some(software) => software,
             None => {
                 let start = Instant::now();
                 let deadline = start + self.settings.rpc_timeout;
-                let software = software::ask(&handle, deadline).await.map_err(ConnectError::Software)?;
+                let software = software::ask(&handle, deadline)
+                    .await
+                    .map_err(ConnectError::Software)?;
                 if software != Software::NotAsked {
-                    link.steps.push(LinkStep { name: "software", jump: None, duration: start.elapsed() });
+                    link.steps.push(LinkStep {
+                        name: "software",
+                        jump: None,
+                        duration: start.elapsed(),
+                    });
                 }
                 (software, start)
             }
@@ -290,7 +317,9 @@ impl Core {
             let mut memory = self.memory();
             let key = memory.next_session;
             memory.next_session += 1;
-            memory.sessions.insert(key, (handle.watch(), self.around.clock.wall()));
+            memory
+                .sessions
+                .insert(key, (handle.watch(), self.around.clock.wall()));
             key
         };
         self.around.metrics.session_opened();
@@ -304,6 +333,7 @@ impl Core {
             };
             drop(place);
             core.ended(key, session_id, cause);
+            core.freed.notify_waiters();
         });
     }
 
@@ -316,14 +346,27 @@ impl Core {
                 let outstanding = status.map_or(0, |(status, _)| status.borrow().outstanding);
                 memory.last_loss = Some(Loss {
                     at: self.around.clock.wall(),
-                    cause: LossCause::Session { session_id, cause: cause.clone() },
+                    cause: LossCause::Session {
+                        session_id,
+                        cause: cause.clone(),
+                    },
                 });
                 drop(memory);
                 let detail = error_chain(&cause);
-                warn!(device = self.name(), session_id, cause = cause.label(), outstanding, detail, "session lost");
+                warn!(
+                    device = self.name(),
+                    session_id,
+                    cause = cause.label(),
+                    outstanding,
+                    detail,
+                    "session lost"
+                );
             }
             Some(_) => info!(device = self.name(), session_id, "session closed"),
-            None => warn!(device = self.name(), session_id, "session cut, because the time to close it was over"),
+            None => warn!(
+                device = self.name(),
+                session_id, "session cut, because the time to close it was over"
+            ),
         }
     }
 
@@ -377,6 +420,11 @@ impl Core {
     /// Why the last connect failed; `None` once one has succeeded.
     pub fn last_error(&self) -> Option<Arc<ConnectError>> {
         self.memory().last_error.clone()
+    }
+
+    /// Whether any session is open.
+    pub fn has_sessions(&self) -> bool {
+        !self.memory().sessions.is_empty()
     }
 
     /// The sessions that are open now.
@@ -444,23 +492,38 @@ impl Permission {
         {
             let mut domain = core.domain();
             match kind {
-                Some(breaker::Failure::Credentials) => {
+                // Devices without a domain share nothing but the pace.
+                Some(breaker::Failure::Credentials) if core.settings.credential_domain.is_some() => {
                     domain.refused(core.name(), self.probe, core.settings.auth_retry, now);
                 }
-                Some(breaker::Failure::Connect | breaker::Failure::HostKey) | None => domain.abandoned(self.probe),
+                Some(
+                    breaker::Failure::Credentials | breaker::Failure::Connect | breaker::Failure::HostKey,
+                )
+                | None => domain.abandoned(self.probe),
             }
         }
         let mut memory = core.memory();
         match kind {
-            Some(kind) => memory.breaker.failed(attempt, kind, now, |most| core.around.ids.jitter(most)),
+            Some(kind) => memory
+                .breaker
+                .failed(attempt, kind, now, |most| core.around.ids.jitter(most)),
             None => memory.breaker.abandoned(attempt),
         }
         memory.last_error = Some(error.clone());
-        memory.last_loss = Some(Loss { at: core.around.clock.wall(), cause: LossCause::Connect(error.clone()) });
+        memory.last_loss = Some(Loss {
+            at: core.around.clock.wall(),
+            cause: LossCause::Connect(error.clone()),
+        });
         let held = memory.breaker.held(now);
         drop(memory);
-        warn!(device = core.name(), cause = label(error), detail = error_chain(&**error), "connect failed");
-        held.and_then(|held| until(held)).map(|until| until.saturating_duration_since(now))
+        warn!(
+            device = core.name(),
+            cause = label(error),
+            detail = error_chain(&**error),
+            "connect failed"
+        );
+        held.and_then(|held| until(held))
+            .map(|until| until.saturating_duration_since(now))
     }
 }
 
@@ -484,12 +547,15 @@ fn held_back(held: Held, last: Option<&Arc<ConnectError>>, now: Instant) -> Opti
     let last = last?.clone();
     let retry_after = until(held).map(|until| until.saturating_duration_since(now));
     Some(match held {
-        Held::Open { failures, .. } => {
-            Failure::CircuitOpen { failures, retry_after: retry_after.unwrap_or_default(), last }
-        }
-        Held::Backoff { .. } | Held::Credentials { .. } | Held::HostKey => {
-            Failure::Connect { error: last, retry_after }
-        }
+        Held::Open { failures, .. } => Failure::CircuitOpen {
+            failures,
+            retry_after: retry_after.unwrap_or_default(),
+            last,
+        },
+        Held::Backoff { .. } | Held::Credentials { .. } | Held::HostKey => Failure::Connect {
+            error: last,
+            retry_after,
+        },
     })
 }
 

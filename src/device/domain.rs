@@ -20,7 +20,10 @@ pub struct ConnectRate {
 
 impl Default for ConnectRate {
     fn default() -> Self {
-        Self { per_second: 50, burst: 50 }
+        Self {
+            per_second: 50,
+            burst: 50,
+        }
     }
 }
 
@@ -66,7 +69,10 @@ impl Domain {
     pub fn admit(&mut self, now: Instant) -> Result<bool, Suspended> {
         match self.suspended {
             None => Ok(false),
-            Some(until) if until > now || self.probing => Err(Suspended { until, refused: self.refused.len() }),
+            Some(until) if until > now || self.probing => Err(Suspended {
+                until,
+                refused: self.refused.len(),
+            }),
             Some(_) => {
                 self.probing = true;
                 Ok(true)
@@ -77,7 +83,9 @@ impl Domain {
     /// When a connect may start, at the domain's pace. The place is taken unless it lies beyond `latest`.
     pub fn reserve(&mut self, now: Instant, latest: Instant) -> Option<Instant> {
         let even = self.next.unwrap_or(now).max(now);
-        let start = even.checked_sub(self.tolerance).map_or(now, |start| start.max(now));
+        let start = even
+            .checked_sub(self.tolerance)
+            .map_or(now, |start| start.max(now));
         if start > latest {
             return None;
         }
@@ -90,7 +98,8 @@ impl Domain {
         if probe {
             self.probing = false;
         }
-        self.refused.retain(|_, at| now.saturating_duration_since(*at) < auth_retry);
+        self.refused
+            .retain(|_, at| now.saturating_duration_since(*at) < auth_retry);
         self.refused.insert(device.to_owned(), now);
         if probe || self.refused.len() >= MANY {
             self.suspended = Some(now + auth_retry);
@@ -177,13 +186,21 @@ mod tests {
     /// Q4, quality row 32: connects of a domain are paced.
     #[test]
     fn connects_are_paced_after_a_burst() {
-        let mut domain = Domain::new(ConnectRate { per_second: 10, burst: 3 });
+        let mut domain = Domain::new(ConnectRate {
+            per_second: 10,
+            burst: 3,
+        });
         let now = Instant::now();
         let latest = now + Duration::from_secs(60);
-        let starts: Vec<_> = (0..6).map(|_| (domain.reserve(now, latest).unwrap() - now).as_millis()).collect();
+        let starts: Vec<_> = (0..6)
+            .map(|_| (domain.reserve(now, latest).unwrap() - now).as_millis())
+            .collect();
         assert_eq!(starts, [0, 0, 0, 100, 200, 300]);
         assert_eq!(domain.reserve(now, now + Duration::from_millis(399)), None);
-        assert_eq!(domain.reserve(now, now + Duration::from_millis(400)), Some(now + Duration::from_millis(400)));
+        assert_eq!(
+            domain.reserve(now, now + Duration::from_millis(400)),
+            Some(now + Duration::from_millis(400))
+        );
         let quiet = now + Duration::from_secs(30);
         assert_eq!(domain.reserve(quiet, quiet), Some(quiet));
     }

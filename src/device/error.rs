@@ -92,7 +92,11 @@ pub enum Failure {
     },
     /// Other devices of the credential domain were refused: one of them tries for all (Q4).
     #[error("{refused} devices of credential domain {domain} refused their credentials{}", waiting(&Some(*.retry_after)))]
-    DomainSuspended { domain: String, refused: usize, retry_after: Duration },
+    DomainSuspended {
+        domain: String,
+        refused: usize,
+        retry_after: Duration,
+    },
     #[error("the request cannot be made")]
     Request(#[source] RequestError),
     #[error("an attribute cannot be sent")]
@@ -127,7 +131,14 @@ pub struct DeviceError {
 impl DeviceError {
     /// A failure before anything was sent.
     pub(super) fn not_sent(device: &str, step: Step, failure: Failure) -> Self {
-        Self { device: device.to_owned(), step, outcome: Outcome::NotSent, session_id: None, message_id: None, failure }
+        Self {
+            device: device.to_owned(),
+            step,
+            outcome: Outcome::NotSent,
+            session_id: None,
+            message_id: None,
+            failure,
+        }
     }
 
     /// A failure in a session. `mutates`: whether the RPC can change the device.
@@ -149,8 +160,15 @@ impl DeviceError {
 
     /// The task of a call ended before it had an answer.
     pub(super) fn interrupted(device: &str, mutates: bool) -> Self {
-        let outcome = if mutates { Outcome::Unknown } else { Outcome::NotApplied };
-        Self { outcome, ..Self::not_sent(device, Step::Reply, Failure::Interrupted) }
+        let outcome = if mutates {
+            Outcome::Unknown
+        } else {
+            Outcome::NotApplied
+        };
+        Self {
+            outcome,
+            ..Self::not_sent(device, Step::Reply, Failure::Interrupted)
+        }
     }
 
     /// When the same call may succeed, where that is known.
@@ -164,7 +182,9 @@ impl Failure {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Connect { retry_after, .. } => *retry_after,
-            Self::CircuitOpen { retry_after, .. } | Self::DomainSuspended { retry_after, .. } => Some(*retry_after),
+            Self::CircuitOpen { retry_after, .. } | Self::DomainSuspended { retry_after, .. } => {
+                Some(*retry_after)
+            }
             Self::QueueFull { .. }
             | Self::DeadlineInQueue
             | Self::Draining

@@ -24,7 +24,13 @@ pub struct FairQueue<T> {
 
 impl<T> FairQueue<T> {
     pub fn new(limit: usize) -> Self {
-        Self { limit, len: 0, next_key: 0, ring: VecDeque::new(), waiting: HashMap::new() }
+        Self {
+            limit,
+            len: 0,
+            next_key: 0,
+            ring: VecDeque::new(),
+            waiting: HashMap::new(),
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -34,7 +40,11 @@ impl<T> FairQueue<T> {
     /// How many items would be served before one that `who` adds now, if all take the same time.
     pub fn ahead_of(&self, who: &str) -> usize {
         let own = self.waiting.get(who).map_or(0, VecDeque::len);
-        self.waiting.values().map(|items| items.len().min(own + 1)).sum::<usize>() - usize::from(own > 0)
+        self.waiting
+            .values()
+            .map(|items| items.len().min(own + 1))
+            .sum::<usize>()
+            - usize::from(own > 0)
     }
 
     /// Adds an item for a principal.
@@ -61,8 +71,12 @@ impl<T> FairQueue<T> {
     pub fn pop(&mut self, mut admissible: impl FnMut(&T) -> bool) -> Option<T> {
         for turn in 0..self.ring.len() {
             let who = &self.ring[turn];
-            let Some(items) = self.waiting.get_mut(who) else { continue };
-            let Some(position) = items.iter().position(|(_, item)| admissible(item)) else { continue };
+            let Some(items) = self.waiting.get_mut(who) else {
+                continue;
+            };
+            let Some(position) = items.iter().position(|(_, item)| admissible(item)) else {
+                continue;
+            };
             let taken = items.remove(position);
             let done = items.is_empty();
             if let Some(who) = self.ring.remove(turn) {

@@ -48,7 +48,10 @@ impl Places {
             // Too few to keep any apart.
             0 | 1 => Self { all: 1, exclusive: 1 },
             2 => Self { all: 2, exclusive: 1 },
-            more => Self { all: more - 1, exclusive: more - 2 },
+            more => Self {
+                all: more - 1,
+                exclusive: more - 2,
+            },
         }
     }
 }
@@ -117,7 +120,11 @@ impl Lane {
             draining: false,
             pace: None,
         };
-        Self { inner: Arc::new(Mutex::new(inner)), busy: Arc::new(watch::Sender::new(0)), metrics }
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            busy: Arc::new(watch::Sender::new(0)),
+            metrics,
+        }
     }
 
     /// How many requests wait.
@@ -168,12 +175,26 @@ impl Lane {
             return Err(NoTurn::Deadline);
         }
         let (sender, receiver) = oneshot::channel();
-        let key = inner.queue.push(who, Waiter { purpose, turn: sender }).map_err(|Full(limit)| {
-            self.metrics.queue_rejected("full");
-            NoTurn::Full { limit }
-        })?;
+        let key = inner
+            .queue
+            .push(
+                who,
+                Waiter {
+                    purpose,
+                    turn: sender,
+                },
+            )
+            .map_err(|Full(limit)| {
+                self.metrics.queue_rejected("full");
+                NoTurn::Full { limit }
+            })?;
         self.metrics.queued();
-        Ok(Asked::Waiting(Waiting { lane: self.clone(), who: who.to_owned(), key, turn: receiver }))
+        Ok(Asked::Waiting(Waiting {
+            lane: self.clone(),
+            who: who.to_owned(),
+            key,
+            turn: receiver,
+        }))
     }
 
     /// Refuses everybody from now on, those that wait included. Turns that are out go on.
@@ -202,7 +223,11 @@ impl Lane {
     }
 
     fn turn(&self, purpose: Purpose) -> Turn {
-        Turn { lane: self.clone(), purpose, since: Instant::now() }
+        Turn {
+            lane: self.clone(),
+            purpose,
+            since: Instant::now(),
+        }
     }
 
     /// Takes a turn back and gives the free places to those who are next.
@@ -261,7 +286,9 @@ pub struct Turn {
 
 impl std::fmt::Debug for Turn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Turn").field("purpose", &self.purpose).finish_non_exhaustive()
+        f.debug_struct("Turn")
+            .field("purpose", &self.purpose)
+            .finish_non_exhaustive()
     }
 }
 
@@ -341,7 +368,10 @@ mod tests {
         }
         let started = Instant::now();
         let deadline = started + Duration::from_secs(5);
-        assert_eq!(lane.enter("b", Purpose::Read, deadline).await.unwrap_err(), NoTurn::Deadline);
+        assert_eq!(
+            lane.enter("b", Purpose::Read, deadline).await.unwrap_err(),
+            NoTurn::Deadline
+        );
         assert_eq!(Instant::now(), started);
         waiting.abort();
         assert!(waiting.await.unwrap_err().is_cancelled());
@@ -362,8 +392,15 @@ mod tests {
         }
         lane.drain();
         assert_eq!(waiting.await.unwrap(), Err(NoTurn::Draining));
-        assert_eq!(lane.enter("a", Purpose::Read, soon()).await.unwrap_err(), NoTurn::Draining);
-        assert!(tokio::time::timeout(Duration::from_secs(1), lane.idle()).await.is_err());
+        assert_eq!(
+            lane.enter("a", Purpose::Read, soon()).await.unwrap_err(),
+            NoTurn::Draining
+        );
+        assert!(
+            tokio::time::timeout(Duration::from_secs(1), lane.idle())
+                .await
+                .is_err()
+        );
         drop(turn);
         lane.idle().await;
     }

@@ -100,7 +100,11 @@ impl Device {
         domain: Arc<Mutex<Domain>>,
         around: Surroundings,
     ) -> Self {
-        let lane = Lane::new(settings.max_sessions, settings.queue_length, around.metrics.clone());
+        let lane = Lane::new(
+            settings.max_sessions,
+            settings.queue_length,
+            around.metrics.clone(),
+        );
         let max_sessions = settings.max_sessions;
         let core = Arc::new(Core::new(settings, connector, domain, around));
         let sessions = Arc::new(Sessions::new(Opener(core.clone()), max_sessions));
@@ -121,7 +125,9 @@ impl Device {
     /// and the session goes back to the pool.
     pub async fn read(&self, who: &str, deadline: Instant, request: Request) -> Answer {
         let mut answers = self.batch(who, deadline, vec![request], OnError::Stop).await?;
-        answers.pop().unwrap_or_else(|| Err(interrupted(&self.core, false)))
+        answers
+            .pop()
+            .unwrap_or_else(|| Err(interrupted(&self.core, false)))
     }
 
     /// Several read-only RPCs in one session, in order; with [`OnError::Continue`] pipelined, if the device's settings
@@ -157,7 +163,9 @@ impl Device {
             answer,
         };
         self.core.around.tracker.spawn(job.run());
-        receiver.await.unwrap_or_else(|_| Err(interrupted(&self.core, false)))
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(interrupted(&self.core, false)))
     }
 
     /// One operational RPC that is not on the read-only list, in a session that is closed afterwards (Q9). It is sent
@@ -181,7 +189,9 @@ impl Device {
             answer,
         };
         self.core.around.tracker.spawn(job.run());
-        receiver.await.unwrap_or_else(|_| Err(interrupted(&self.core, true)))
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(interrupted(&self.core, true)))
     }
 
     /// Connects now, whatever went wrong before, and tells what the connection showed. Success ends all waiting after
@@ -220,7 +230,11 @@ impl Device {
         });
         match tokio::time::timeout_at(deadline, receiver).await {
             Ok(result) => result.unwrap_or_else(|_| Err(interrupted(&self.core, false))),
-            Err(_) => Err(DeviceError::not_sent(self.core.name(), Step::Connect, Failure::DeadlineInQueue)),
+            Err(_) => Err(DeviceError::not_sent(
+                self.core.name(),
+                Step::Connect,
+                Failure::DeadlineInQueue,
+            )),
         }
     }
 
@@ -239,7 +253,10 @@ impl Device {
         let (answer, receiver) = oneshot::channel();
         let (core, sessions) = (self.core.clone(), self.sessions.clone());
         self.core.around.tracker.spawn(async move {
-            let result = sessions.checkout().await.map_err(|error| call::checkout_error(&core, error));
+            let result = sessions
+                .checkout()
+                .await
+                .map_err(|error| call::checkout_error(&core, error));
             // Nobody to tell is no harm; the session goes to the pool.
             let _ = answer.send(result.map(|_lent| core.established()));
             drop(turn);
@@ -248,7 +265,11 @@ impl Device {
             Ok(Ok(Ok(Some(established)))) => Ok(established),
             Ok(Ok(Err(error))) => Err(error),
             Ok(Ok(Ok(None)) | Err(_)) => Err(interrupted(&self.core, false)),
-            Err(_) => Err(DeviceError::not_sent(self.core.name(), Step::Connect, Failure::DeadlineInQueue)),
+            Err(_) => Err(DeviceError::not_sent(
+                self.core.name(),
+                Step::Connect,
+                Failure::DeadlineInQueue,
+            )),
         }
     }
 
@@ -257,7 +278,9 @@ impl Device {
         let held = self.core.held();
         let sessions = self.core.sessions();
         let established = self.core.established();
-        let refused = established.as_ref().is_some_and(|established| established.verdict.refuses());
+        let refused = established
+            .as_ref()
+            .is_some_and(|established| established.verdict.refuses());
         let state = match (&held, self.core.last_error()) {
             _ if !sessions.is_empty() && !refused => ConnectionState::Connected,
             (Some(Failure::CircuitOpen { .. }), _) => ConnectionState::CircuitOpen,
@@ -279,7 +302,10 @@ impl Device {
     /// Ends sessions that were idle for too long, and forgets those that are dead.
     fn reap(&self) {
         let limit = self.core.settings.idle_timeout;
-        drop(self.sessions.evict(|session| session.is_clean() && session.idle_for() < limit));
+        drop(
+            self.sessions
+                .evict(|session| session.is_clean() && session.idle_for() < limit),
+        );
     }
 
     /// Refuses new calls, waits for those under way, and closes all sessions politely.
@@ -291,14 +317,15 @@ impl Device {
     }
 
     fn check_attributes(&self, request: &Request) -> Result<(), DeviceError> {
-        check_attributes(&request.attributes)
-            .map_err(|error| DeviceError::not_sent(self.core.name(), Step::Request, Failure::Attribute(error)))
+        check_attributes(&request.attributes).map_err(|error| {
+            DeviceError::not_sent(self.core.name(), Step::Request, Failure::Attribute(error))
+        })
     }
 
     /// A turn for a call that needs a session: refused at once while none can be had.
     async fn enter(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, DeviceError> {
         if let Some(failure) = self.core.held()
-            && self.core.sessions().is_empty()
+            && !self.core.has_sessions()
         {
             self.core.around.metrics.queue_rejected("circuit_open");
             return Err(DeviceError::not_sent(self.core.name(), Step::Connect, failure));
@@ -328,6 +355,8 @@ fn state_after(error: &ConnectError) -> ConnectionState {
             _ => ConnectionState::Unreachable,
         },
         ConnectError::Incompatible(_) => ConnectionState::Incompatible,
-        ConnectError::Hello(_) | ConnectError::Software(_) | ConnectError::NoRoom(_) => ConnectionState::Unreachable,
+        ConnectError::Hello(_) | ConnectError::Software(_) | ConnectError::NoRoom(_) => {
+            ConnectionState::Unreachable
+        }
     }
 }

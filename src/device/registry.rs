@@ -50,12 +50,21 @@ impl Registry {
     }
 
     pub fn get(&self, name: &str) -> Option<Arc<Device>> {
-        self.devices.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.devices
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     /// Every device, in no order.
     pub fn all(&self) -> Vec<Arc<Device>> {
-        self.devices.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.devices
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 
     /// Adds a device or replaces one of the same name. What ran with the old settings ends in its own time: its calls
@@ -64,8 +73,11 @@ impl Registry {
         let name = settings.name.clone();
         let domain = self.domain(settings.credential_domain.as_deref().unwrap_or_default());
         let device = Arc::new(Device::new(settings, connector, domain, self.around.clone()));
-        let old =
-            self.devices.write().unwrap_or_else(PoisonError::into_inner).insert(name, device.clone());
+        let old = self
+            .devices
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, device.clone());
         if let Some(old) = old {
             self.retire(old);
         }
@@ -74,7 +86,11 @@ impl Registry {
 
     /// Takes a device out; `false` if there is none of this name.
     pub fn remove(&self, name: &str) -> bool {
-        let old = self.devices.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let old = self
+            .devices
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
         let found = old.is_some();
         if let Some(old) = old {
             self.retire(old);
@@ -100,7 +116,9 @@ impl Registry {
         let mut domains = self.domains();
         // Only devices hold on to their domain.
         domains.retain(|other, domain| other == name || Arc::strong_count(domain) > 1);
-        let made = domains.entry(name.to_owned()).or_insert_with(|| Arc::new(Mutex::new(Domain::new(self.rate))));
+        let made = domains
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(Mutex::new(Domain::new(self.rate))));
         made.clone()
     }
 

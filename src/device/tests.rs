@@ -26,19 +26,35 @@ struct FakeConnector {
 
 impl FakeConnector {
     fn connects(&self) -> Vec<Instant> {
-        self.connects.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.connects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     async fn open(&self, config: session::Config) -> Result<Opened, ConnectError> {
-        self.connects.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+        self.connects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Instant::now());
         tokio::time::sleep(self.takes).await;
-        let failure = self.failures.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let failure = self
+            .failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front();
         if let Some(failure) = failure {
             return Err(failure);
         }
         let (incoming, outgoing) = self.device.connect();
-        let (handle, actor) = session::open(incoming, outgoing, config).await.map_err(ConnectError::Hello)?;
-        Ok(Opened { handle, run: Box::pin(actor.run()), link: Link::default() })
+        let (handle, actor) = session::open(incoming, outgoing, config)
+            .await
+            .map_err(ConnectError::Hello)?;
+        Ok(Opened {
+            handle,
+            run: Box::pin(actor.run()),
+            link: Link::default(),
+        })
     }
 }
 
@@ -70,7 +86,11 @@ impl World {
             tracker: tracker.clone(),
             cut: CancellationToken::new(),
         };
-        Self { registry: Registry::new(around, rate), metrics, tracker }
+        Self {
+            registry: Registry::new(around, rate),
+            metrics,
+            tracker,
+        }
     }
 
     fn add(&self, settings: Settings, device: &FakeDevice) -> (Arc<Device>, Arc<FakeConnector>) {
@@ -103,7 +123,10 @@ fn settings() -> Settings {
 
 /// A device without the pause before the first RPC.
 fn named(name: impl Into<String>) -> Settings {
-    Settings { profile: Profile::Junos, ..Settings::new(name) }
+    Settings {
+        profile: Profile::Junos,
+        ..Settings::new(name)
+    }
 }
 
 /// Answers every RPC with an element of its name, after as many seconds as the name says behind `wait-`.
@@ -111,8 +134,14 @@ fn echo(rpc: &Received) -> Vec<React> {
     if rpc.operation == "close-session" {
         return Vec::new();
     }
-    let wait = rpc.operation.strip_prefix("wait-").map_or(0, |seconds| seconds.parse().unwrap());
-    vec![React::Wait(Duration::from_secs(wait)), React::Reply(format!("<{}/>", rpc.operation))]
+    let wait = rpc
+        .operation
+        .strip_prefix("wait-")
+        .map_or(0, |seconds| seconds.parse().unwrap());
+    vec![
+        React::Wait(Duration::from_secs(wait)),
+        React::Reply(format!("<{}/>", rpc.operation)),
+    ]
 }
 
 fn echo_device() -> FakeDevice {
@@ -132,11 +161,16 @@ fn text(reply: &RawReply) -> String {
 }
 
 fn says(answer: &Answer, operation: &str) -> bool {
-    answer.as_ref().is_ok_and(|reply| text(reply).contains(&format!("<{operation}/>")))
+    answer
+        .as_ref()
+        .is_ok_and(|reply| text(reply).contains(&format!("<{operation}/>")))
 }
 
 fn refused() -> ConnectError {
-    ConnectError::Transport(TransportError::Closed { phase: Phase::Tcp, loss: LinkLoss::Closed })
+    ConnectError::Transport(TransportError::Closed {
+        phase: Phase::Tcp,
+        loss: LinkLoss::Closed,
+    })
 }
 
 fn auth() -> ConnectError {
@@ -154,7 +188,10 @@ async fn reads_share_a_pooled_session() {
     let world = World::new();
     let (device, connector) = world.add(settings(), &echo_device());
     for operation in ["get-one", "get-two", "get-three"] {
-        assert!(says(&device.read("a", within(30), request(operation)).await, operation));
+        assert!(says(
+            &device.read("a", within(30), request(operation)).await,
+            operation
+        ));
     }
     assert_eq!(connector.connects().len(), 1);
     let status = device.status();
@@ -168,7 +205,13 @@ async fn reads_share_a_pooled_session() {
 #[tokio::test(start_paused = true)]
 async fn sixty_reads_over_two_sessions_all_succeed() {
     let world = World::new();
-    let (device, connector) = world.add(Settings { max_sessions: 2, ..settings() }, &echo_device());
+    let (device, connector) = world.add(
+        Settings {
+            max_sessions: 2,
+            ..settings()
+        },
+        &echo_device(),
+    );
     let reads = (0..60).map(|_| device.read("a", within(300), request("wait-1")));
     let answers = futures_util::future::join_all(reads).await;
     assert!(answers.iter().all(|answer| says(answer, "wait-1")));
@@ -180,21 +223,41 @@ async fn sixty_reads_over_two_sessions_all_succeed() {
 async fn reads_beyond_the_queue_are_refused_at_once() {
     let world = World::new();
     let fake = echo_device();
-    let (device, _) = world.add(Settings { max_sessions: 2, ..settings() }, &fake);
+    let (device, _) = world.add(
+        Settings {
+            max_sessions: 2,
+            ..settings()
+        },
+        &fake,
+    );
     let started = Instant::now();
     let reads = (0..200).map(|_| async {
         let answer = device.read("a", within(300), request("wait-1")).await;
         (answer, started.elapsed())
     });
     let answers = futures_util::future::join_all(reads).await;
-    let (served, rest): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(answer, _)| says(answer, "wait-1"));
+    let (served, rest): (Vec<_>, Vec<_>) = answers
+        .into_iter()
+        .partition(|(answer, _)| says(answer, "wait-1"));
     assert_eq!((served.len(), rest.len()), (66, 134));
     for (answer, after) in rest {
         let error = answer.unwrap_err();
-        assert!(matches!(error.failure, Failure::QueueFull { limit: 64 }), "{error}");
-        assert_eq!((error.outcome, error.step, after), (Outcome::NotSent, Step::Queue, Duration::ZERO));
+        assert!(
+            matches!(error.failure, Failure::QueueFull { limit: 64 }),
+            "{error}"
+        );
+        assert_eq!(
+            (error.outcome, error.step, after),
+            (Outcome::NotSent, Step::Queue, Duration::ZERO)
+        );
     }
-    assert_eq!(fake.operations().iter().filter(|operation| *operation == "wait-1").count(), 66);
+    assert_eq!(
+        fake.operations()
+            .iter()
+            .filter(|operation| *operation == "wait-1")
+            .count(),
+        66
+    );
     assert!(world.metric("ncgate_queue_rejected_total{reason=\"full\"} 134"));
 }
 
@@ -202,7 +265,13 @@ async fn reads_beyond_the_queue_are_refused_at_once() {
 #[tokio::test(start_paused = true)]
 async fn queue_is_fair_among_principals() {
     let world = World::new();
-    let (device, _) = world.add(Settings { max_sessions: 1, ..settings() }, &echo_device());
+    let (device, _) = world.add(
+        Settings {
+            max_sessions: 1,
+            ..settings()
+        },
+        &echo_device(),
+    );
     let flood = (0..40).map(|_| device.read("a", within(600), request("wait-1")));
     let second = async {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -212,18 +281,35 @@ async fn queue_is_fair_among_principals() {
     };
     let started = Instant::now();
     let (_, served_at) = tokio::join!(futures_util::future::join_all(flood), second);
-    assert!(served_at - started <= Duration::from_secs(3), "{:?}", served_at - started);
+    assert!(
+        served_at - started <= Duration::from_secs(3),
+        "{:?}",
+        served_at - started
+    );
 }
 
 /// Q7, quality row 12: a caller who hangs up mid-reply keeps the session busy until the reply is read, and usable then.
 #[tokio::test(start_paused = true)]
 async fn caller_who_hangs_up_leaves_the_session_usable() {
     let world = World::new();
-    let (device, connector) = world.add(Settings { max_sessions: 1, ..settings() }, &echo_device());
-    let left = tokio::time::timeout(Duration::from_secs(1), device.read("a", within(30), request("wait-9"))).await;
+    let (device, connector) = world.add(
+        Settings {
+            max_sessions: 1,
+            ..settings()
+        },
+        &echo_device(),
+    );
+    let left = tokio::time::timeout(
+        Duration::from_secs(1),
+        device.read("a", within(30), request("wait-9")),
+    )
+    .await;
     assert!(left.is_err());
     let started = Instant::now();
-    assert!(says(&device.read("a", within(30), request("get-next")).await, "get-next"));
+    assert!(says(
+        &device.read("a", within(30), request("get-next")).await,
+        "get-next"
+    ));
     assert_eq!(started.elapsed(), Duration::from_secs(8));
     assert_eq!(connector.connects().len(), 1);
     assert!(world.metric("ncgate_replies_abandoned_total 1"));
@@ -240,7 +326,11 @@ async fn cancelled_checkout_keeps_the_session() {
         takes: Duration::from_secs(3),
     });
     let device = world.registry.upsert(settings(), connector.clone());
-    let left = tokio::time::timeout(Duration::from_secs(1), device.read("a", within(30), request("get"))).await;
+    let left = tokio::time::timeout(
+        Duration::from_secs(1),
+        device.read("a", within(30), request("get")),
+    )
+    .await;
     assert!(left.is_err());
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(says(&device.read("a", within(30), request("get")).await, "get"));
@@ -272,10 +362,19 @@ async fn deadline_while_connecting_means_not_sent() {
 async fn timeout_of_a_read_is_not_applied_and_keeps_the_session() {
     let world = World::new();
     let (device, connector) = world.add(settings(), &echo_device());
-    let error = device.read("a", within(10), request("wait-12")).await.unwrap_err();
-    assert!(matches!(error.failure, Failure::Session(SessionError::Timeout { .. })), "{error}");
+    let error = device
+        .read("a", within(10), request("wait-12"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error.failure, Failure::Session(SessionError::Timeout { .. })),
+        "{error}"
+    );
     assert_eq!((error.step, error.outcome), (Step::Reply, Outcome::NotApplied));
-    assert_eq!((error.session_id, error.message_id.as_deref()), (Some(7), Some("1")));
+    assert_eq!(
+        (error.session_id, error.message_id.as_deref()),
+        (Some(7), Some("1"))
+    );
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(device.read("a", within(10), request("get")).await.is_ok());
     assert_eq!(connector.connects().len(), 1);
@@ -301,11 +400,18 @@ async fn lost_read_is_sent_again() {
     assert!(world.metric("ncgate_retries_total 2"));
     *losses.lock().unwrap() = 3;
     let error = device.read("a", within(30), request("get")).await.unwrap_err();
-    let Failure::Session(SessionError::Lost { cause: EndCause::EndOfStream { .. }, .. }) = &error.failure else {
+    let Failure::Session(SessionError::Lost {
+        cause: EndCause::EndOfStream { .. },
+        ..
+    }) = &error.failure
+    else {
         panic!("{error:?}");
     };
     assert_eq!(error.outcome, Outcome::NotApplied);
-    assert!(matches!(device.status().last_loss.unwrap().cause, LossCause::Session { session_id: 7, .. }));
+    assert!(matches!(
+        device.status().last_loss.unwrap().cause,
+        LossCause::Session { session_id: 7, .. }
+    ));
 }
 
 /// Q3: once a byte of the reply has come, nothing is sent again; neither after a broken protocol.
@@ -335,14 +441,25 @@ async fn single_use_session_is_closed_and_its_rpc_sent_once() {
         _ => echo(rpc),
     });
     let (device, connector) = world.add(settings(), &fake);
-    assert!(says(&device.single_use("a", within(30), request("clear-something")).await, "clear-something"));
+    assert!(says(
+        &device
+            .single_use("a", within(30), request("clear-something"))
+            .await,
+        "clear-something"
+    ));
     assert!(device.read("a", within(30), request("get")).await.is_ok());
     assert_eq!(connector.connects().len(), 2);
-    let error = device.single_use("a", within(30), request("request-reboot")).await.unwrap_err();
+    let error = device
+        .single_use("a", within(30), request("request-reboot"))
+        .await
+        .unwrap_err();
     assert_eq!(error.outcome, Outcome::Unknown);
     let mut operations = fake.operations();
     operations.sort();
-    assert_eq!(operations, ["clear-something", "close-session", "get", "request-reboot"]);
+    assert_eq!(
+        operations,
+        ["clear-something", "close-session", "get", "request-reboot"]
+    );
 }
 
 /// What a request needs is checked before anything is sent; `ignore` lets everything pass (S7).
@@ -358,12 +475,23 @@ async fn missing_capability_is_named_before_sending() {
     let fake = echo_device();
     let (device, _) = world.add(settings(), &fake);
     let error = device.read("a", within(30), needs_startup()).await.unwrap_err();
-    let Failure::Request(RequestError::MissingCapability(missing)) = &error.failure else { panic!("{error:?}") };
+    let Failure::Request(RequestError::MissingCapability(missing)) = &error.failure else {
+        panic!("{error:?}")
+    };
     assert_eq!(missing.operation, "get-config");
     assert_eq!((error.step, error.outcome), (Step::Request, Outcome::NotSent));
     assert_eq!(fake.operations(), Vec::<String>::new());
-    let compatibility = Compatibility { policy: Policy::Ignore, ..Compatibility::default() };
-    let (device, _) = world.add(Settings { compatibility, ..settings() }, &fake);
+    let compatibility = Compatibility {
+        policy: Policy::Ignore,
+        ..Compatibility::default()
+    };
+    let (device, _) = world.add(
+        Settings {
+            compatibility,
+            ..settings()
+        },
+        &fake,
+    );
     assert!(device.read("a", within(30), needs_startup()).await.is_ok());
 }
 
@@ -373,14 +501,26 @@ async fn bad_attributes_are_refused_before_the_queue() {
     let world = World::new();
     let (device, connector) = world.add(settings(), &echo_device());
     let attributes = vec![("message-id".to_owned(), "1".to_owned())];
-    let error = device.read("a", within(30), Request { attributes, ..request("get") }).await.unwrap_err();
+    let error = device
+        .read(
+            "a",
+            within(30),
+            Request {
+                attributes,
+                ..request("get")
+            },
+        )
+        .await
+        .unwrap_err();
     assert!(matches!(error.failure, Failure::Attribute(_)), "{error}");
     assert_eq!(connector.connects(), []);
 }
 
 fn batch_device() -> FakeDevice {
     FakeDevice::new(&[BASE10, BASE11], |rpc| match rpc.operation.as_str() {
-        "fail" => vec![React::Reply("<rpc-error><error-severity>error</error-severity></rpc-error>".to_owned())],
+        "fail" => vec![React::Reply(
+            "<rpc-error><error-severity>error</error-severity></rpc-error>".to_owned(),
+        )],
         _ => echo(rpc),
     })
 }
@@ -395,7 +535,13 @@ async fn batch_stops_or_continues() {
     ] {
         let world = World::new();
         let fake = batch_device();
-        let (device, _) = world.add(Settings { pipelining, ..settings() }, &fake);
+        let (device, _) = world.add(
+            Settings {
+                pipelining,
+                ..settings()
+            },
+            &fake,
+        );
         let requests = ["one", "fail", "two"].map(request).into_iter().collect();
         let answers = device.batch("a", within(30), requests, on_error).await.unwrap();
         assert_eq!(fake.operations(), expected);
@@ -407,9 +553,11 @@ async fn batch_stops_or_continues() {
 /// Q2: pipelined only where the device's settings allow it.
 #[tokio::test(start_paused = true)]
 async fn batch_is_pipelined_only_if_allowed() {
-    for (pipelining, on_error, seconds) in
-        [(true, OnError::Continue, 0), (false, OnError::Continue, 2), (true, OnError::Stop, 2)]
-    {
+    for (pipelining, on_error, seconds) in [
+        (true, OnError::Continue, 0),
+        (false, OnError::Continue, 2),
+        (true, OnError::Stop, 2),
+    ] {
         let world = World::new();
         let waited = Arc::new(Mutex::new(None));
         let last = waited.clone();
@@ -422,16 +570,29 @@ async fn batch_is_pipelined_only_if_allowed() {
                     .map(|id| React::Message(reply(&id.to_string(), "<ok/>")))
                     .collect();
             }
-            if pipelined(pipelining, on_error) { Vec::new() } else { echo(rpc) }
+            if pipelined(pipelining, on_error) {
+                Vec::new()
+            } else {
+                echo(rpc)
+            }
         });
-        let (device, _) = world.add(Settings { pipelining, ..settings() }, &fake);
+        let (device, _) = world.add(
+            Settings {
+                pipelining,
+                ..settings()
+            },
+            &fake,
+        );
         device.established("a", within(30)).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let started = Instant::now();
         let requests = ["wait-1", "wait-1", "last"].map(request).into_iter().collect();
         let answers = device.batch("a", within(30), requests, on_error).await.unwrap();
         assert!(answers.iter().all(Result::is_ok));
-        assert_eq!(waited.lock().unwrap().unwrap() - started, Duration::from_secs(seconds));
+        assert_eq!(
+            waited.lock().unwrap().unwrap() - started,
+            Duration::from_secs(seconds)
+        );
     }
 }
 
@@ -454,9 +615,40 @@ async fn lost_rest_of_a_batch_is_sent_again() {
     });
     let (device, _) = world.add(settings(), &fake);
     let requests = ["one", "two", "three"].map(request).into_iter().collect();
-    let answers = device.batch("a", within(30), requests, OnError::Continue).await.unwrap();
-    assert!(["one", "two", "three"].iter().zip(&answers).all(|(operation, answer)| says(answer, operation)));
-    assert_eq!(fake.operations().iter().filter(|operation| *operation == "one").count(), 1);
+    let answers = device
+        .batch("a", within(30), requests, OnError::Continue)
+        .await
+        .unwrap();
+    assert!(
+        ["one", "two", "three"]
+            .iter()
+            .zip(&answers)
+            .all(|(operation, answer)| says(answer, operation))
+    );
+    assert_eq!(
+        fake.operations()
+            .iter()
+            .filter(|operation| *operation == "one")
+            .count(),
+        1
+    );
+}
+
+/// Q1: a device that takes fewer sessions than it is configured for serves all reads over those that it takes.
+#[tokio::test(start_paused = true)]
+async fn reads_share_what_sessions_the_device_takes() {
+    let world = World::new();
+    let (device, connector) = world.add(settings(), &echo_device());
+    device.established("a", within(30)).await.unwrap();
+    connector
+        .failures
+        .lock()
+        .unwrap()
+        .extend((0..100).map(|_| refused()));
+    let reads = (0..20).map(|_| device.read("a", within(300), request("wait-1")));
+    let answers = futures_util::future::join_all(reads).await;
+    assert!(answers.iter().all(|answer| says(answer, "wait-1")), "{answers:?}");
+    assert!(connector.connects().len() < 20);
 }
 
 /// Q4, quality row 1: failures are told at once, then the device is left alone, and the circuit opens after five.
@@ -511,17 +703,31 @@ async fn one_device_probes_for_its_credential_domain() {
     let fake = echo_device();
     let mut devices = Vec::new();
     for index in 0..6 {
-        let settings =
-            Settings { credential_domain: Some("tacacs".to_owned()), ..named(format!("r{index}")) };
+        let settings = Settings {
+            credential_domain: Some("tacacs".to_owned()),
+            ..named(format!("r{index}"))
+        };
         devices.push(world.add_failing(settings, &fake, vec![auth()]));
     }
     for (device, _) in &devices {
         device.read("a", within(30), request("get")).await.unwrap_err();
     }
-    let connects = || devices.iter().map(|(_, connector)| connector.connects().len()).sum::<usize>();
+    let connects = || {
+        devices
+            .iter()
+            .map(|(_, connector)| connector.connects().len())
+            .sum::<usize>()
+    };
     assert_eq!(connects(), 3);
-    let error = devices[5].0.read("a", within(30), request("get")).await.unwrap_err();
-    assert!(matches!(&error.failure, Failure::DomainSuspended { refused: 3, .. }), "{error}");
+    let error = devices[5]
+        .0
+        .read("a", within(30), request("get"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error.failure, Failure::DomainSuspended { refused: 3, .. }),
+        "{error}"
+    );
     tokio::time::sleep(Duration::from_secs(901)).await;
     // The first one asks with credentials that are right now.
     assert!(devices[0].0.read("a", within(30), request("get")).await.is_ok());
@@ -553,17 +759,34 @@ async fn changed_host_key_waits_for_a_person() {
 /// Quality row 32: many devices of one domain do not connect all at once.
 #[tokio::test(start_paused = true)]
 async fn connects_of_a_domain_are_paced() {
-    let world = World::paced(ConnectRate { per_second: 10, burst: 5 });
+    let world = World::paced(ConnectRate {
+        per_second: 10,
+        burst: 5,
+    });
     let fake = echo_device();
-    let devices: Vec<_> = (0..25).map(|index| world.add(named(format!("r{index}")), &fake)).collect();
+    let devices: Vec<_> = (0..25)
+        .map(|index| world.add(named(format!("r{index}")), &fake))
+        .collect();
     let started = Instant::now();
-    let reads = devices.iter().map(|(device, _)| device.read("a", within(30), request("get")));
-    assert!(futures_util::future::join_all(reads).await.iter().all(Result::is_ok));
-    let mut starts: Vec<_> =
-        devices.iter().map(|(_, connector)| (connector.connects()[0] - started).as_millis()).collect();
+    let reads = devices
+        .iter()
+        .map(|(device, _)| device.read("a", within(30), request("get")));
+    assert!(
+        futures_util::future::join_all(reads)
+            .await
+            .iter()
+            .all(Result::is_ok)
+    );
+    let mut starts: Vec<_> = devices
+        .iter()
+        .map(|(_, connector)| (connector.connects()[0] - started).as_millis())
+        .collect();
     starts.sort_unstable();
     assert_eq!(starts[4], 0);
-    assert!((99..=101).contains(&starts[5]) && (1990..=2010).contains(&starts[24]), "{starts:?}");
+    assert!(
+        (99..=101).contains(&starts[5]) && (1990..=2010).contains(&starts[24]),
+        "{starts:?}"
+    );
 }
 
 const SOFTWARE: &str = "<software-information><host-name>mx1</host-name><product-model>mx240</product-model>\
@@ -584,12 +807,18 @@ async fn software_is_asked_of_junos() {
     let (device, _) = world.add(settings(), &fake);
     let established = device.established("a", within(30)).await.unwrap();
     assert_eq!(established.software.versions(), ["24.4R1.9"]);
-    assert_eq!(established.software.members()[0].host_name.as_deref(), Some("mx1"));
+    assert_eq!(
+        established.software.members()[0].host_name.as_deref(),
+        Some("mx1")
+    );
     let second = device.single_use("a", within(30), request("clear")).await;
     assert!(second.is_ok());
     assert!(device.read("a", within(30), request("get")).await.is_ok());
     let asked = |fake: &FakeDevice| {
-        fake.operations().iter().filter(|operation| *operation == "get-software-information").count()
+        fake.operations()
+            .iter()
+            .filter(|operation| *operation == "get-software-information")
+            .count()
     };
     assert_eq!(asked(&fake), 1);
     let report = device.check("a", within(30)).await.unwrap();
@@ -597,7 +826,10 @@ async fn software_is_asked_of_junos() {
     assert_eq!(report.link.steps.last().map(|step| step.name), Some("software"));
     let other = echo_device();
     let (device, _) = world.add(named("other"), &other);
-    assert_eq!(device.established("a", within(30)).await.unwrap().software, Software::NotAsked);
+    assert_eq!(
+        device.established("a", within(30)).await.unwrap().software,
+        Software::NotAsked
+    );
     assert_eq!(other.operations(), Vec::<String>::new());
 }
 
@@ -612,10 +844,20 @@ async fn refused_device_is_not_used() {
         min_version: Some("25.1".to_owned()),
         max_version: None,
     };
-    let (device, _) = world.add(Settings { compatibility, ..settings() }, &fake);
+    let (device, _) = world.add(
+        Settings {
+            compatibility,
+            ..settings()
+        },
+        &fake,
+    );
     let error = device.read("a", within(30), request("get")).await.unwrap_err();
-    let Failure::Connect { error: cause, .. } = &error.failure else { panic!("{error:?}") };
-    let ConnectError::Incompatible(verdict) = &**cause else { panic!("{cause:?}") };
+    let Failure::Connect { error: cause, .. } = &error.failure else {
+        panic!("{error:?}")
+    };
+    let ConnectError::Incompatible(verdict) = &**cause else {
+        panic!("{cause:?}")
+    };
     assert_eq!(verdict.missing.len(), 2);
     assert_eq!(device.status().state, ConnectionState::Incompatible);
     let report = device.check("a", within(30)).await.unwrap();
@@ -623,7 +865,12 @@ async fn refused_device_is_not_used() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(
         fake.operations(),
-        ["get-software-information", "close-session", "get-software-information", "close-session"]
+        [
+            "get-software-information",
+            "close-session",
+            "get-software-information",
+            "close-session"
+        ]
     );
 }
 
@@ -632,7 +879,13 @@ async fn refused_device_is_not_used() {
 async fn idle_sessions_are_ended() {
     let world = World::new();
     let fake = echo_device();
-    let (device, _) = world.add(Settings { idle_timeout: Duration::from_secs(60), ..settings() }, &fake);
+    let (device, _) = world.add(
+        Settings {
+            idle_timeout: Duration::from_secs(60),
+            ..settings()
+        },
+        &fake,
+    );
     device.read("a", within(30), request("get")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(50)).await;
     assert_eq!(device.status().sessions.len(), 1);
@@ -658,7 +911,16 @@ async fn dead_idle_session_is_noticed() {
     let status = device.status();
     assert_eq!((status.state, status.sessions.len()), (ConnectionState::Idle, 0));
     let loss = status.last_loss.unwrap();
-    assert!(matches!(loss.cause, LossCause::Session { cause: EndCause::EndOfStream { .. }, .. }), "{loss:?}");
+    assert!(
+        matches!(
+            loss.cause,
+            LossCause::Session {
+                cause: EndCause::EndOfStream { .. },
+                ..
+            }
+        ),
+        "{loss:?}"
+    );
     assert!(device.read("a", within(30), request("get")).await.is_ok());
     assert_eq!(connector.connects().len(), 2);
 }
@@ -667,7 +929,13 @@ async fn dead_idle_session_is_noticed() {
 #[tokio::test(start_paused = true)]
 async fn check_makes_room_for_its_session() {
     let world = World::new();
-    let (device, connector) = world.add(Settings { max_sessions: 1, ..settings() }, &echo_device());
+    let (device, connector) = world.add(
+        Settings {
+            max_sessions: 1,
+            ..settings()
+        },
+        &echo_device(),
+    );
     device.read("a", within(30), request("get")).await.unwrap();
     device.check("a", within(30)).await.unwrap();
     assert_eq!(connector.connects().len(), 2);
@@ -723,7 +991,14 @@ async fn replaced_and_removed_devices_end_politely() {
     let (second, _) = world.add(settings(), &fake);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(fake.operations(), ["get", "close-session"]);
-    assert!(matches!(first.read("a", within(30), request("get")).await.unwrap_err().failure, Failure::Draining));
+    assert!(matches!(
+        first
+            .read("a", within(30), request("get"))
+            .await
+            .unwrap_err()
+            .failure,
+        Failure::Draining
+    ));
     assert!(Arc::ptr_eq(&world.registry.get("mx1").unwrap(), &second));
     assert!(world.registry.remove("mx1") && !world.registry.remove("mx1"));
     assert!(world.registry.get("mx1").is_none());

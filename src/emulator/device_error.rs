@@ -20,18 +20,18 @@ pub struct DeviceError {
     /// `error-type` and `error-tag`. Junos prints them only in rfc-compliant mode, see [`DeviceError::to_tag`].
     pub tag: Option<(&'static str, &'static str)>,
     /// `error-message`.
-    pub message: String,
+    pub message: Box<str>,
     /// `error-path`; on Junos an edit banner and no XPath.
-    pub path: Option<String>,
+    pub path: Option<Box<str>>,
     /// `bad-element` inside `error-info`.
-    pub bad_element: Option<String>,
+    pub bad_element: Option<Box<str>>,
     /// `source-daemon`.
-    pub source_daemon: Option<String>,
+    pub source_daemon: Option<Box<str>>,
 }
 
 impl DeviceError {
     /// An error with a message alone.
-    pub fn new(message: impl Into<String>) -> Self {
+    pub fn new(message: impl Into<Box<str>>) -> Self {
         Self {
             severity: Severity::Error,
             tag: None,
@@ -43,7 +43,7 @@ impl DeviceError {
     }
 
     /// A warning with a message alone.
-    pub fn warning(message: impl Into<String>) -> Self {
+    pub fn warning(message: impl Into<Box<str>>) -> Self {
         Self {
             severity: Severity::Warning,
             ..Self::new(message)
@@ -51,7 +51,7 @@ impl DeviceError {
     }
 
     /// What Junos says to a request tag, argument or command that it does not know.
-    pub fn syntax(bad_element: impl Into<String>) -> Self {
+    pub fn syntax(bad_element: impl Into<Box<str>>) -> Self {
         Self {
             bad_element: Some(bad_element.into()),
             ..Self::new("syntax error")
@@ -59,7 +59,7 @@ impl DeviceError {
     }
 
     /// What Junos says where a command was expected and something else came.
-    pub fn expecting_command(bad_element: impl Into<String>) -> Self {
+    pub fn expecting_command(bad_element: impl Into<Box<str>>) -> Self {
         Self {
             bad_element: Some(bad_element.into()),
             ..Self::new("syntax error, expecting <command>")
@@ -75,21 +75,21 @@ impl DeviceError {
 
     /// With an `error-path`.
     #[must_use]
-    pub fn at(mut self, path: impl Into<String>) -> Self {
+    pub fn at(mut self, path: impl Into<Box<str>>) -> Self {
         self.path = Some(path.into());
         self
     }
 
     /// With a `bad-element`.
     #[must_use]
-    pub fn element(mut self, bad_element: impl Into<String>) -> Self {
+    pub fn element(mut self, bad_element: impl Into<Box<str>>) -> Self {
         self.bad_element = Some(bad_element.into());
         self
     }
 
     /// With a `source-daemon`.
     #[must_use]
-    pub fn from_daemon(mut self, daemon: impl Into<String>) -> Self {
+    pub fn from_daemon(mut self, daemon: impl Into<Box<str>>) -> Self {
         self.source_daemon = Some(daemon.into());
         self
     }
@@ -111,13 +111,13 @@ impl DeviceError {
         };
         tag.push(Tag::leaf(name("error-severity"), severity));
         if let Some(daemon) = self.source_daemon.as_ref().filter(|_| !strict) {
-            tag.push(Tag::leaf("source-daemon", daemon.clone()));
+            tag.push(Tag::leaf("source-daemon", &**daemon));
         }
         if let Some(path) = &self.path {
-            tag.push(Tag::leaf(name("error-path"), path.clone()));
+            tag.push(Tag::leaf(name("error-path"), &**path));
         }
         let message = if strict {
-            self.message.clone()
+            self.message.to_string()
         } else {
             format!("\n{}\n", self.message)
         };
@@ -126,10 +126,10 @@ impl DeviceError {
         info.extend(
             self.bad_element
                 .as_ref()
-                .map(|bad| Tag::leaf(name("bad-element"), bad.clone())),
+                .map(|bad| Tag::leaf(name("bad-element"), &**bad)),
         );
         let daemon = self.source_daemon.as_ref().filter(|_| strict);
-        info.extend(daemon.map(|daemon| Tag::leaf("source-daemon", daemon.clone())));
+        info.extend(daemon.map(|daemon| Tag::leaf("source-daemon", &**daemon)));
         if !info.is_empty() {
             tag.push(Tag::parent(name("error-info"), info));
         }

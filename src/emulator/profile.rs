@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::config::modules::{Module, REVISION};
+
 /// Kind of server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Profile {
@@ -19,6 +21,9 @@ pub enum Profile {
     /// A server without candidate: edits go to running at once.
     RfcRunning,
 }
+
+/// Namespace of the configuration of a Junos device in rfc-compliant mode.
+const YANG_CONFIGURATION: &str = "http://yang.juniper.net/junos/conf/root";
 
 const OLD: &str = "urn:ietf:params:xml:ns:netconf:";
 const NEW: &str = "urn:ietf:params:netconf:";
@@ -62,6 +67,30 @@ impl Profile {
         match self {
             Self::JunosRfc11 | Self::Rfc | Self::RfcRunning => true,
             Self::Junos | Self::JunosOld | Self::JunosRfc => false,
+        }
+    }
+
+    /// The YANG module that the server hands out, where it does.
+    pub fn module(self) -> Option<Module> {
+        match self {
+            Self::Junos | Self::JunosOld | Self::JunosRfc => None,
+            Self::JunosRfc11 => Some(Module {
+                name: "junos-conf-root",
+                namespace: YANG_CONFIGURATION,
+            }),
+            Self::Rfc | Self::RfcRunning => Some(Module {
+                name: "example-router",
+                namespace: "urn:example:router",
+            }),
+        }
+    }
+
+    /// The namespace of `<configuration>` in replies.
+    pub fn configuration_namespace(self) -> &'static str {
+        match self {
+            Self::Junos | Self::JunosOld => "http://xml.juniper.net/xnm/1.1/xnm",
+            Self::JunosRfc | Self::JunosRfc11 => YANG_CONFIGURATION,
+            Self::Rfc | Self::RfcRunning => "urn:example:router",
         }
     }
 
@@ -109,8 +138,16 @@ impl Profile {
         if self.junos() {
             all.push("http://xml.juniper.net/netconf/junos/1.0".to_owned());
             all.push("http://xml.juniper.net/dmi/system/1.0".to_owned());
-        } else {
-            all.push("urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring?module=ietf-netconf-monitoring&revision=2010-10-04".to_owned());
+        }
+        if let Some(module) = self.module() {
+            let monitoring = "ietf-netconf-monitoring";
+            all.push(format!(
+                "urn:ietf:params:xml:ns:yang:{monitoring}?module={monitoring}&revision=2010-10-04"
+            ));
+            all.push(format!(
+                "{}?module={}&revision={REVISION}",
+                module.namespace, module.name
+            ));
         }
         all
     }

@@ -38,7 +38,7 @@ pub fn date_time(seconds: i64) -> String {
 pub fn clock(seconds: i64) -> String {
     let when = time::OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     let half = if when.hour() < 12 { "AM" } else { "PM" };
-    let hour = if when.hour() % 12 == 0 {
+    let hour = if when.hour().is_multiple_of(12) {
         12
     } else {
         when.hour() % 12

@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use super::ConvertError;
-use super::index::{Indexer, Selection};
+use super::index::Selection;
+use super::indexer::Indexer;
 use super::machine::Converter;
 use super::options::{Mapping, Options};
 use super::to_xml::{Target, ToXmlError, ToXmlOptions, to_xml};

@@ -4,22 +4,14 @@
 //! back after others (N9), or share its name with a sibling of another namespace (N2). The index holds only the
 //! parents and groups where that is so; for everything else the document itself is enough.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-
-use super::ConvertError;
-use super::hints::HintTable;
-use crate::xml::{Event, Handler, NamespaceId, Start};
-
-/// Memory that an index may take.
-const MAX_BYTES: usize = 32 << 20;
 
 /// How far the second pass looks ahead to tell a leaf from a container; where the answer lies further away, the
 /// index has it.
 pub(super) const LOOKAHEAD: u64 = 64 << 10;
 
 /// Stands for a run of text among the children of mixed content.
-const TEXT: u32 = u32::MAX;
+pub(super) const TEXT: u32 = u32::MAX;
 /// No further run.
 pub(super) const NO_RUN: u32 = u32::MAX;
 
@@ -61,7 +53,7 @@ pub(super) struct Run {
     /// The next run with the same key.
     pub(super) next: u32,
     /// The name of the elements, then the key they are written under.
-    key: u32,
+    pub(super) key: u32,
     /// Whether no run with this key comes before.
     pub(super) first: bool,
 }
@@ -75,11 +67,11 @@ impl Run {
 /// A parent whose children have to be written in another order than they come.
 #[derive(Clone, Debug)]
 pub(super) struct Shuffled {
-    parent: u64,
+    pub(super) parent: u64,
     /// Where its end tag begins.
     pub(super) end: u64,
-    first: u32,
-    count: u32,
+    pub(super) first: u32,
+    pub(super) count: u32,
     /// Whether the order has to be told (N9).
     pub(super) tells_order: bool,
 }
@@ -93,15 +85,15 @@ impl Shuffled {
 
 /// A child, by its place among the differently named children of a parent, that is repeated.
 #[derive(Clone, Copy, Debug)]
-struct Repeated {
-    parent: u64,
-    group: u32,
+pub(super) struct Repeated {
+    pub(super) parent: u64,
+    pub(super) group: u32,
 }
 
 /// An element whose kind shows only further than [`LOOKAHEAD`] behind its tag.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Distant {
-    element: u64,
+    pub(super) element: u64,
     /// Where the end tag begins; the text of a leaf ends here.
     pub(super) end: u64,
     /// What it is.
@@ -127,18 +119,22 @@ pub(super) enum Content {
 pub struct Index(Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    top: Top,
-    selection: Selection,
-    repeated: Vec<Repeated>,
-    shuffled: Vec<Shuffled>,
-    runs: Vec<Run>,
-    distant: Vec<Distant>,
+pub(super) struct Inner {
+    pub(super) top: Top,
+    pub(super) selection: Selection,
+    pub(super) repeated: Vec<Repeated>,
+    pub(super) shuffled: Vec<Shuffled>,
+    pub(super) runs: Vec<Run>,
+    pub(super) distant: Vec<Distant>,
     /// Keys of runs among them.
-    names: Vec<Box<str>>,
+    pub(super) names: Vec<Box<str>>,
 }
 
 impl Index {
+    pub(super) fn new(inner: Inner) -> Index {
+        Index(Arc::new(inner))
+    }
+
     pub(super) fn top(&self) -> Top {
         self.0.top
     }
@@ -227,494 +223,9 @@ pub(super) fn is_left_out(selection: Selection, local: &str, ns: Option<&str>) -
     }
 }
 
-/// An open element.
-#[derive(Debug, Default)]
-struct Open {
-    name: u32,
-    ns: Option<NamespaceId>,
-    offset: u64,
-    /// Behind the start tag.
-    content: u64,
-    /// Number of this element, for the stamps of its children.
-    serial: u32,
-    runs: Vec<Run>,
-    /// Namespaces of the runs, where runs are elements.
-    run_ns: Vec<NamespaceId>,
-    /// A key came back after another one, or a name came with two namespaces.
-    unusual: bool,
-    has_children: bool,
-    /// Not part of what is converted.
-    left_out: bool,
-    text: TextSeen,
-    /// Where the text since the last child begins.
-    text_from: u64,
-    /// Where the first child begins.
-    first_child: u64,
-    mixed: bool,
-}
-
-/// What is known of a run of text.
-#[derive(Clone, Copy, Debug, Default)]
-struct TextSeen {
-    any: bool,
-    not_blank: bool,
-    newline: bool,
-    starts_with_newline: bool,
-    ends_with_newline: bool,
-    longer_than_one: bool,
-}
-
-impl TextSeen {
-    fn add(&mut self, text: &str) {
-        let bytes = text.as_bytes();
-        if !self.any {
-            self.any = true;
-            self.starts_with_newline = bytes.first() == Some(&b'\n');
-            self.longer_than_one = bytes.len() > 1;
-        } else {
-            self.longer_than_one = true;
-        }
-        self.ends_with_newline = bytes.last() == Some(&b'\n');
-        if !self.not_blank {
-            for byte in bytes {
-                match byte {
-                    b'\n' => self.newline = true,
-                    b' ' | b'\t' | b'\r' => {}
-                    _ => {
-                        self.not_blank = true;
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    fn content(&self) -> Content {
-        if !self.any || (!self.not_blank && self.newline) {
-            return Content::Null;
-        }
-        let wrapped = self.starts_with_newline && self.ends_with_newline && self.longer_than_one;
-        Content::Text { wrapped }
-    }
-}
-
-/// Builds an [`Index`] from the events of a document.
-#[derive(Debug)]
-pub struct Indexer {
-    selection: Selection,
-    hints: HintTable,
-    top: Top,
-    /// Members of the payload that are not the `<data>` element.
-    beside_data: bool,
-    /// Open elements; slots are reused, `depth` of them are in use.
-    open: Vec<Open>,
-    depth: usize,
-    serial: u32,
-    ids: HashMap<Box<str>, u32>,
-    names: Vec<Box<str>>,
-    /// Last name seen for a few hash values: saves most look-ups.
-    recent: Box<[u32; 256]>,
-    /// For each depth and name: the parent in which it was seen last, and with what namespace.
-    stamps: Vec<Vec<(u32, NamespaceId)>>,
-    repeated: Vec<Repeated>,
-    shuffled: Vec<Shuffled>,
-    runs: Vec<Run>,
-    distant: Vec<Distant>,
-    bytes: usize,
-}
-
-impl Indexer {
-    /// For one document.
-    pub fn new(selection: Selection) -> Self {
-        Indexer {
-            selection,
-            hints: HintTable::latest(),
-            top: Top::Root,
-            beside_data: false,
-            open: Vec::new(),
-            depth: 0,
-            serial: 0,
-            ids: HashMap::new(),
-            names: Vec::new(),
-            recent: Box::new([u32::MAX; 256]),
-            stamps: Vec::new(),
-            repeated: Vec::new(),
-            shuffled: Vec::new(),
-            runs: Vec::new(),
-            distant: Vec::new(),
-            bytes: 0,
-        }
-    }
-
-    /// The index, after the whole document was seen.
-    pub fn finish(mut self) -> Index {
-        self.repeated
-            .sort_unstable_by_key(|repeated| (repeated.parent, repeated.group));
-        self.shuffled.sort_unstable_by_key(|shuffled| shuffled.parent);
-        self.distant.sort_unstable_by_key(|distant| distant.element);
-        if let Top::Data(_) = self.top
-            && self.beside_data
-        {
-            self.top = Top::RootChildren;
-        }
-        Index(Arc::new(Inner {
-            top: self.top,
-            selection: self.selection,
-            repeated: self.repeated,
-            shuffled: self.shuffled,
-            runs: self.runs,
-            distant: self.distant,
-            names: self.names,
-        }))
-    }
-
-    fn start(&mut self, start: &Start<'_>) -> Result<(), ConvertError> {
-        let name = self.intern(start.name())?;
-        let mut left_out = false;
-        if self.depth == 0 {
-            if start.local() == "rpc-reply" && self.selection != Selection::Document {
-                self.top = Top::RootChildren;
-            }
-        } else {
-            let inside_left_out = self.open[self.depth - 1].left_out;
-            left_out = inside_left_out
-                || (self.depth == 1
-                    && self.top != Top::Root
-                    && is_left_out(self.selection, start.local(), start.ns()));
-            if !inside_left_out {
-                self.end_text()?;
-            }
-            if !left_out {
-                self.child(start, name)?;
-            }
-        }
-        if self.open.len() == self.depth {
-            self.open.push(Open::default());
-            self.stamps.push(Vec::new());
-            self.charge(size_of::<Open>())?;
-        }
-        self.serial = self.serial.wrapping_add(1);
-        let open = &mut self.open[self.depth];
-        open.name = name;
-        open.ns = Some(start.ns_id());
-        open.offset = start.offset();
-        open.content = start.end_offset();
-        open.serial = self.serial;
-        open.runs.clear();
-        open.run_ns.clear();
-        open.unusual = false;
-        open.has_children = false;
-        open.left_out = left_out;
-        open.text = TextSeen::default();
-        open.text_from = start.end_offset();
-        open.mixed = false;
-        self.depth += 1;
-        Ok(())
-    }
-
-    /// Notes a child of the innermost open element.
-    fn child(&mut self, start: &Start<'_>, name: u32) -> Result<(), ConvertError> {
-        let at_top = self.depth == 1 && self.top != Top::Root;
-        if at_top {
-            self.note_payload_member(start);
-        }
-        let depth = self.depth - 1;
-        let local_id = match start.prefix() {
-            None => name,
-            Some(_) => self.intern(start.local())?,
-        };
-        let parent = &mut self.open[depth];
-        if !parent.has_children {
-            parent.has_children = true;
-            parent.first_child = start.offset();
-        }
-        let ns = start.ns_id();
-        if let (Some(last), Some(last_ns)) = (parent.runs.last_mut(), parent.run_ns.last())
-            && last.key == name
-            && *last_ns == ns
-            && last.count < u32::MAX
-        {
-            last.count += 1;
-            return Ok(());
-        }
-        let stamps = &mut self.stamps[depth];
-        if stamps.len() <= local_id as usize {
-            let more = local_id as usize + 1 - stamps.len();
-            stamps.resize(local_id as usize + 1, (0, NamespaceId::NONE));
-            self.bytes += more * size_of::<(u32, NamespaceId)>();
-        }
-        if stamps[local_id as usize].0 == parent.serial {
-            parent.unusual = true;
-        } else {
-            stamps[local_id as usize] = (parent.serial, ns);
-        }
-        self.push_run(
-            depth,
-            Run {
-                start: start.offset(),
-                count: 1,
-                next: NO_RUN,
-                key: name,
-                first: true,
-            },
-            ns,
-        )
-    }
-
-    /// While the children of rpc-reply come: is there just one, and is it the `<data>` to take off?
-    fn note_payload_member(&mut self, start: &Start<'_>) {
-        let is_data = self.selection == Selection::ReplyPayload
-            && start.local() == "data"
-            && matches!(start.ns(), None | Some(crate::xml::NETCONF_BASE_NS | NMDA_NS));
-        if is_data && self.top == Top::RootChildren && !self.beside_data {
-            self.top = Top::Data(start.offset());
-        } else {
-            self.beside_data = true;
-        }
-    }
-
-    fn push_run(&mut self, depth: usize, run: Run, ns: NamespaceId) -> Result<(), ConvertError> {
-        let open = &mut self.open[depth];
-        if open.runs.len() == open.runs.capacity() {
-            let more = open.runs.capacity().max(4);
-            open.runs.reserve_exact(more);
-            open.run_ns.reserve_exact(more);
-            self.charge(more * (size_of::<Run>() + size_of::<NamespaceId>()))?;
-        }
-        let open = &mut self.open[depth];
-        open.runs.push(run);
-        open.run_ns.push(ns);
-        Ok(())
-    }
-
-    /// The text since the last child is over, because a child or the end tag comes.
-    fn end_text(&mut self) -> Result<(), ConvertError> {
-        let depth = self.depth - 1;
-        let open = &mut self.open[depth];
-        let text = std::mem::take(&mut open.text);
-        if !text.not_blank {
-            return Ok(());
-        }
-        open.mixed = true;
-        let run = Run {
-            start: open.text_from,
-            count: 1,
-            next: NO_RUN,
-            key: TEXT,
-            first: true,
-        };
-        self.push_run(depth, run, NamespaceId::NONE)
-    }
-
-    fn end(&mut self, start: u64, offset: u64) -> Result<(), ConvertError> {
-        let depth = self.depth - 1;
-        // The text of a bare reply has nowhere to go but `#text`.
-        let is_bare_reply = depth == 0 && self.top != Top::Root;
-        let open = &self.open[depth];
-        let left_out = open.left_out;
-        let (from, element) = (open.content, open.offset);
-        if open.has_children || is_bare_reply {
-            let first_child = open.first_child;
-            if open.has_children && first_child - from > LOOKAHEAD {
-                self.note_distant(Distant {
-                    element,
-                    end: start,
-                    kind: Content::Container,
-                })?;
-            }
-            self.end_text()?;
-            if !left_out {
-                self.close_container(start)?;
-            }
-        } else if start > from && start - from > LOOKAHEAD {
-            let kind = open.text.content();
-            self.note_distant(Distant {
-                element,
-                end: start,
-                kind,
-            })?;
-        }
-        if depth == 1 && self.top == Top::Data(element) && !self.open[depth].has_children {
-            // Text in `<data>` is a value of its own, not a wrapper.
-            self.beside_data |= self.open[depth].text.content() != Content::Null;
-        }
-        // Text beside `<data>` would be lost with its parent.
-        self.beside_data |= is_bare_reply && self.open[depth].mixed;
-        self.depth -= 1;
-        if let Some(parent) = self.open[..self.depth].last_mut() {
-            parent.text_from = offset;
-        }
-        Ok(())
-    }
-
-    fn note_distant(&mut self, distant: Distant) -> Result<(), ConvertError> {
-        self.charge(size_of::<Distant>())?;
-        self.distant.push(distant);
-        Ok(())
-    }
-
-    /// Keeps what is unusual about a container whose end tag begins at `end`.
-    fn close_container(&mut self, end: u64) -> Result<(), ConvertError> {
-        let depth = self.depth - 1;
-        if self.open[depth].unusual || self.open[depth].mixed {
-            return self.close_unusual(end);
-        }
-        let mut hints = None;
-        for group in 0..self.open[depth].runs.len() {
-            let run = self.open[depth].runs[group];
-            if run.count < 2 {
-                continue;
-            }
-            let parent = local(&self.names[self.open[depth].name as usize]);
-            let hints = *hints.get_or_insert_with(|| self.hints.children(parent));
-            let child = local(&self.names[run.key as usize]);
-            if hints.is_none_or(|hints| !hints.contains(child)) {
-                self.charge(size_of::<Repeated>())?;
-                self.repeated.push(Repeated {
-                    parent: self.open[depth].offset,
-                    group: group as u32,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives every run its key, joins what belongs together, and keeps the runs.
-    fn close_unusual(&mut self, end: u64) -> Result<(), ConvertError> {
-        let depth = self.depth - 1;
-        let parent = self.open[depth].offset;
-        let mut runs = std::mem::take(&mut self.open[depth].runs);
-        let run_ns = std::mem::take(&mut self.open[depth].run_ns);
-        self.charge(runs.len() * size_of::<Run>())?;
-        let clashing = self.clashing_names(&runs, &run_ns);
-        let own = self.open[depth].ns.unwrap_or(NamespaceId::NONE);
-        let first = self.runs.len() as u32;
-        // Namespaces of clashing elements without a prefix: they are numbered.
-        let mut numbered: Vec<NamespaceId> = Vec::new();
-        // Key -> its last run so far.
-        let mut last_of: HashMap<u32, u32> = HashMap::new();
-        let mut tells_order = self.open[depth].mixed && self.open[depth].has_children;
-        for (run, ns) in runs.iter_mut().zip(&run_ns) {
-            if !run.is_text() {
-                let name = &self.names[run.key as usize];
-                let key = if *ns == own || !clashing.contains(local(name)) {
-                    local(name).to_owned()
-                } else if name.contains(':') {
-                    name.to_string()
-                } else {
-                    let number = numbered
-                        .iter()
-                        .position(|known| known == ns)
-                        .unwrap_or(numbered.len());
-                    if number == numbered.len() {
-                        numbered.push(*ns);
-                    }
-                    format!("ns{number}:{name}")
-                };
-                run.key = self.intern(&key)?;
-            }
-            let this = self.runs.len() as u32;
-            if let Some(last) = self.runs[first as usize..].last_mut()
-                && last.key == run.key
-                && !run.is_text()
-                && last.count.checked_add(run.count).is_some()
-            {
-                last.count += run.count;
-                continue;
-            }
-            if let Some(last) = last_of.insert(run.key, this) {
-                self.runs[last as usize].next = this;
-                run.first = false;
-                tells_order |= !run.is_text();
-            }
-            self.runs.push(*run);
-        }
-        let count = self.runs.len() as u32 - first;
-        self.charge(size_of::<Shuffled>())?;
-        self.shuffled.push(Shuffled {
-            parent,
-            end,
-            first,
-            count,
-            tells_order,
-        });
-        // The buffers go back, so that the next parent at this depth can use them.
-        runs.clear();
-        self.open[depth].runs = runs;
-        self.open[depth].run_ns = run_ns;
-        self.open[depth].run_ns.clear();
-        Ok(())
-    }
-
-    /// Local names that occur with more than one namespace among these runs.
-    fn clashing_names(&self, runs: &[Run], run_ns: &[NamespaceId]) -> std::collections::HashSet<Box<str>> {
-        let mut first: HashMap<&str, NamespaceId> = HashMap::new();
-        let mut clashing = std::collections::HashSet::new();
-        for (run, ns) in runs.iter().zip(run_ns).filter(|(run, _)| !run.is_text()) {
-            let name = local(&self.names[run.key as usize]);
-            if *first.entry(name).or_insert(*ns) != *ns {
-                clashing.insert(name.into());
-            }
-        }
-        clashing
-    }
-
-    fn intern(&mut self, name: &str) -> Result<u32, ConvertError> {
-        let bytes = name.as_bytes();
-        let (first, last) = match bytes {
-            [first, .., last] => (*first, *last),
-            [only] => (*only, *only),
-            [] => (0, 0),
-        };
-        let slot =
-            usize::from(first.wrapping_mul(31) ^ last.wrapping_mul(7) ^ (bytes.len() as u8).wrapping_mul(13));
-        let recent = self.recent[slot];
-        if self
-            .names
-            .get(recent as usize)
-            .is_some_and(|known| **known == *name)
-        {
-            return Ok(recent);
-        }
-        let id = match self.ids.get(name) {
-            Some(id) => *id,
-            None => {
-                // Twice the text, and what two entries cost beside it.
-                self.charge(2 * name.len() + 96)?;
-                let id = self.names.len() as u32;
-                self.names.push(name.into());
-                self.ids.insert(name.into(), id);
-                id
-            }
-        };
-        self.recent[slot] = id;
-        Ok(id)
-    }
-
-    fn charge(&mut self, bytes: usize) -> Result<(), ConvertError> {
-        self.bytes += bytes;
-        if self.bytes > MAX_BYTES {
-            Err(ConvertError::IndexTooBig { limit: MAX_BYTES })
-        } else {
-            Ok(())
-        }
-    }
-}
-
-impl Handler for Indexer {
-    type Error = ConvertError;
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), ConvertError> {
-        match event {
-            Event::Start(start) => self.start(&start),
-            Event::End { start, offset } => self.end(start, offset),
-            Event::Text(text) => {
-                if let Some(open) = self.open[..self.depth].last_mut() {
-                    open.text.add(text);
-                }
-                Ok(())
-            }
-            Event::Comment(_) => Ok(()),
-        }
-    }
+/// Whether a child of rpc-reply is the `<data>` that is taken off its payload.
+pub(super) fn is_payload_wrapper(selection: Selection, local: &str, ns: Option<&str>) -> bool {
+    selection == Selection::ReplyPayload
+        && local == "data"
+        && matches!(ns, None | Some(crate::xml::NETCONF_BASE_NS | NMDA_NS))
 }

@@ -13,6 +13,7 @@
 
 mod element;
 mod frame;
+mod tag;
 mod task;
 
 use self::frame::{Frame, Kind};

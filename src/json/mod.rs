@@ -10,6 +10,7 @@ pub mod convert;
 mod cursor;
 mod hints;
 mod index;
+mod indexer;
 mod machine;
 mod options;
 mod parse;
@@ -17,7 +18,8 @@ mod text;
 mod to_xml;
 
 pub use hints::HintTable;
-pub use index::{Index, Indexer, Selection};
+pub use index::{Index, Selection};
+pub use indexer::Indexer;
 pub use machine::Converter;
 pub use options::{Arrays, Mapping, Options};
 pub use to_xml::{ConfigDialect, Target, ToXmlError, ToXmlOptions, to_xml};
@@ -62,12 +64,13 @@ pub fn index(source: &Source, selection: Selection) -> Result<Index, ConvertErro
 
 /// Converts a small document in one go; `convert` and replies go through [`Converter`].
 pub fn to_json(source: &Source, selection: Selection, options: &Options) -> Result<String, ConvertError> {
-    let mut indexer = Indexer::new(selection);
-    parse_source(source, Limits::default(), &mut indexer)?;
-    let mut converter = Converter::new(source.clone(), indexer.finish(), options.clone());
+    let mut converter = Converter::new(source.clone(), index(source, selection)?, options.clone());
     let mut out = Vec::new();
     while converter.fill(&mut out)? {}
     String::from_utf8(out).map_err(|error| ConvertError::Changed {
         offset: error.utf8_error().valid_up_to() as u64,
     })
 }
+
+#[cfg(test)]
+mod tests;

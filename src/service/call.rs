@@ -56,7 +56,12 @@ impl Principal {
         }
         Err(Error::new(
             ErrorCode::Forbidden,
-            format!("{} has the role {}, this needs {}", self.id, self.role.as_str(), needed.as_str()),
+            format!(
+                "{} has the role {}, this needs {}",
+                self.id,
+                self.role.as_str(),
+                needed.as_str()
+            ),
         ))
     }
 }

@@ -28,15 +28,43 @@ const fn call(
     role: Role,
     mutates: bool,
 ) -> ServiceCall {
-    ServiceCall { name, rest, grpc, cli, role, mutates }
+    ServiceCall {
+        name,
+        rest,
+        grpc,
+        cli,
+        role,
+        mutates,
+    }
 }
 
 /// Every service call. `call_rpc` can change a device: an operational RPC that is not on the read-only list needs the
 /// role `configure`, which the call itself decides.
 pub const CALLS: &[ServiceCall] = &[
-    call("create_device", "POST /v1/devices", "DeviceService/CreateDevice", "device add", Role::Admin, false),
-    call("list_devices", "GET /v1/devices", "DeviceService/ListDevices", "device list", Role::Read, false),
-    call("get_device", "GET /v1/devices/{device}", "DeviceService/GetDevice", "device get", Role::Read, false),
+    call(
+        "create_device",
+        "POST /v1/devices",
+        "DeviceService/CreateDevice",
+        "device add",
+        Role::Admin,
+        false,
+    ),
+    call(
+        "list_devices",
+        "GET /v1/devices",
+        "DeviceService/ListDevices",
+        "device list",
+        Role::Read,
+        false,
+    ),
+    call(
+        "get_device",
+        "GET /v1/devices/{device}",
+        "DeviceService/GetDevice",
+        "device get",
+        Role::Read,
+        false,
+    ),
     call(
         "update_device",
         "PATCH /v1/devices/{device}",
@@ -93,7 +121,14 @@ pub const CALLS: &[ServiceCall] = &[
         Role::Read,
         false,
     ),
-    call("call_rpc", "POST /v1/devices/{device}/rpc", "RpcService/CallRpc", "rpc", Role::Read, true),
+    call(
+        "call_rpc",
+        "POST /v1/devices/{device}/rpc",
+        "RpcService/CallRpc",
+        "rpc",
+        Role::Read,
+        true,
+    ),
     call(
         "call_named_rpc",
         "POST /v1/devices/{device}/rpc/{name}",
@@ -110,8 +145,22 @@ pub const CALLS: &[ServiceCall] = &[
         Role::Read,
         false,
     ),
-    call("batch_rpcs", "POST /v1/devices/{device}/rpc", "RpcService/BatchRpcs", "batch", Role::Read, false),
-    call("run_cli", "POST /v1/devices/{device}/cli", "RpcService/RunCli", "cli", Role::Read, true),
+    call(
+        "batch_rpcs",
+        "POST /v1/devices/{device}/rpc",
+        "RpcService/BatchRpcs",
+        "batch",
+        Role::Read,
+        false,
+    ),
+    call(
+        "run_cli",
+        "POST /v1/devices/{device}/cli",
+        "RpcService/RunCli",
+        "cli",
+        Role::Read,
+        true,
+    ),
     call(
         "get_cli_rpc",
         "GET /v1/devices/{device}/cli/rpc",
@@ -136,8 +185,22 @@ pub const CALLS: &[ServiceCall] = &[
         Role::Read,
         false,
     ),
-    call("get_status", "GET /v1/status", "StatusService/GetStatus", "status", Role::Read, false),
-    call("get_version", "GET /v1/version", "StatusService/GetVersion", "version", Role::Read, false),
+    call(
+        "get_status",
+        "GET /v1/status",
+        "StatusService/GetStatus",
+        "status",
+        Role::Read,
+        false,
+    ),
+    call(
+        "get_version",
+        "GET /v1/version",
+        "StatusService/GetVersion",
+        "version",
+        Role::Read,
+        false,
+    ),
 ];
 
 #[cfg(test)]
@@ -156,7 +219,11 @@ mod tests {
                 assert!(!value.trim().is_empty(), "{} has no {cell}", call.name);
             }
             let (method, path) = call.rest.split_once(' ').expect("method and path");
-            assert!(["GET", "POST", "PATCH", "DELETE"].contains(&method), "{}", call.rest);
+            assert!(
+                ["GET", "POST", "PATCH", "DELETE"].contains(&method),
+                "{}",
+                call.rest
+            );
             assert!(path.starts_with("/v1/"), "{}", call.rest);
             assert_eq!(call.grpc.split('/').count(), 2, "{}", call.grpc);
         }

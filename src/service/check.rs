@@ -3,8 +3,8 @@
 use super::call::{CallContext, Role};
 use super::failure;
 use super::view::{
-    CapabilitiesView, CapabilityView, CheckReport, CompatibilityView, ConnectionView, HelloView, LossView, ModuleView,
-    SessionList, SessionView, SoftwareView, SshView, StepView,
+    CapabilitiesView, CapabilityView, CheckReport, CompatibilityView, ConnectionView, HelloView, LossView,
+    ModuleView, SessionList, SessionView, SoftwareView, SshView, StepView,
 };
 use super::{Gateway, time};
 use crate::device::{self, DeviceStatus, Established, LossCause};
@@ -22,7 +22,10 @@ impl Gateway {
     pub async fn check_device(&self, ctx: &CallContext, name: &str) -> Result<CheckReport, Error> {
         ctx.principal.require(Role::Operate)?;
         let (_, device) = self.device(name).await?;
-        let shown = device.check(ctx.principal.id(), self.deadline(ctx, &device)).await.map_err(failure::device)?;
+        let shown = device
+            .check(ctx.principal.id(), self.deadline(ctx, &device))
+            .await
+            .map_err(failure::device)?;
         let ssh = shown.link.negotiated.as_ref().map(|negotiated| SshView {
             kex: negotiated.kex.clone(),
             cipher: negotiated.cipher.clone(),
@@ -62,8 +65,10 @@ impl Gateway {
     pub async fn get_capabilities(&self, ctx: &CallContext, name: &str) -> Result<CapabilitiesView, Error> {
         ctx.principal.require(Role::Read)?;
         let (_, device) = self.device(name).await?;
-        let shown =
-            device.established(ctx.principal.id(), self.deadline(ctx, &device)).await.map_err(failure::device)?;
+        let shown = device
+            .established(ctx.principal.id(), self.deadline(ctx, &device))
+            .await
+            .map_err(failure::device)?;
         let modules = shown.capabilities.modules().map(|module| ModuleView {
             name: module.name,
             revision: module.revision,
@@ -89,17 +94,24 @@ impl Gateway {
     pub async fn list_sessions(&self, ctx: &CallContext, name: &str) -> Result<SessionList, Error> {
         ctx.principal.require(Role::Read)?;
         let (record, device) = self.device(name).await?;
-        let shown =
-            device.established(ctx.principal.id(), self.deadline(ctx, &device)).await.map_err(failure::device)?;
+        let shown = device
+            .established(ctx.principal.id(), self.deadline(ctx, &device))
+            .await
+            .map_err(failure::device)?;
         let theirs = if shown.capabilities.has(Capability::Monitoring) {
-            let request = device::Request { selection: None, ..device::Request::new(monitored_sessions) };
+            let request = device::Request {
+                selection: None,
+                ..device::Request::new(monitored_sessions)
+            };
             let raw = device
                 .read(ctx.principal.id(), self.deadline(ctx, &device), request)
                 .await
                 .map_err(failure::device)?;
             if raw.scan.is_error() {
-                return Err(failure::refused(name, raw.session_id, raw.scan.errors, failure::Asked::Read)
-                    .with_message(Some(raw.session_id), Some(raw.message_id)));
+                return Err(
+                    failure::refused(name, raw.session_id, raw.scan.errors, failure::Asked::Read)
+                        .with_message(Some(raw.session_id), Some(raw.message_id)),
+                );
             }
             Some(told_sessions(name, &raw)?)
         } else {
@@ -120,18 +132,26 @@ impl Gateway {
             .collect();
         let device_reports = theirs.is_some();
         for told in theirs.unwrap_or_default() {
-            match sessions.iter_mut().find(|ours| ours.session_id == told.session_id) {
+            match sessions
+                .iter_mut()
+                .find(|ours| ours.session_id == told.session_id)
+            {
                 Some(ours) => ours.source_host = told.source_host,
                 None => sessions.push(told),
             }
         }
         sessions.sort_by_key(|session| session.session_id);
-        Ok(SessionList { sessions, device_reports })
+        Ok(SessionList {
+            sessions,
+            device_reports,
+        })
     }
 }
 
 /// `<get>` of `netconf-state/sessions` (RFC 6022 section 2.1.4).
-fn monitored_sessions(caps: &Capabilities) -> Result<crate::netconf::rpc::Rpc, crate::netconf::rpc::RequestError> {
+fn monitored_sessions(
+    caps: &Capabilities,
+) -> Result<crate::netconf::rpc::Rpc, crate::netconf::rpc::RequestError> {
     super::schemas::monitored("sessions", caps)
 }
 
@@ -140,13 +160,19 @@ const MOST_SESSIONS: u64 = 4 << 20;
 
 fn told_sessions(name: &str, raw: &crate::session::RawReply) -> Result<Vec<SessionView>, Error> {
     let broken = |detail: String| super::reply::unreadable(name, raw.session_id, &raw.message_id, &detail);
-    let text = raw.source.read_to_string(MOST_SESSIONS).map_err(|error| broken(error.to_string()))?;
+    let text = raw
+        .source
+        .read_to_string(MOST_SESSIONS)
+        .map_err(|error| broken(error.to_string()))?;
     let reply = Element::parse(&text, &Limits::default()).map_err(|error| broken(error.to_string()))?;
     let Some(list) = reply.path(&["data", "netconf-state", "sessions"]) else {
         return Ok(Vec::new());
     };
     let text_of = |session: &Element, leaf: &str| {
-        session.child(leaf).map(Element::text).filter(|text| !text.is_empty())
+        session
+            .child(leaf)
+            .map(Element::text)
+            .filter(|text| !text.is_empty())
     };
     Ok(list
         .children_named("session")
@@ -180,7 +206,11 @@ pub(super) fn connection(status: &DeviceStatus) -> ConnectionView {
                 (error.code(), error.detail().to_owned())
             }
         };
-        LossView { code: code.as_str().to_owned(), detail, time: time::rfc3339(loss.at) }
+        LossView {
+            code: code.as_str().to_owned(),
+            detail,
+            time: time::rfc3339(loss.at),
+        }
     });
     ConnectionView {
         state: status.state.as_str().to_owned(),
@@ -195,7 +225,10 @@ fn capabilities(caps: &Capabilities) -> Vec<CapabilityView> {
     caps.uris()
         .map(|uri| {
             let known = Capability::of_uri(uri);
-            CapabilityView { uri: uri.to_owned(), name: known.map(|capability| capability.name().to_owned()) }
+            CapabilityView {
+                uri: uri.to_owned(),
+                name: known.map(|capability| capability.name().to_owned()),
+            }
         })
         .collect()
 }

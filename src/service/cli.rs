@@ -1,19 +1,19 @@
 //! CLI text through Junos `<command>` (S10).
 
+use super::Gateway;
 use super::call::{CallContext, Role};
 use super::failure::{self, Asked};
 use super::output::Output;
+use super::prepare;
 use super::reply::RpcAnswer;
 use super::request::CliRequest;
-use super::prepare;
 use super::view::CliRpc;
-use super::Gateway;
 use crate::device;
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::json;
+use crate::netconf::junos;
 use crate::netconf::junos::classify::{OperationClass, classify_command};
 use crate::netconf::junos::command::{Command, mapped_request};
-use crate::netconf::junos;
 use crate::xml::tree::Element;
 use crate::xml::{Limits, Source, Writer};
 
@@ -26,25 +26,44 @@ impl Gateway {
     ///
     /// # Errors
     /// `capability-missing` on a device without the Junos XML protocol.
-    pub async fn run_cli(&self, ctx: &CallContext, name: &str, request: CliRequest) -> Result<RpcAnswer, Error> {
+    pub async fn run_cli(
+        &self,
+        ctx: &CallContext,
+        name: &str,
+        request: CliRequest,
+    ) -> Result<RpcAnswer, Error> {
         ctx.principal.require(Role::Read)?;
         let (record, device) = self.device(name).await?;
         let output = Output::new(&request.output, record.settings.partial)?;
         let command = checked(&request.command)?;
-        let wire = Command { text: command, format: prepare::wire_format(output.format)? };
+        let wire = Command {
+            text: command,
+            format: prepare::wire_format(output.format)?,
+        };
         if classify_command(&wire.text) == OperationClass::ReadOnly {
             if request.plan {
-                return Err(Error::invalid("?plan", "the command changes nothing, so there is nothing to plan"));
+                return Err(Error::invalid(
+                    "?plan",
+                    "the command changes nothing, so there is nothing to plan",
+                ));
             }
             let request = output.request(move |caps| wire.rpc(caps), Vec::new());
-            return self.read(ctx, name, &device, request, &output, Asked::Read).await.map(RpcAnswer::Reply);
+            return self
+                .read(ctx, name, &device, request, &output, Asked::Read)
+                .await
+                .map(RpcAnswer::Reply);
         }
         ctx.principal.require(Role::Configure)?;
         if request.plan {
-            return self.plan(ctx, name, &device, move |caps| wire.rpc(caps)).await.map(RpcAnswer::Plan);
+            return self
+                .plan(ctx, name, &device, move |caps| wire.rpc(caps))
+                .await
+                .map(RpcAnswer::Plan);
         }
         let request = output.request(move |caps| wire.rpc(caps), Vec::new());
-        self.change(ctx, name, &device, request, &output, Asked::Read).await.map(RpcAnswer::Reply)
+        self.change(ctx, name, &device, request, &output, Asked::Read)
+            .await
+            .map(RpcAnswer::Reply)
     }
 
     /// Which RPC a command maps to, as the device says (`| display xml rpc`). The command itself is not run.
@@ -58,9 +77,14 @@ impl Gateway {
         if command.contains('|') {
             return Err(Error::invalid("?command", "give the command without a pipe").with_device(name));
         }
-        let wire = Command { text: command.clone(), format: junos::Format::Xml };
-        let request =
-            device::Request { selection: None, ..device::Request::new(move |caps| wire.mapping_rpc(caps)) };
+        let wire = Command {
+            text: command.clone(),
+            format: junos::Format::Xml,
+        };
+        let request = device::Request {
+            selection: None,
+            ..device::Request::new(move |caps| wire.mapping_rpc(caps))
+        };
         let raw = device
             .read(ctx.principal.id(), self.deadline(ctx, &device), request)
             .await
@@ -81,8 +105,12 @@ impl Gateway {
                 .with_message(Some(session_id), Some(message_id))
         })?;
         let mut writer = Writer::new();
-        mapped.write(&mut writer).map_err(|error| protocol(name, &error.to_string()))?;
-        let rpc_xml = writer.finish().map_err(|error| protocol(name, &error.to_string()))?;
+        mapped
+            .write(&mut writer)
+            .map_err(|error| protocol(name, &error.to_string()))?;
+        let rpc_xml = writer
+            .finish()
+            .map_err(|error| protocol(name, &error.to_string()))?;
         let json = json::to_json(
             &Source::Memory(rpc_xml.as_str().to_owned().into()),
             json::Selection::Document,
@@ -90,7 +118,11 @@ impl Gateway {
         )
         .map_err(|error| protocol(name, &error.to_string()))?;
         let rpc = serde_json::from_str(&json).map_err(|error| protocol(name, &error.to_string()))?;
-        Ok(CliRpc { command, rpc_xml: rpc_xml.as_str().to_owned(), rpc })
+        Ok(CliRpc {
+            command,
+            rpc_xml: rpc_xml.as_str().to_owned(),
+            rpc,
+        })
     }
 }
 
@@ -103,15 +135,23 @@ fn checked(command: &str) -> Result<String, Error> {
         return Err(Error::invalid("/command", "must not be empty"));
     }
     if command.len() > LONGEST_COMMAND {
-        return Err(Error::invalid("/command", format!("is longer than {LONGEST_COMMAND} bytes")));
+        return Err(Error::invalid(
+            "/command",
+            format!("is longer than {LONGEST_COMMAND} bytes"),
+        ));
     }
     if let Some(control) = command.chars().find(|c| c.is_control()) {
-        let detail = format!("holds the control character U+{:04X}; give one command on one line", u32::from(control));
+        let detail = format!(
+            "holds the control character U+{:04X}; give one command on one line",
+            u32::from(control)
+        );
         return Err(Error::invalid("/command", detail));
     }
     Ok(command.to_owned())
 }
 
 fn protocol(device: &str, detail: &str) -> Error {
-    Error::new(ErrorCode::DeviceProtocolError, detail).with_device(device).with_outcome(Outcome::NotApplied)
+    Error::new(ErrorCode::DeviceProtocolError, detail)
+        .with_device(device)
+        .with_outcome(Outcome::NotApplied)
 }

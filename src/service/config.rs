@@ -6,8 +6,8 @@ use super::failure::Asked;
 use super::output::Output;
 use super::prepare;
 use super::reply::Reply;
-use super::url_policy::{UrlPolicy, redacted};
 use super::request::{CompareRequest, Content, Format, GetConfigRequest, JunosConfigOptions};
+use super::url_policy::{UrlPolicy, refusal};
 use crate::device::Device;
 use crate::error::Error;
 use crate::json::{Target, ToXmlOptions};
@@ -30,7 +30,12 @@ impl Gateway {
     /// # Errors
     /// `invalid-argument` for options that exclude each other or that the source does not have; `capability-missing`
     /// when the device cannot; its refusal.
-    pub async fn get_config(&self, ctx: &CallContext, name: &str, request: GetConfigRequest) -> Result<Reply, Error> {
+    pub async fn get_config(
+        &self,
+        ctx: &CallContext,
+        name: &str,
+        request: GetConfigRequest,
+    ) -> Result<Reply, Error> {
         ctx.principal.require(Role::Read)?;
         let (record, device) = self.device(name).await?;
         let on_device = |error: Error| error.with_device(name);
@@ -46,7 +51,12 @@ impl Gateway {
     ///
     /// # Errors
     /// `capability-missing` on a device without the Junos XML protocol.
-    pub async fn compare_config(&self, ctx: &CallContext, name: &str, request: CompareRequest) -> Result<Reply, Error> {
+    pub async fn compare_config(
+        &self,
+        ctx: &CallContext,
+        name: &str,
+        request: CompareRequest,
+    ) -> Result<Reply, Error> {
         ctx.principal.require(Role::Read)?;
         let (record, device) = self.device(name).await?;
         let on_device = |error: Error| error.with_device(name);
@@ -55,12 +65,14 @@ impl Gateway {
             // A comparison is a text; there is nothing in it to turn into JSON.
             output.format = Format::Text;
         }
-        let from = Side::parse(request.from.as_deref().unwrap_or("rollback:0"), "?from").map_err(on_device)?;
+        let from =
+            Side::parse(request.from.as_deref().unwrap_or("rollback:0"), "?from").map_err(on_device)?;
         let to = Side::parse(request.to.as_deref().unwrap_or("candidate"), "?to").map_err(on_device)?;
         let read = match (from, to) {
-            (Side::Rollback(from), Side::Rollback(to)) => {
-                Read::Rollbacks(CompareRollbacks { rollback: from, compare: to })
-            }
+            (Side::Rollback(from), Side::Rollback(to)) => Read::Rollbacks(CompareRollbacks {
+                rollback: from,
+                compare: to,
+            }),
             (Side::Rollback(from), Side::Candidate) => compared(Database::Candidate, from),
             (Side::Rollback(from), Side::Running) => compared(Database::Committed, from),
             (Side::Candidate | Side::Running, _) => {
@@ -105,7 +117,10 @@ impl Side {
             "running" => Ok(Self::Running),
             _ => match text.strip_prefix("rollback:") {
                 Some(number) => rollback(number, option).map(Self::Rollback),
-                None => Err(Error::invalid(option, format!("{text:?} is none of candidate, running, rollback:N"))),
+                None => Err(Error::invalid(
+                    option,
+                    format!("{text:?} is none of candidate, running, rollback:N"),
+                )),
             },
         }
     }
@@ -114,7 +129,10 @@ impl Side {
 fn rollback(number: &str, option: &str) -> Result<u8, Error> {
     match number.parse::<u8>() {
         Ok(number) if number <= MAX_ROLLBACK => Ok(number),
-        _ => Err(Error::invalid(option, format!("rollback:{number} is not one of rollback:0 to rollback:{MAX_ROLLBACK}"))),
+        _ => Err(Error::invalid(
+            option,
+            format!("rollback:{number} is not one of rollback:0 to rollback:{MAX_ROLLBACK}"),
+        )),
     }
 }
 
@@ -136,11 +154,7 @@ impl Source {
             None if text == "rescue" => Ok(Self::Rescue),
             Some(("rollback", number)) => rollback(number, "?source").map(Self::Rollback),
             Some(("url", url)) if urls.allows(url) => Ok(Self::Url(url.to_owned())),
-            Some(("url", url)) => {
-                let detail = format!("{} is not a URL that devices may be sent to", redacted(url));
-                Err(Error::invalid("?source", detail)
-                    .with_hint("the operator names schemes and hosts with --device-urls (NCGATE_DEVICE_URLS)"))
-            }
+            Some(("url", url)) => Err(refusal("?source", url)),
             _ => Err(Error::invalid(
                 "?source",
                 format!("{text:?} is none of running, candidate, startup, rollback:N, rescue, url:…"),
@@ -169,21 +183,34 @@ enum What {
     All,
     Path(ConfigPath),
     Subtree(Content),
-    XPath { select: String, namespaces: Vec<(String, String)> },
+    XPath {
+        select: String,
+        namespaces: Vec<(String, String)>,
+    },
 }
 
 impl Wanted {
     fn new(request: &GetConfigRequest, format: Format, urls: &UrlPolicy) -> Result<Self, Error> {
-        let given = [request.path.is_some(), request.filter.is_some(), request.xpath.is_some()];
+        let given = [
+            request.path.is_some(),
+            request.filter.is_some(),
+            request.xpath.is_some(),
+        ];
         if given.iter().filter(|given| **given).count() > 1 {
-            return Err(Error::invalid("?filter", "path, filter and xpath exclude each other"));
+            return Err(Error::invalid(
+                "?filter",
+                "path, filter and xpath exclude each other",
+            ));
         }
         let selection = if let Some(path) = &request.path {
             What::Path(ConfigPath::parse(path).map_err(|error| Error::invalid("?path", error.to_string()))?)
         } else if let Some(filter) = &request.filter {
             What::Subtree(filter.clone())
         } else if let Some(select) = &request.xpath {
-            What::XPath { select: select.clone(), namespaces: request.xpath_namespaces.clone() }
+            What::XPath {
+                select: select.clone(),
+                namespaces: request.xpath_namespaces.clone(),
+            }
         } else {
             What::All
         };
@@ -198,10 +225,21 @@ impl Wanted {
             None => None,
             Some("junos") => Some(Protocol::Junos),
             Some("rfc") => Some(Protocol::Rfc),
-            Some(other) => return Err(Error::invalid("?protocol", format!("{other:?} is none of junos, rfc"))),
+            Some(other) => {
+                return Err(Error::invalid(
+                    "?protocol",
+                    format!("{other:?} is none of junos, rfc"),
+                ));
+            }
         };
         let source = Source::parse(request.source.as_deref().unwrap_or("running"), urls)?;
-        Ok(Self { source, selection, with_defaults, protocol, format })
+        Ok(Self {
+            source,
+            selection,
+            with_defaults,
+            protocol,
+            format,
+        })
     }
 
     /// Chooses the operation. What only one of the two protocols has decides; otherwise Junos devices are asked in
@@ -225,12 +263,14 @@ impl Wanted {
             return Err(Error::invalid("?protocol", detail));
         }
         match (self.protocol, rfc_only, junos_only) {
-            (Some(Protocol::Junos), Some(option), _) => {
-                Err(Error::invalid("?protocol", format!("{option} belongs to get-config, protocol=rfc")))
-            }
-            (Some(Protocol::Rfc), _, Some(option)) => {
-                Err(Error::invalid("?protocol", format!("{option} belongs to get-configuration, protocol=junos")))
-            }
+            (Some(Protocol::Junos), Some(option), _) => Err(Error::invalid(
+                "?protocol",
+                format!("{option} belongs to get-config, protocol=rfc"),
+            )),
+            (Some(Protocol::Rfc), _, Some(option)) => Err(Error::invalid(
+                "?protocol",
+                format!("{option} belongs to get-configuration, protocol=junos"),
+            )),
             (Some(Protocol::Rfc), ..) | (None, Some(_), _) => self.rfc(is_junos),
             (Some(Protocol::Junos), ..) | (None, _, Some(_)) => self.junos(options),
             (None, None, None) if is_junos => self.junos(options),
@@ -256,7 +296,11 @@ impl Wanted {
             What::Subtree(Content::Json(text)) => RfcFilter::Json(text),
             What::XPath { select, namespaces } => RfcFilter::Ready(Filter::XPath { select, namespaces }),
         };
-        Ok(Read::Rfc { source, filter, with_defaults: self.with_defaults })
+        Ok(Read::Rfc {
+            source,
+            filter,
+            with_defaults: self.with_defaults,
+        })
     }
 
     fn junos(self, options: JunosConfigOptions) -> Result<Read, Error> {
@@ -269,7 +313,10 @@ impl Wanted {
         if options.schema {
             return match self.selection {
                 What::All => Ok(Read::Schema(GetXnmInformation)),
-                _ => Err(Error::invalid("?schema", "the schema comes whole; path and filter do not apply")),
+                _ => Err(Error::invalid(
+                    "?schema",
+                    "the schema comes whole; path and filter do not apply",
+                )),
             };
         }
         let whole = matches!(self.selection, What::All) && first_option(&options).is_none();
@@ -279,11 +326,15 @@ impl Wanted {
             Source::Rollback(number) if whole => return Ok(Read::Rollback(GetRollback { number, format })),
             Source::Rescue if whole => return Ok(Read::Rescue(GetRescue { format })),
             Source::Rollback(_) | Source::Rescue => {
-                let detail = "a stored configuration comes whole; path, filter and the other options do not apply";
+                let detail =
+                    "a stored configuration comes whole; path, filter and the other options do not apply";
                 return Err(Error::invalid("?source", detail));
             }
             Source::Datastore(Datastore::Startup) | Source::Url(_) => {
-                return Err(Error::invalid("?source", "get-configuration of Junos knows running and candidate"));
+                return Err(Error::invalid(
+                    "?source",
+                    "get-configuration of Junos knows running and candidate",
+                ));
             }
         };
         let objects = Objects {
@@ -296,14 +347,25 @@ impl Wanted {
             What::Path(path) => Selection::Path { path, objects },
             other if objects != Objects::default() => {
                 let _ = other;
-                return Err(Error::invalid("?path", "recurse, count, start and matching need a path to the objects"));
+                return Err(Error::invalid(
+                    "?path",
+                    "recurse, count, start and matching need a path to the objects",
+                ));
             }
             What::All => Selection::All,
             What::Subtree(Content::Xml(text)) => Selection::Elements(prepare::from_xml(&text, "/filter")?),
-            What::Subtree(Content::Json(text)) => {
-                Selection::Elements(prepare::from_json(&text, Target::Filter, "/filter", &ToXmlOptions::default())?)
+            What::Subtree(Content::Json(text)) => Selection::Elements(prepare::from_json(
+                &text,
+                Target::Filter,
+                "/filter",
+                &ToXmlOptions::default(),
+            )?),
+            What::XPath { .. } => {
+                return Err(Error::invalid(
+                    "?xpath",
+                    "get-configuration of Junos knows no XPath",
+                ));
             }
-            What::XPath { .. } => return Err(Error::invalid("?xpath", "get-configuration of Junos knows no XPath")),
         };
         Ok(Read::Junos(GetConfiguration {
             database: Some(database),
@@ -313,7 +375,10 @@ impl Wanted {
                 Some("inherit") => Some(Inherit::Groups),
                 Some("defaults") => Some(Inherit::Defaults),
                 Some(other) => {
-                    return Err(Error::invalid("?inherit", format!("{other:?} is none of inherit, defaults")));
+                    return Err(Error::invalid(
+                        "?inherit",
+                        format!("{other:?} is none of inherit, defaults"),
+                    ));
                 }
             },
             groups: options.groups,
@@ -339,7 +404,8 @@ impl Wanted {
 fn small(value: Option<u64>, option: &str) -> Result<Option<u32>, Error> {
     value
         .map(|value| {
-            u32::try_from(value).map_err(|_| Error::invalid(option, format!("{value} is more than {}", u32::MAX)))
+            u32::try_from(value)
+                .map_err(|_| Error::invalid(option, format!("{value} is more than {}", u32::MAX)))
         })
         .transpose()
 }
@@ -349,7 +415,11 @@ fn configuration_of(path: &ConfigPath) -> Result<Fragment, Error> {
     let unwritable = |error: crate::xml::WriteError| Error::invalid("?path", error.to_string());
     let inner = path.fragment(&[]).map_err(unwritable)?;
     let mut writer = crate::xml::Writer::new();
-    writer.open("configuration").map_err(unwritable)?.fragment(&inner).map_err(unwritable)?;
+    writer
+        .open("configuration")
+        .map_err(unwritable)?
+        .fragment(&inner)
+        .map_err(unwritable)?;
     writer.close().map_err(unwritable)?;
     writer.finish().map_err(unwritable)
 }
@@ -396,7 +466,11 @@ enum RfcFilter {
 
 /// The operation that reads.
 enum Read {
-    Rfc { source: ConfigSource, filter: RfcFilter, with_defaults: Option<WithDefaults> },
+    Rfc {
+        source: ConfigSource,
+        filter: RfcFilter,
+        with_defaults: Option<WithDefaults>,
+    },
     Junos(GetConfiguration),
     Rollback(GetRollback),
     Rollbacks(CompareRollbacks),
@@ -407,9 +481,18 @@ enum Read {
 impl Read {
     fn rpc(self, caps: &Capabilities) -> Result<Rpc, RequestError> {
         match self {
-            Self::Rfc { source, filter, with_defaults } => {
+            Self::Rfc {
+                source,
+                filter,
+                with_defaults,
+            } => {
                 let filter = filter.resolve(caps)?;
-                GetConfig { source, filter, with_defaults }.rpc(caps)
+                GetConfig {
+                    source,
+                    filter,
+                    with_defaults,
+                }
+                .rpc(caps)
             }
             Self::Junos(get) => get.rpc(caps),
             Self::Rollback(get) => get.rpc(caps),
@@ -431,7 +514,10 @@ impl RfcFilter {
                 .map(|fragment| Some(Filter::Subtree(fragment)))
                 .map_err(|error| invalid("path", error.to_string())),
             Self::Json(text) => {
-                let options = ToXmlOptions { modules: caps.namespaces(), ..ToXmlOptions::default() };
+                let options = ToXmlOptions {
+                    modules: caps.namespaces(),
+                    ..ToXmlOptions::default()
+                };
                 crate::json::to_xml(&text, Target::Filter, &options)
                     .map(|fragment| Some(Filter::Subtree(fragment)))
                     .map_err(|error| invalid("filter", format!("{}: {}", error.pointer, error.detail)))

@@ -28,10 +28,17 @@ impl Gateway {
         self.accepting()?;
         let document = parse(body)?;
         // Decoding a private key computes for a while.
-        let (settings, secrets) = blocking(move || model::read_device(&document)).await?.map_err(faults)?;
+        let (settings, secrets) = blocking(move || model::read_device(&document))
+            .await?
+            .map_err(faults)?;
         self.check_addresses(&settings)?;
         check_host_keys(&settings, &secrets)?;
-        let record = self.inner.store.insert_device(settings, secrets).await.map_err(|error| self.store_error(error))?;
+        let record = self
+            .inner
+            .store
+            .insert_device(settings, secrets)
+            .await
+            .map_err(|error| self.store_error(error))?;
         self.install(&record)?;
         Ok(self.view(&record))
     }
@@ -43,14 +50,20 @@ impl Gateway {
         let size = match request.page_size {
             0 => DEFAULT_PAGE,
             size if size > LARGEST_PAGE => {
-                return Err(Error::invalid("?page_size", format!("{size} is more than {LARGEST_PAGE}")));
+                return Err(Error::invalid(
+                    "?page_size",
+                    format!("{size} is more than {LARGEST_PAGE}"),
+                ));
             }
             size => size,
         };
         let mut labels = BTreeMap::new();
         for (key, value) in request.labels {
             if labels.insert(key.clone(), value).is_some() {
-                return Err(Error::invalid("?label", format!("label {key} is asked for twice")));
+                return Err(Error::invalid(
+                    "?label",
+                    format!("label {key} is asked for twice"),
+                ));
             }
         }
         let page = self
@@ -91,7 +104,9 @@ impl Gateway {
         check_etag(&read, if_match)?;
         let (old_settings, old_secrets) = (read.settings.clone(), read.secrets.clone());
         let (settings, secrets) =
-            blocking(move || model::apply_merge_patch(&old_settings, &old_secrets, &patch)).await?.map_err(faults)?;
+            blocking(move || model::apply_merge_patch(&old_settings, &old_secrets, &patch))
+                .await?
+                .map_err(faults)?;
         self.check_addresses(&settings)?;
         check_host_keys(&settings, &secrets)?;
         let record = self
@@ -108,7 +123,12 @@ impl Gateway {
     ///
     /// # Errors
     /// `not-found`, `etag-mismatch`.
-    pub async fn delete_device(&self, ctx: &CallContext, name: &str, if_match: Option<&str>) -> Result<(), Error> {
+    pub async fn delete_device(
+        &self,
+        ctx: &CallContext,
+        name: &str,
+        if_match: Option<&str>,
+    ) -> Result<(), Error> {
         ctx.principal.require(Role::Admin)?;
         self.accepting()?;
         let read = self.record(name).await?;
@@ -125,10 +145,14 @@ impl Gateway {
 
     /// The stored device.
     pub(super) async fn record(&self, name: &str) -> Result<DeviceRecord, Error> {
-        self.inner.store.get_device(name).await.map_err(|error| match error {
-            StoreError::NotFound => unknown_device(name),
-            other => self.store_error(other).with_device(name),
-        })
+        self.inner
+            .store
+            .get_device(name)
+            .await
+            .map_err(|error| match error {
+                StoreError::NotFound => unknown_device(name),
+                other => self.store_error(other).with_device(name),
+            })
     }
 
     /// Literal addresses must lie in the allowed networks from the start; names are judged when they are dialled
@@ -138,14 +162,19 @@ impl Gateway {
             Some(jump) => (&jump.address, jump.port, "/proxy_jump/0/address"),
             None => (&settings.address, settings.port, "/address"),
         };
-        let literal = address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let literal = address
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>();
         if let Ok(ip) = literal
             && !self.inner.networks.allows(ip, port)
         {
             let detail = format!("{ip} port {port} is not in the networks that the gateway may dial");
             return Err(Error::new(ErrorCode::AddressNotAllowed, detail.clone())
                 .with_field(pointer, detail)
-                .with_hint("the operator names the networks with --device-networks (NCGATE_DEVICE_NETWORKS)"));
+                .with_hint(
+                    "the operator names the networks with --device-networks (NCGATE_DEVICE_NETWORKS)",
+                ));
         }
         Ok(())
     }
@@ -161,29 +190,42 @@ impl Gateway {
     }
 
     fn connection(&self, name: &str) -> ConnectionView {
-        self.inner.devices.get(name).map_or_else(ConnectionView::idle, |device| super::check::connection(&device.status()))
+        self.inner
+            .devices
+            .get(name)
+            .map_or_else(ConnectionView::idle, |device| {
+                super::check::connection(&device.status())
+            })
     }
 
     pub(super) fn store_error(&self, error: StoreError) -> Error {
         match error {
-            StoreError::AlreadyExists { name } => {
-                Error::new(ErrorCode::AlreadyExists, format!("a device named {name} exists already"))
-                    .with_field("/name", "exists already")
-            }
+            StoreError::AlreadyExists { name } => Error::new(
+                ErrorCode::AlreadyExists,
+                format!("a device named {name} exists already"),
+            )
+            .with_field("/name", "exists already"),
             StoreError::NotFound => Error::new(ErrorCode::NotFound, "there is no such device"),
             StoreError::VersionMismatch { .. } => etag_mismatch(),
             StoreError::BadPageToken => Error::invalid("?page_token", "belongs to another list or filter"),
             StoreError::Unavailable { doing, source } => {
                 tracing::error!(error = %source, doing, "the database cannot be used");
-                Error::new(ErrorCode::StoreUnavailable, format!("the gateway's database cannot be used while {doing}"))
-                    .with_retry_after(1)
+                Error::new(
+                    ErrorCode::StoreUnavailable,
+                    format!("the gateway's database cannot be used while {doing}"),
+                )
+                .with_retry_after(1)
             }
-            StoreError::Damaged { device, what } => {
-                Error::new(ErrorCode::Internal, format!("the stored row of device {device} is damaged: {what}"))
-            }
+            StoreError::Damaged { device, what } => Error::new(
+                ErrorCode::Internal,
+                format!("the stored row of device {device} is damaged: {what}"),
+            ),
             StoreError::Sealed { device, source } => {
                 tracing::error!(device, error = %source, "stored credentials cannot be opened");
-                Error::new(ErrorCode::Internal, format!("the stored credentials of device {device} cannot be opened"))
+                Error::new(
+                    ErrorCode::Internal,
+                    format!("the stored credentials of device {device} cannot be opened"),
+                )
             }
         }
     }
@@ -205,8 +247,11 @@ fn check_etag(record: &DeviceRecord, if_match: Option<&str>) -> Result<(), Error
 }
 
 fn etag_mismatch() -> Error {
-    Error::new(ErrorCode::EtagMismatch, "the device has changed since it was read")
-        .with_hint("read it again and repeat the change with its new ETag")
+    Error::new(
+        ErrorCode::EtagMismatch,
+        "the device has changed since it was read",
+    )
+    .with_hint("read it again and repeat the change with its new ETag")
 }
 
 /// A host key that cannot be read is found when it is given, not at the first connect.
@@ -232,12 +277,17 @@ fn faults(faults: Vec<FieldFault>) -> Error {
     let Some(first) = faults.next() else {
         return Error::new(ErrorCode::Internal, "the device was refused without a reason");
     };
-    faults.fold(Error::invalid(first.pointer, first.detail), |error, fault| error.with_field(fault.pointer, fault.detail))
+    faults.fold(Error::invalid(first.pointer, first.detail), |error, fault| {
+        error.with_field(fault.pointer, fault.detail)
+    })
 }
 
 /// Runs what computes for a while beside the threads that serve everybody.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::new(ErrorCode::Internal, format!("the work could not be finished: {error}")))
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        Error::new(
+            ErrorCode::Internal,
+            format!("the work could not be finished: {error}"),
+        )
+    })
 }

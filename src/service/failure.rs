@@ -26,13 +26,17 @@ pub(super) enum Asked {
 /// the one with the most specific path, all of them listed.
 pub(super) fn refused(device: &str, session_id: u64, errors: Vec<RpcError>, asked: Asked) -> Error {
     let class = errors.first().map(|first| first.class_in_session(session_id));
-    let code = class.as_ref().map_or(ErrorCode::DeviceError, |class| code_of(class, asked));
+    let code = class
+        .as_ref()
+        .map_or(ErrorCode::DeviceError, |class| code_of(class, asked));
     let words = headline(&errors)
         .and_then(|error| error.error_message.as_deref())
         .map(str::trim)
         .filter(|message| !message.is_empty())
         .map_or_else(|| code.title().to_lowercase(), str::to_owned);
-    let mut error = Error::new(code, words).with_device(device).with_outcome(Outcome::NotApplied);
+    let mut error = Error::new(code, words)
+        .with_device(device)
+        .with_outcome(Outcome::NotApplied);
     if let Some(class) = class {
         if let Some(reason) = lock_reason(&class) {
             error = error.with_reason(reason);
@@ -89,16 +93,23 @@ fn hint(class: &ErrorClass) -> Option<&'static str> {
         ErrorClass::AccessDenied => {
             Some("the device denies this to the user that the gateway logs in as; its login class decides")
         }
-        ErrorClass::UnknownElement => {
-            Some("check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` shows what a CLI command maps to")
-        }
+        ErrorClass::UnknownElement => Some(
+            "check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` shows what a CLI command maps to",
+        ),
         _ => None,
     }
 }
 
 /// A failure of the device layer, as callers are told of it.
 pub(super) fn device(error: DeviceError) -> Error {
-    let DeviceError { device, step, outcome, session_id, message_id, .. } = &error;
+    let DeviceError {
+        device,
+        step,
+        outcome,
+        session_id,
+        message_id,
+        ..
+    } = &error;
     let told = match &error.failure {
         Failure::QueueFull { limit } => {
             Error::new(ErrorCode::QueueFull, format!("{limit} requests wait for the device already"))
@@ -140,7 +151,10 @@ pub(super) fn device(error: DeviceError) -> Error {
         DeviceOutcome::NotApplied => Outcome::NotApplied,
         DeviceOutcome::Unknown => Outcome::Unknown,
     };
-    told.with_device(device).with_step(step.as_str()).with_outcome(outcome).with_message(*session_id, message_id.clone())
+    told.with_device(device)
+        .with_step(step.as_str())
+        .with_outcome(outcome)
+        .with_message(*session_id, message_id.clone())
 }
 
 fn waiting(error: Error, retry_after: Option<Duration>) -> Error {
@@ -158,12 +172,16 @@ pub(super) fn connect(error: &ConnectError) -> Error {
         ConnectError::Software(error) => session(error).with_step("software"),
         ConnectError::Incompatible(verdict) => Error::new(
             ErrorCode::Incompatible,
-            format!("the device does not meet what is required of it: {}", verdict.missing.join(", ")),
+            format!(
+                "the device does not meet what is required of it: {}",
+                verdict.missing.join(", ")
+            ),
         )
         .with_hint("see \"compatibility\" in the device's settings"),
-        ConnectError::NoRoom(after) => {
-            Error::new(ErrorCode::DeadlineInQueue, format!("no session could be opened within {} s", after.as_secs_f32()))
-        }
+        ConnectError::NoRoom(after) => Error::new(
+            ErrorCode::DeadlineInQueue,
+            format!("no session could be opened within {} s", after.as_secs_f32()),
+        ),
     }
 }
 
@@ -207,10 +225,14 @@ fn hello(cause: &EndCause) -> Error {
     match cause {
         EndCause::HelloTimeout => Error::new(ErrorCode::HelloTimeout, words),
         EndCause::Hello(error) => match &**error {
-            HelloError::Refused(errors) => Error::new(ErrorCode::BadHello, words).with_rpc_errors(errors.clone()),
+            HelloError::Refused(errors) => {
+                Error::new(ErrorCode::BadHello, words).with_rpc_errors(errors.clone())
+            }
             _ => Error::new(ErrorCode::BadHello, words),
         },
-        EndCause::EndOfStream { .. } | EndCause::Transport(_) => Error::new(ErrorCode::BadHello, words).with_reason("closed"),
+        EndCause::EndOfStream { .. } | EndCause::Transport(_) => {
+            Error::new(ErrorCode::BadHello, words).with_reason("closed")
+        }
         _ => Error::new(ErrorCode::BadHello, words),
     }
 }
@@ -237,7 +259,9 @@ fn storage(error: &SpoolError, words: String) -> Error {
     match error {
         SpoolError::TooLarge { .. } => Error::new(ErrorCode::ReplyTooLarge, words)
             .with_hint("ask for a part: a filter, a name, or count and start"),
-        SpoolError::Full { .. } | SpoolError::Io(_) => Error::new(ErrorCode::Internal, words).with_reason("spool"),
+        SpoolError::Full { .. } | SpoolError::Io(_) => {
+            Error::new(ErrorCode::Internal, words).with_reason("spool")
+        }
     }
 }
 
@@ -260,7 +284,9 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 pub(super) fn unbuildable(error: &RequestError) -> Error {
     match error {
         RequestError::MissingCapability(missing) => capability_missing(missing),
-        RequestError::Invalid { parameter, detail } => Error::invalid(format!("/{parameter}"), detail.clone()),
+        RequestError::Invalid { parameter, detail } => {
+            Error::invalid(format!("/{parameter}"), detail.clone())
+        }
         RequestError::Write(error) => Error::invalid("", error.to_string()),
     }
 }
@@ -289,7 +315,11 @@ mod tests {
     fn first_error_gives_the_code_and_the_deepest_path_the_words() {
         let errors = vec![
             rpc_error(Some("operation-failed"), "configuration check-out failed", None),
-            rpc_error(None, "missing mandatory statement", Some("[edit interfaces ge-0/0/2]")),
+            rpc_error(
+                None,
+                "missing mandatory statement",
+                Some("[edit interfaces ge-0/0/2]"),
+            ),
         ];
         let error = refused("mx1", 7, errors.clone(), Asked::Read);
         assert_eq!(error.code(), ErrorCode::DeviceError);
@@ -303,10 +333,16 @@ mod tests {
     fn lock_refusals_are_told_apart() {
         let held = "configuration database locked by:\n  alice terminal p0 (pid 4711) on since 2026-01-02 10:00:00 UTC, idle 00:03:10\n      exclusive [edit]";
         let error = refused("mx1", 7, vec![rpc_error(None, held, None)], Asked::Read);
-        assert_eq!((error.code(), error.reason()), (ErrorCode::LockDenied, Some("held")));
+        assert_eq!(
+            (error.code(), error.reason()),
+            (ErrorCode::LockDenied, Some("held"))
+        );
         let modified = rpc_error(None, "configuration database modified", None);
         let error = refused("mx1", 7, vec![modified], Asked::Read);
-        assert_eq!((error.code(), error.reason()), (ErrorCode::LockDenied, Some("candidate_modified")));
+        assert_eq!(
+            (error.code(), error.reason()),
+            (ErrorCode::LockDenied, Some("candidate_modified"))
+        );
         assert!(!error.retryable());
     }
 
@@ -314,7 +350,13 @@ mod tests {
     #[test]
     fn malformed_message_is_blamed_on_its_writer() {
         let errors = || vec![rpc_error(Some("malformed-message"), "bad", None)];
-        assert_eq!(refused("d", 1, errors(), Asked::RawXml).code(), ErrorCode::DeviceMalformedMessage);
-        assert_eq!(refused("d", 1, errors(), Asked::Read).code(), ErrorCode::GatewayMalformedMessage);
+        assert_eq!(
+            refused("d", 1, errors(), Asked::RawXml).code(),
+            ErrorCode::DeviceMalformedMessage
+        );
+        assert_eq!(
+            refused("d", 1, errors(), Asked::Read).code(),
+            ErrorCode::GatewayMalformedMessage
+        );
     }
 }

@@ -185,8 +185,12 @@ impl Gateway {
         let id = record.id.clone();
         let name = record.settings.name.clone();
         let device = target::endpoint(&record.settings.address, record.settings.port);
-        let jumps: Vec<String> =
-            record.settings.proxy_jump.iter().map(|jump| target::endpoint(&jump.address, jump.port)).collect();
+        let jumps: Vec<String> = record
+            .settings
+            .proxy_jump
+            .iter()
+            .map(|jump| target::endpoint(&jump.address, jump.port))
+            .collect();
         let tracker = self.inner.tasks.clone();
         Box::new(move |keys| {
             let keys: Vec<(String, String)> = keys

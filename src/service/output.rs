@@ -58,7 +58,12 @@ impl Output {
             Some(Partial::Discard) => false,
             None => device_default == PartialSetting::Keep,
         };
-        Ok(Self { format: options.format, json, keep_partial, whole_reply: options.whole_reply })
+        Ok(Self {
+            format: options.format,
+            json,
+            keep_partial,
+            whole_reply: options.whole_reply,
+        })
     }
 }
 
@@ -70,7 +75,11 @@ impl Output {
         attributes: Vec<(String, String)>,
     ) -> Request {
         let json = !self.whole_reply && self.format == Format::Json;
-        Request { build: Box::new(build), attributes, selection: json.then_some(Selection::ReplyPayload) }
+        Request {
+            build: Box::new(build),
+            attributes,
+            selection: json.then_some(Selection::ReplyPayload),
+        }
     }
 }
 
@@ -81,9 +90,10 @@ fn arrays_of(text: &str) -> Result<Arrays, Error> {
         names => {
             let names: BTreeSet<String> = names.split(',').map(|name| name.trim().to_owned()).collect();
             match names.iter().find(|name| !xml::name::is_ncname(name)) {
-                Some(bad) => {
-                    Err(Error::invalid("?arrays", format!("{bad:?} is neither hints, all nor the name of an element")))
-                }
+                Some(bad) => Err(Error::invalid(
+                    "?arrays",
+                    format!("{bad:?} is neither hints, all nor the name of an element"),
+                )),
                 None => Ok(Arrays::Named(names)),
             }
         }
@@ -104,12 +114,23 @@ mod tests {
         let options = |change: fn(&mut OutputOptions)| {
             let mut options = OutputOptions::default();
             change(&mut options);
-            Output::new(&options, PartialSetting::Discard).map(|_| ()).map_err(|error| error.fields()[0].pointer.clone())
+            Output::new(&options, PartialSetting::Discard)
+                .map(|_| ())
+                .map_err(|error| error.fields()[0].pointer.clone())
         };
-        assert_eq!(options(|o| o.mapping = Some("xml2js".into())), Err("?mapping".into()));
-        assert_eq!(options(|o| o.arrays = Some("a,b c".into())), Err("?arrays".into()));
+        assert_eq!(
+            options(|o| o.mapping = Some("xml2js".into())),
+            Err("?mapping".into())
+        );
+        assert_eq!(
+            options(|o| o.arrays = Some("a,b c".into())),
+            Err("?arrays".into())
+        );
         assert_eq!(options(|o| o.ns = Some("yes".into())), Err("?ns".into()));
-        assert_eq!(options(|o| o.hints = Some("junos-1.0".into())), Err("?hints".into()));
+        assert_eq!(
+            options(|o| o.hints = Some("junos-1.0".into())),
+            Err("?hints".into())
+        );
         assert_eq!(options(|o| o.text = Some("raw".into())), Err("?text".into()));
         assert_eq!(options(|o| o.arrays = Some("interface,unit".into())), Ok(()));
     }
@@ -118,8 +139,16 @@ mod tests {
     #[test]
     fn partial_setting_of_the_device_is_a_default() {
         let mut options = OutputOptions::default();
-        assert!(Output::new(&options, PartialSetting::Keep).expect("valid").keep_partial);
+        assert!(
+            Output::new(&options, PartialSetting::Keep)
+                .expect("valid")
+                .keep_partial
+        );
         options.partial = Some(Partial::Discard);
-        assert!(!Output::new(&options, PartialSetting::Keep).expect("valid").keep_partial);
+        assert!(
+            !Output::new(&options, PartialSetting::Keep)
+                .expect("valid")
+                .keep_partial
+        );
     }
 }

@@ -33,16 +33,25 @@ impl Prepared {
 /// Builds the XML of an RPC. `pointer` is where the caller wrote it (`/rpc`, `/rpcs/0/rpc`).
 pub(super) fn rpc(body: &RpcBody, format: Format, pointer: &str) -> Result<Prepared, Error> {
     let fragment = match body {
-        RpcBody::Whole(Content::Json(text)) => from_json(text, Target::Rpc, pointer, &ToXmlOptions::default())?,
+        RpcBody::Whole(Content::Json(text)) => {
+            from_json(text, Target::Rpc, pointer, &ToXmlOptions::default())?
+        }
         RpcBody::Whole(Content::Xml(text)) => from_xml(text, pointer)?,
         RpcBody::Named { name, arguments } => named(name, arguments)?,
     };
     let operation = fragment.root_name().to_owned();
     if operation == "rpc" {
-        return Err(Error::invalid(pointer, "the request is wrapped in <rpc>")
-            .with_hint("send the operation element alone; extra attributes of <rpc> go into \"attributes\""));
+        return Err(
+            Error::invalid(pointer, "the request is wrapped in <rpc>").with_hint(
+                "send the operation element alone; extra attributes of <rpc> go into \"attributes\"",
+            ),
+        );
     }
-    Ok(Prepared { operation, body: fragment, format: wire_format(format)? })
+    Ok(Prepared {
+        operation,
+        body: fragment,
+        format: wire_format(format)?,
+    })
 }
 
 /// What the device is asked for. Set lines exist for configuration only.
@@ -57,7 +66,10 @@ pub(super) fn wire_format(format: Format) -> Result<junos::Format, Error> {
 
 fn named(name: &str, arguments: &Arguments) -> Result<Fragment, Error> {
     if !xml::name::is_ncname(name) {
-        return Err(Error::invalid("/name", format!("{name:?} is not the name of an RPC")));
+        return Err(Error::invalid(
+            "/name",
+            format!("{name:?} is not the name of an RPC"),
+        ));
     }
     let mut writer = Writer::new();
     writer.open(name).map_err(|error| unwritable("/name", &error))?;
@@ -65,18 +77,25 @@ fn named(name: &str, arguments: &Arguments) -> Result<Fragment, Error> {
         Arguments::None => {}
         Arguments::Content(Content::Json(text)) => {
             if let Some(inner) = arguments_from_json(text)? {
-                writer.fragment(&inner).map_err(|error| unwritable("/arguments", &error))?;
+                writer
+                    .fragment(&inner)
+                    .map_err(|error| unwritable("/arguments", &error))?;
             }
         }
         Arguments::Content(Content::Xml(text)) => {
             let inner = from_xml(text, "/arguments")?;
-            writer.fragment(&inner).map_err(|error| unwritable("/arguments", &error))?;
+            writer
+                .fragment(&inner)
+                .map_err(|error| unwritable("/arguments", &error))?;
         }
         Arguments::Pairs(pairs) => {
             for (key, value) in pairs {
                 let place = format!("?{key}");
                 if !xml::name::is_ncname(key) {
-                    return Err(Error::invalid(place, format!("{key:?} is not the name of an element")));
+                    return Err(Error::invalid(
+                        place,
+                        format!("{key:?} is not the name of an element"),
+                    ));
                 }
                 writer
                     .leaf(key, value.as_deref().unwrap_or_default())
@@ -90,7 +109,10 @@ fn named(name: &str, arguments: &Arguments) -> Result<Fragment, Error> {
 
 /// `{}` stands for no arguments at all.
 fn arguments_from_json(text: &str) -> Result<Option<Fragment>, Error> {
-    if text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '{' || c == '}').is_empty() {
+    if text
+        .trim_matches(|c: char| c.is_ascii_whitespace() || c == '{' || c == '}')
+        .is_empty()
+    {
         let empty: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(text);
         if empty.is_ok_and(|members| members.is_empty()) {
             return Ok(None);

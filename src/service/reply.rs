@@ -124,10 +124,27 @@ impl Reply {
         asked: Asked,
         mutates: bool,
     ) -> Result<Self, Error> {
-        let RawReply { message_id, session_id, source, scan, index, lossy, bytes, stored, .. } = raw;
+        let RawReply {
+            message_id,
+            session_id,
+            source,
+            scan,
+            index,
+            lossy,
+            bytes,
+            stored,
+            ..
+        } = raw;
         if scan.more_errors > 0 || scan.more_warnings > 0 {
             let (more_errors, more_warnings) = (scan.more_errors, scan.more_warnings);
-            tracing::warn!(device, session_id, message_id, more_errors, more_warnings, "a reply has more errors than are kept");
+            tracing::warn!(
+                device,
+                session_id,
+                message_id,
+                more_errors,
+                more_warnings,
+                "a reply has more errors than are kept"
+            );
         }
         if !scan.warnings.is_empty() {
             // S19: warnings are logged, as well as returned; their texts may quote configuration.
@@ -143,9 +160,9 @@ impl Reply {
             _ if output.whole_reply => Data::Xml { source, at: 0 },
             Format::Xml => Data::Xml { source, at: 0 },
             // Text of several members is an object that says whose is whose.
-            Format::Text | Format::Set | Format::DeviceJson if scan.texts.len() == 1 => {
-                Data::Text(Box::new(TextReader::new(source, &scan.texts[0], Limits::default())))
-            }
+            Format::Text | Format::Set | Format::DeviceJson if scan.texts.len() == 1 => Data::Text(Box::new(
+                TextReader::new(source, &scan.texts[0], Limits::default()),
+            )),
             Format::Text | Format::Set | Format::DeviceJson if !scan.has_payload => Data::NoText,
             Format::Json | Format::Text | Format::Set | Format::DeviceJson => {
                 let index = match index {
@@ -153,11 +170,18 @@ impl Reply {
                     None => json::index(&source, json::Selection::ReplyPayload),
                 };
                 let index = index.map_err(|error| {
-                    Error::new(ErrorCode::ReplyTooLarge, format!("the reply cannot become JSON: {error}"))
-                        .with_device(device)
-                        .with_outcome(if mutates { Outcome::Applied } else { Outcome::NotApplied })
-                        .with_message(Some(session_id), Some(message_id.clone()))
-                        .with_hint("ask for format=xml, or for a part of it")
+                    Error::new(
+                        ErrorCode::ReplyTooLarge,
+                        format!("the reply cannot become JSON: {error}"),
+                    )
+                    .with_device(device)
+                    .with_outcome(if mutates {
+                        Outcome::Applied
+                    } else {
+                        Outcome::NotApplied
+                    })
+                    .with_message(Some(session_id), Some(message_id.clone()))
+                    .with_hint("ask for format=xml, or for a part of it")
                 })?;
                 Data::Json(Box::new(Converter::new(source, index, output.json.clone())))
             }
@@ -172,19 +196,30 @@ impl Reply {
             namespaces: scan.namespaces,
             warnings: scan.warnings,
             complete: scan.errors.is_empty(),
-            outcome: mutates.then_some(if scan.errors.is_empty() { Outcome::Applied } else { Outcome::Unknown }),
+            outcome: mutates.then_some(if scan.errors.is_empty() {
+                Outcome::Applied
+            } else {
+                Outcome::Unknown
+            }),
             errors: scan.errors,
             lossy,
             mapping,
-            data: ReplyData { bytes, inner, _reply: stored },
+            data: ReplyData {
+                bytes,
+                inner,
+                _reply: stored,
+            },
         })
     }
 }
 
 /// A stored reply that cannot be read back, or is not what the operation replies.
 pub(super) fn unreadable(device: &str, session_id: u64, message_id: &str, detail: &str) -> Error {
-    Error::new(ErrorCode::DeviceProtocolError, format!("the reply cannot be read: {detail}"))
-        .with_device(device)
-        .with_outcome(Outcome::NotApplied)
-        .with_message(Some(session_id), Some(message_id.to_owned()))
+    Error::new(
+        ErrorCode::DeviceProtocolError,
+        format!("the reply cannot be read: {detail}"),
+    )
+    .with_device(device)
+    .with_outcome(Outcome::NotApplied)
+    .with_message(Some(session_id), Some(message_id.to_owned()))
 }

@@ -7,12 +7,13 @@ use super::prepare::{self, Prepared};
 use super::reply::{Reply, RpcAnswer};
 use super::request::{BatchRequest, Content, OnError, RpcBody, RpcRequest};
 use super::view::Plan;
-use super::Gateway;
+use super::{Gateway, url_policy};
 use crate::device::{self, Device};
 use crate::error::{Error, ErrorCode};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::junos::classify::{OperationClass, classify};
 use crate::netconf::rpc::{self, RequestError, Rpc};
+use crate::netconf::urls;
 
 /// The most RPCs of one batch.
 const MOST_OF_A_BATCH: usize = 64;
@@ -27,7 +28,12 @@ impl Gateway {
     ///
     /// # Cancel safety
     /// A dropped call leaves its reply to be drained; an RPC that was sent may have been done.
-    pub async fn call_rpc(&self, ctx: &CallContext, name: &str, request: RpcRequest) -> Result<RpcAnswer, Error> {
+    pub async fn call_rpc(
+        &self,
+        ctx: &CallContext,
+        name: &str,
+        request: RpcRequest,
+    ) -> Result<RpcAnswer, Error> {
         ctx.principal.require(Role::Read)?;
         let (record, device) = self.device(name).await?;
         let on_device = |error: Error| error.with_device(name);
@@ -36,20 +42,28 @@ impl Gateway {
         check_attributes(&request.attributes, "/attributes").map_err(on_device)?;
         let asked = asked(&request.rpc);
         match self.judge(&prepared, request.safe_only).map_err(on_device)? {
-            Runs::Pooled if request.plan => {
-                Err(on_device(Error::invalid("?plan", "the RPC changes nothing, so there is nothing to plan")))
-            }
+            Runs::Pooled if request.plan => Err(on_device(Error::invalid(
+                "?plan",
+                "the RPC changes nothing, so there is nothing to plan",
+            ))),
             Runs::Pooled => {
                 let request = output.request(move |caps| prepared.build(caps), request.attributes);
-                self.read(ctx, name, &device, request, &output, asked).await.map(RpcAnswer::Reply)
+                self.read(ctx, name, &device, request, &output, asked)
+                    .await
+                    .map(RpcAnswer::Reply)
             }
             Runs::Alone => {
                 ctx.principal.require(Role::Configure)?;
                 if request.plan {
-                    return self.plan(ctx, name, &device, move |caps| prepared.build(caps)).await.map(RpcAnswer::Plan);
+                    return self
+                        .plan(ctx, name, &device, move |caps| prepared.build(caps))
+                        .await
+                        .map(RpcAnswer::Plan);
                 }
                 let request = output.request(move |caps| prepared.build(caps), request.attributes);
-                self.change(ctx, name, &device, request, &output, asked).await.map(RpcAnswer::Reply)
+                self.change(ctx, name, &device, request, &output, asked)
+                    .await
+                    .map(RpcAnswer::Reply)
             }
         }
     }
@@ -70,7 +84,10 @@ impl Gateway {
         let on_device = |error: Error| error.with_device(name);
         let output = Output::new(&request.output, record.settings.partial).map_err(on_device)?;
         if request.rpcs.is_empty() || request.rpcs.len() > MOST_OF_A_BATCH {
-            let detail = format!("a batch has 1 to {MOST_OF_A_BATCH} RPCs, this has {}", request.rpcs.len());
+            let detail = format!(
+                "a batch has 1 to {MOST_OF_A_BATCH} RPCs, this has {}",
+                request.rpcs.len()
+            );
             return Err(on_device(Error::invalid("/rpcs", detail)));
         }
         let mut requests = Vec::with_capacity(request.rpcs.len());
@@ -92,7 +109,12 @@ impl Gateway {
             OnError::Continue => device::OnError::Continue,
         };
         let results = device
-            .batch(ctx.principal.id(), self.deadline(ctx, &device), requests, on_error)
+            .batch(
+                ctx.principal.id(),
+                self.deadline(ctx, &device),
+                requests,
+                on_error,
+            )
             .await
             .map_err(failure::device)?;
         let mut answers = Vec::with_capacity(results.len());
@@ -120,7 +142,9 @@ impl Gateway {
         output: &Output,
         asked: Asked,
     ) -> Result<Reply, Error> {
-        let raw = device.read(ctx.principal.id(), self.deadline(ctx, device), request).await;
+        let raw = device
+            .read(ctx.principal.id(), self.deadline(ctx, device), request)
+            .await;
         Reply::new(name, raw.map_err(failure::device)?, output, asked, false)
     }
 
@@ -135,7 +159,9 @@ impl Gateway {
         asked: Asked,
     ) -> Result<Reply, Error> {
         self.accepting()?;
-        let raw = device.single_use(ctx.principal.id(), self.deadline(ctx, device), request).await;
+        let raw = device
+            .single_use(ctx.principal.id(), self.deadline(ctx, device), request)
+            .await;
         Reply::new(name, raw.map_err(failure::device)?, output, asked, true)
     }
 
@@ -147,17 +173,37 @@ impl Gateway {
         device: &Device,
         build: impl FnOnce(&Capabilities) -> Result<Rpc, RequestError>,
     ) -> Result<Plan, Error> {
-        let shown = device.established(ctx.principal.id(), self.deadline(ctx, device)).await.map_err(failure::device)?;
-        let rpc = build(&shown.capabilities).map_err(|error| failure::unbuildable(&error).with_device(name))?;
-        Ok(Plan { device: name.to_owned(), rpcs: vec![rpc.body.as_str().to_owned()] })
+        let shown = device
+            .established(ctx.principal.id(), self.deadline(ctx, device))
+            .await
+            .map_err(failure::device)?;
+        let rpc =
+            build(&shown.capabilities).map_err(|error| failure::unbuildable(&error).with_device(name))?;
+        Ok(Plan {
+            device: name.to_owned(),
+            rpcs: vec![rpc.body.as_str().to_owned()],
+        })
     }
 
     /// Where an RPC may run, if anywhere.
     fn judge(&self, prepared: &Prepared, safe_only: bool) -> Result<Runs, Error> {
+        self.check_urls(prepared)?;
         if self.inner.read_only_rpcs.contains(&prepared.operation) {
             return Ok(Runs::Pooled);
         }
         judge(prepared, safe_only)
+    }
+}
+
+impl Gateway {
+    /// A device goes where it is sent, with the gateway's authority, so it is sent only where the operator says
+    /// (conventions X8).
+    pub(super) fn check_urls(&self, prepared: &Prepared) -> Result<(), Error> {
+        let urls = urls::urls(&prepared.body).map_err(|error| Error::invalid("/rpc", error.to_string()))?;
+        match urls.iter().find(|url| !self.inner.urls.allows(url)) {
+            None => Ok(()),
+            Some(url) => Err(url_policy::refusal("/rpc", url)),
+        }
     }
 }
 
@@ -178,7 +224,10 @@ fn judge(prepared: &Prepared, safe_only: bool) -> Result<Runs, Error> {
         OperationClass::Operational | OperationClass::EndsSession => Ok(Runs::Alone),
         OperationClass::Configuration { resource } | OperationClass::Session { resource } => Err(Error::new(
             ErrorCode::UseResource,
-            format!("{} is not sent raw, because the gateway keeps track of what it does", prepared.operation),
+            format!(
+                "{} is not sent raw, because the gateway keeps track of what it does",
+                prepared.operation
+            ),
         )
         .with_field("/rpc", "has a resource of its own")
         .with_hint(format!("use {resource}"))),

@@ -26,8 +26,10 @@ impl Gateway {
     pub async fn list_schemas(&self, ctx: &CallContext, name: &str) -> Result<SchemaList, Error> {
         ctx.principal.require(Role::Read)?;
         let (_, device) = self.device(name).await?;
-        let shown =
-            device.established(ctx.principal.id(), self.deadline(ctx, &device)).await.map_err(failure::device)?;
+        let shown = device
+            .established(ctx.principal.id(), self.deadline(ctx, &device))
+            .await
+            .map_err(failure::device)?;
         if !shown.capabilities.has(Capability::Monitoring) {
             let schemas = shown.capabilities.modules().map(|module| SchemaView {
                 identifier: module.name,
@@ -35,17 +37,24 @@ impl Gateway {
                 format: Some("yang".to_owned()),
                 namespace: Some(module.namespace),
             });
-            return Ok(SchemaList { schemas: schemas.collect(), source: "hello".to_owned() });
+            return Ok(SchemaList {
+                schemas: schemas.collect(),
+                source: "hello".to_owned(),
+            });
         }
-        let request =
-            device::Request { selection: None, ..device::Request::new(|caps| monitored("schemas", caps)) };
+        let request = device::Request {
+            selection: None,
+            ..device::Request::new(|caps| monitored("schemas", caps))
+        };
         let raw = device
             .read(ctx.principal.id(), self.deadline(ctx, &device), request)
             .await
             .map_err(failure::device)?;
         if raw.scan.is_error() {
-            return Err(failure::refused(name, raw.session_id, raw.scan.errors, Asked::Read)
-                .with_message(Some(raw.session_id), Some(raw.message_id)));
+            return Err(
+                failure::refused(name, raw.session_id, raw.scan.errors, Asked::Read)
+                    .with_message(Some(raw.session_id), Some(raw.message_id)),
+            );
         }
         let text = raw
             .source
@@ -54,17 +63,29 @@ impl Gateway {
         let reply = Element::parse(&text, &Limits::default())
             .map_err(|error| unreadable(name, raw.session_id, &raw.message_id, &error.to_string()))?;
         let list = reply.path(&["data", "netconf-state", "schemas"]);
-        let schemas = list.into_iter().flat_map(|list| list.children_named("schema")).map(|schema| {
-            let leaf = |name: &str| schema.child(name).map(Element::text).filter(|text| !text.is_empty());
-            SchemaView {
-                identifier: leaf("identifier").unwrap_or_default(),
-                version: leaf("version"),
-                // An identityref: the prefix says nothing that its name does not.
-                format: leaf("format").map(|format| format.rsplit(':').next().unwrap_or_default().to_owned()),
-                namespace: leaf("namespace"),
-            }
-        });
-        Ok(SchemaList { schemas: schemas.collect(), source: "monitoring".to_owned() })
+        let schemas = list
+            .into_iter()
+            .flat_map(|list| list.children_named("schema"))
+            .map(|schema| {
+                let leaf = |name: &str| {
+                    schema
+                        .child(name)
+                        .map(Element::text)
+                        .filter(|text| !text.is_empty())
+                };
+                SchemaView {
+                    identifier: leaf("identifier").unwrap_or_default(),
+                    version: leaf("version"),
+                    // An identityref: the prefix says nothing that its name does not.
+                    format: leaf("format")
+                        .map(|format| format.rsplit(':').next().unwrap_or_default().to_owned()),
+                    namespace: leaf("namespace"),
+                }
+            });
+        Ok(SchemaList {
+            schemas: schemas.collect(),
+            source: "monitoring".to_owned(),
+        })
     }
 
     /// The text of one schema (RFC 6022 section 3.1).
@@ -82,7 +103,8 @@ impl Gateway {
     ) -> Result<Reply, Error> {
         ctx.principal.require(Role::Read)?;
         let (record, device) = self.device(name).await?;
-        let mut output = Output::new(&output, record.settings.partial).map_err(|error| error.with_device(name))?;
+        let mut output =
+            Output::new(&output, record.settings.partial).map_err(|error| error.with_device(name))?;
         if output.format == Format::Json {
             // A schema is a text; there is nothing in it to turn into JSON.
             output.format = Format::Text;
@@ -100,7 +122,15 @@ impl Gateway {
 /// `<get>` of one list below `netconf-state` (RFC 6022 section 2.1).
 pub(super) fn monitored(list: &str, caps: &Capabilities) -> Result<Rpc, RequestError> {
     let mut writer = Writer::new();
-    writer.open("netconf-state")?.attr("xmlns", Capability::Monitoring.uri())?.empty(list)?.close()?;
+    writer
+        .open("netconf-state")?
+        .attr("xmlns", Capability::Monitoring.uri())?
+        .empty(list)?
+        .close()?;
     let filter = Filter::Subtree(writer.finish()?);
-    Get { filter: Some(filter), with_defaults: None }.rpc(caps)
+    Get {
+        filter: Some(filter),
+        with_defaults: None,
+    }
+    .rpc(caps)
 }

@@ -50,7 +50,11 @@ impl Gateway {
     /// `draining`, `store-unavailable`.
     pub async fn ready(&self) -> Result<(), Error> {
         self.accepting()?;
-        self.inner.store.check_health().await.map_err(|error| self.store_error(error))
+        self.inner
+            .store
+            .check_health()
+            .await
+            .map_err(|error| self.store_error(error))
     }
 }
 
@@ -58,6 +62,9 @@ fn version() -> VersionView {
     VersionView {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        hints: HintTable::versions().iter().map(|version| (*version).to_owned()).collect(),
+        hints: HintTable::versions()
+            .iter()
+            .map(|version| (*version).to_owned())
+            .collect(),
     }
 }

@@ -11,8 +11,8 @@ use crate::device::{Compatibility, Policy, Profile, Settings as RunSettings};
 use crate::error::Error;
 use crate::store::DeviceRecord;
 use crate::transport::{
-    ChannelKind, Credentials, HostKey, HostKeyPolicy, PromptAnswer, Secret, SshHost, SshProfile, SshTarget, Timeouts,
-    UserKey,
+    ChannelKind, Credentials, HostKey, HostKeyPolicy, PromptAnswer, Secret, SshHost, SshProfile, SshTarget,
+    Timeouts, UserKey,
 };
 
 /// How the sessions of a device are run.
@@ -59,7 +59,14 @@ pub(super) fn ssh_target(record: &DeviceRecord, known_hosts: &KnownHosts) -> Res
         port: settings.port,
         username: settings.username.clone(),
         auth: credentials(&record.secrets.auth),
-        host_key: policy(&settings.host_key, &settings.address, settings.port, record, known_hosts, "/host_key")?,
+        host_key: policy(
+            &settings.host_key,
+            &settings.address,
+            settings.port,
+            record,
+            known_hosts,
+            "/host_key",
+        )?,
         profile: profile(settings.ssh_profile),
     };
     let mut target = SshTarget::new(host);
@@ -71,7 +78,14 @@ pub(super) fn ssh_target(record: &DeviceRecord, known_hosts: &KnownHosts) -> Res
             port: jump.port,
             username: jump.username.clone(),
             auth: credentials(record.secrets.proxy_jump.get(index).unwrap_or(&nothing)),
-            host_key: policy(&jump.host_key, &jump.address, jump.port, record, known_hosts, &pointer)?,
+            host_key: policy(
+                &jump.host_key,
+                &jump.address,
+                jump.port,
+                record,
+                known_hosts,
+                &pointer,
+            )?,
             profile: profile(settings.ssh_profile),
         });
     }
@@ -80,7 +94,9 @@ pub(super) fn ssh_target(record: &DeviceRecord, known_hosts: &KnownHosts) -> Res
         TransportKind::SshPty => ChannelKind::Pty,
     };
     let phase = Duration::from_secs(settings.timeouts.connect_seconds);
-    let hosts = u32::try_from(target.proxy_jump.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let hosts = u32::try_from(target.proxy_jump.len())
+        .unwrap_or(u32::MAX)
+        .saturating_add(1);
     target.timeouts = Timeouts {
         tcp: phase,
         kex: phase,
@@ -117,7 +133,10 @@ fn credentials(stored: &StoredCredentials) -> Credentials {
         keyboard_interactive: stored
             .keyboard_interactive
             .iter()
-            .map(|pair| PromptAnswer { prompt: pair.prompt.clone(), answer: secret(&pair.answer) })
+            .map(|pair| PromptAnswer {
+                prompt: pair.prompt.clone(),
+                answer: secret(&pair.answer),
+            })
             .collect(),
     }
 }
@@ -143,12 +162,17 @@ fn policy(
     };
     Ok(match stored.policy {
         StoredPolicy::Pinned => HostKeyPolicy::Pinned(keys()?),
-        StoredPolicy::KnownHosts => HostKeyPolicy::KnownHosts { path: known_hosts.0.clone() },
+        StoredPolicy::KnownHosts => HostKeyPolicy::KnownHosts {
+            path: known_hosts.0.clone(),
+        },
         StoredPolicy::Tofu => {
             let mut learned = keys()?;
             if let Some(line) = record.learned_host_keys.get(&endpoint(address, port)) {
                 learned.push(HostKey::parse(line).map_err(|error| {
-                    Error::new(crate::error::ErrorCode::Internal, format!("the stored host key cannot be read: {error}"))
+                    Error::new(
+                        crate::error::ErrorCode::Internal,
+                        format!("the stored host key cannot be read: {error}"),
+                    )
                 })?);
             }
             HostKeyPolicy::Tofu { learned }

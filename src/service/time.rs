@@ -9,5 +9,7 @@ pub(super) const EPOCH: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 pub(super) fn rfc3339(time: OffsetDateTime) -> String {
     let time = time.to_offset(time::UtcOffset::UTC);
     let seconds = time.replace_nanosecond(0).unwrap_or(time);
-    seconds.format(&Rfc3339).unwrap_or_else(|_| time.unix_timestamp().to_string())
+    seconds
+        .format(&Rfc3339)
+        .unwrap_or_else(|_| time.unix_timestamp().to_string())
 }

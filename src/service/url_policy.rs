@@ -3,6 +3,8 @@
 
 use url::Url;
 
+use crate::error::Error;
+
 /// The allowed schemes and hosts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UrlPolicy {
@@ -44,9 +46,13 @@ impl UrlPolicy {
             Some(parts) => parts,
             // Anything with a scheme that cannot be understood is refused.
             None if url.contains("://") => return false,
+            // `user@host:path` goes over SSH.
+            None if url.contains('@') && url.contains(':') => return false,
             None => ("file".to_owned(), String::new()),
         };
-        self.allowed.iter().any(|(allowed_scheme, allowed_host)| *allowed_scheme == scheme && *allowed_host == host)
+        self.allowed
+            .iter()
+            .any(|(allowed_scheme, allowed_host)| *allowed_scheme == scheme && *allowed_host == host)
     }
 }
 
@@ -55,6 +61,15 @@ fn split(url: &str) -> Option<(String, String)> {
     let parsed = Url::parse(url).ok()?;
     let host = parsed.host_str().unwrap_or_default().to_ascii_lowercase();
     Some((parsed.scheme().to_owned(), host))
+}
+
+/// The refusal of a URL that stands at `pointer` in a request.
+pub(super) fn refusal(pointer: &str, url: &str) -> Error {
+    Error::invalid(
+        pointer,
+        format!("{} is not a URL that devices may be sent to", redacted(url)),
+    )
+    .with_hint("the operator names schemes and hosts with --device-urls (NCGATE_DEVICE_URLS)")
 }
 
 /// The URL as it may be shown and logged: without credentials (conventions X6).
@@ -68,7 +83,8 @@ pub fn redacted(url: &str) -> String {
             }
             parsed.to_string()
         }
-        Err(_) => "a URL that cannot be parsed".to_owned(),
+        Err(_) if url.contains('@') => "a remote file".to_owned(),
+        Err(_) => url.to_owned(),
     }
 }
 
@@ -80,7 +96,12 @@ mod tests {
     #[test]
     fn only_named_schemes_and_hosts_are_allowed() {
         let none = UrlPolicy::default();
-        for url in ["file:///etc/passwd", "/var/tmp/x", "ftp://192.0.2.1/x", "http://169.254.169.254/"] {
+        for url in [
+            "file:///etc/passwd",
+            "/var/tmp/x",
+            "ftp://192.0.2.1/x",
+            "http://169.254.169.254/",
+        ] {
             assert!(!none.allows(url), "{url}");
         }
         let some = UrlPolicy::new(&["ftp://192.0.2.1", "file:"]).expect("a list");
@@ -88,7 +109,12 @@ mod tests {
         assert!(some.allows("FTP://192.0.2.1:2121/cfg"));
         assert!(some.allows("/var/tmp/x"));
         assert!(some.allows("file:///var/tmp/x"));
-        for url in ["ftp://192.0.2.10/x", "http://192.0.2.1/x", "file://evil/x", "ftp://192.0.2.1@evil.example/x"] {
+        for url in [
+            "ftp://192.0.2.10/x",
+            "http://192.0.2.1/x",
+            "file://evil/x",
+            "ftp://192.0.2.1@evil.example/x",
+        ] {
             assert!(!some.allows(url), "{url}");
         }
         assert!(UrlPolicy::new(&["example.net"]).is_err());

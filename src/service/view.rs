@@ -38,7 +38,13 @@ pub struct ConnectionView {
 impl ConnectionView {
     /// Nobody has connected yet.
     pub(super) fn idle() -> Self {
-        Self { state: "idle".to_owned(), sessions: 0, queued: 0, last_loss: None, retry_after_seconds: None }
+        Self {
+            state: "idle".to_owned(),
+            sessions: 0,
+            queued: 0,
+            last_loss: None,
+            retry_after_seconds: None,
+        }
     }
 }
 

@@ -36,7 +36,11 @@ type Writing<O> = Pin<Box<dyn Future<Output = (O, Result<(), Loss>)> + Send>>;
 
 impl<O: Outgoing> Writer<O> {
     fn new(outgoing: O) -> Self {
-        Self { idle: Some(outgoing), writing: None, queue: Vec::new() }
+        Self {
+            idle: Some(outgoing),
+            writing: None,
+            queue: Vec::new(),
+        }
     }
 
     fn send(&mut self, message: Bytes) {
@@ -49,7 +53,9 @@ impl<O: Outgoing> Writer<O> {
         if self.queue.is_empty() {
             return;
         }
-        let Some(mut outgoing) = self.idle.take() else { return };
+        let Some(mut outgoing) = self.idle.take() else {
+            return;
+        };
         let bytes = match self.queue.len() {
             1 => self.queue.remove(0),
             _ => Bytes::from(std::mem::take(&mut self.queue).concat()),
@@ -63,7 +69,9 @@ impl<O: Outgoing> Writer<O> {
 
     /// Waits for the write under way; for ever if there is none. Cancel safe.
     async fn written(&mut self) -> Result<(), Loss> {
-        let Some(writing) = &mut self.writing else { return std::future::pending().await };
+        let Some(writing) = &mut self.writing else {
+            return std::future::pending().await;
+        };
         let (outgoing, result) = writing.as_mut().await;
         self.writing = None;
         self.idle = Some(outgoing);
@@ -179,12 +187,12 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
     async fn wake(&mut self) -> Wake {
         let tick = self.state.next_wake();
         tokio::select! {
-            // Replies are read before new calls are taken: a session never falls behind its device.
+            // A device that sends without end must not keep deadlines and calls from being seen; both are few.
             biased;
             result = self.writer.written() => Wake::Written(result),
-            result = self.incoming.next() => Wake::Read(result),
-            command = self.commands.recv(), if self.held => Wake::Command(command),
             () = sleep_until(tick) => Wake::Tick,
+            command = self.commands.recv(), if self.held => Wake::Command(command),
+            result = self.incoming.next() => Wake::Read(result),
         }
     }
 
@@ -194,9 +202,10 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
             self.drop_unwanted();
             let current = self.state.current().and_then(|id| self.calls.get(&id));
             let wanted = match current {
-                Some(slot) if !slot.reply.is_closed() => {
-                    Wanted::Keep { repair: slot.commits, selection: slot.selection }
-                }
+                Some(slot) if !slot.reply.is_closed() => Wanted::Keep {
+                    repair: slot.commits,
+                    selection: slot.selection,
+                },
                 Some(_) | None => Wanted::Drop,
             };
             match self.inbound.take(&mut input, wanted).await {
@@ -210,7 +219,9 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
 
     /// Stops keeping what nobody waits for any more.
     fn drop_unwanted(&mut self) {
-        let Some(id) = self.state.current().filter(|_| self.inbound.is_inside()) else { return };
+        let Some(id) = self.state.current().filter(|_| self.inbound.is_inside()) else {
+            return;
+        };
         if self.calls.get(&id).is_none_or(|slot| slot.reply.is_closed()) {
             self.inbound.forget();
         }
@@ -247,7 +258,13 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
         match command {
             Some(Command::Call { batch, traces }) => {
                 self.drop_gone_callers();
-                let rpcs = batch.iter().map(|call| Submitted { id: call.id, deadline: call.deadline }).collect();
+                let rpcs = batch
+                    .iter()
+                    .map(|call| Submitted {
+                        id: call.id,
+                        deadline: call.deadline,
+                    })
+                    .collect();
                 match self.state.on(Event::Submit { rpcs, traces }, Instant::now()) {
                     Ok(actions) => {
                         let now = Instant::now();
@@ -263,7 +280,11 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
                     }
                 }
             }
-            Some(Command::Close { id, message, deadline }) => self.begin_close(id, message, deadline),
+            Some(Command::Close {
+                id,
+                message,
+                deadline,
+            }) => self.begin_close(id, message, deadline),
             None => {
                 self.held = false;
                 let id = self.facts.next_id();
@@ -326,7 +347,9 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
     }
 
     fn send(&mut self, id: u64) {
-        let Some(slot) = self.calls.get_mut(&id) else { return };
+        let Some(slot) = self.calls.get_mut(&id) else {
+            return;
+        };
         slot.sent_at = Instant::now();
         if let Some(message) = slot.message.take() {
             self.writer.send(message);
@@ -334,7 +357,9 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
     }
 
     fn deliver(&mut self, id: u64, message: Option<Message>) {
-        let (Some(slot), Some(message)) = (self.calls.remove(&id), message) else { return };
+        let (Some(slot), Some(message)) = (self.calls.remove(&id), message) else {
+            return;
+        };
         let message_id = id.to_string();
         let result = match message.kept {
             Some(Ok((source, stored))) => {
@@ -370,7 +395,9 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
     fn expire(&mut self, id: u64, sent: bool) {
         if let Some(slot) = self.calls.remove(&id) {
             let error = if sent {
-                SessionError::Timeout { message_id: id.to_string() }
+                SessionError::Timeout {
+                    message_id: id.to_string(),
+                }
             } else {
                 SessionError::DeadlineBeforeSending
             };
@@ -379,11 +406,15 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
     }
 
     fn fail(&mut self, id: u64, sent: bool, begun: bool) {
-        let Some(slot) = self.calls.remove(&id) else { return };
+        let Some(slot) = self.calls.remove(&id) else {
+            return;
+        };
         let error = match self.state.phase() {
-            Phase::Closed(cause) if sent => {
-                SessionError::Lost { message_id: id.to_string(), cause: cause.clone(), reply_begun: begun }
-            }
+            Phase::Closed(cause) if sent => SessionError::Lost {
+                message_id: id.to_string(),
+                cause: cause.clone(),
+                reply_begun: begun,
+            },
             Phase::HelloSent | Phase::Open | Phase::Closing | Phase::Closed(_) => SessionError::NotOpen,
         };
         answer(slot.reply, Err(error));
@@ -401,7 +432,13 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
                 || status.ended.is_some() != ended.is_some();
             if changed {
                 let session_id = status.session_id;
-                *status = Status { session_id, ended, outstanding, clean, since: Instant::now() };
+                *status = Status {
+                    session_id,
+                    ended,
+                    outstanding,
+                    clean,
+                    since: Instant::now(),
+                };
             }
             changed
         });

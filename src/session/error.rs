@@ -157,7 +157,9 @@ impl SessionError {
     pub fn allows_another_try(&self) -> bool {
         match self {
             Self::NotOpen => true,
-            Self::Lost { cause, reply_begun, .. } => !reply_begun && !cause.is_protocol_error(),
+            Self::Lost {
+                cause, reply_begun, ..
+            } => !reply_begun && !cause.is_protocol_error(),
             Self::LineFull
             | Self::Write(_)
             | Self::DeadlineBeforeSending

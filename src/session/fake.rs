@@ -56,7 +56,10 @@ pub(crate) const BASE11: &str = "urn:ietf:params:netconf:base:1.1";
 pub(crate) const JUNOS: &str = "http://xml.juniper.net/netconf/junos/1.0";
 
 pub(crate) fn hello(session_id: u32, capabilities: &[&str]) -> String {
-    let capabilities: String = capabilities.iter().map(|uri| format!("<capability>{uri}</capability>")).collect();
+    let capabilities: String = capabilities
+        .iter()
+        .map(|uri| format!("<capability>{uri}</capability>"))
+        .collect();
     format!(
         "<hello xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\"><capabilities>{capabilities}</capabilities>\
          <session-id>{session_id}</session-id></hello>"
@@ -86,7 +89,12 @@ impl FakeDevice {
     }
 
     /// Our end of a new connection.
-    pub(crate) fn connect(&self) -> (PlainIncoming<ReadHalf<DuplexStream>>, PlainOutgoing<WriteHalf<DuplexStream>>) {
+    pub(crate) fn connect(
+        &self,
+    ) -> (
+        PlainIncoming<ReadHalf<DuplexStream>>,
+        PlainOutgoing<WriteHalf<DuplexStream>>,
+    ) {
         let (ours, theirs) = tokio::io::duplex(4096);
         let server = self.clone();
         tokio::spawn(async move { server.serve(theirs).await });
@@ -151,7 +159,10 @@ impl FakeDevice {
             operation: rpc.children().next().unwrap().local.clone(),
             text: text.to_owned(),
         };
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(received.clone());
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(received.clone());
         let mut reactions = (self.script)(&received);
         if received.operation == "close-session" && reactions.is_empty() {
             reactions = vec![React::Reply("<ok/>".to_owned()), React::HangUp];

@@ -47,8 +47,16 @@ impl FirstPass {
     /// When it was not a whole document.
     pub fn finish(mut self) -> Result<Scanned, XmlError> {
         self.tokenizer.finish(&mut self.watchers)?;
-        let Watchers { root_name, scanner, indexer } = self.watchers;
-        Ok(Scanned { root_name, scan: scanner.finish(), index: indexer.map(|indexer| indexer.map(Indexer::finish)) })
+        let Watchers {
+            root_name,
+            scanner,
+            indexer,
+        } = self.watchers;
+        Ok(Scanned {
+            root_name,
+            scan: scanner.finish(),
+            index: indexer.map(|indexer| indexer.map(Indexer::finish)),
+        })
     }
 }
 

@@ -82,8 +82,15 @@ pub(super) struct Outbound {
 }
 
 pub(super) enum Command {
-    Call { batch: Vec<Outbound>, traces: Traces },
-    Close { id: u64, message: Bytes, deadline: Instant },
+    Call {
+        batch: Vec<Outbound>,
+        traces: Traces,
+    },
+    Close {
+        id: u64,
+        message: Bytes,
+        deadline: Instant,
+    },
 }
 
 /// What is fixed once the hellos are exchanged.
@@ -183,7 +190,10 @@ impl SessionHandle {
     ///
     /// # Cancel safety
     /// As [`Self::call`].
-    pub async fn call_all(&self, calls: Vec<Call>) -> Result<Vec<Result<RawReply, SessionError>>, SessionError> {
+    pub async fn call_all(
+        &self,
+        calls: Vec<Call>,
+    ) -> Result<Vec<Result<RawReply, SessionError>>, SessionError> {
         let mut traces = Traces::None;
         let mut batch = Vec::with_capacity(calls.len());
         let mut replies = Vec::with_capacity(calls.len());
@@ -207,14 +217,20 @@ impl SessionHandle {
     pub async fn idle(&self) {
         let mut status = self.status.clone();
         // An error means that the actor is gone, which is an end as well.
-        let _ = status.wait_for(|status| status.outstanding == 0 || status.ended.is_some()).await;
+        let _ = status
+            .wait_for(|status| status.outstanding == 0 || status.ended.is_some())
+            .await;
     }
 
     /// Ends the session politely (S30): outstanding replies are read, `<close-session>` is sent, its answer awaited,
     /// all within `grace`; then channel and connection are closed. Returns why the session ended.
     pub async fn close(&self, grace: Duration) -> EndCause {
         let id = self.facts.next_id();
-        let command = Command::Close { id, message: self.close_message(id), deadline: Instant::now() + grace };
+        let command = Command::Close {
+            id,
+            message: self.close_message(id),
+            deadline: Instant::now() + grace,
+        };
         // If nobody takes it, the session has ended.
         let _ = self.commands.send(command).await;
         self.closed().await
@@ -230,9 +246,13 @@ impl SessionHandle {
         }
     }
 
-    fn prepare(&self, call: Call) -> Result<(Outbound, oneshot::Receiver<Result<RawReply, SessionError>>), SessionError> {
+    fn prepare(
+        &self,
+        call: Call,
+    ) -> Result<(Outbound, oneshot::Receiver<Result<RawReply, SessionError>>), SessionError> {
         let id = self.facts.next_id();
-        let text = rpc::envelope(&id.to_string(), &call.attributes, &call.rpc).map_err(SessionError::Write)?;
+        let text =
+            rpc::envelope(&id.to_string(), &call.attributes, &call.rpc).map_err(SessionError::Write)?;
         let (reply, receiver) = oneshot::channel();
         let outbound = Outbound {
             id,
@@ -246,7 +266,10 @@ impl SessionHandle {
     }
 
     async fn submit(&self, batch: Vec<Outbound>, traces: Traces) -> Result<(), SessionError> {
-        self.commands.send(Command::Call { batch, traces }).await.map_err(|_| SessionError::NotOpen)
+        self.commands
+            .send(Command::Call { batch, traces })
+            .await
+            .map_err(|_| SessionError::NotOpen)
     }
 
     fn close_message(&self, id: u64) -> Bytes {

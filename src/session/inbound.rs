@@ -18,7 +18,10 @@ pub enum Wanted {
     /// Keep it for its caller. `repair`: it answers a commit or a validate, whose replies may hold an unclosed
     /// routing-engine.
     /// `selection`: what of it will become JSON, if any.
-    Keep { repair: bool, selection: Option<Selection> },
+    Keep {
+        repair: bool,
+        selection: Option<Selection>,
+    },
     /// Look for its message-id only.
     Drop,
 }
@@ -74,7 +77,12 @@ pub struct Inbound {
 impl Inbound {
     /// Goes on where the hello ended.
     pub fn new(decoder: Decoder, spool: Arc<Spool>) -> Self {
-        Self { decoder, spool, partial: None, clean: Vec::new() }
+        Self {
+            decoder,
+            spool,
+            partial: None,
+            clean: Vec::new(),
+        }
     }
 
     /// Whether a message has begun and is not complete.
@@ -94,11 +102,7 @@ impl Inbound {
     ///
     /// # Errors
     /// What ends the session: broken framing, XML that is not well-formed (Q5).
-    pub async fn take(
-        &mut self,
-        input: &mut &[u8],
-        wanted: Wanted,
-    ) -> Result<Option<Step>, EndCause> {
+    pub async fn take(&mut self, input: &mut &[u8], wanted: Wanted) -> Result<Option<Step>, EndCause> {
         while let Some(frame) = self.decoder.decode(input).map_err(EndCause::Framing)? {
             match frame {
                 Frame::Data(data) => {
@@ -118,9 +122,14 @@ impl Inbound {
                 Frame::End => {
                     let Some(partial) = self.partial.take() else {
                         // An empty message answers nothing.
-                        return Err(FirstPass::new(None).finish().map_or_else(xml_error, |_| EndCause::Unsolicited));
+                        return Err(FirstPass::new(None)
+                            .finish()
+                            .map_or_else(xml_error, |_| EndCause::Unsolicited));
                     };
-                    return self.complete(partial).await.map(|message| Some(Step::Complete(Box::new(message))));
+                    return self
+                        .complete(partial)
+                        .await
+                        .map(|message| Some(Step::Complete(Box::new(message))));
                 }
             }
         }
@@ -144,7 +153,9 @@ impl Inbound {
     }
 
     async fn add(&mut self, data: &[u8]) -> Result<(), EndCause> {
-        let Some(partial) = &mut self.partial else { return Ok(()) };
+        let Some(partial) = &mut self.partial else {
+            return Ok(());
+        };
         self.clean.clear();
         partial.sanitizer.push(data, &mut self.clean);
         partial.bytes += data.len() as u64;
@@ -155,9 +166,17 @@ impl Inbound {
         self.clean.clear();
         partial.sanitizer.finish(&mut self.clean);
         partial.take(&self.clean).await?;
-        // One long reply must not hold its memory for the rest of the session.
-        self.clean.shrink_to(64 << 10);
-        let Partial { pass, selection, body, sanitizer, bytes, first_byte_at, repair } = partial;
+        // Idle sessions are many, and need no buffer.
+        self.clean = Vec::new();
+        let Partial {
+            pass,
+            selection,
+            body,
+            sanitizer,
+            bytes,
+            first_byte_at,
+            repair,
+        } = partial;
         let lossy = sanitizer.lossy();
         let failure = match pass {
             Pass::Running(pass) => match pass.finish() {
@@ -167,7 +186,13 @@ impl Inbound {
                         Kept::Failed(error) => Some(Err(error)),
                         Kept::Unwanted => None,
                     };
-                    return Ok(Message { scanned, kept, lossy, bytes, first_byte_at });
+                    return Ok(Message {
+                        scanned,
+                        kept,
+                        lossy,
+                        bytes,
+                        first_byte_at,
+                    });
                 }
                 Err(error) => error,
             },
@@ -178,12 +203,20 @@ impl Inbound {
             Kept::Body(_) | Kept::Failed(_) | Kept::Unwanted => None,
         };
         // junos.md 1.4: the documented repair, and only where a strict parse failed.
-        let Some(text) = text.and_then(close_routing_engine) else { return Err(xml_error(failure)) };
+        let Some(text) = text.and_then(close_routing_engine) else {
+            return Err(xml_error(failure));
+        };
         let mut pass = FirstPass::new(selection);
         pass.push(text.as_bytes()).map_err(xml_error)?;
         let scanned = pass.finish().map_err(xml_error)?;
         let kept = Some(Ok((Source::from(text), Stored::default())));
-        Ok(Message { scanned, kept, lossy, bytes, first_byte_at })
+        Ok(Message {
+            scanned,
+            kept,
+            lossy,
+            bytes,
+            first_byte_at,
+        })
     }
 }
 

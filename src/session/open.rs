@@ -64,7 +64,11 @@ pub async fn open<I: Incoming, O: Outgoing>(
 ) -> Result<(SessionHandle, Actor<I, O>), EndCause> {
     let mut state = State::new(Instant::now() + config.hello_timeout);
     let our_hello = our_hello();
-    let mut reader = if config.echo { HelloReader::with_echo(&our_hello) } else { HelloReader::new() };
+    let mut reader = if config.echo {
+        HelloReader::with_echo(&our_hello)
+    } else {
+        HelloReader::new()
+    };
     let mut received: Option<(ServerHello, Bytes)> = None;
     let mut written = None;
     {
@@ -103,10 +107,17 @@ pub async fn open<I: Incoming, O: Outgoing>(
             }
         }
     }
-    let (Some(written), Some((hello, rest))) = (written, received) else { return Err(EndCause::HelloTimeout) };
+    let (Some(written), Some((hello, rest))) = (written, received) else {
+        return Err(EndCause::HelloTimeout);
+    };
     let pause = pause(config.first_rpc, &hello.capabilities);
     // As above.
-    let _ = state.on(Event::Hello { ready_at: written + pause }, Instant::now());
+    let _ = state.on(
+        Event::Hello {
+            ready_at: written + pause,
+        },
+        Instant::now(),
+    );
     let framing = hello.framing();
     let (commands, receiver) = mpsc::channel(COMMANDS);
     let (status, watched) = watch::channel(Status {
@@ -134,7 +145,14 @@ pub async fn open<I: Incoming, O: Outgoing>(
         facts: facts.clone(),
         metrics: config.metrics,
     });
-    Ok((SessionHandle { commands, status: watched, facts }, actor))
+    Ok((
+        SessionHandle {
+            commands,
+            status: watched,
+            facts,
+        },
+        actor,
+    ))
 }
 
 fn our_hello() -> String {
@@ -149,7 +167,11 @@ fn framed(hello: &str) -> Bytes {
 
 /// The stream ended before a hello. What the server said on standard error tells more than what is missing.
 fn no_hello(reader: HelloReader, told: String) -> EndCause {
-    if told.is_empty() { EndCause::Hello(Arc::new(reader.finish())) } else { EndCause::EndOfStream { told } }
+    if told.is_empty() {
+        EndCause::Hello(Arc::new(reader.finish()))
+    } else {
+        EndCause::EndOfStream { told }
+    }
 }
 
 fn pause(first_rpc: FirstRpc, capabilities: &Capabilities) -> Duration {

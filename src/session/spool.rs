@@ -89,12 +89,19 @@ impl Spool {
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
             let name = entry.file_name();
-            let ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+            let ours = name
+                .to_str()
+                .is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
             if ours && entry.file_type()?.is_file() {
                 fs::remove_file(entry.path())?;
             }
         }
-        Ok(Arc::new(Self { dir: dir.to_owned(), limits, memory: Counter::default(), files: Counter::default() }))
+        Ok(Arc::new(Self {
+            dir: dir.to_owned(),
+            limits,
+            memory: Counter::default(),
+            files: Counter::default(),
+        }))
     }
 
     pub fn limits(&self) -> &SpoolLimits {
@@ -113,7 +120,10 @@ impl Spool {
 
     /// A file without a name, readable and writable by this process only (0600 until its name is gone).
     fn file(&self) -> io::Result<File> {
-        let named = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(&self.dir)?;
+        let named = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .suffix(SUFFIX)
+            .tempfile_in(&self.dir)?;
         let (file, path) = named.into_parts();
         path.close()?;
         Ok(file)
@@ -129,7 +139,10 @@ struct Share {
 
 impl Share {
     fn new(counter: &Counter) -> Self {
-        Self { counter: counter.clone(), bytes: 0 }
+        Self {
+            counter: counter.clone(),
+            bytes: 0,
+        }
     }
 
     fn grow(&mut self, bytes: u64) -> u64 {
@@ -162,8 +175,15 @@ impl AsRef<[u8]> for Counted {
 
 #[derive(Debug)]
 enum Place {
-    Memory { bytes: Vec<u8>, share: Share },
-    File { file: Arc<File>, buffer: Vec<u8>, share: Share },
+    Memory {
+        bytes: Vec<u8>,
+        share: Share,
+    },
+    File {
+        file: Arc<File>,
+        buffer: Vec<u8>,
+        share: Share,
+    },
 }
 
 /// One reply on its way in.
@@ -176,8 +196,15 @@ pub struct Body {
 
 impl Body {
     pub fn new(spool: &Arc<Spool>) -> Self {
-        let place = Place::Memory { bytes: Vec::new(), share: Share::new(&spool.memory) };
-        Self { spool: spool.clone(), place, len: 0 }
+        let place = Place::Memory {
+            bytes: Vec::new(),
+            share: Share::new(&spool.memory),
+        };
+        Self {
+            spool: spool.clone(),
+            place,
+            len: 0,
+        }
     }
 
     /// What has come so far, if it is all in memory.
@@ -211,23 +238,35 @@ impl Body {
             }
             Place::File { buffer, .. } => {
                 buffer.extend_from_slice(data);
-                if buffer.len() >= WRITE_SIZE { self.flush().await } else { Ok(()) }
+                if buffer.len() >= WRITE_SIZE {
+                    self.flush().await
+                } else {
+                    Ok(())
+                }
             }
         }
     }
 
     async fn move_to_file(&mut self) -> Result<(), SpoolError> {
-        let Place::Memory { bytes, .. } = &mut self.place else { return Ok(()) };
+        let Place::Memory { bytes, .. } = &mut self.place else {
+            return Ok(());
+        };
         let buffer = std::mem::take(bytes);
         let spool = self.spool.clone();
         let file = blocking(move || spool.file()).await?;
         let share = Share::new(&self.spool.files);
-        self.place = Place::File { file: Arc::new(file), buffer, share };
+        self.place = Place::File {
+            file: Arc::new(file),
+            buffer,
+            share,
+        };
         self.flush().await
     }
 
     async fn flush(&mut self) -> Result<(), SpoolError> {
-        let Place::File { file, buffer, share } = &mut self.place else { return Ok(()) };
+        let Place::File { file, buffer, share } = &mut self.place else {
+            return Ok(());
+        };
         let limit = self.spool.limits.files_total;
         if share.grow(buffer.len() as u64) > limit {
             return Err(SpoolError::Full { limit });
@@ -253,17 +292,23 @@ impl Body {
         Ok(match self.place {
             Place::Memory { mut bytes, share } => {
                 bytes.shrink_to_fit();
-                (Source::Memory(Bytes::from_owner(Counted { bytes, _share: share })), Stored(None))
+                (
+                    Source::Memory(Bytes::from_owner(Counted { bytes, _share: share })),
+                    Stored(None),
+                )
             }
-            Place::File { file, share, .. } => {
-                (Source::File { file, len: self.len }, Stored(Some(Arc::new(share))))
-            }
+            Place::File { file, share, .. } => (
+                Source::File { file, len: self.len },
+                Stored(Some(Arc::new(share))),
+            ),
         })
     }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 #[cfg(test)]
@@ -271,11 +316,20 @@ mod tests {
     use super::*;
 
     fn limits() -> SpoolLimits {
-        SpoolLimits { memory_per_reply: 1000, memory_total: 1500, small: 100, reply: 1 << 20, files_total: 1 << 20 }
+        SpoolLimits {
+            memory_per_reply: 1000,
+            memory_total: 1500,
+            small: 100,
+            reply: 1 << 20,
+            files_total: 1 << 20,
+        }
     }
 
     fn names(dir: &Path) -> Vec<String> {
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 
     fn read_all(source: &Source) -> Vec<u8> {
@@ -347,7 +401,15 @@ mod tests {
     #[tokio::test]
     async fn limits_hold() {
         let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::open(dir.path(), SpoolLimits { reply: 5000, files_total: 3000, ..limits() }).unwrap();
+        let spool = Spool::open(
+            dir.path(),
+            SpoolLimits {
+                reply: 5000,
+                files_total: 3000,
+                ..limits()
+            },
+        )
+        .unwrap();
         let mut body = Body::new(&spool);
         body.append(&[b'x'; 2900]).await.unwrap();
         let error = body.append(&[b'x'; 2900]).await.unwrap_err();

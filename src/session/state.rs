@@ -61,7 +61,11 @@ pub enum Event {
     /// The first byte of a message has come.
     MessageBegins,
     /// A whole message has come. `is_reply` tells whether its root is an rpc-reply.
-    Message { message_id: Option<String>, root: String, is_reply: bool },
+    Message {
+        message_id: Option<String>,
+        root: String,
+        is_reply: bool,
+    },
     /// The caller of this RPC does not wait any longer.
     CallerGone { id: u64 },
     /// Time has passed.
@@ -163,8 +167,17 @@ impl State {
 
     /// When [`Event::Tick`] is due at the latest.
     pub fn next_wake(&self) -> Option<Instant> {
-        let pending = self.pending.iter().map(|p| if p.abandoned { p.give_up } else { p.deadline.min(p.give_up) });
-        let waiting = self.line.iter().flat_map(|w| w.rpcs.iter().map(|rpc| rpc.deadline));
+        let pending = self.pending.iter().map(|p| {
+            if p.abandoned {
+                p.give_up
+            } else {
+                p.deadline.min(p.give_up)
+            }
+        });
+        let waiting = self
+            .line
+            .iter()
+            .flat_map(|w| w.rpcs.iter().map(|rpc| rpc.deadline));
         let pause = self.ready_at.filter(|_| match self.phase {
             Phase::HelloSent => true,
             Phase::Open | Phase::Closing => self.pending.is_empty(),
@@ -196,7 +209,11 @@ impl State {
             Event::Hello { ready_at } => self.hello(ready_at, &mut actions),
             Event::Submit { rpcs, traces } => self.submit(rpcs, traces)?,
             Event::MessageBegins => self.message_begins(&mut actions),
-            Event::Message { message_id, root, is_reply } => {
+            Event::Message {
+                message_id,
+                root,
+                is_reply,
+            } => {
                 self.message(message_id, root, is_reply, &mut actions);
             }
             Event::CallerGone { id } => self.caller_gone(id),
@@ -216,7 +233,12 @@ impl State {
             }
             // RFC 6241 section 8.1: exactly one hello.
             Phase::Open | Phase::Closing => {
-                self.end(EndCause::UnexpectedMessage { root: "hello".to_owned() }, actions);
+                self.end(
+                    EndCause::UnexpectedMessage {
+                        root: "hello".to_owned(),
+                    },
+                    actions,
+                );
             }
             Phase::Closed(_) => {}
         }
@@ -256,14 +278,22 @@ impl State {
             return self.end(EndCause::UnexpectedMessage { root }, actions);
         }
         let position = match &message_id {
-            Some(text) => self.pending.iter().position(|pending| pending.id.to_string() == *text),
+            Some(text) => self
+                .pending
+                .iter()
+                .position(|pending| pending.id.to_string() == *text),
             // Some servers leave it out; harmless while there is only one it can belong to (Q5).
             None if self.pending.len() == 1 => Some(0),
             None => return self.end(EndCause::MissingMessageId, actions),
         };
         let Some(pending) = position.and_then(|position| self.pending.remove(position)) else {
             // It may be the reply that another caller waits for, or none at all: never guess.
-            return self.end(EndCause::UnknownMessageId { got: message_id.unwrap_or_default() }, actions);
+            return self.end(
+                EndCause::UnknownMessageId {
+                    got: message_id.unwrap_or_default(),
+                },
+                actions,
+            );
         };
         if pending.is_close {
             return self.end(EndCause::Closed, actions);
@@ -297,7 +327,10 @@ impl State {
             waiting.rpcs.retain(|rpc| {
                 let over = rpc.deadline <= now;
                 if over {
-                    actions.push(Action::Expire { id: rpc.id, sent: false });
+                    actions.push(Action::Expire {
+                        id: rpc.id,
+                        sent: false,
+                    });
                 }
                 !over
             });
@@ -307,13 +340,25 @@ impl State {
             if !pending.abandoned && pending.deadline <= now {
                 pending.abandoned = true;
                 if !pending.is_close {
-                    actions.push(Action::Expire { id: pending.id, sent: true });
+                    actions.push(Action::Expire {
+                        id: pending.id,
+                        sent: true,
+                    });
                 }
             }
         }
-        if let Some(late) = self.pending.iter().find(|pending| pending.give_up <= now && !pending.is_close) {
+        if let Some(late) = self
+            .pending
+            .iter()
+            .find(|pending| pending.give_up <= now && !pending.is_close)
+        {
             let id = late.id;
-            return self.end(EndCause::ReplyOverdue { message_id: id.to_string() }, actions);
+            return self.end(
+                EndCause::ReplyOverdue {
+                    message_id: id.to_string(),
+                },
+                actions,
+            );
         }
         if self.close.is_some_and(|(_, deadline)| deadline <= now) {
             self.end(EndCause::CloseUnanswered, actions);
@@ -327,7 +372,11 @@ impl State {
                 self.phase = Phase::Closing;
                 self.close = Some((id, deadline));
                 for rpc in self.line.drain(..).flat_map(|waiting| waiting.rpcs) {
-                    actions.push(Action::Fail { id: rpc.id, sent: false, begun: false });
+                    actions.push(Action::Fail {
+                        id: rpc.id,
+                        sent: false,
+                        begun: false,
+                    });
                 }
             }
             // A second wish to close can only make it end sooner.
@@ -350,11 +399,19 @@ impl State {
         };
         for pending in self.pending.drain(..) {
             if !pending.abandoned && !pending.is_close {
-                actions.push(Action::Fail { id: pending.id, sent: true, begun: pending.begun });
+                actions.push(Action::Fail {
+                    id: pending.id,
+                    sent: true,
+                    begun: pending.begun,
+                });
             }
         }
         for rpc in self.line.drain(..).flat_map(|waiting| waiting.rpcs) {
-            actions.push(Action::Fail { id: rpc.id, sent: false, begun: false });
+            actions.push(Action::Fail {
+                id: rpc.id,
+                sent: false,
+                begun: false,
+            });
         }
         self.close = None;
         self.ready_at = None;

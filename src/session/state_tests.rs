@@ -9,19 +9,31 @@ fn seconds(count: u64) -> Duration {
 /// A session whose hellos are exchanged and whose pause is over.
 fn open(now: Instant) -> State {
     let mut state = State::new(now + seconds(10));
-    assert_eq!(told(state.on(Event::Hello { ready_at: now }, now)), Vec::<String>::new());
+    assert_eq!(
+        told(state.on(Event::Hello { ready_at: now }, now)),
+        Vec::<String>::new()
+    );
     state
 }
 
 fn submit(state: &mut State, ids: &[u64], deadline: Instant, now: Instant) -> Vec<String> {
     let rpcs = ids.iter().map(|id| Submitted { id: *id, deadline }).collect();
-    told(state.on(Event::Submit { rpcs, traces: Traces::None }, now))
+    told(state.on(
+        Event::Submit {
+            rpcs,
+            traces: Traces::None,
+        },
+        now,
+    ))
 }
 
 fn reply(state: &mut State, message_id: Option<&str>, now: Instant) -> Vec<String> {
     let mut actions = told(state.on(Event::MessageBegins, now));
-    let event =
-        Event::Message { message_id: message_id.map(str::to_owned), root: "rpc-reply".to_owned(), is_reply: true };
+    let event = Event::Message {
+        message_id: message_id.map(str::to_owned),
+        root: "rpc-reply".to_owned(),
+        is_reply: true,
+    };
     actions.extend(told(state.on(event, now)));
     actions
 }
@@ -57,8 +69,14 @@ fn hello_must_come_in_time() {
     let mut state = State::new(now + seconds(10));
     assert_eq!(submit(&mut state, &[1], now + seconds(30), now), ["NotOpen"]);
     assert_eq!(state.next_wake(), Some(now + seconds(10)));
-    assert_eq!(told(state.on(Event::Tick, now + seconds(9))), Vec::<String>::new());
-    assert_eq!(told(state.on(Event::Tick, now + seconds(10))), ["end hello_timeout"]);
+    assert_eq!(
+        told(state.on(Event::Tick, now + seconds(9))),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        told(state.on(Event::Tick, now + seconds(10))),
+        ["end hello_timeout"]
+    );
     assert_eq!(state.next_wake(), None);
 }
 
@@ -69,7 +87,10 @@ fn first_rpc_leaves_after_the_pause() {
     let mut state = State::new(now + seconds(10));
     let ready_at = now + Duration::from_millis(50);
     state.on(Event::Hello { ready_at }, now).unwrap();
-    assert_eq!(submit(&mut state, &[1], now + seconds(30), now), Vec::<String>::new());
+    assert_eq!(
+        submit(&mut state, &[1], now + seconds(30), now),
+        Vec::<String>::new()
+    );
     assert_eq!(state.next_wake(), Some(ready_at));
     assert_eq!(told(state.on(Event::Tick, ready_at)), ["send 1"]);
     assert_eq!(reply(&mut state, Some("1"), ready_at), ["deliver 1"]);
@@ -81,7 +102,10 @@ fn first_rpc_leaves_after_the_pause() {
 fn hello_comes_once() {
     let now = Instant::now();
     let mut state = open(now);
-    assert_eq!(told(state.on(Event::Hello { ready_at: now }, now)), ["end unexpected_message"]);
+    assert_eq!(
+        told(state.on(Event::Hello { ready_at: now }, now)),
+        ["end unexpected_message"]
+    );
 }
 
 /// Q2: one caller's RPC at a time; a batch goes out whole, and strangers wait for its end.
@@ -107,7 +131,11 @@ fn unknown_message_id_ends_the_session() {
         let now = Instant::now();
         let mut state = open(now);
         submit(&mut state, &[1], now + seconds(30), now);
-        assert_eq!(reply(&mut state, Some(wrong), now), ["fail 1 sent begun", "end unknown_message_id"], "{wrong:?}");
+        assert_eq!(
+            reply(&mut state, Some(wrong), now),
+            ["fail 1 sent begun", "end unknown_message_id"],
+            "{wrong:?}"
+        );
         assert_eq!(submit(&mut state, &[2], now + seconds(30), now), ["NotOpen"]);
     }
 }
@@ -135,8 +163,15 @@ fn unsolicited_and_foreign_messages_end_the_session() {
     assert_eq!(told(state.on(Event::MessageBegins, now)), ["end unsolicited"]);
     let mut state = open(now);
     submit(&mut state, &[1], now + seconds(30), now);
-    let event = Event::Message { message_id: Some("1".to_owned()), root: "notification".to_owned(), is_reply: false };
-    assert_eq!(told(state.on(event, now)), ["fail 1 sent", "end unexpected_message"]);
+    let event = Event::Message {
+        message_id: Some("1".to_owned()),
+        root: "notification".to_owned(),
+        is_reply: false,
+    };
+    assert_eq!(
+        told(state.on(event, now)),
+        ["fail 1 sent", "end unexpected_message"]
+    );
 }
 
 /// Q7: the caller hears of its deadline, the reply is drained, and the session goes on.
@@ -147,7 +182,10 @@ fn late_reply_is_drained_and_the_session_lives() {
     submit(&mut state, &[1], now + seconds(10), now);
     submit(&mut state, &[2], now + seconds(60), now);
     assert_eq!(told(state.on(Event::Tick, now + seconds(10))), ["expire 1 sent"]);
-    assert_eq!(reply(&mut state, Some("1"), now + seconds(15)), ["discard 1", "send 2"]);
+    assert_eq!(
+        reply(&mut state, Some("1"), now + seconds(15)),
+        ["discard 1", "send 2"]
+    );
     assert_eq!(reply(&mut state, Some("2"), now + seconds(16)), ["deliver 2"]);
     assert!(state.is_clean());
 }
@@ -161,7 +199,10 @@ fn session_ends_at_twice_the_deadline() {
     submit(&mut state, &[2], now + seconds(60), now);
     state.on(Event::Tick, now + seconds(10)).unwrap();
     assert_eq!(state.next_wake(), Some(now + seconds(20)));
-    assert_eq!(told(state.on(Event::Tick, now + seconds(20))), ["fail 2 unsent", "end reply_overdue"]);
+    assert_eq!(
+        told(state.on(Event::Tick, now + seconds(20))),
+        ["fail 2 unsent", "end reply_overdue"]
+    );
 }
 
 /// Q7: a caller who leaves before sending takes its RPC along; after sending the reply is dropped.
@@ -210,8 +251,19 @@ fn traces_stay() {
     let now = Instant::now();
     let mut state = open(now);
     assert!(state.is_clean());
-    let rpcs = vec![Submitted { id: 1, deadline: now + seconds(30) }];
-    state.on(Event::Submit { rpcs, traces: Traces::Possible }, now).unwrap();
+    let rpcs = vec![Submitted {
+        id: 1,
+        deadline: now + seconds(30),
+    }];
+    state
+        .on(
+            Event::Submit {
+                rpcs,
+                traces: Traces::Possible,
+            },
+            now,
+        )
+        .unwrap();
     reply(&mut state, Some("1"), now);
     assert_eq!(state.outstanding(), 0);
     assert!(!state.is_clean());
@@ -225,7 +277,10 @@ fn polite_end_waits_for_replies() {
     let mut state = open(now);
     submit(&mut state, &[1], late, now);
     submit(&mut state, &[2], late, now);
-    let close = Event::Close { id: 3, deadline: now + seconds(5) };
+    let close = Event::Close {
+        id: 3,
+        deadline: now + seconds(5),
+    };
     assert_eq!(told(state.on(close, now)), ["fail 2 unsent"]);
     assert_eq!(submit(&mut state, &[4], late, now), ["NotOpen"]);
     assert_eq!(reply(&mut state, Some("1"), now), ["deliver 1", "send close 3"]);
@@ -236,7 +291,10 @@ fn polite_end_waits_for_replies() {
 #[test]
 fn polite_end_is_bounded() {
     let now = Instant::now();
-    let close = || Event::Close { id: 1, deadline: now + seconds(5) };
+    let close = || Event::Close {
+        id: 1,
+        deadline: now + seconds(5),
+    };
     let mut state = open(now);
     assert_eq!(told(state.on(close(), now)), ["send close 1"]);
     let lost = Event::Lost(EndCause::EndOfStream { told: String::new() });
@@ -244,7 +302,10 @@ fn polite_end_is_bounded() {
     let mut state = open(now);
     state.on(close(), now).unwrap();
     assert_eq!(state.next_wake(), Some(now + seconds(5)));
-    assert_eq!(told(state.on(Event::Tick, now + seconds(5))), ["end close_unanswered"]);
+    assert_eq!(
+        told(state.on(Event::Tick, now + seconds(5))),
+        ["end close_unanswered"]
+    );
 }
 
 /// The end of the stream that nobody asked for is a loss, and every caller is told how far its RPC came (Q3).
@@ -259,7 +320,12 @@ fn loss_tells_every_caller_how_far_it_came() {
     let lost = Event::Lost(EndCause::EndOfStream { told: String::new() });
     assert_eq!(
         told(state.on(lost, now)),
-        ["fail 1 sent begun", "fail 2 sent", "fail 3 unsent", "end end_of_stream"]
+        [
+            "fail 1 sent begun",
+            "fail 2 sent",
+            "fail 3 unsent",
+            "end end_of_stream"
+        ]
     );
     assert!(!state.is_clean());
 }

@@ -83,7 +83,9 @@ impl Outgoing for SshOutgoing {
 fn loss(error: TransportError) -> Loss {
     match error {
         TransportError::Lost(loss) | TransportError::Closed { loss, .. } => loss,
-        other => Loss::Protocol { detail: other.to_string() },
+        other => Loss::Protocol {
+            detail: other.to_string(),
+        },
     }
 }
 
@@ -96,7 +98,10 @@ pub struct PlainIncoming<R> {
 
 impl<R> PlainIncoming<R> {
     pub fn new(stream: R) -> Self {
-        Self { stream, buffer: BytesMut::new() }
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+        }
     }
 }
 
@@ -137,5 +142,8 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Outgoing for PlainOutgoing<W> {
 }
 
 fn io_loss(error: io::Error) -> Loss {
-    Loss::Io { kind: error.kind(), detail: error.to_string() }
+    Loss::Io {
+        kind: error.kind(),
+        detail: error.to_string(),
+    }
 }

@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::fake::{BASE10, BASE11, FakeDevice, JUNOS, React, Received, call, config, hello, reply, rpc, spool};
+use super::fake::{
+    BASE10, BASE11, FakeDevice, JUNOS, React, Received, call, config, hello, reply, rpc, spool,
+};
 use super::spool::{SpoolError, SpoolLimits};
 use super::{Call, Config, EndCause, FirstRpc, RawReply, SessionError, Traces};
 use crate::netconf::framing::Framing;
@@ -13,8 +15,14 @@ fn echo(rpc: &Received) -> Vec<React> {
     if rpc.operation == "close-session" {
         return Vec::new();
     }
-    let wait = rpc.operation.strip_prefix("wait-").map_or(0, |seconds| seconds.parse().unwrap());
-    vec![React::Wait(Duration::from_secs(wait)), React::Reply(format!("<{}/>", rpc.operation))]
+    let wait = rpc
+        .operation
+        .strip_prefix("wait-")
+        .map_or(0, |seconds| seconds.parse().unwrap());
+    vec![
+        React::Wait(Duration::from_secs(wait)),
+        React::Reply(format!("<{}/>", rpc.operation)),
+    ]
 }
 
 fn text(reply: &RawReply) -> String {
@@ -28,9 +36,10 @@ fn says(reply: &RawReply, operation: &str) -> bool {
 /// S6, S8: both framings, every byte in a read of its own.
 #[tokio::test(start_paused = true)]
 async fn call_gets_its_reply_in_both_framings_cut_anywhere() {
-    for (capabilities, framing) in
-        [(&[BASE10][..], Framing::EndOfMessage), (&[BASE10, BASE11][..], Framing::Chunked)]
-    {
+    for (capabilities, framing) in [
+        (&[BASE10][..], Framing::EndOfMessage),
+        (&[BASE10, BASE11][..], Framing::Chunked),
+    ] {
         for cut in [1, 7, usize::MAX] {
             let mut device = FakeDevice::new(capabilities, echo);
             device.cut = cut;
@@ -38,7 +47,10 @@ async fn call_gets_its_reply_in_both_framings_cut_anywhere() {
             assert_eq!((session.session_id(), session.framing()), (7, framing));
             for operation in ["get-one", "get-two"] {
                 let reply = session.call(call(operation)).await.unwrap();
-                assert_eq!(text(&reply), super::fake::reply(&reply.message_id, &format!("<{operation}/>")));
+                assert_eq!(
+                    text(&reply),
+                    super::fake::reply(&reply.message_id, &format!("<{operation}/>"))
+                );
                 assert_eq!(reply.bytes, text(&reply).len() as u64);
                 assert!(reply.index.as_ref().is_some_and(Result::is_ok));
             }
@@ -102,7 +114,11 @@ async fn queued_call_of_a_gone_caller_is_not_sent() {
     let other = session.clone();
     let first = tokio::spawn(async move { other.call(call("wait-5")).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(tokio::time::timeout(Duration::from_secs(1), session.call(call("get-gone"))).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), session.call(call("get-gone")))
+            .await
+            .is_err()
+    );
     assert!(first.await.unwrap().is_ok());
     session.call(call("get-last")).await.unwrap();
     assert_eq!(device.operations(), ["wait-5", "get-last"]);
@@ -114,24 +130,40 @@ async fn wrong_message_id_closes_the_session() {
     let device = FakeDevice::new(&[BASE10], |_| vec![React::Message(reply("4711", "<secret/>"))]);
     let session = device.session().await;
     let error = session.call(call("get")).await.unwrap_err();
-    let SessionError::Lost { message_id, cause: EndCause::UnknownMessageId { got }, reply_begun: true } = &error else {
+    let SessionError::Lost {
+        message_id,
+        cause: EndCause::UnknownMessageId { got },
+        reply_begun: true,
+    } = &error
+    else {
         panic!("{error:?}");
     };
     assert_eq!((message_id.as_str(), got.as_str()), ("1", "4711"));
     assert!(error.sent() && !error.allows_another_try());
-    assert!(matches!(session.call(call("get")).await.unwrap_err(), SessionError::NotOpen));
+    assert!(matches!(
+        session.call(call("get")).await.unwrap_err(),
+        SessionError::NotOpen
+    ));
     assert_eq!(session.closed().await.label(), "unknown_message_id");
 }
 
 /// Q5: a missing message-id is accepted when one RPC is outstanding, and ends the session when several are.
 #[tokio::test(start_paused = true)]
 async fn missing_message_id_is_accepted_for_a_single_rpc() {
-    let device = FakeDevice::new(&[BASE10], |_| vec![React::Message("<rpc-reply><ok/></rpc-reply>".to_owned())]);
+    let device = FakeDevice::new(&[BASE10], |_| {
+        vec![React::Message("<rpc-reply><ok/></rpc-reply>".to_owned())]
+    });
     let session = device.session().await;
     assert!(session.call(call("get")).await.unwrap().scan.ok);
     let results = session.call_all(vec![call("get"), call("get")]).await.unwrap();
     for result in results {
-        let Err(SessionError::Lost { cause: EndCause::MissingMessageId, .. }) = result else { panic!("{result:?}") };
+        let Err(SessionError::Lost {
+            cause: EndCause::MissingMessageId,
+            ..
+        }) = result
+        else {
+            panic!("{result:?}")
+        };
     }
 }
 
@@ -141,7 +173,10 @@ async fn batch_is_sent_without_waiting() {
     let device = FakeDevice::new(&[BASE10, BASE11], |rpc| match rpc.operation.as_str() {
         // The replies come in the opposite order, when the last request is there.
         "get-1" | "get-2" => Vec::new(),
-        "get-3" => (1..=3).rev().map(|id| React::Message(reply(&id.to_string(), &format!("<get-{id}/>")))).collect(),
+        "get-3" => (1..=3)
+            .rev()
+            .map(|id| React::Message(reply(&id.to_string(), &format!("<get-{id}/>"))))
+            .collect(),
         _ => echo(rpc),
     });
     let session = device.session().await;
@@ -164,10 +199,17 @@ async fn pipelined_writes_do_not_block_reads() {
     });
     let session = device.session().await;
     let calls: Vec<Call> = (0..20)
-        .map(|_| Call { attributes: vec![("padding".to_owned(), "z".repeat(10_000))], ..call("get") })
+        .map(|_| Call {
+            attributes: vec![("padding".to_owned(), "z".repeat(10_000))],
+            ..call("get")
+        })
         .collect();
     let results = session.call_all(calls).await.unwrap();
-    assert!(results.iter().all(|reply| reply.as_ref().is_ok_and(|reply| reply.bytes > 20_000)));
+    assert!(
+        results
+            .iter()
+            .all(|reply| reply.as_ref().is_ok_and(|reply| reply.bytes > 20_000))
+    );
 }
 
 /// Q7: the caller hears of its deadline, the session lives, and the late reply reaches nobody.
@@ -177,7 +219,10 @@ async fn timeout_does_not_end_the_session() {
     let session = device.session().await;
     let started = Instant::now();
     let error = session.call(call("wait-40")).await.unwrap_err();
-    assert!(matches!(&error, SessionError::Timeout { message_id } if message_id == "1"), "{error:?}");
+    assert!(
+        matches!(&error, SessionError::Timeout { message_id } if message_id == "1"),
+        "{error:?}"
+    );
     assert_eq!(started.elapsed(), Duration::from_secs(30));
     session.idle().await;
     assert_eq!(started.elapsed(), Duration::from_secs(40));
@@ -190,7 +235,10 @@ async fn session_is_closed_at_twice_the_deadline() {
     let device = FakeDevice::new(&[BASE10], |_| Vec::new());
     let session = device.session().await;
     let started = Instant::now();
-    assert!(matches!(session.call(call("get")).await.unwrap_err(), SessionError::Timeout { .. }));
+    assert!(matches!(
+        session.call(call("get")).await.unwrap_err(),
+        SessionError::Timeout { .. }
+    ));
     assert_eq!(session.closed().await.label(), "reply_overdue");
     assert_eq!(started.elapsed(), Duration::from_secs(60));
 }
@@ -200,11 +248,17 @@ async fn session_is_closed_at_twice_the_deadline() {
 async fn trickling_reply_does_not_outlive_its_deadline() {
     let device = FakeDevice::new(&[BASE10], |rpc| {
         let message = reply(&rpc.message_id, "<x/>") + "]]>]]>";
-        message.bytes().flat_map(|byte| [React::Raw(vec![byte]), React::Wait(Duration::from_secs(1))]).collect()
+        message
+            .bytes()
+            .flat_map(|byte| [React::Raw(vec![byte]), React::Wait(Duration::from_secs(1))])
+            .collect()
     });
     let session = device.session().await;
     let started = Instant::now();
-    assert!(matches!(session.call(call("get")).await.unwrap_err(), SessionError::Timeout { .. }));
+    assert!(matches!(
+        session.call(call("get")).await.unwrap_err(),
+        SessionError::Timeout { .. }
+    ));
     assert_eq!(started.elapsed(), Duration::from_secs(30));
 }
 
@@ -212,11 +266,17 @@ async fn trickling_reply_does_not_outlive_its_deadline() {
 #[tokio::test(start_paused = true)]
 async fn loss_tells_whether_the_reply_had_begun() {
     for (begin, another_try) in [("", true), ("<rpc-reply message-id=\"1\"><da", false)] {
-        let device =
-            FakeDevice::new(&[BASE10], move |_| vec![React::Raw(begin.as_bytes().to_vec()), React::HangUp]);
+        let device = FakeDevice::new(&[BASE10], move |_| {
+            vec![React::Raw(begin.as_bytes().to_vec()), React::HangUp]
+        });
         let session = device.session().await;
         let error = session.call(call("get")).await.unwrap_err();
-        let SessionError::Lost { cause: EndCause::EndOfStream { .. }, reply_begun, .. } = &error else {
+        let SessionError::Lost {
+            cause: EndCause::EndOfStream { .. },
+            reply_begun,
+            ..
+        } = &error
+        else {
             panic!("{error:?}");
         };
         assert_eq!(*reply_begun, !another_try);
@@ -230,11 +290,23 @@ async fn broken_protocol_ends_the_session_with_its_cause() {
     let deep = "<a>".repeat(200);
     let cases: [(&[&str], String, &str); 8] = [
         (&[BASE10], "garbage]]>]]>".to_owned(), "xml"),
-        (&[BASE10], "<rpc-reply message-id=\"1\"><a></b></rpc-reply>]]>]]>".to_owned(), "xml"),
-        (&[BASE10], "<!DOCTYPE x><rpc-reply message-id=\"1\"/>]]>]]>".to_owned(), "xml"),
+        (
+            &[BASE10],
+            "<rpc-reply message-id=\"1\"><a></b></rpc-reply>]]>]]>".to_owned(),
+            "xml",
+        ),
+        (
+            &[BASE10],
+            "<!DOCTYPE x><rpc-reply message-id=\"1\"/>]]>]]>".to_owned(),
+            "xml",
+        ),
         (&[BASE10], format!("<rpc-reply message-id=\"1\">{deep}"), "xml"),
         (&[BASE10], "]]>]]>".to_owned(), "xml"),
-        (&[BASE10], "<notification/>]]>]]>".to_owned(), "unexpected_message"),
+        (
+            &[BASE10],
+            "<notification/>]]>]]>".to_owned(),
+            "unexpected_message",
+        ),
         (&[BASE10, BASE11], "\n#0\n".to_owned(), "framing"),
         (&[BASE10, BASE11], "\n#05\nhello\n##\n".to_owned(), "framing"),
     ];
@@ -243,7 +315,9 @@ async fn broken_protocol_ends_the_session_with_its_cause() {
         let device = FakeDevice::new(capabilities, move |_| vec![React::Raw(raw.clone())]);
         let session = device.session().await;
         let error = session.call(call("get")).await.unwrap_err();
-        let SessionError::Lost { cause, .. } = &error else { panic!("{error:?}") };
+        let SessionError::Lost { cause, .. } = &error else {
+            panic!("{error:?}")
+        };
         assert_eq!(cause.label(), label, "{bytes}: {cause:?}");
         assert!(cause.is_protocol_error() && !error.allows_another_try());
     }
@@ -271,16 +345,31 @@ async fn unsolicited_bytes_end_the_session() {
 #[tokio::test(start_paused = true)]
 async fn attributes_travel_and_come_back() {
     let device = FakeDevice::new(&[BASE10], |rpc| {
-        let message = format!("<rpc-reply message-id=\"{}\" ticket=\"a&lt;b\"><ok/></rpc-reply>", rpc.message_id);
+        let message = format!(
+            "<rpc-reply message-id=\"{}\" ticket=\"a&lt;b\"><ok/></rpc-reply>",
+            rpc.message_id
+        );
         vec![React::Message(message)]
     });
     let session = device.session().await;
     let ticket = ("ticket".to_owned(), "a<b".to_owned());
-    let reply = session.call(Call { attributes: vec![ticket.clone()], ..call("get") }).await.unwrap();
+    let reply = session
+        .call(Call {
+            attributes: vec![ticket.clone()],
+            ..call("get")
+        })
+        .await
+        .unwrap();
     assert_eq!(reply.scan.attributes, [ticket]);
     assert!(device.received()[0].text.contains("ticket=\"a&lt;b\""));
     let reserved = vec![("message-id".to_owned(), "9".to_owned())];
-    let error = session.call(Call { attributes: reserved, ..call("get") }).await.unwrap_err();
+    let error = session
+        .call(Call {
+            attributes: reserved,
+            ..call("get")
+        })
+        .await
+        .unwrap_err();
     assert!(matches!(error, SessionError::Write(_)) && !error.sent());
     assert_eq!(device.received().len(), 1);
 }
@@ -306,9 +395,18 @@ async fn long_reply_is_spooled_and_repaired() {
         "get-long" => vec![React::Reply(content.clone())],
         _ => echo(rpc),
     });
-    let limits = SpoolLimits { memory_per_reply: 10_000, ..SpoolLimits::default() };
+    let limits = SpoolLimits {
+        memory_per_reply: 10_000,
+        ..SpoolLimits::default()
+    };
     let spool = spool(limits);
-    let session = device.try_session(Config { spool: spool.clone(), ..config() }).await.unwrap();
+    let session = device
+        .try_session(Config {
+            spool: spool.clone(),
+            ..config()
+        })
+        .await
+        .unwrap();
     let long = session.call(call("get-long")).await.unwrap();
     assert!(long.source.as_memory().is_none() && long.lossy);
     assert!(text(&long).ends_with("789\u{fffd}</text></rpc-reply>"));
@@ -326,10 +424,23 @@ async fn too_long_reply_is_refused_and_drained() {
         "get-long" => vec![React::Reply("<x/>".repeat(50_000))],
         _ => echo(rpc),
     });
-    let spool = spool(SpoolLimits { reply: 100_000, ..SpoolLimits::default() });
-    let session = device.try_session(Config { spool: spool.clone(), ..config() }).await.unwrap();
+    let spool = spool(SpoolLimits {
+        reply: 100_000,
+        ..SpoolLimits::default()
+    });
+    let session = device
+        .try_session(Config {
+            spool: spool.clone(),
+            ..config()
+        })
+        .await
+        .unwrap();
     let error = session.call(call("get-long")).await.unwrap_err();
-    let SessionError::Storage { source: SpoolError::TooLarge { limit: 100_000 }, .. } = error else {
+    let SessionError::Storage {
+        source: SpoolError::TooLarge { limit: 100_000 },
+        ..
+    } = error
+    else {
         panic!("{error:?}");
     };
     assert_eq!(spool.memory_used(), 0);
@@ -342,11 +453,20 @@ async fn routing_engine_is_closed_for_commits_only() {
     let broken = "<commit-results><routing-engine><name>re0</name><commit-success/></commit-results>";
     let device = FakeDevice::new(&[BASE10], move |_| vec![React::Reply(broken.to_owned())]);
     let session = device.session().await;
-    let commit = Call { rpc: rpc("commit-configuration"), ..call("commit-configuration") };
+    let commit = Call {
+        rpc: rpc("commit-configuration"),
+        ..call("commit-configuration")
+    };
     let reply = session.call(commit).await.unwrap();
     assert!(text(&reply).contains("<commit-success/></routing-engine></commit-results>"));
     let error = session.call(call("get")).await.unwrap_err();
-    let SessionError::Lost { cause: EndCause::Xml(_), .. } = error else { panic!("{error:?}") };
+    let SessionError::Lost {
+        cause: EndCause::Xml(_),
+        ..
+    } = error
+    else {
+        panic!("{error:?}")
+    };
 }
 
 /// S30: close-session, its ok, and then the end; also when the last handle is dropped.
@@ -359,7 +479,13 @@ async fn session_ends_politely() {
     let session = device.session().await;
     let mut watch = session.watch();
     drop(session);
-    let ended = watch.wait_for(|status| status.ended.is_some()).await.unwrap().ended.clone().unwrap();
+    let ended = watch
+        .wait_for(|status| status.ended.is_some())
+        .await
+        .unwrap()
+        .ended
+        .clone()
+        .unwrap();
     assert!(ended.is_wanted());
     assert_eq!(device.operations(), ["close-session", "close-session"]);
 }
@@ -370,7 +496,10 @@ async fn polite_end_is_bounded() {
     let device = FakeDevice::new(&[BASE10], |_| vec![React::Wait(Duration::from_secs(600))]);
     let session = device.session().await;
     let started = Instant::now();
-    assert_eq!(session.close(Duration::from_secs(5)).await.label(), "close_unanswered");
+    assert_eq!(
+        session.close(Duration::from_secs(5)).await.label(),
+        "close_unanswered"
+    );
     assert_eq!(started.elapsed(), Duration::from_secs(5));
 }
 
@@ -379,7 +508,13 @@ async fn polite_end_is_bounded() {
 async fn traces_make_a_session_unclean() {
     let device = FakeDevice::new(&[BASE10], echo);
     let session = device.session().await;
-    session.call(Call { traces: Traces::Possible, ..call("request-something") }).await.unwrap();
+    session
+        .call(Call {
+            traces: Traces::Possible,
+            ..call("request-something")
+        })
+        .await
+        .unwrap();
     assert!(!session.is_clean());
 }
 
@@ -394,10 +529,20 @@ async fn first_rpc_waits_for_servers_that_need_it() {
         (&[BASE10][..], FirstRpc::AtOnce, Duration::ZERO),
     ] {
         let device = FakeDevice::new(capabilities, echo);
-        let session = device.try_session(Config { first_rpc, ..config() }).await.unwrap();
+        let session = device
+            .try_session(Config {
+                first_rpc,
+                ..config()
+            })
+            .await
+            .unwrap();
         let started = Instant::now();
         session.call(call("get")).await.unwrap();
-        assert_eq!(started.elapsed().as_millis(), expected.as_millis(), "{capabilities:?} {first_rpc:?}");
+        assert_eq!(
+            started.elapsed().as_millis(),
+            expected.as_millis(),
+            "{capabilities:?} {first_rpc:?}"
+        );
         let started = Instant::now();
         session.call(call("get")).await.unwrap();
         assert_eq!(started.elapsed(), Duration::ZERO);
@@ -412,13 +557,24 @@ async fn bad_hellos_open_no_session() {
         (without_id, HelloError::NoSessionId),
         (hello(7, &["urn:example:other"]), HelloError::NoCommonBase),
     ] {
-        let device = FakeDevice { hello: Some(hello), ..FakeDevice::new(&[BASE10], echo) };
+        let device = FakeDevice {
+            hello: Some(hello),
+            ..FakeDevice::new(&[BASE10], echo)
+        };
         let cause = device.try_session(config()).await.unwrap_err();
-        let EndCause::Hello(error) = &cause else { panic!("{cause:?}") };
+        let EndCause::Hello(error) = &cause else {
+            panic!("{cause:?}")
+        };
         assert_eq!(**error, expected);
     }
-    let silent = FakeDevice { hello: None, ..FakeDevice::new(&[BASE10], echo) };
+    let silent = FakeDevice {
+        hello: None,
+        ..FakeDevice::new(&[BASE10], echo)
+    };
     let started = Instant::now();
-    assert_eq!(silent.try_session(config()).await.unwrap_err().label(), "hello_timeout");
+    assert_eq!(
+        silent.try_session(config()).await.unwrap_err().label(),
+        "hello_timeout"
+    );
     assert_eq!(started.elapsed(), Duration::from_secs(10));
 }

@@ -15,6 +15,7 @@ import urllib.parse
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 sys.dont_write_bytecode = True
@@ -60,6 +61,14 @@ def main():
     device = sys.argv[2] if len(sys.argv) > 2 else "mx1"
     channel = grpc.insecure_channel(url.netloc)
     grpc.channel_ready_future(channel).result(timeout=SECONDS)
+
+    # Newer tools ask for reflection v1; its messages are those of v1alpha, under another service name.
+    ask = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+                                request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+                                response_deserializer=reflection_pb2.ServerReflectionResponse.FromString)
+    answer = next(ask(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=SECONDS))
+    names = {service.name for service in answer.list_services_response.service}
+    check({f"ncgate.v1.{name}" for name in SERVICES} <= names, "reflection v1 lists the services too")
 
     # G2: reflection tells the services and enough of their types to call them without any file.
     database = ProtoReflectionDescriptorDatabase(channel)

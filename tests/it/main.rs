@@ -3,4 +3,6 @@
 mod corpus_mapping;
 mod corpus_replies;
 mod device;
+mod first_line;
 mod layers;
+mod support;

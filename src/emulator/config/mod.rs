@@ -4,6 +4,7 @@
 
 pub mod compare;
 pub mod groups;
+pub mod modules;
 pub mod render;
 pub mod schema;
 pub mod select;

@@ -189,14 +189,14 @@ fn translate(words: &[String]) -> Result<Element, DeviceError> {
         } else if let Some((_, name)) = command.keywords.iter().find(|(keyword, _)| keyword == word) {
             let value = rest
                 .next()
-                .ok_or_else(|| DeviceError::new("missing argument.").element(word))?;
+                .ok_or_else(|| DeviceError::new("missing argument.").element(word.as_str()))?;
             let mut argument = Element::new(*name);
             argument.children.push(Node::Text(value.clone()));
             argument
         } else {
             let name = command
                 .positional
-                .ok_or_else(|| DeviceError::expecting_command(word))?;
+                .ok_or_else(|| DeviceError::expecting_command(word.as_str()))?;
             let mut argument = Element::new(name);
             argument.children.push(Node::Text(word.clone()));
             argument

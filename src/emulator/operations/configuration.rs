@@ -33,10 +33,6 @@ pub(super) const RESCUE: Show = Show {
     text: text_of,
 };
 
-/// The namespace of `<configuration>` in replies.
-const NAMESPACE: &str = "http://xml.juniper.net/xnm/1.1/xnm";
-/// The same on a device that is configured rfc-compliant.
-const YANG_NAMESPACE: &str = "http://yang.juniper.net/junos/conf/root";
 /// The group that holds what a device assumes.
 const DEFAULTS: &str = "junos-defaults";
 
@@ -136,11 +132,7 @@ pub(super) fn changed_marks(running: &Revision) -> Marks {
 /// `<configuration>` with its namespace and attributes.
 pub(super) fn configuration(request: &Request<'_>, tree: &Node, marks: Marks) -> Tag {
     let keys = request.operation.attribute("key").is_some();
-    let namespace = if request.device.profile.prefixed() {
-        YANG_NAMESPACE
-    } else {
-        NAMESPACE
-    };
+    let namespace = request.device.profile.configuration_namespace();
     let mut tag = Tag::parent("configuration", tags(tree, XmlOptions { keys })).with("xmlns", namespace);
     for (name, value) in marks {
         tag = tag.with(name, value);

@@ -1,5 +1,7 @@
 //! `get-interface-information`: the ports of the device and what is configured on them.
 
+use regex::Regex;
+
 use super::{Request, Show};
 use crate::emulator::config::{Database, Node};
 use crate::emulator::device::Device;
@@ -91,6 +93,14 @@ fn run(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     let wanted = request.argument("interface-name");
     let tags = match &wanted {
         None => ports.iter().map(|port| physical(device, port, level)).collect(),
+        Some(pattern) if pattern.contains(['*', '?', '[']) => {
+            let fits = glob(pattern)?;
+            ports
+                .iter()
+                .filter(|port| fits.is_match(&port.name))
+                .map(|port| physical(device, port, level))
+                .collect()
+        }
         Some(name) => vec![named(device, &ports, name, level)?],
     };
     let information = information(device, level, tags);
@@ -100,6 +110,21 @@ fn run(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     } else {
         information
     }])
+}
+
+/// A shell pattern (`[gx]e-*`) as an expression.
+fn glob(pattern: &str) -> Result<Regex, DeviceError> {
+    let mut expression = String::from("^");
+    for c in pattern.chars() {
+        match c {
+            '*' => expression.push_str(".*"),
+            '?' => expression.push('.'),
+            '[' | ']' => expression.push(c),
+            other => expression.push_str(&regex::escape(other.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    expression.push('$');
+    Regex::new(&expression).map_err(|_| DeviceError::new(format!("invalid interface name {pattern}")))
 }
 
 fn level(request: &Request<'_>) -> Level {

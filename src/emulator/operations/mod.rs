@@ -6,6 +6,7 @@ mod configuration;
 mod files;
 mod interfaces;
 mod netconf;
+mod schemas;
 mod software;
 mod system;
 
@@ -117,6 +118,7 @@ const SHOWS: &[Show] = &[
     configuration::ROLLBACK,
     configuration::REVISION,
     configuration::RESCUE,
+    schemas::XNM,
 ];
 
 /// Answers one operation.
@@ -128,6 +130,7 @@ pub fn answer(request: &Request<'_>) -> Outcome {
     match operation.local.as_str() {
         "get-config" => netconf::get_config(request),
         "get" => netconf::get(request),
+        "get-schema" => schemas::get_schema(request),
         "close-session" => Ok(Answer::Close),
         other if !request.device.profile.junos() => {
             let error = DeviceError::new(format!("operation {other} is not supported"));

@@ -8,7 +8,8 @@ use crate::emulator::markup::Tag;
 use crate::emulator::subtree;
 use crate::emulator::when::date_time;
 
-const MONITORING: &str = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring";
+/// Namespace of RFC 6022.
+pub(super) const MONITORING: &str = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring";
 
 /// `<get-config>` (RFC 6241 section 7.1).
 pub(super) fn get_config(request: &Request<'_>) -> Outcome {
@@ -103,9 +104,8 @@ fn netconf_state(request: &Request<'_>) -> Tag {
             ],
         )
     });
-    let tags = vec![
-        Tag::parent("capabilities", capabilities.collect()),
-        Tag::parent("sessions", sessions.collect()),
-    ];
+    let mut tags = vec![Tag::parent("capabilities", capabilities.collect())];
+    tags.extend(super::schemas::schemas(request));
+    tags.push(Tag::parent("sessions", sessions.collect()));
     Tag::parent("netconf-state", tags).with("xmlns", MONITORING)
 }

@@ -539,3 +539,28 @@ fn sessions_are_among_the_users_while_they_last() {
         2
     );
 }
+
+/// S11: schemas, where the capabilities say that the device has any.
+#[test]
+fn schemas_are_handed_out_where_they_are_announced() {
+    let ask_for = "<get-schema xmlns=\"urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring\">\
+        <identifier>example-router</identifier><version>2026-01-01</version><format>yang</format></get-schema>";
+    let mut session = opened(Emulator::builder().profile(Profile::Rfc));
+    assert!(inside(&mut session, ask_for).contains("module example-router {"));
+    assert!(inside(&mut session, &ask_for.replace("example", "other")).contains("invalid-value"));
+    let listed = inside(
+        &mut session,
+        "<get><filter><netconf-state><schemas/></netconf-state></filter></get>",
+    );
+    assert!(
+        listed.contains("<schema><identifier>example-router</identifier>"),
+        "{listed}"
+    );
+    let mut session = opened(Emulator::builder());
+    assert!(inside(&mut session, ask_for).contains("<bad-element>get-schema</bad-element>"));
+    let xsd = inside(
+        &mut session,
+        "<get-xnm-information><type>xml-schema</type></get-xnm-information>",
+    );
+    assert!(xsd.starts_with("<xsd:schema"), "{xsd}");
+}

@@ -1,7 +1,8 @@
 //! What a frame does beside writing its children: long text, skipping, and the members that come after the children.
 
-use super::element::{Found, read_tag, to_tag};
+use super::element::Found;
 use super::frame::{Group, Kind, Tail};
+use super::tag::{read_tag, to_tag};
 use super::{Input, Machine, Step};
 use crate::json::ConvertError;
 use crate::json::index::{NO_RUN, is_left_out};

@@ -1,0 +1,150 @@
+//! The harness: a gateway in this process on a free port of loopback, with an inventory in memory, and what tests say
+//! to it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ncgate::app::Running;
+use ncgate::config::{Config, Environment, SettingArgs, Values};
+use ncgate::emulator::{Builder, RunningEmulator};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+/// The login of emulated devices in tests.
+pub const USER: &str = "admin";
+pub const PASSWORD: &str = "correct horse";
+
+/// A running gateway and a client for it.
+pub struct TestGateway {
+    running: Running,
+    pub http: Client,
+}
+
+impl TestGateway {
+    /// With the settings of `serve`, everything in memory, loopback devices allowed.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// As [`Self::start`], with settings changed.
+    pub async fn with(change: impl FnOnce(&mut SettingArgs)) -> Self {
+        let mut settings = SettingArgs {
+            listen: Some("127.0.0.1:0".to_owned()),
+            database: Some("sqlite::memory:".to_owned()),
+            device_networks: Some("127.0.0.0/8".to_owned()),
+            ..SettingArgs::default()
+        };
+        change(&mut settings);
+        let values =
+            Values::collect(&settings, &Environment::default(), None).expect("settings that are known");
+        let config = Config::from_values(&values).expect("settings that are valid");
+        let running = Running::start(&config).await.expect("a gateway");
+        Self {
+            running,
+            http: Client::builder().no_proxy().build().expect("a client"),
+        }
+    }
+
+    /// A gateway and one emulated device in its inventory, named `mx1`.
+    pub async fn with_device(builder: Builder) -> (Self, RunningEmulator) {
+        let gateway = Self::start().await;
+        let device = listen(builder).await;
+        gateway.add("mx1", &device, json!({})).await;
+        (gateway, device)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.running.address()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address())
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, self.url(path))
+    }
+
+    /// Adds an emulated device; `more` is laid over its settings.
+    pub async fn add(&self, name: &str, device: &RunningEmulator, more: Value) -> Value {
+        let mut body = json!({
+            "name": name,
+            "address": "127.0.0.1",
+            "port": device.addr().port(),
+            "username": USER,
+            "auth": {"password": PASSWORD},
+            "host_key": {"policy": "pinned", "keys": [device.host_key_fingerprint()]},
+        });
+        for (key, value) in more.as_object().expect("an object") {
+            body[key] = value.clone();
+        }
+        let (status, answer) = self.post("/v1/devices", &body).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer}");
+        answer
+    }
+
+    /// Status and JSON body.
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        answer(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// A GET that must succeed.
+    pub async fn read(&self, path: &str) -> Value {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, StatusCode::OK, "GET {path}: {body}");
+        body
+    }
+
+    pub async fn stop(self) {
+        self.running.stop().await.expect("a polite end");
+    }
+}
+
+/// Sends a request; the body is JSON, or null where there is none.
+pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.expect("an answer");
+    let status = response.status();
+    let text = response.text().await.expect("a whole answer");
+    let body = if text.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{status} with {error}: {text}"))
+    };
+    (status, body)
+}
+
+/// An emulated device with the tests' login, on a free port of loopback.
+pub async fn listen(builder: Builder) -> RunningEmulator {
+    builder
+        .user(USER)
+        .password(PASSWORD)
+        .listen("127.0.0.1:0")
+        .await
+        .expect("an emulated device")
+}
+
+/// The emulated device of most tests, with its configuration.
+pub fn junos() -> Builder {
+    let [mx1, _] = ncgate::emulator::demo_devices();
+    mx1
+}
+
+/// The code of a problem.
+pub fn code(problem: &Value) -> &str {
+    problem["code"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no problem: {problem}"))
+}
+
+/// Waits until `check` is true; fails loudly after ten seconds.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !check().await {
+        assert!(tokio::time::Instant::now() < deadline, "still not: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
