@@ -25,6 +25,7 @@ fn protobuf() {
         .expect("OUT_DIR can be written");
     tonic_prost_build::configure()
         .build_transport(false)
+        .bytes(".ncgate.v1")
         .compile_fds(descriptors)
         .expect("services can be generated from the descriptors");
 }

@@ -1,1 +1,340 @@
-//! Not written yet.
+//! Builds and wires everything, and knows the order of start and stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
+
+use crate::api;
+use crate::clock::Clock;
+use crate::config::{Config, LogFormat};
+use crate::device::{ConnectRate, Registry, Surroundings};
+use crate::emulator::{self, RunningEmulator};
+use crate::error::Error;
+use crate::ids::Ids;
+use crate::metrics::Metrics;
+use crate::service::call::{CallContext, Principal};
+use crate::service::url_policy::{BadEntry, UrlPolicy};
+use crate::service::{Gateway, Parts};
+use crate::session::spool::{Spool, SpoolLimits};
+use crate::store::{BadLocation, KeySource, Location, OpenError, Store, StoreOptions};
+use crate::transport::{NetworkPolicy, TcpDialer};
+
+/// How long sessions may take for their polite end once nothing is in flight any more.
+const CLOSE_GRACE: Duration = Duration::from_secs(5);
+
+/// Why the gateway does not start, or did not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("cannot listen on {address}: the port is in use; choose another one with --listen (NCGATE_LISTEN)")]
+    PortInUse { address: SocketAddr },
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the database setting names no database")]
+    Location(#[from] BadLocation),
+    #[error("cannot open the database")]
+    Store(#[from] OpenError),
+    #[error("cannot use the spool directory {}", .directory.display())]
+    Spool {
+        directory: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the setting device_urls cannot be used")]
+    Urls(#[from] BadEntry),
+    #[error("cannot start")]
+    Gateway(#[from] Error),
+    #[error("cannot start an emulated device")]
+    Emulator(#[from] emulator::BuildError),
+    #[error("cannot serve")]
+    Serve(#[source] io::Error),
+    #[error("cannot wait for signals")]
+    Signals(#[source] io::Error),
+    #[error("the log filter {filter:?} cannot be read")]
+    LogFilter {
+        filter: String,
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+}
+
+/// A gateway that serves.
+pub struct Running {
+    address: SocketAddr,
+    gateway: Gateway,
+    store: Store,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    serving: tokio::task::JoinHandle<io::Result<()>>,
+}
+
+impl Running {
+    /// Starts everything; returns when connections are accepted.
+    ///
+    /// # Errors
+    /// [`AppError`]; whatever was started has ended then.
+    pub async fn start(config: &Config) -> Result<Self, AppError> {
+        Self::start_with(config, Clock::system(), Ids::from_entropy()).await
+    }
+
+    async fn start_with(config: &Config, clock: Clock, ids: Ids) -> Result<Self, AppError> {
+        let address = config.server.listen;
+        // Before the database is touched: a second gateway by mistake must not.
+        let listener = TcpListener::bind(address).await.map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => AppError::PortInUse { address },
+            _ => AppError::Listen { address, source },
+        })?;
+        let address = listener.local_addr().map_err(|source| AppError::Listen { address, source })?;
+        let store = Store::open(store_options(config)?, clock.clone(), ids.clone()).await?;
+        let metrics = Arc::new(Metrics::new());
+        let tasks = TaskTracker::new();
+        let cut = CancellationToken::new();
+        let devices = Registry::new(
+            Surroundings {
+                spool: open_spool(config).await?,
+                metrics: metrics.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+                tracker: tasks.clone(),
+                cut: cut.clone(),
+            },
+            ConnectRate::default(),
+        );
+        let networks = networks(config);
+        let gateway = Gateway::open(Parts {
+            store: store.clone(),
+            devices,
+            dialer: Arc::new(TcpDialer::new(networks.clone())),
+            networks,
+            clock,
+            known_hosts: config.devices.known_hosts.clone().unwrap_or_default(),
+            idle_timeout: config.devices.idle_session,
+            read_only_rpcs: config.devices.read_only_rpcs.iter().cloned().collect(),
+            urls: UrlPolicy::new(&config.devices.urls)?,
+            tasks: tasks.clone(),
+        })
+        .await?;
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(api::serve(
+            listener,
+            gateway.clone(),
+            metrics,
+            ids,
+            api_settings(config),
+            shutdown.clone(),
+            tasks.clone(),
+        ));
+        Ok(Self { address, gateway, store, shutdown, tasks, serving })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The use cases, for whoever runs in the same process.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Ends politely (conventions D1): refuses what is new, lets what is in flight finish, closes every session with
+    /// `<close-session>`, then the database.
+    ///
+    /// # Errors
+    /// What ended the serving.
+    pub async fn stop(self) -> Result<(), AppError> {
+        self.gateway.drain();
+        self.shutdown.cancel();
+        let served = self.serving.await.map_err(|error| AppError::Serve(io::Error::other(error)))?;
+        if !self.gateway.close(CLOSE_GRACE).await {
+            tracing::warn!("some sessions were cut, because their devices did not answer close-session");
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.store.close().await;
+        served.map_err(AppError::Serve)
+    }
+}
+
+/// Runs the gateway until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn serve(config: &Config) -> Result<(), AppError> {
+    let running = Running::start(config).await?;
+    tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "serving");
+    wait_for_signal().await?;
+    finish(running).await
+}
+
+/// The login of the emulated devices.
+const DEMO_USER: &str = "admin";
+const DEMO_PASSWORD: &str = "admin123";
+
+/// Runs the gateway with two emulated devices until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn demo(config: &Config) -> Result<(), AppError> {
+    let demo = Demo::start(config).await?;
+    print!("{}", welcome(demo.running.address()));
+    wait_for_signal().await?;
+    let Demo { running, devices } = demo;
+    finish(running).await?;
+    for device in devices {
+        device.stop().await;
+    }
+    Ok(())
+}
+
+/// A gateway and the emulated devices in its inventory.
+pub struct Demo {
+    pub running: Running,
+    pub devices: Vec<RunningEmulator>,
+}
+
+impl Demo {
+    /// Starts the devices and a gateway that knows them.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn start(config: &Config) -> Result<Self, AppError> {
+        let running = Running::start(config).await?;
+        let mut devices = Vec::new();
+        let ctx = CallContext {
+            principal: Principal::anonymous_admin(),
+            request_id: "demo".to_owned(),
+            deadline: None,
+            traceparent: None,
+        };
+        for (name, builder) in ["mx1", "mx2"].into_iter().zip(emulator::demo_devices()) {
+            let device = builder.system_time().user(DEMO_USER).password(DEMO_PASSWORD).listen("127.0.0.1:0").await?;
+            let body = serde_json::json!({
+                "name": name,
+                "address": "127.0.0.1",
+                "port": device.addr().port(),
+                "username": DEMO_USER,
+                "auth": {"password": DEMO_PASSWORD},
+                "host_key": {"policy": "pinned", "keys": [device.host_key_fingerprint()]},
+                "labels": {"demo": "true"},
+            });
+            running.gateway().create_device(&ctx, &body.to_string()).await?;
+            devices.push(device);
+        }
+        Ok(Self { running, devices })
+    }
+}
+
+/// What `ncgate demo` prints: commands to paste.
+pub fn welcome(address: SocketAddr) -> String {
+    format!(
+        "ncgate serves two emulated routers, mx1 and mx2, on http://{address}\n\
+         \n\
+         Paste into another terminal:\n\
+         \n\
+         curl -s http://{address}/v1/devices/mx1/rpc/get-software-information\n\
+         curl -s 'http://{address}/v1/devices/mx1/rpc/get-interface-information?interface-name=ge-0/0/0&terse'\n\
+         curl -s 'http://{address}/v1/devices/mx1/config?path=system/services'\n\
+         curl -s http://{address}/v1/devices/mx2/cli -H 'Content-Type: application/json' -d '{{\"command\": \"show version\", \"format\": \"text\"}}'\n\
+         curl -s http://{address}/v1/devices/mx1/rpc/get-no-such-thing\n\
+         \n\
+         The API is described at http://{address}/docs. Ctrl-C ends the demo.\n"
+    )
+}
+
+/// Starts the log. Call once, first.
+///
+/// # Errors
+/// A filter that cannot be read.
+pub fn start_log(config: &Config) -> Result<(), AppError> {
+    let filter = &config.log.filter;
+    let parsed = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|source| AppError::LogFilter { filter: filter.clone(), source })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(io::stderr);
+    match config.log.format {
+        // X9: one JSON object per line, so that nothing a peer sends can forge a second one.
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text => builder.init(),
+    }
+    Ok(())
+}
+
+/// The first signal asks for the polite end.
+async fn wait_for_signal() -> Result<(), AppError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Signals)?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(AppError::Signals),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Ends politely, unless a second signal does not want to wait.
+async fn finish(running: Running) -> Result<(), AppError> {
+    tracing::info!("ending: what is in flight may finish");
+    tokio::select! {
+        stopped = running.stop() => stopped,
+        signalled = wait_for_signal() => {
+            tracing::warn!("ending at once, at the second signal");
+            signalled
+        }
+    }
+}
+
+fn store_options(config: &Config) -> Result<StoreOptions, AppError> {
+    let location: Location = config.database.url.parse()?;
+    let key = match (&config.database.key, &config.database.key_file, &location) {
+        (Some(key), _, _) => KeySource::Text(Zeroizing::new(key.to_string())),
+        (None, Some(file), _) => KeySource::File(file.clone()),
+        (None, None, Location::Memory) => KeySource::Ephemeral,
+        (None, None, Location::File(_) | Location::Postgres(_)) => KeySource::BesideDatabase,
+    };
+    Ok(StoreOptions::new(location, key))
+}
+
+/// Cleans up what a crash left, so it reads a directory.
+async fn open_spool(config: &Config) -> Result<Arc<Spool>, AppError> {
+    let directory = config.spool.directory.clone();
+    let limits = SpoolLimits {
+        memory_per_reply: config.spool.memory_per_reply,
+        reply: config.spool.max_reply,
+        files_total: config.spool.max_total,
+        ..SpoolLimits::default()
+    };
+    let failed = |directory: &Path, source| AppError::Spool { directory: directory.to_owned(), source };
+    let opened = {
+        let directory = directory.clone();
+        tokio::task::spawn_blocking(move || Spool::open(&directory, limits)).await
+    };
+    match opened {
+        Ok(Ok(spool)) => Ok(spool),
+        Ok(Err(source)) => Err(failed(&directory, source)),
+        Err(panicked) => Err(failed(&directory, io::Error::other(panicked))),
+    }
+}
+
+fn networks(config: &Config) -> NetworkPolicy {
+    match &config.devices.networks {
+        Some(networks) => NetworkPolicy::new(networks.clone(), config.devices.ports.clone()),
+        None => NetworkPolicy::with_ports(config.devices.ports.clone()),
+    }
+}
+
+fn api_settings(config: &Config) -> api::Settings {
+    let mut settings = api::Settings::default();
+    settings.connections.connections = config.server.max_connections as usize;
+    settings.connections.header_timeout = config.server.header_timeout;
+    settings.connections.drain = config.server.drain;
+    settings.max_body_bytes = usize::try_from(config.server.max_body_bytes).unwrap_or(usize::MAX);
+    settings
+}

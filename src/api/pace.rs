@@ -1,6 +1,7 @@
 //! The data of a reply on its way to a caller: pulled from the converter in slices, handed on at the caller's speed,
 //! and given up when the caller takes next to nothing (conventions Q8). The device is long done by then.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,7 +18,13 @@ use tokio_util::task::TaskTracker;
 pub trait Source: Send + 'static {
     /// Appends the next slice, at most about 256 KiB, and says whether there is more.
     fn fill(&mut self, out: &mut Vec<u8>) -> io::Result<bool>;
+
+    /// How much there is in all, in bytes; what comes out is of the same order.
+    fn bytes(&self) -> u64;
 }
+
+/// Up to this size, a slice is made at once: handing it to another thread would take longer.
+const SMALL_BYTES: u64 = 16 * 1024;
 
 /// Which callers are too slow.
 #[derive(Debug, Clone, Copy)]
@@ -53,11 +60,68 @@ impl Patience {
     }
 }
 
+/// Sources one after the other, with text between them.
+pub struct Chain<S>(VecDeque<Link<S>>);
+
+enum Link<S> {
+    Text(Vec<u8>),
+    Data(S),
+}
+
+impl<S> Default for Chain<S> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<S: Source> Chain<S> {
+    pub fn text(&mut self, text: impl Into<Vec<u8>>) {
+        self.0.push_back(Link::Text(text.into()));
+    }
+
+    pub fn data(&mut self, source: S) {
+        self.0.push_back(Link::Data(source));
+    }
+}
+
+impl<S: Source> Source for Chain<S> {
+    /// One slice of data at most, with all the text around it.
+    fn fill(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
+        let mut filled = false;
+        while let Some(link) = self.0.front_mut() {
+            match link {
+                Link::Text(text) => out.append(text),
+                Link::Data(_) if filled => return Ok(true),
+                Link::Data(source) => {
+                    filled = true;
+                    if source.fill(out)? {
+                        return Ok(true);
+                    }
+                }
+            }
+            self.0.pop_front();
+        }
+        Ok(false)
+    }
+
+    fn bytes(&self) -> u64 {
+        let link = |link: &Link<S>| match link {
+            Link::Text(_) => 0,
+            Link::Data(source) => source.bytes(),
+        };
+        self.0.iter().map(link).fold(0, u64::saturating_add)
+    }
+}
+
 /// Runs one `fill` where blocking is allowed. The buffer comes back with what was appended.
 ///
 /// # Errors
 /// The source's own, or a panic inside it.
 pub async fn fill<S: Source>(mut source: S, mut buffer: Vec<u8>) -> io::Result<(S, Vec<u8>, bool)> {
+    if source.bytes() <= SMALL_BYTES {
+        let more = source.fill(&mut buffer)?;
+        return Ok((source, buffer, more));
+    }
     tokio::task::spawn_blocking(move || {
         let more = source.fill(&mut buffer)?;
         Ok((source, buffer, more))
@@ -104,21 +168,15 @@ pub struct Pump {
 }
 
 impl Pump {
-    /// Hands on `first` and then all that `source` still has, then `tail`, from a task of its own. Nothing is read
-    /// ahead but one slice; the task ends when the caller goes away.
-    pub fn start<S: Source>(self, first: Vec<u8>, source: S, tail: Vec<u8>, tasks: &TaskTracker) -> Pieces {
+    /// Hands on `first` and then all that `source` still has, from a task of its own. Nothing is read ahead but one
+    /// slice; the task ends when the caller goes away.
+    pub fn start<S: Source>(self, first: Vec<u8>, source: S, tasks: &TaskTracker) -> Pieces {
         let (sender, receiver) = mpsc::channel(1);
-        tasks.spawn(self.run(first, source, tail, sender));
+        tasks.spawn(self.run(first, source, sender));
         Pieces { receiver, ended: false }
     }
 
-    async fn run<S: Source>(
-        self,
-        first: Vec<u8>,
-        mut source: S,
-        tail: Vec<u8>,
-        sender: mpsc::Sender<Piece>,
-    ) {
+    async fn run<S: Source>(self, first: Vec<u8>, mut source: S, sender: mpsc::Sender<Piece>) {
         let mut patience = Patience::new(self.pace);
         let mut slice = first;
         let mut more = true;
@@ -138,9 +196,6 @@ impl Pump {
                     source = back;
                     slice = filled;
                     more = further;
-                    if !more {
-                        slice.extend_from_slice(&tail);
-                    }
                 }
                 Err(error) => {
                     tracing::error!(%error, "the reply cannot be read to its end");
@@ -194,6 +249,10 @@ mod tests {
             }
             Ok(!self.0.is_empty())
         }
+
+        fn bytes(&self) -> u64 {
+            1 << 20
+        }
     }
 
     fn pump(cut: Option<CancellationToken>) -> Pump {
@@ -203,19 +262,37 @@ mod tests {
     #[tokio::test]
     async fn all_slices_arrive_in_order_and_small_pieces() {
         let source = Slices(vec![(b'c', 10), (b'b', 2500)]);
-        let pieces = pump(None).start(b"a".to_vec(), source, b"]".to_vec(), &TaskTracker::new());
+        let pieces = pump(None).start(b"a".to_vec(), source, &TaskTracker::new());
         let pieces: Vec<Bytes> = pieces.map(|piece| piece.expect("no failure")).collect().await;
         assert!(pieces.iter().all(|piece| piece.len() <= 1000), "{pieces:?}");
         let whole = pieces.concat();
-        assert_eq!(whole.len(), 1 + 2500 + 10 + 1);
-        assert_eq!((whole[0], whole[1], whole[2501], whole[2511]), (b'a', b'b', b'c', b']'));
+        assert_eq!(whole.len(), 1 + 2500 + 10);
+        assert_eq!((whole[0], whole[1], whole[2501]), (b'a', b'b', b'c'));
+    }
+
+    #[test]
+    fn chain_keeps_order_and_gives_one_slice_at_a_time() {
+        let mut chain = Chain::default();
+        chain.text("<");
+        chain.data(Slices(vec![(b'b', 1), (b'a', 2)]));
+        chain.text(",");
+        chain.data(Slices(vec![]));
+        chain.data(Slices(vec![(b'c', 3)]));
+        chain.text(">");
+        let mut out = Vec::new();
+        let mut calls = 1;
+        while chain.fill(&mut out).expect("no failure") {
+            calls += 1;
+        }
+        assert_eq!(out, b"<aab,ccc>");
+        assert_eq!(calls, 4);
     }
 
     /// A reply that ends early must not look complete.
     #[tokio::test]
     async fn failure_of_the_source_is_an_error_at_the_end() {
         let source = Slices(vec![(0, 0), (b'b', 5)]);
-        let mut pieces = pump(None).start(Vec::new(), source, Vec::new(), &TaskTracker::new());
+        let mut pieces = pump(None).start(Vec::new(), source, &TaskTracker::new());
         assert_eq!(pieces.next().await.and_then(Result::ok).as_deref(), Some(&b"bbbbb"[..]));
         assert!(pieces.next().await.is_some_and(|piece| piece.is_err()));
     }
@@ -226,7 +303,7 @@ mod tests {
         let cut = CancellationToken::new();
         let tasks = TaskTracker::new();
         let begun = Instant::now();
-        let pieces = pump(Some(cut.clone())).start(vec![b'x'; 100_000], Slices(vec![]), Vec::new(), &tasks);
+        let pieces = pump(Some(cut.clone())).start(vec![b'x'; 100_000], Slices(vec![]), &tasks);
         cut.cancelled().await;
         let waited = begun.elapsed();
         assert!((Duration::from_secs(30)..Duration::from_secs(32)).contains(&waited), "{waited:?}");
@@ -257,7 +334,7 @@ mod tests {
     #[tokio::test]
     async fn pump_ends_when_the_caller_goes_away() {
         let tasks = TaskTracker::new();
-        drop(pump(None).start(vec![b'x'; 100_000], Slices(vec![]), Vec::new(), &tasks));
+        drop(pump(None).start(vec![b'x'; 100_000], Slices(vec![]), &tasks));
         tasks.close();
         tasks.wait().await;
     }

@@ -1,3 +1,333 @@
-//! Everything about one device that is not a session: its settings, later its lane, breaker and state.
+//! One device: its lane and fair queue, its sessions, what is known of it, and when it may be dialled. Later its locks
+//! and pending commits.
+//!
+//! A call waits for its turn (`lane`), then runs in a task of its own (`call`) on a session of the pool. Sessions are
+//! opened in one place (`core`), under the rules of `breaker` and `domain`, and judged by `compat`. It knows no HTTP,
+//! no principals beyond a name to be fair by, and nothing of the database: `model` is only the stored shape.
 
+mod breaker;
+mod call;
+mod compat;
+mod connector;
+mod core;
+mod domain;
+mod error;
+mod fair_queue;
+mod lane;
 pub mod model;
+mod registry;
+mod settings;
+mod software;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+pub use self::call::{Answer, Build, OnError, Request};
+pub use self::compat::Verdict;
+pub use self::connector::{Connector, Learned, Link, LinkStep, Opened, SshConnector};
+pub use self::core::{Established, Loss, LossCause, OpenSession, Surroundings};
+pub use self::domain::ConnectRate;
+pub use self::error::{ConnectError, DeviceError, Failure, Outcome, Step};
+pub use self::registry::Registry;
+pub use self::settings::{Compatibility, Policy, Profile, Settings};
+pub use self::software::{MemberSoftware, Software};
+
+use self::call::{CLOSE_GRACE, Reads, Sessions, SingleUse, interrupted};
+use self::core::{Core, Opener};
+use self::domain::Domain;
+use self::lane::{Lane, NoTurn, Purpose, Turn};
+use crate::netconf::rpc::check_attributes;
+use crate::transport::TransportError;
+
+/// How a device is doing, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// No session, and nothing wrong.
+    Idle,
+    Connected,
+    Unreachable,
+    AuthFailed,
+    HostKeyRejected,
+    Incompatible,
+    CircuitOpen,
+}
+
+impl ConnectionState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Connected => "connected",
+            Self::Unreachable => "unreachable",
+            Self::AuthFailed => "auth_failed",
+            Self::HostKeyRejected => "host_key_rejected",
+            Self::Incompatible => "incompatible",
+            Self::CircuitOpen => "circuit_open",
+        }
+    }
+}
+
+/// How a device is doing.
+#[derive(Debug, Clone)]
+pub struct DeviceStatus {
+    pub state: ConnectionState,
+    /// Those of the gateway.
+    pub sessions: Vec<OpenSession>,
+    /// Requests that wait for their turn.
+    pub queued: usize,
+    pub last_loss: Option<Loss>,
+    /// How long no connect will be tried.
+    pub retry_after: Option<Duration>,
+    /// What the last session showed.
+    pub established: Option<Arc<Established>>,
+}
+
+/// One device that can be talked to.
+pub struct Device {
+    core: Arc<Core>,
+    lane: Lane,
+    sessions: Arc<Sessions>,
+}
+
+impl Device {
+    fn new(
+        settings: Settings,
+        connector: Arc<dyn Connector>,
+        domain: Arc<Mutex<Domain>>,
+        around: Surroundings,
+    ) -> Self {
+        let lane = Lane::new(settings.max_sessions, settings.queue_length, around.metrics.clone());
+        let max_sessions = settings.max_sessions;
+        let core = Arc::new(Core::new(settings, connector, domain, around));
+        let sessions = Arc::new(Sessions::new(Opener(core.clone()), max_sessions));
+        Self { core, lane, sessions }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.core.settings
+    }
+
+    /// One read-only RPC on a pooled session. `who` is what the queue is fair by.
+    ///
+    /// # Errors
+    /// Everything of [`DeviceError`]; an rpc-error of the device is not one: it is in the reply's scan.
+    ///
+    /// # Cancel safety
+    /// Dropping the future is safe at any time: in the queue nothing is sent; later the reply is read and dropped,
+    /// and the session goes back to the pool.
+    pub async fn read(&self, who: &str, deadline: Instant, request: Request) -> Answer {
+        let mut answers = self.batch(who, deadline, vec![request], OnError::Stop).await?;
+        answers.pop().unwrap_or_else(|| Err(interrupted(&self.core, false)))
+    }
+
+    /// Several read-only RPCs in one session, in order; with [`OnError::Continue`] pipelined, if the device's settings
+    /// allow it. One result each, or up to the one that failed.
+    ///
+    /// # Errors
+    /// When there was no session for them; nothing was sent then.
+    ///
+    /// # Cancel safety
+    /// As [`Self::read`].
+    pub async fn batch(
+        &self,
+        who: &str,
+        deadline: Instant,
+        requests: Vec<Request>,
+        on_error: OnError,
+    ) -> Result<Vec<Answer>, DeviceError> {
+        for request in &requests {
+            self.check_attributes(request)?;
+        }
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let turn = self.enter(who, Purpose::Read, deadline).await?;
+        let (answer, receiver) = oneshot::channel();
+        let job = Reads {
+            core: self.core.clone(),
+            sessions: self.sessions.clone(),
+            turn,
+            deadline,
+            requests,
+            on_error,
+            answer,
+        };
+        self.core.around.tracker.spawn(job.run());
+        receiver.await.unwrap_or_else(|_| Err(interrupted(&self.core, false)))
+    }
+
+    /// One operational RPC that is not on the read-only list, in a session that is closed afterwards (Q9). It is sent
+    /// at most once.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; after sending the outcome is unknown.
+    ///
+    /// # Cancel safety
+    /// Dropping the future before the RPC is sent keeps it from being sent; afterwards it runs to its end.
+    pub async fn single_use(&self, who: &str, deadline: Instant, request: Request) -> Answer {
+        self.check_attributes(&request)?;
+        let turn = self.enter(who, Purpose::Exclusive, deadline).await?;
+        let (answer, receiver) = oneshot::channel();
+        let job = SingleUse {
+            core: self.core.clone(),
+            sessions: self.sessions.clone(),
+            turn,
+            deadline,
+            request,
+            answer,
+        };
+        self.core.around.tracker.spawn(job.run());
+        receiver.await.unwrap_or_else(|_| Err(interrupted(&self.core, true)))
+    }
+
+    /// Connects now, whatever went wrong before, and tells what the connection showed. Success ends all waiting after
+    /// failures (Q4).
+    ///
+    /// # Errors
+    /// As [`Self::read`]. A device that is not what is required of it is told by the verdict, not as an error.
+    ///
+    /// # Cancel safety
+    /// Safe; the connection is ended politely by itself.
+    pub async fn check(&self, who: &str, deadline: Instant) -> Result<Arc<Established>, DeviceError> {
+        let turn = self.turn(who, Purpose::Read, deadline).await?;
+        let (answer, receiver) = oneshot::channel();
+        let (core, sessions) = (self.core.clone(), self.sessions.clone());
+        self.core.around.tracker.spawn(async move {
+            if !core.has_place() {
+                // One that lies idle makes room; the turn says that there is one, or a free place.
+                let mut left = 1;
+                drop(sessions.evict(|_| {
+                    let keep = left == 0;
+                    left = 0;
+                    keep
+                }));
+            }
+            match core.open(true).await {
+                Ok(fresh) => {
+                    // Nobody to tell is no harm.
+                    let _ = answer.send(Ok(fresh.established));
+                    fresh.handle.close(CLOSE_GRACE).await;
+                }
+                Err(error) => {
+                    let _ = answer.send(Err(error));
+                }
+            }
+            drop(turn);
+        });
+        match tokio::time::timeout_at(deadline, receiver).await {
+            Ok(result) => result.unwrap_or_else(|_| Err(interrupted(&self.core, false))),
+            Err(_) => Err(DeviceError::not_sent(self.core.name(), Step::Connect, Failure::DeadlineInQueue)),
+        }
+    }
+
+    /// What the last session showed: capabilities, software, verdict. Connects if there was none yet.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn established(&self, who: &str, deadline: Instant) -> Result<Arc<Established>, DeviceError> {
+        if let Some(established) = self.core.established() {
+            return Ok(established);
+        }
+        let turn = self.enter(who, Purpose::Read, deadline).await?;
+        let (answer, receiver) = oneshot::channel();
+        let (core, sessions) = (self.core.clone(), self.sessions.clone());
+        self.core.around.tracker.spawn(async move {
+            let result = sessions.checkout().await.map_err(|error| call::checkout_error(&core, error));
+            // Nobody to tell is no harm; the session goes to the pool.
+            let _ = answer.send(result.map(|_lent| core.established()));
+            drop(turn);
+        });
+        match tokio::time::timeout_at(deadline, receiver).await {
+            Ok(Ok(Ok(Some(established)))) => Ok(established),
+            Ok(Ok(Err(error))) => Err(error),
+            Ok(Ok(Ok(None)) | Err(_)) => Err(interrupted(&self.core, false)),
+            Err(_) => Err(DeviceError::not_sent(self.core.name(), Step::Connect, Failure::DeadlineInQueue)),
+        }
+    }
+
+    /// How the device is doing, without asking it.
+    pub fn status(&self) -> DeviceStatus {
+        let held = self.core.held();
+        let sessions = self.core.sessions();
+        let established = self.core.established();
+        let refused = established.as_ref().is_some_and(|established| established.verdict.refuses());
+        let state = match (&held, self.core.last_error()) {
+            _ if !sessions.is_empty() && !refused => ConnectionState::Connected,
+            (Some(Failure::CircuitOpen { .. }), _) => ConnectionState::CircuitOpen,
+            (_, Some(error)) => state_after(&error),
+            (_, None) if refused => ConnectionState::Incompatible,
+            (_, None) => ConnectionState::Idle,
+        };
+        let retry_after = held.and_then(|failure| failure.retry_after());
+        DeviceStatus {
+            state,
+            sessions,
+            queued: self.lane.queued(),
+            last_loss: self.core.last_loss(),
+            retry_after,
+            established,
+        }
+    }
+
+    /// Ends sessions that were idle for too long, and forgets those that are dead.
+    fn reap(&self) {
+        let limit = self.core.settings.idle_timeout;
+        drop(self.sessions.evict(|session| session.is_clean() && session.idle_for() < limit));
+    }
+
+    /// Refuses new calls, waits for those under way, and closes all sessions politely.
+    async fn drain(&self) {
+        self.lane.drain();
+        self.lane.idle().await;
+        self.sessions.close();
+        self.core.all_ended().await;
+    }
+
+    fn check_attributes(&self, request: &Request) -> Result<(), DeviceError> {
+        check_attributes(&request.attributes)
+            .map_err(|error| DeviceError::not_sent(self.core.name(), Step::Request, Failure::Attribute(error)))
+    }
+
+    /// A turn for a call that needs a session: refused at once while none can be had.
+    async fn enter(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, DeviceError> {
+        if let Some(failure) = self.core.held()
+            && self.core.sessions().is_empty()
+        {
+            self.core.around.metrics.queue_rejected("circuit_open");
+            return Err(DeviceError::not_sent(self.core.name(), Step::Connect, failure));
+        }
+        self.turn(who, purpose, deadline).await
+    }
+
+    async fn turn(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, DeviceError> {
+        self.lane.enter(who, purpose, deadline).await.map_err(|none| {
+            let failure = match none {
+                NoTurn::Full { limit } => Failure::QueueFull { limit },
+                NoTurn::Deadline => Failure::DeadlineInQueue,
+                NoTurn::Draining => Failure::Draining,
+            };
+            DeviceError::not_sent(self.core.name(), Step::Queue, failure)
+        })
+    }
+}
+
+fn state_after(error: &ConnectError) -> ConnectionState {
+    match error {
+        ConnectError::Transport(error) => match error.innermost() {
+            TransportError::Auth { .. } => ConnectionState::AuthFailed,
+            TransportError::HostKeyUnknown { .. } | TransportError::HostKeyChanged { .. } => {
+                ConnectionState::HostKeyRejected
+            }
+            _ => ConnectionState::Unreachable,
+        },
+        ConnectError::Incompatible(_) => ConnectionState::Incompatible,
+        ConnectError::Hello(_) | ConnectError::Software(_) | ConnectError::NoRoom(_) => ConnectionState::Unreachable,
+    }
+}

@@ -24,7 +24,12 @@ pub(super) struct Cursor {
 impl Cursor {
     pub(super) fn new(source: Source) -> Self {
         let window = source.as_memory().cloned().unwrap_or_default();
-        Cursor { source, window, base: 0, at: 0 }
+        Cursor {
+            source,
+            window,
+            base: 0,
+            at: 0,
+        }
     }
 
     /// Offset of the next byte.
@@ -65,7 +70,10 @@ impl Cursor {
         }
         let mut window = vec![0; WINDOW.max(count)];
         let base = self.offset();
-        let read = self.source.read_at(base, &mut window).map_err(ConvertError::Read)?;
+        let read = self
+            .source
+            .read_at(base, &mut window)
+            .map_err(ConvertError::Read)?;
         if read == 0 {
             return Err(ConvertError::Read(io::ErrorKind::UnexpectedEof.into()));
         }
@@ -88,7 +96,10 @@ mod tests {
         let content: Vec<u8> = (0..2_000_000u32).map(|n| (n % 251) as u8).collect();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&content).unwrap();
-        let spooled = Source::File { file: Arc::new(file), len: content.len() as u64 };
+        let spooled = Source::File {
+            file: Arc::new(file),
+            len: content.len() as u64,
+        };
         for source in [spooled, Source::Memory(content.clone().into())] {
             let mut cursor = Cursor::new(source);
             for offset in [0, 1_000_000, 10, 1_999_990, 600_000] {

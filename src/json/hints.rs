@@ -13,7 +13,8 @@ use std::sync::LazyLock;
 const JUNOS_24_4_1: &str = "junos-24.4.1";
 const APPLY: [&str; 3] = ["apply-groups", "apply-groups-except", "apply-macro"];
 
-static JUNOS_24_4_1_TABLE: LazyLock<Table> = LazyLock::new(|| Table::read(include_str!("hints/junos-24.4.1.txt")));
+static JUNOS_24_4_1_TABLE: LazyLock<Table> =
+    LazyLock::new(|| Table::read(include_str!("hints/junos-24.4.1.txt")));
 
 /// One version of the table. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +26,10 @@ pub struct HintTable {
 impl HintTable {
     /// The newest table.
     pub fn latest() -> Self {
-        HintTable { version: JUNOS_24_4_1, table: &JUNOS_24_4_1_TABLE }
+        HintTable {
+            version: JUNOS_24_4_1,
+            table: &JUNOS_24_4_1_TABLE,
+        }
     }
 
     /// The table of this version, as named by `hints=` and in the label of a mapping.
@@ -45,7 +49,8 @@ impl HintTable {
 
     /// Whether `child` of `parent` is always an array; both are local names.
     pub fn is_list(&self, parent: &str, child: &str) -> bool {
-        self.children(parent).is_some_and(|children| children.contains(child))
+        self.children(parent)
+            .is_some_and(|children| children.contains(child))
     }
 
     /// What is known about the children of `parent`.
@@ -58,7 +63,11 @@ impl HintTable {
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.table.parents.iter().flat_map(|(parent, children)| {
             let apply = if children.apply { &APPLY[..] } else { &[] };
-            children.names.iter().chain(apply).map(move |child| (*parent, *child))
+            children
+                .names
+                .iter()
+                .chain(apply)
+                .map(move |child| (*parent, *child))
         })
     }
 }
@@ -103,13 +112,17 @@ impl Table {
         let parents = text.lines().filter_map(|line| {
             let mut words = line.split(' ');
             let parent = words.next()?;
-            let (parent, apply) = parent.strip_prefix('+').map_or((parent, false), |parent| (parent, true));
+            let (parent, apply) = parent
+                .strip_prefix('+')
+                .map_or((parent, false), |parent| (parent, true));
             let names: Box<[&str]> = words.collect();
             let known = names.iter().chain(if apply { &APPLY[..] } else { &[] });
             let filter = known.fold(0, |filter, name| filter | bit(name));
             Some((parent, ListChildren { filter, apply, names }))
         });
-        Table { parents: parents.collect() }
+        Table {
+            parents: parents.collect(),
+        }
     }
 }
 
@@ -150,7 +163,11 @@ mod tests {
         ] {
             assert!(table.is_list(parent, child), "{parent} {child}");
         }
-        for (parent, child) in [("physical-interface", "name"), ("nothing", "interface"), ("interface-information", "")] {
+        for (parent, child) in [
+            ("physical-interface", "name"),
+            ("nothing", "interface"),
+            ("interface-information", ""),
+        ] {
             assert!(!table.is_list(parent, child), "{parent} {child}");
         }
     }
@@ -163,6 +180,10 @@ mod tests {
         assert_eq!(HintTable::version("junos-1"), None);
         let pairs: Vec<_> = HintTable::latest().pairs().collect();
         assert_eq!(pairs.len(), 17_971);
-        assert!(pairs.iter().all(|(parent, child)| HintTable::latest().is_list(parent, child)));
+        assert!(
+            pairs
+                .iter()
+                .all(|(parent, child)| HintTable::latest().is_list(parent, child))
+        );
     }
 }

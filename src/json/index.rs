@@ -60,7 +60,7 @@ pub(super) struct Run {
     pub(super) count: u32,
     /// The next run with the same key.
     pub(super) next: u32,
-    /// Index into the keys.
+    /// The name of the elements, then the key they are written under.
     key: u32,
     /// Whether no run with this key comes before.
     pub(super) first: bool,
@@ -134,9 +134,8 @@ struct Inner {
     shuffled: Vec<Shuffled>,
     runs: Vec<Run>,
     distant: Vec<Distant>,
+    /// Keys of runs among them.
     names: Vec<Box<str>>,
-    /// Keys of runs: a name, with or without its prefix.
-    keys: Vec<(u32, bool)>,
 }
 
 impl Index {
@@ -150,13 +149,8 @@ impl Index {
 
     /// The key that a run is written under; `#text` for text.
     pub(super) fn key(&self, run: u32) -> &str {
-        match self.0.keys.get(self.0.runs[run as usize].key as usize) {
-            None => "#text",
-            Some((name, prefixed)) => {
-                let name = &*self.0.names[*name as usize];
-                if *prefixed { name } else { local(name) }
-            }
-        }
+        let key = self.0.runs[run as usize].key;
+        self.0.names.get(key as usize).map_or("#text", |name| name)
     }
 
     pub(super) fn run(&self, run: u32) -> Run {
@@ -166,7 +160,10 @@ impl Index {
     /// Whether any group of this parent is repeated without a hint.
     pub(super) fn has_repeated(&self, parent: u64, hint: &mut usize) -> bool {
         let at = seek(&self.0.repeated, hint, parent, |repeated| repeated.parent);
-        self.0.repeated.get(at).is_some_and(|repeated| repeated.parent == parent)
+        self.0
+            .repeated
+            .get(at)
+            .is_some_and(|repeated| repeated.parent == parent)
     }
 
     /// Whether this group of this parent is repeated; `hint` remembers where the last answer was found.
@@ -174,16 +171,24 @@ impl Index {
         let all = &self.0.repeated;
         let key = (parent, group);
         let at = seek(all, hint, key, |repeated| (repeated.parent, repeated.group));
-        all.get(at).is_some_and(|repeated| (repeated.parent, repeated.group) == key)
+        all.get(at)
+            .is_some_and(|repeated| (repeated.parent, repeated.group) == key)
     }
 
     pub(super) fn shuffled(&self, parent: u64, hint: &mut usize) -> Option<&Shuffled> {
         let at = seek(&self.0.shuffled, hint, parent, |shuffled| shuffled.parent);
-        self.0.shuffled.get(at).filter(|shuffled| shuffled.parent == parent)
+        self.0
+            .shuffled
+            .get(at)
+            .filter(|shuffled| shuffled.parent == parent)
     }
 
     pub(super) fn distant(&self, element: u64) -> Option<Distant> {
-        let at = self.0.distant.binary_search_by_key(&element, |distant| distant.element).ok()?;
+        let at = self
+            .0
+            .distant
+            .binary_search_by_key(&element, |distant| distant.element)
+            .ok()?;
         Some(self.0.distant[at])
     }
 }
@@ -193,7 +198,9 @@ impl Index {
 fn seek<T, K: Ord>(all: &[T], hint: &mut usize, key: K, key_of: impl Fn(&T) -> K) -> usize {
     let mut at = (*hint).min(all.len());
     let behind = at > 0 && key_of(&all[at - 1]) >= key;
-    let near = (!behind).then(|| (at..all.len().min(at + 4)).find(|n| key_of(&all[*n]) >= key)).flatten();
+    let near = (!behind)
+        .then(|| (at..all.len().min(at + 4)).find(|n| key_of(&all[*n]) >= key))
+        .flatten();
     at = match near {
         Some(near) => near,
         None if !behind && at + 4 >= all.len() => all.len(),
@@ -313,8 +320,6 @@ pub struct Indexer {
     shuffled: Vec<Shuffled>,
     runs: Vec<Run>,
     distant: Vec<Distant>,
-    keys: Vec<(u32, bool)>,
-    key_ids: HashMap<(u32, bool), u32>,
     bytes: usize,
 }
 
@@ -337,15 +342,14 @@ impl Indexer {
             shuffled: Vec::new(),
             runs: Vec::new(),
             distant: Vec::new(),
-            keys: Vec::new(),
-            key_ids: HashMap::new(),
             bytes: 0,
         }
     }
 
     /// The index, after the whole document was seen.
     pub fn finish(mut self) -> Index {
-        self.repeated.sort_unstable_by_key(|repeated| (repeated.parent, repeated.group));
+        self.repeated
+            .sort_unstable_by_key(|repeated| (repeated.parent, repeated.group));
         self.shuffled.sort_unstable_by_key(|shuffled| shuffled.parent);
         self.distant.sort_unstable_by_key(|distant| distant.element);
         if let Top::Data(_) = self.top
@@ -361,7 +365,6 @@ impl Indexer {
             runs: self.runs,
             distant: self.distant,
             names: self.names,
-            keys: self.keys,
         }))
     }
 
@@ -445,7 +448,17 @@ impl Indexer {
         } else {
             stamps[local_id as usize] = (parent.serial, ns);
         }
-        self.push_run(depth, Run { start: start.offset(), count: 1, next: NO_RUN, key: name, first: true }, ns)
+        self.push_run(
+            depth,
+            Run {
+                start: start.offset(),
+                count: 1,
+                next: NO_RUN,
+                key: name,
+                first: true,
+            },
+            ns,
+        )
     }
 
     /// While the children of rpc-reply come: is there just one, and is it the `<data>` to take off?
@@ -483,7 +496,13 @@ impl Indexer {
             return Ok(());
         }
         open.mixed = true;
-        let run = Run { start: open.text_from, count: 1, next: NO_RUN, key: TEXT, first: true };
+        let run = Run {
+            start: open.text_from,
+            count: 1,
+            next: NO_RUN,
+            key: TEXT,
+            first: true,
+        };
         self.push_run(depth, run, NamespaceId::NONE)
     }
 
@@ -497,7 +516,11 @@ impl Indexer {
         if open.has_children || is_bare_reply {
             let first_child = open.first_child;
             if open.has_children && first_child - from > LOOKAHEAD {
-                self.note_distant(Distant { element, end: start, kind: Content::Container })?;
+                self.note_distant(Distant {
+                    element,
+                    end: start,
+                    kind: Content::Container,
+                })?;
             }
             self.end_text()?;
             if !left_out {
@@ -505,7 +528,11 @@ impl Indexer {
             }
         } else if start > from && start - from > LOOKAHEAD {
             let kind = open.text.content();
-            self.note_distant(Distant { element, end: start, kind })?;
+            self.note_distant(Distant {
+                element,
+                end: start,
+                kind,
+            })?;
         }
         if depth == 1 && self.top == Top::Data(element) && !self.open[depth].has_children {
             // Text in `<data>` is a value of its own, not a wrapper.
@@ -543,7 +570,10 @@ impl Indexer {
             let child = local(&self.names[run.key as usize]);
             if hints.is_none_or(|hints| !hints.contains(child)) {
                 self.charge(size_of::<Repeated>())?;
-                self.repeated.push(Repeated { parent: self.open[depth].offset, group: group as u32 });
+                self.repeated.push(Repeated {
+                    parent: self.open[depth].offset,
+                    group: group as u32,
+                });
             }
         }
         Ok(())
@@ -559,14 +589,29 @@ impl Indexer {
         let clashing = self.clashing_names(&runs, &run_ns);
         let own = self.open[depth].ns.unwrap_or(NamespaceId::NONE);
         let first = self.runs.len() as u32;
+        // Namespaces of clashing elements without a prefix: they are numbered.
+        let mut numbered: Vec<NamespaceId> = Vec::new();
         // Key -> its last run so far.
         let mut last_of: HashMap<u32, u32> = HashMap::new();
         let mut tells_order = self.open[depth].mixed && self.open[depth].has_children;
         for (run, ns) in runs.iter_mut().zip(&run_ns) {
             if !run.is_text() {
                 let name = &self.names[run.key as usize];
-                let prefixed = *ns != own && clashing.contains(local(name)) && name.contains(':');
-                run.key = self.key_id(run.key, prefixed)?;
+                let key = if *ns == own || !clashing.contains(local(name)) {
+                    local(name).to_owned()
+                } else if name.contains(':') {
+                    name.to_string()
+                } else {
+                    let number = numbered
+                        .iter()
+                        .position(|known| known == ns)
+                        .unwrap_or(numbered.len());
+                    if number == numbered.len() {
+                        numbered.push(*ns);
+                    }
+                    format!("ns{number}:{name}")
+                };
+                run.key = self.intern(&key)?;
             }
             let this = self.runs.len() as u32;
             if let Some(last) = self.runs[first as usize..].last_mut()
@@ -586,7 +631,13 @@ impl Indexer {
         }
         let count = self.runs.len() as u32 - first;
         self.charge(size_of::<Shuffled>())?;
-        self.shuffled.push(Shuffled { parent, end, first, count, tells_order });
+        self.shuffled.push(Shuffled {
+            parent,
+            end,
+            first,
+            count,
+            tells_order,
+        });
         // The buffers go back, so that the next parent at this depth can use them.
         runs.clear();
         self.open[depth].runs = runs;
@@ -608,30 +659,6 @@ impl Indexer {
         clashing
     }
 
-    fn key_id(&mut self, name: u32, prefixed: bool) -> Result<u32, ConvertError> {
-        // Without its prefix a name is the local name, whatever the prefix was.
-        let name = if prefixed { name } else { self.intern_local(name)? };
-        if let Some(id) = self.key_ids.get(&(name, prefixed)) {
-            return Ok(*id);
-        }
-        self.charge(64)?;
-        let id = self.keys.len() as u32;
-        self.keys.push((name, prefixed));
-        self.key_ids.insert((name, prefixed), id);
-        Ok(id)
-    }
-
-    fn intern_local(&mut self, name: u32) -> Result<u32, ConvertError> {
-        let text = &self.names[name as usize];
-        match text.split_once(':') {
-            None => Ok(name),
-            Some((_, local)) => {
-                let local = local.to_owned();
-                self.intern(&local)
-            }
-        }
-    }
-
     fn intern(&mut self, name: &str) -> Result<u32, ConvertError> {
         let bytes = name.as_bytes();
         let (first, last) = match bytes {
@@ -639,9 +666,14 @@ impl Indexer {
             [only] => (*only, *only),
             [] => (0, 0),
         };
-        let slot = usize::from(first.wrapping_mul(31) ^ last.wrapping_mul(7) ^ (bytes.len() as u8).wrapping_mul(13));
+        let slot =
+            usize::from(first.wrapping_mul(31) ^ last.wrapping_mul(7) ^ (bytes.len() as u8).wrapping_mul(13));
         let recent = self.recent[slot];
-        if self.names.get(recent as usize).is_some_and(|known| **known == *name) {
+        if self
+            .names
+            .get(recent as usize)
+            .is_some_and(|known| **known == *name)
+        {
             return Ok(recent);
         }
         let id = match self.ids.get(name) {
@@ -661,7 +693,11 @@ impl Indexer {
 
     fn charge(&mut self, bytes: usize) -> Result<(), ConvertError> {
         self.bytes += bytes;
-        if self.bytes > MAX_BYTES { Err(ConvertError::IndexTooBig { limit: MAX_BYTES }) } else { Ok(()) }
+        if self.bytes > MAX_BYTES {
+            Err(ConvertError::IndexTooBig { limit: MAX_BYTES })
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -17,11 +17,11 @@ mod task;
 
 use self::frame::{Frame, Kind};
 use self::task::Task;
+use super::ConvertError;
 use super::cursor::Cursor;
 use super::index::{Index, Top};
 use super::options::{Mapping, Options};
 use super::text::Inside;
-use super::ConvertError;
 use crate::xml::namespace::{NamespaceId, Namespaces};
 use crate::xml::tag::TagReader;
 use crate::xml::{Limits, Source};
@@ -42,7 +42,10 @@ pub struct Converter {
 impl Converter {
     /// Writes `source` as `options` say. `index` must have been made from the same bytes.
     pub fn new(source: Source, index: Index, options: Options) -> Self {
-        Converter { cursor: Cursor::new(source), machine: Machine::new(index, options) }
+        Converter {
+            cursor: Cursor::new(source),
+            machine: Machine::new(index, options),
+        }
     }
 
     /// Appends about 256 KiB to `out`. Whether there is more to come.
@@ -54,8 +57,11 @@ impl Converter {
         let mut ahead = AHEAD;
         loop {
             self.cursor.ensure(ahead)?;
-            let input =
-                Input { bytes: self.cursor.rest(), base: self.cursor.offset(), at_end: self.cursor.at_end() };
+            let input = Input {
+                bytes: self.cursor.rest(),
+                base: self.cursor.offset(),
+                at_end: self.cursor.at_end(),
+            };
             let (used, next) = self.machine.run(&input, target, out)?;
             let seen = input.bytes.len();
             self.cursor.advance(used);
@@ -86,7 +92,9 @@ impl Input<'_> {
     }
 
     fn changed(&self, at: usize) -> ConvertError {
-        ConvertError::Changed { offset: self.offset(at) }
+        ConvertError::Changed {
+            offset: self.offset(at),
+        }
     }
 }
 
@@ -163,7 +171,12 @@ impl Machine {
         }
     }
 
-    fn run(&mut self, input: &Input<'_>, target: usize, out: &mut Vec<u8>) -> Result<(usize, Next), ConvertError> {
+    fn run(
+        &mut self,
+        input: &Input<'_>,
+        target: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(usize, Next), ConvertError> {
         let mut at = 0;
         loop {
             if out.len() >= target {
@@ -204,7 +217,12 @@ impl Machine {
                 // The root was read for its namespaces; its frame gives way to that of `<data>`.
                 let root = self.frames.pop().map(|frame| (frame.default_ns, frame.ns));
                 debug_assert!(input.offset(at) == offset);
-                self.enter_with(input, at, root.map_or(NamespaceId::NONE, |(default_ns, _)| default_ns), out)
+                self.enter_with(
+                    input,
+                    at,
+                    root.map_or(NamespaceId::NONE, |(default_ns, _)| default_ns),
+                    out,
+                )
             }
             Top::Data(offset) => match self.read_payload_tag(input, at, NamespaceId::NONE)? {
                 Some((frame, _)) => {

@@ -6,17 +6,21 @@
 //!
 //! This module knows nothing of NETCONF operations; it stands on [`crate::xml`].
 
+pub mod convert;
 mod cursor;
 mod hints;
 mod index;
 mod machine;
 mod options;
+mod parse;
 mod text;
+mod to_xml;
 
 pub use hints::HintTable;
 pub use index::{Index, Indexer, Selection};
 pub use machine::Converter;
 pub use options::{Arrays, Mapping, Options};
+pub use to_xml::{ConfigDialect, Target, ToXmlError, ToXmlOptions, to_xml};
 
 use crate::xml::{Limits, Source, XmlError, parse_source};
 
@@ -35,12 +39,25 @@ pub enum ConvertError {
     /// The stored document could not be read back.
     #[error("cannot read the stored document")]
     Read(#[source] std::io::Error),
+    /// What was made could not be written.
+    #[error("cannot write the converted document")]
+    Write(#[source] std::io::Error),
     /// The stored document is not the one that was indexed.
     #[error("the stored document changed at byte {offset}")]
     Changed {
         /// Bytes from its start.
         offset: u64,
     },
+}
+
+/// The first pass over a stored document.
+///
+/// # Errors
+/// What the parser refuses, and an index beyond its bound.
+pub fn index(source: &Source, selection: Selection) -> Result<Index, ConvertError> {
+    let mut indexer = Indexer::new(selection);
+    parse_source(source, Limits::default(), &mut indexer)?;
+    Ok(indexer.finish())
 }
 
 /// Converts a small document in one go; `convert` and replies go through [`Converter`].
@@ -50,5 +67,7 @@ pub fn to_json(source: &Source, selection: Selection, options: &Options) -> Resu
     let mut converter = Converter::new(source.clone(), indexer.finish(), options.clone());
     let mut out = Vec::new();
     while converter.fill(&mut out)? {}
-    String::from_utf8(out).map_err(|error| ConvertError::Changed { offset: error.utf8_error().valid_up_to() as u64 })
+    String::from_utf8(out).map_err(|error| ConvertError::Changed {
+        offset: error.utf8_error().valid_up_to() as u64,
+    })
 }

@@ -56,7 +56,10 @@ impl Options {
 
     /// What `convert` does unless asked otherwise: nothing is lost.
     pub fn convert_default() -> Self {
-        Options { namespaces: true, ..Options::api_default() }
+        Options {
+            namespaces: true,
+            ..Options::api_default()
+        }
     }
 
     /// The mapping as it is named in answers: form, version, hint table.
@@ -77,6 +80,13 @@ mod tests {
     #[test]
     fn the_label_names_the_table() {
         assert_eq!(Options::api_default().label(), "ncj/1;hints=junos-24.4.1");
-        assert_eq!(Options { mapping: Mapping::Junos, ..Options::api_default() }.label(), "junos/1");
+        assert_eq!(
+            Options {
+                mapping: Mapping::Junos,
+                ..Options::api_default()
+            }
+            .label(),
+            "junos/1"
+        );
     }
 }

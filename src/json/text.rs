@@ -16,16 +16,19 @@ pub(super) enum Inside {
     Cdata,
     /// A comment.
     Comment,
+    /// A processing instruction.
+    Instruction,
 }
 
-/// Decodes raw content: references, CDATA, line ends; comments are dropped. Stops in front of a tag. Returns the
+/// Decodes raw content: references, CDATA, line ends; comments and instructions are dropped. Stops in front of a tag. Returns the
 /// bytes used, which is all of `raw` with `last`, and otherwise may be a few less.
 pub(super) fn decode(raw: &[u8], inside: &mut Inside, last: bool, out: &mut Vec<u8>) -> usize {
     let mut at = 0;
     loop {
         let rest = &raw[at..];
         let used = match *inside {
-            Inside::Comment => skip_comment(rest, inside, last),
+            Inside::Comment => skip(rest, b"-->", inside, last),
+            Inside::Instruction => skip(rest, b"?>", inside, last),
             Inside::Cdata => decode_cdata(rest, inside, last, out),
             Inside::Text => match rest.first() {
                 Some(b'<') => match enter(rest, inside) {
@@ -42,7 +45,7 @@ pub(super) fn decode(raw: &[u8], inside: &mut Inside, last: bool, out: &mut Vec<
     }
 }
 
-/// What begins with `<`: enters CDATA or a comment; `None` for a tag, or if too little is there to tell.
+/// What begins with `<`: enters CDATA, a comment or an instruction; `None` for a tag, or if too little is there to tell.
 fn enter(rest: &[u8], inside: &mut Inside) -> Option<usize> {
     if rest.starts_with(b"<!--") {
         *inside = Inside::Comment;
@@ -50,16 +53,19 @@ fn enter(rest: &[u8], inside: &mut Inside) -> Option<usize> {
     } else if rest.starts_with(b"<![CDATA[") {
         *inside = Inside::Cdata;
         Some(9)
+    } else if rest.starts_with(b"<?") {
+        *inside = Inside::Instruction;
+        Some(2)
     } else {
         None
     }
 }
 
-fn skip_comment(rest: &[u8], inside: &mut Inside, last: bool) -> usize {
-    match memmem::find(rest, b"-->") {
+fn skip(rest: &[u8], end: &[u8], inside: &mut Inside, last: bool) -> usize {
+    match memmem::find(rest, end) {
         Some(found) => {
             *inside = Inside::Text;
-            found + 3
+            found + end.len()
         }
         None if last => rest.len(),
         None => rest.len().saturating_sub(2),
@@ -184,7 +190,11 @@ pub(super) struct Streamed {
 
 impl Streamed {
     pub(super) fn new(newlines: Newlines) -> Self {
-        Streamed { newlines, begun: false, held: 0 }
+        Streamed {
+            newlines,
+            begun: false,
+            held: 0,
+        }
     }
 
     /// Appends a decoded piece, escaped.
@@ -256,7 +266,7 @@ mod tests {
     /// N3: CDATA and references are decoded, whatever the pieces.
     #[test]
     fn content_is_decoded_in_pieces_of_any_size() {
-        let raw = "a&lt;b<![CDATA[<&amp;]]]]><![CDATA[>\r\n]]><!-- - x -->\r\n\r&#x20AC;é";
+        let raw = "a&lt;b<![CDATA[<&amp;]]]]><![CDATA[>\r\n]]><!-- - x -->\r\n\r<?p ? >?>&#x20AC;é";
         for step in 1..=raw.len() {
             assert_eq!(decoded(raw, step), "a<b<&amp;]]>\n\n\n€é", "{step}");
         }

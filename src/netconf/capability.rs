@@ -3,6 +3,7 @@
 //! Every URI is kept verbatim and in order. Known ones are recognised whatever spelling the device uses: the prefix
 //! that Junos writes beside or instead of the registered one, and the misspelt `writeable-running`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The registered prefix of NETCONF capabilities (RFC 6241 section 10.4).
@@ -87,6 +88,26 @@ impl Capability {
             Self::YangLibrary => "urn:ietf:params:netconf:capability:yang-library:1.0",
             Self::JunosXml => "http://xml.juniper.net/netconf/junos/1.0",
             Self::Dmi => "http://xml.juniper.net/dmi/system/1.0",
+        }
+    }
+
+    /// The capability that a URI names, parameters and all.
+    pub fn of_uri(uri: &str) -> Option<Self> {
+        let (base, parameters) = split(uri.trim());
+        Self::recognise(base, parameters)
+    }
+
+    /// The short name with its version, as RFC 6241 section 8 writes it without the colon: `candidate:1.0`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Monitoring => "ietf-netconf-monitoring",
+            Self::JunosXml => "junos:1.0",
+            Self::Dmi => "dmi-system:1.0",
+            known => {
+                let uri = known.uri();
+                let name = uri.strip_prefix(PREFIX).unwrap_or(uri);
+                name.strip_prefix("capability:").unwrap_or(name)
+            }
         }
     }
 
@@ -186,6 +207,8 @@ pub struct MissingCapability {
 pub struct Capabilities {
     uris: Vec<String>,
     known: Vec<Capability>,
+    /// The guards let everything pass.
+    unchecked: bool,
 }
 
 impl Capabilities {
@@ -211,6 +234,13 @@ impl Capabilities {
             capabilities.uris.push(uri.to_owned());
         }
         capabilities
+    }
+
+    /// The same capabilities with guards that let everything pass: the policy `ignore` (S7), under which the device
+    /// judges for itself.
+    pub fn unchecked(mut self) -> Self {
+        self.unchecked = true;
+        self
     }
 
     /// Every URI, verbatim, in the order of the hello.
@@ -265,7 +295,10 @@ impl Capabilities {
         operation: &str,
         parameter: &str,
     ) -> Result<(), MissingCapability> {
-        if alternatives.is_empty() || alternatives.iter().any(|capability| self.has(*capability)) {
+        if self.unchecked
+            || alternatives.is_empty()
+            || alternatives.iter().any(|capability| self.has(*capability))
+        {
             return Ok(());
         }
         Err(MissingCapability {
@@ -287,13 +320,34 @@ impl Capabilities {
             None => "file".to_owned(),
         };
         let offered = self.url_schemes();
-        if offered.is_empty() || offered.contains(&scheme) {
+        if self.unchecked || offered.is_empty() || offered.contains(&scheme) {
             return Ok(());
         }
         Err(MissingCapability {
             operation: operation.to_owned(),
             parameter: parameter.to_owned(),
             capability: format!("{}?scheme={scheme}", Capability::Url.uri()),
+        })
+    }
+
+    /// The guard before `<with-defaults>` is sent: the mode must be among those that the device lists.
+    ///
+    /// # Errors
+    /// As `require`; the capability then carries the missing mode.
+    pub fn require_with_defaults(
+        &self,
+        mode: &str,
+        operation: &str,
+        parameter: &str,
+    ) -> Result<(), MissingCapability> {
+        self.require(Capability::WithDefaults, operation, parameter)?;
+        if self.unchecked || self.with_defaults().is_some_and(|support| support.offers(mode)) {
+            return Ok(());
+        }
+        Err(MissingCapability {
+            operation: operation.to_owned(),
+            parameter: parameter.to_owned(),
+            capability: format!("{}?also-supported={mode}", Capability::WithDefaults.uri()),
         })
     }
 
@@ -333,6 +387,13 @@ impl Capabilities {
                 deviations: list(parameters, "deviations"),
             })
         })
+    }
+
+    /// The namespace of each YANG module by its name, for callers who write `module:name`.
+    pub fn namespaces(&self) -> BTreeMap<String, String> {
+        self.modules()
+            .map(|module| (module.name, module.namespace))
+            .collect()
     }
 
     /// The URIs that are neither a known capability nor a YANG module, verbatim.
@@ -528,6 +589,28 @@ mod tests {
         assert!(support.offers("explicit") && support.offers("trim") && support.offers("report-all"));
         assert!(!support.offers("report-all-tagged"));
         assert_eq!(junos().with_defaults(), None);
+    }
+
+    /// S7: under the policy `ignore` the device judges for itself.
+    #[test]
+    fn unchecked_capabilities_let_everything_pass() {
+        let found = junos().unchecked();
+        assert_eq!(
+            found.require(Capability::Startup, "get-config", "source startup"),
+            Ok(())
+        );
+        assert_eq!(
+            found.require_url("https://h/f", "get-config", "source url"),
+            Ok(())
+        );
+        assert_eq!(
+            found.require_with_defaults("trim", "get", "with_defaults"),
+            Ok(())
+        );
+        assert!(
+            !found.has(Capability::Startup),
+            "what the device said stays what it is"
+        );
     }
 
     /// S7: required capabilities as people write them.

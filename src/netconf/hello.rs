@@ -280,6 +280,7 @@ fn sanitized(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn hello(content: &str) -> String {
         format!("<hello xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\">{content}</hello>")
@@ -507,5 +508,29 @@ mod tests {
             hello.capabilities.uris().nth(1),
             Some("urn:\u{FFFD}a?module=a&revision=1")
         );
+    }
+
+    proptest! {
+        /// S3: whatever comes before the hello, and however the stream is cut, the outcome is the same.
+        #[test]
+        fn any_split_gives_the_same_hello(
+            noise in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "motd", "\r\n", " ", "<", ">", "<!--", "-->", "<b", "]]>]]>", "<?xm", "<hel", "<x:hello>",
+                    "<rpc-reply>", "&", "\u{1}", "é",
+                ]),
+                0..12,
+            ),
+            step in 1usize..40,
+        ) {
+            let ours = client_hello().expect("it can be written");
+            let stream = format!("{}\n{ours}]]>]]>{}]]>]]>", noise.concat(), server());
+            for reader in [HelloReader::new, || HelloReader::with_echo(&client_hello().expect("as above"))] {
+                let (whole, left) = read(reader(), stream.as_bytes(), stream.len());
+                let (pieces, left_of_pieces) = read(reader(), stream.as_bytes(), step);
+                prop_assert_eq!(whole, pieces);
+                prop_assert_eq!(left, left_of_pieces);
+            }
+        }
     }
 }

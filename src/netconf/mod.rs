@@ -12,5 +12,6 @@ pub mod prologue;
 pub mod reply;
 pub mod rpc;
 pub mod rpc_error;
+pub mod urls;
 
 pub use datastore::Datastore;

@@ -1,6 +1,8 @@
 //! A path to a place in a configuration, as callers write it, and the elements that select it:
 //! `interfaces/interface[name='ge-0/0/0']/unit`.
 
+use std::collections::BTreeMap;
+
 use crate::xml::{Fragment, WriteError, Writer, name};
 
 /// Steps of one path. More would be deeper than any reply may be (X3).
@@ -17,6 +19,13 @@ pub enum PathError {
     BadKey(String),
     #[error("the path has more than {MAX_STEPS} steps")]
     TooLong,
+    /// Without a namespace such a device would select nothing, or everything.
+    #[error("the device needs namespaces: write the first step as module:{0}")]
+    Unqualified(String),
+    #[error("the device's hello names no module {0:?}")]
+    UnknownModule(String),
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 /// A path from the root of the configuration.
@@ -93,6 +102,36 @@ impl ConfigPath {
             writer.close()?;
         }
         writer.finish()
+    }
+
+    /// As `fragment`, with the prefixes taken for names of YANG modules and written as their namespaces; a step
+    /// without prefix is in the namespace of the step before it.
+    ///
+    /// # Errors
+    /// A first step without a module, a module that `namespaces` does not hold.
+    pub fn qualified_fragment(&self, namespaces: &BTreeMap<String, String>) -> Result<Fragment, PathError> {
+        let mut writer = Writer::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            match step.name.split_once(':') {
+                Some((module, local)) => {
+                    let namespace = namespaces
+                        .get(module)
+                        .ok_or_else(|| PathError::UnknownModule(module.to_owned()))?;
+                    writer.open(local)?.attr("xmlns", namespace)?;
+                }
+                None if index == 0 => return Err(PathError::Unqualified(step.name.clone())),
+                None => {
+                    writer.open(&step.name)?;
+                }
+            }
+            for (key, value) in &step.keys {
+                writer.leaf(key.rsplit(':').next().unwrap_or(key), value)?;
+            }
+        }
+        for _ in &self.steps {
+            writer.close()?;
+        }
+        Ok(writer.finish()?)
     }
 }
 
@@ -178,5 +217,29 @@ mod tests {
                 .fragment(&[])
                 .is_err()
         );
+    }
+
+    /// S11: a device with YANG modules is asked in their namespaces, and a path without one is refused, because it would
+    /// select the wrong thing silently.
+    #[test]
+    fn modules_become_namespaces() {
+        let namespaces = BTreeMap::from([("ietf-interfaces".to_owned(), "urn:if".to_owned())]);
+        let path = ConfigPath::parse("ietf-interfaces:interfaces/interface[name=eth0]").expect("a path");
+        assert_eq!(
+            path.qualified_fragment(&namespaces)
+                .expect("it can be written")
+                .as_str(),
+            "<interfaces xmlns=\"urn:if\"><interface><name>eth0</name></interface></interfaces>"
+        );
+        let refused = |path: &str| {
+            ConfigPath::parse(path)
+                .expect("a path")
+                .qualified_fragment(&namespaces)
+        };
+        assert_eq!(
+            refused("interfaces"),
+            Err(PathError::Unqualified("interfaces".into()))
+        );
+        assert_eq!(refused("x:interfaces"), Err(PathError::UnknownModule("x".into())));
     }
 }

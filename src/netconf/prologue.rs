@@ -11,6 +11,8 @@ const MAX_PROLOGUE: usize = 64 << 10;
 const MAX_QUOTE: usize = 200;
 /// No tag name that matters here is longer, prefix included.
 const MAX_NAME: usize = 80;
+/// How much is looked at: a message that begins within the limit is recognised by its name.
+const MAX_LOOK: usize = MAX_PROLOGUE + MAX_NAME + 2;
 
 /// Looks for the beginning of the first message.
 #[derive(Debug, Default)]
@@ -45,17 +47,15 @@ impl HelloPrologue {
     /// When 64 KiB hold no message.
     pub fn push(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, HelloError> {
         let before = self.skipped.len();
-        // One step further than the limit, so that going over it is noticed.
-        let room = (MAX_PROLOGUE + MAX_NAME).saturating_sub(before).min(input.len());
+        let room = (MAX_LOOK - before).min(input.len());
         self.skipped.extend_from_slice(&input[..room]);
-        if let Some(start) = self.find() {
-            let from_input = start.saturating_sub(before);
-            *input = &input[from_input..];
+        if let Some(start) = self.find().filter(|start| *start <= MAX_PROLOGUE) {
+            *input = &input[start.saturating_sub(before)..];
             let held = self.skipped[start.min(before)..before].to_vec();
             self.skipped.clear();
             return Ok(Some(held));
         }
-        if self.skipped.len() > MAX_PROLOGUE {
+        if self.skipped.len() == MAX_LOOK {
             return Err(HelloError::NoHelloInSight {
                 limit: MAX_PROLOGUE,
                 seen: self.quote(),

@@ -1,5 +1,215 @@
 //! The use cases. Front ends translate, this layer decides; it knows no HTTP and no gRPC.
+//!
+//! Every call takes a [`call::CallContext`] with the principal; [`calls::CALLS`] is the table of them all.
 
 pub mod call;
 pub mod calls;
+mod check;
+mod cli;
+mod config;
+mod devices;
+mod failure;
+mod output;
+mod prepare;
+pub mod reply;
 pub mod request;
+mod rpc;
+mod schemas;
+mod status;
+mod target;
+mod time;
+pub mod url_policy;
+pub mod view;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use self::call::CallContext;
+use self::url_policy::UrlPolicy;
+use crate::clock::Clock;
+use crate::device::{Device, Registry, SshConnector};
+use crate::error::{Error, ErrorCode};
+use crate::store::{DeviceRecord, Store, StoreError};
+use crate::transport::{Dialer, NetworkPolicy};
+
+/// No caller waits longer than this (conventions H6: the longest class).
+const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
+
+/// What the service layer works with.
+pub struct Parts {
+    pub store: Store,
+    pub devices: Arc<Registry>,
+    pub dialer: Arc<dyn Dialer>,
+    /// Where devices may be dialled.
+    pub networks: NetworkPolicy,
+    pub clock: Clock,
+    /// The file of the host key policy `known_hosts`.
+    pub known_hosts: PathBuf,
+    /// An idle session is closed after this time.
+    pub idle_timeout: Duration,
+    /// Request tags to treat as read-only beside the reviewed ones.
+    pub read_only_rpcs: BTreeSet<String>,
+    /// Where devices may be sent for configuration.
+    pub urls: UrlPolicy,
+    /// Owns the short tasks that write to the store beside a connect.
+    pub tasks: TaskTracker,
+}
+
+/// All use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    devices: Arc<Registry>,
+    dialer: Arc<dyn Dialer>,
+    networks: NetworkPolicy,
+    clock: Clock,
+    known_hosts: target::KnownHosts,
+    idle_timeout: Duration,
+    read_only_rpcs: BTreeSet<String>,
+    urls: UrlPolicy,
+    tasks: TaskTracker,
+    started: Instant,
+    draining: AtomicBool,
+}
+
+impl Gateway {
+    /// The gateway over an opened store; devices are made ready, none is connected.
+    ///
+    /// # Errors
+    /// When the inventory cannot be read.
+    pub async fn open(parts: Parts) -> Result<Self, Error> {
+        let started = parts.clock.now();
+        let gateway = Self {
+            inner: Arc::new(Inner {
+                store: parts.store,
+                devices: parts.devices,
+                dialer: parts.dialer,
+                networks: parts.networks,
+                clock: parts.clock,
+                known_hosts: target::KnownHosts(parts.known_hosts),
+                idle_timeout: parts.idle_timeout,
+                read_only_rpcs: parts.read_only_rpcs,
+                urls: parts.urls,
+                tasks: parts.tasks,
+                started,
+                draining: AtomicBool::new(false),
+            }),
+        };
+        gateway.install_all().await?;
+        Ok(gateway)
+    }
+
+    /// From now on nothing new that changes a device, and nothing in the inventory, is accepted.
+    pub fn drain(&self) {
+        self.inner.draining.store(true, Ordering::Release);
+    }
+
+    /// Ends all sessions politely; what is not done within `grace` is cut.
+    pub async fn close(&self, grace: Duration) -> bool {
+        self.drain();
+        self.inner.devices.shutdown(grace).await
+    }
+
+    fn draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Acquire)
+    }
+
+    fn accepting(&self) -> Result<(), Error> {
+        if self.draining() {
+            return Err(Error::new(ErrorCode::Draining, "the gateway is shutting down").with_retry_after(5));
+        }
+        Ok(())
+    }
+
+    async fn install_all(&self) -> Result<(), Error> {
+        let none = std::collections::BTreeMap::new();
+        let mut token: Option<String> = None;
+        loop {
+            let page = self
+                .inner
+                .store
+                .list_devices(&none, 1000, token.as_deref())
+                .await
+                .map_err(|error| self.store_error(error))?;
+            for record in &page.items {
+                if let Err(error) = self.install(record) {
+                    // One device that cannot be used must not keep the others from being served.
+                    tracing::error!(device = record.name(), error = %error, "a stored device cannot be used");
+                }
+            }
+            match page.next_page_token {
+                Some(next) => token = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Makes a stored device ready to be talked to; one of the same name ends politely.
+    fn install(&self, record: &DeviceRecord) -> Result<Arc<Device>, Error> {
+        let target = target::ssh_target(record, &self.inner.known_hosts)?;
+        let settings = target::run_settings(&record.settings, self.inner.idle_timeout);
+        let learn = self.learn_host_keys(record);
+        let connector = SshConnector::new(target, self.inner.dialer.clone(), Some(learn));
+        Ok(self.inner.devices.upsert(settings, Arc::new(connector)))
+    }
+
+    /// The stored device and the one that is talked to. The store decides what exists.
+    async fn device(&self, name: &str) -> Result<(DeviceRecord, Arc<Device>), Error> {
+        let record = self.record(name).await?;
+        let device = match self.inner.devices.get(name) {
+            Some(device) => device,
+            None => self.install(&record)?,
+        };
+        Ok((record, device))
+    }
+
+    /// When the call must be over: as the caller says, or as the device's settings do for a read (conventions H6).
+    fn deadline(&self, ctx: &CallContext, device: &Device) -> Instant {
+        let wanted = ctx.deadline.unwrap_or(device.settings().rpc_timeout);
+        self.inner.clock.now() + wanted.min(LONGEST_DEADLINE)
+    }
+
+    /// Stores host keys that were accepted on first use, beside the connect that saw them.
+    fn learn_host_keys(&self, record: &DeviceRecord) -> crate::device::Learned {
+        let store = self.inner.store.clone();
+        let id = record.id.clone();
+        let name = record.settings.name.clone();
+        let device = target::endpoint(&record.settings.address, record.settings.port);
+        let jumps: Vec<String> =
+            record.settings.proxy_jump.iter().map(|jump| target::endpoint(&jump.address, jump.port)).collect();
+        let tracker = self.inner.tasks.clone();
+        Box::new(move |keys| {
+            let keys: Vec<(String, String)> = keys
+                .iter()
+                .filter_map(|(jump, line)| {
+                    let endpoint = match jump {
+                        None => device.clone(),
+                        Some(index) => jumps.get(*index)?.clone(),
+                    };
+                    Some((endpoint, line.clone()))
+                })
+                .collect();
+            let (store, id, name) = (store.clone(), id.clone(), name.clone());
+            tracker.spawn(async move {
+                for (endpoint, line) in keys {
+                    match store.learn_host_key(&id, &endpoint, &line).await {
+                        Ok(_) | Err(StoreError::NotFound) => {}
+                        Err(error) => {
+                            tracing::error!(device = name, endpoint, error = %error, "a learned host key was not stored");
+                        }
+                    }
+                }
+            });
+        })
+    }
+}

@@ -4,15 +4,12 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::device::model::{AuthView, DeviceSettings};
-
 /// A device of the inventory: its settings, which credentials are set, and how it is doing.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct DeviceView {
+    /// The settings as [`crate::device::model::document`] shows them: of the credentials, which are set.
     #[serde(flatten)]
-    pub settings: DeviceSettings,
-    /// Which ways to log in are set; what they are never comes back.
-    pub auth: AuthView,
+    pub document: serde_json::Value,
     pub connection: ConnectionView,
     pub create_time: String,
     pub update_time: String,
@@ -38,6 +35,13 @@ pub struct ConnectionView {
     pub retry_after_seconds: Option<u64>,
 }
 
+impl ConnectionView {
+    /// Nobody has connected yet.
+    pub(super) fn idle() -> Self {
+        Self { state: "idle".to_owned(), sessions: 0, queued: 0, last_loss: None, retry_after_seconds: None }
+    }
+}
+
 /// One loss of a session, or one failed connect.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct LossView {
@@ -47,7 +51,7 @@ pub struct LossView {
     pub time: String,
 }
 
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct DeviceList {
     pub devices: Vec<DeviceView>,
     /// Absent at the end.
@@ -64,7 +68,9 @@ pub struct CheckReport {
     /// One entry per routing engine; empty where the device does not tell.
     pub software: Vec<SoftwareView>,
     pub compatibility: CompatibilityView,
-    pub ssh: SshView,
+    /// Absent where the connection is not SSH.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<SshView>,
     /// In order, each with the time it took.
     pub steps: Vec<StepView>,
 }
@@ -82,11 +88,10 @@ pub struct HelloView {
 pub struct CapabilityView {
     /// As the device sent it, XML entities decoded.
     pub uri: String,
-    /// The name of RFC 6241 section 8 or of the RFC that defines it; absent for unknown ones.
+    /// The short name with its version, as RFC 6241 section 8 writes it without the colon (`candidate:1.0`); absent
+    /// for URIs that the gateway knows nothing about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
 }
 
 /// One YANG module that the hello announces.
@@ -111,6 +116,8 @@ pub struct CapabilitiesView {
     pub modules: Vec<ModuleView>,
     pub software: Vec<SoftwareView>,
     pub compatibility: CompatibilityView,
+    /// When the hello came.
+    pub seen_at: String,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]

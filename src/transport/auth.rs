@@ -199,7 +199,8 @@ impl Login<'_> {
             return Ok(list);
         }
         match self.handle.best_supported_rsa_hash().await {
-            Ok(Some(best)) => Ok(all.filter(|hash| *hash == best).collect()),
+            // Old servers with a list of their own announce more than they take, so there the rest is tried too.
+            Ok(Some(best)) => Ok(all.filter(|hash| *hash == best || legacy).collect()),
             Ok(None) => Ok(all.collect()),
             Err(_) => Err(self.closed().await),
         }

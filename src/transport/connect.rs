@@ -76,6 +76,7 @@ impl Connection {
             let _ = half.eof().await;
             let _ = half.close().await;
             for mut hop in hops.into_iter().rev() {
+                hop.shared.facts().loss.get_or_insert(Loss::Local);
                 let _ = hop.handle.disconnect(Disconnect::ByApplication, "", "en").await;
                 let _ = (&mut hop.handle).await;
             }
@@ -123,10 +124,13 @@ pub async fn connect<D: Dialer + ?Sized>(
     dialer: &D,
 ) -> Result<Connected, TransportError> {
     target.check()?;
-    let deadline = Instant::now() + target.timeouts.total;
+    let budget = Budget {
+        start: Instant::now(),
+        total: target.timeouts.total,
+    };
     let mut attempt = Attempt {
         target,
-        budget: Budget { deadline },
+        budget,
         steps: Vec::new(),
         learned: Vec::new(),
         hops: Vec::new(),
@@ -145,7 +149,8 @@ pub async fn connect<D: Dialer + ?Sized>(
 /// What is left of the total.
 #[derive(Clone, Copy)]
 struct Budget {
-    deadline: Instant,
+    start: Instant,
+    total: Duration,
 }
 
 impl Budget {
@@ -156,19 +161,18 @@ impl Budget {
         limit: Duration,
         work: impl Future<Output = Result<T, TransportError>>,
     ) -> Result<T, TransportError> {
-        let start = Instant::now();
-        let end = (start + limit).min(self.deadline);
-        match timeout_at(end, work).await {
-            Ok(done) => done,
-            Err(_) => Err(TransportError::Timeout {
-                phase,
-                after: end.saturating_duration_since(start),
-            }),
-        }
+        // The shorter of the two limits holds, and is the one that is told.
+        let (after, end) = match limit < self.left() {
+            true => (limit, Instant::now() + limit),
+            false => (self.total, self.start + self.total),
+        };
+        timeout_at(end, work)
+            .await
+            .unwrap_or(Err(TransportError::Timeout { phase, after }))
     }
 
     fn left(self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.total.saturating_sub(self.start.elapsed())
     }
 }
 

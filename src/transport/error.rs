@@ -105,7 +105,6 @@ impl fmt::Display for AuthAttempt {
 
 /// Why a connect failed or a connection ended.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum TransportError {
     /// A prerequisite of SSH is missing or unusable (S1); `field` names the setting.
     #[error("{field}: {detail}")]

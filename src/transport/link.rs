@@ -1,7 +1,13 @@
-//! The stream below SSH, with a switch that ends it. The SSH library runs its connection in a task of its own that
-//! outlives a cancelled connect and may wait on the peer for ever; with the switch, dropping our side always ends
-//! that task and frees the socket.
+//! The stream below SSH. It adds two things that the SSH library's task, which owns the stream, cannot do by
+//! itself:
+//!
+//! - A switch. The task outlives a cancelled connect and may wait on the peer for ever; with the switch, dropping
+//!   our side always ends the task and frees the socket.
+//! - Writing that does not stop reading. The task does not read while the socket takes no bytes, so two ends that
+//!   both have much to say would wait for each other, and no keepalive would find it. What the socket does not
+//!   take is kept here, up to a bound, and goes out as the task goes on reading.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,6 +16,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::dial::Stream;
+
+/// Bytes kept for a socket that takes none. Above the windows that servers give (2 MiB is common), which bound
+/// what can be under way; a server that gives more gets it at the pace at which it reads.
+const MAX_UNSENT: usize = 4 << 20;
 
 type Cut = Pin<Box<WaitForCancellationFutureOwned>>;
 
@@ -20,6 +30,7 @@ pub(super) struct Link {
     // One for each direction: a future remembers only the task that polled it last.
     read_cut: Cut,
     write_cut: Cut,
+    unsent: VecDeque<u8>,
 }
 
 impl Link {
@@ -30,7 +41,26 @@ impl Link {
             token: token.clone(),
             read_cut: cut(),
             write_cut: cut(),
+            unsent: VecDeque::new(),
         }
+    }
+
+    /// Sends of what is kept as much as the socket takes. Ready when nothing is left.
+    fn send_kept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let (front, _) = self.unsent.as_slices();
+            let sent = ready!(Pin::new(&mut self.inner).poll_write(cx, front))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unsent.drain(..sent);
+            if self.unsent.is_empty() {
+                // A connection is idle most of its life; the room is for the rare moment.
+                self.unsent = VecDeque::new();
+                ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -48,6 +78,9 @@ impl AsyncRead for Link {
         if this.token.is_cancelled() {
             return aborted();
         }
+        if let Poll::Ready(Err(error)) = this.send_kept(cx) {
+            return Poll::Ready(Err(error));
+        }
         if let Poll::Ready(done) = Pin::new(&mut this.inner).poll_read(cx, buf) {
             return Poll::Ready(done);
         }
@@ -62,8 +95,16 @@ impl AsyncWrite for Link {
         if this.token.is_cancelled() {
             return aborted();
         }
-        if let Poll::Ready(done) = Pin::new(&mut this.inner).poll_write(cx, buf) {
+        if this.send_kept(cx)?.is_ready()
+            && let Poll::Ready(done) = Pin::new(&mut this.inner).poll_write(cx, buf)
+        {
             return Poll::Ready(done);
+        }
+        let room = MAX_UNSENT - this.unsent.len();
+        if room > 0 {
+            let taken = buf.len().min(room);
+            this.unsent.extend(&buf[..taken]);
+            return Poll::Ready(Ok(taken));
         }
         ready!(this.write_cut.as_mut().poll(cx));
         aborted()
@@ -71,21 +112,97 @@ impl AsyncWrite for Link {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Poll::Ready(done) = Pin::new(&mut this.inner).poll_flush(cx) {
-            return Poll::Ready(done);
+        if this.token.is_cancelled() {
+            return aborted();
         }
-        ready!(this.write_cut.as_mut().poll(cx));
-        aborted()
+        // What is kept goes out with the reads: waiting for it here is what must not happen.
+        if this.send_kept(cx)?.is_ready() {
+            // A socket has nothing to flush; a stream that has goes on with the next call.
+            let _ = Pin::new(&mut this.inner).poll_flush(cx)?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // A failed shutdown of a dead socket must not hide from the library why the connection ended, so it
-        // counts as done.
-        if this.token.is_cancelled() || Pin::new(&mut this.inner).poll_shutdown(cx).is_ready() {
+        if this.token.is_cancelled() {
+            return Poll::Ready(Ok(()));
+        }
+        // One try: who ends a connection to a dead peer must not wait for it to read. A failed shutdown of a dead
+        // socket counts as done, as it must not hide from the library why the connection ended.
+        let kept = this.send_kept(cx);
+        if matches!(kept, Poll::Ready(Err(_))) || Pin::new(&mut this.inner).poll_shutdown(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
         ready!(this.write_cut.as_mut().poll(cx));
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn link(buffer: usize) -> (Link, DuplexStream, CancellationToken) {
+        let (ours, theirs) = duplex(buffer);
+        let token = CancellationToken::new();
+        (Link::new(Box::new(ours), &token), theirs, token)
+    }
+
+    /// A peer that reads nothing holds up nobody until the bound, and gets everything in order when it reads.
+    #[tokio::test(start_paused = true)]
+    async fn unsent_bytes_go_out_with_the_reads() {
+        let (link, mut peer, _token) = link(1000);
+        let (mut reader, mut writer) = split(link);
+        let bytes: Vec<u8> = (0..200_000u32).map(|i| i as u8).collect();
+        writer.write_all(&bytes).await.unwrap();
+        writer.flush().await.unwrap();
+        let reading = tokio::spawn(async move { reader.read_u8().await });
+        let mut got = vec![0; bytes.len()];
+        peer.read_exact(&mut got).await.unwrap();
+        assert!(got == bytes);
+        peer.write_u8(7).await.unwrap();
+        assert_eq!(reading.await.unwrap().unwrap(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unsent_bytes_are_bounded() {
+        let (link, _peer, token) = link(1000);
+        let (_reader, mut writer) = split(link);
+        let mut written = 0;
+        let chunk = vec![0; 64 << 10];
+        while let Ok(done) = timeout(Duration::from_secs(1), writer.write(&chunk)).await {
+            written += done.unwrap();
+        }
+        assert_eq!(written, MAX_UNSENT + 1000);
+        token.cancel();
+        assert_eq!(
+            writer.write(&chunk).await.unwrap_err().kind(),
+            io::ErrorKind::ConnectionAborted
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn switch_wakes_a_waiting_reader_and_writer() {
+        let (link, _peer, token) = link(10);
+        let (mut reader, mut writer) = split(link);
+        let reading = tokio::spawn(async move { reader.read_u8().await });
+        let writing = tokio::spawn(async move { writer.write_all(&vec![0; 2 * MAX_UNSENT]).await });
+        // Both tasks run until they wait before the timer of a paused clock can fire.
+        tokio::time::advance(Duration::from_secs(1)).await;
+        token.cancel();
+        assert_eq!(
+            reading.await.unwrap().unwrap_err().kind(),
+            io::ErrorKind::ConnectionAborted
+        );
+        assert_eq!(
+            writing.await.unwrap().unwrap_err().kind(),
+            io::ErrorKind::ConnectionAborted
+        );
     }
 }

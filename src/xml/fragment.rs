@@ -20,7 +20,7 @@ impl Fragment {
             return Err(XmlError::new(XmlErrorKind::EndOfMessageMarker, found as u64));
         }
         let mut rewriter = Rewriter::default();
-        let mut tokenizer = Tokenizer::new(*limits);
+        let mut tokenizer = Tokenizer::new(*limits).refuse_instructions();
         tokenizer.push(text.as_bytes(), &mut rewriter)?;
         tokenizer.finish(&mut rewriter)?;
         Ok(Fragment(rewriter.out))

@@ -16,7 +16,7 @@ pub(crate) mod namespace;
 mod repair;
 mod source;
 pub(crate) mod tag;
-mod tokenizer;
+pub(crate) mod tokenizer;
 pub mod tree;
 mod writer;
 

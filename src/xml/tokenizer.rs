@@ -10,9 +10,9 @@
 //!
 //! Only an incomplete tag, comment or reference is kept from one `push` to the next; text is handed out as it comes.
 
-use memchr::memmem;
+mod declaration;
+mod text;
 
-use super::chars::{PLAIN, RAW, Reference, TEXT, is_blank, is_noncharacter, reference};
 use super::error::{Limits, XmlError, XmlErrorKind};
 use super::event::{Event, Handler, Start};
 use super::namespace::{NamespaceId, Namespaces};
@@ -47,7 +47,7 @@ struct Open {
 enum Pending {
     Nothing,
     Tag(TagEnd),
-    /// Bytes of a comment or of the XML declaration that hold no end.
+    /// Bytes of a comment or instruction that hold no end.
     Until(usize),
 }
 
@@ -70,6 +70,7 @@ pub struct Tokenizer {
     default_ns: NamespaceId,
     namespaces: Namespaces,
     tags: TagReader,
+    refuse_instructions: bool,
     failed: Option<XmlError>,
 }
 
@@ -89,6 +90,7 @@ impl Tokenizer {
             default_ns: NamespaceId::NONE,
             namespaces: Namespaces::new(limits.namespaces),
             tags: TagReader::default(),
+            refuse_instructions: false,
             failed: None,
         }
     }
@@ -97,6 +99,13 @@ impl Tokenizer {
     /// NAME means `urn:ncgate:prefix:NAME`.
     pub fn lenient_prefixes(mut self) -> Self {
         self.namespaces.set_lenient();
+        self
+    }
+
+    /// Refuses processing instructions, for XML that a caller wants passed on (X2). Those of a device are dropped
+    /// (N10).
+    pub fn refuse_instructions(mut self) -> Self {
+        self.refuse_instructions = true;
         self
     }
 
@@ -192,190 +201,6 @@ impl Tokenizer {
         Ok(at)
     }
 
-    /// A run of text up to `<` or the end of the input. Returns where it stopped.
-    fn text<H: Handler + ?Sized>(
-        &mut self,
-        input: &[u8],
-        from: usize,
-        last: bool,
-        handler: &mut H,
-    ) -> Result<usize, H::Error> {
-        let mut plain = from;
-        let mut at = from;
-        loop {
-            while at < input.len() && TEXT[usize::from(input[at])] == PLAIN {
-                at += 1;
-            }
-            if at == input.len() {
-                return self.deliver(input, plain, at, !last, handler);
-            }
-            match input[at] {
-                b'<' => return self.deliver(input, plain, at, false, handler),
-                b'&' => {
-                    self.deliver(input, plain, at, false, handler)?;
-                    match reference(&input[at..]) {
-                        Reference::Char(c, len) => {
-                            if self.phase != Phase::Content {
-                                return Err(self.fail_at(XmlErrorKind::TextOutsideRoot, at).into());
-                            }
-                            handler.event(Event::Text(c.encode_utf8(&mut [0; 4])))?;
-                            at += len;
-                        }
-                        Reference::Incomplete => return Ok(at),
-                        Reference::Bad => return Err(self.fail_at(XmlErrorKind::BadReference, at).into()),
-                    }
-                    plain = at;
-                }
-                b']' if self.phase == Phase::Content => {
-                    let rest = &input[at..];
-                    if rest.starts_with(b"]]>") {
-                        self.deliver(input, plain, at, false, handler)?;
-                        return Err(self.fail_at(XmlErrorKind::CdataEndInText, at).into());
-                    }
-                    if b"]]>".starts_with(rest) && !last {
-                        return self.deliver(input, plain, at, false, handler);
-                    }
-                    at += 1;
-                }
-                b']' => at += 1,
-                _ => match self.special(input, plain, at, last, handler)? {
-                    Special::Skip => at += 1,
-                    Special::Taken(next) => {
-                        at = next;
-                        plain = next;
-                    }
-                    Special::Wait => return Ok(at),
-                },
-            }
-        }
-    }
-
-    /// A piece of a CDATA section. Returns where it stopped: behind `]]>`, or where more input is needed.
-    fn cdata<H: Handler + ?Sized>(
-        &mut self,
-        input: &[u8],
-        from: usize,
-        last: bool,
-        handler: &mut H,
-    ) -> Result<usize, H::Error> {
-        let found = memmem::find(&input[from..], b"]]>").map(|found| from + found);
-        // Two brackets at the end may belong to the `]]>` that comes next.
-        let held = input[from..]
-            .iter()
-            .rev()
-            .take(2)
-            .take_while(|b| **b == b']')
-            .count();
-        let end = found.unwrap_or(input.len() - held);
-        let mut plain = from;
-        let mut at = from;
-        loop {
-            while at < end && RAW[usize::from(input[at])] == PLAIN {
-                at += 1;
-            }
-            if at == end {
-                let stopped = self.deliver(input, plain, end, found.is_none() && held == 0, handler)?;
-                return Ok(match found {
-                    None => stopped,
-                    Some(end) => {
-                        self.in_cdata = false;
-                        end + 3
-                    }
-                });
-            }
-            match self.special(
-                &input[..end],
-                plain,
-                at,
-                found.is_some() || held > 0 || last,
-                handler,
-            )? {
-                Special::Skip => at += 1,
-                Special::Taken(next) => {
-                    at = next;
-                    plain = next;
-                }
-                Special::Wait => return Ok(at),
-            }
-        }
-    }
-
-    /// CR, 0xEF or a control character at `at`, in text or CDATA; `plain..at` is not delivered yet.
-    fn special<H: Handler + ?Sized>(
-        &mut self,
-        input: &[u8],
-        plain: usize,
-        at: usize,
-        last: bool,
-        handler: &mut H,
-    ) -> Result<Special, H::Error> {
-        match input[at] {
-            // XML 1.0 section 2.11: CR LF and CR are read as LF.
-            b'\r' => {
-                self.deliver(input, plain, at, false, handler)?;
-                let len = match input.get(at + 1) {
-                    None if !last => return Ok(Special::Wait),
-                    Some(b'\n') => 2,
-                    None | Some(_) => 1,
-                };
-                if self.phase == Phase::Content {
-                    handler.event(Event::Text("\n"))?;
-                }
-                Ok(Special::Taken(at + len))
-            }
-            0xEF => match is_noncharacter(&input[at..]) {
-                Some(false) => Ok(Special::Skip),
-                Some(true) => {
-                    self.deliver(input, plain, at, false, handler)?;
-                    Err(self.fail_at(XmlErrorKind::BadCharacter, at).into())
-                }
-                // Cut inside the sequence: delivering up to here reports it if no more comes.
-                None if last => Ok(Special::Skip),
-                None => {
-                    self.deliver(input, plain, at, false, handler)?;
-                    Ok(Special::Wait)
-                }
-            },
-            _ => {
-                self.deliver(input, plain, at, false, handler)?;
-                Err(self.fail_at(XmlErrorKind::BadCharacter, at).into())
-            }
-        }
-    }
-
-    /// Hands out `input[from..to]` as text, or checks that it is blank outside the root. With `open`, a UTF-8
-    /// sequence cut off at the end is left for later. Returns how far it came.
-    fn deliver<H: Handler + ?Sized>(
-        &mut self,
-        input: &[u8],
-        from: usize,
-        to: usize,
-        open: bool,
-        handler: &mut H,
-    ) -> Result<usize, H::Error> {
-        let bytes = &input[from..to];
-        if self.phase != Phase::Content {
-            return match bytes.iter().position(|b| !is_blank(*b)) {
-                None => Ok(to),
-                Some(found) => Err(self.fail_at(XmlErrorKind::TextOutsideRoot, from + found).into()),
-            };
-        }
-        let (valid, bad) = match std::str::from_utf8(bytes) {
-            Ok(text) => (text, None),
-            Err(error) => {
-                let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
-                (valid, Some(error.error_len().is_none() && open))
-            }
-        };
-        if !valid.is_empty() {
-            handler.event(Event::Text(valid))?;
-        }
-        match bad {
-            None | Some(true) => Ok(from + valid.len()),
-            Some(false) => Err(self.fail_at(XmlErrorKind::InvalidUtf8, from + valid.len()).into()),
-        }
-    }
-
     /// The markup at `at`. Returns where it ends, or `at` if more input is needed.
     fn markup<H: Handler + ?Sized>(
         &mut self,
@@ -388,7 +213,7 @@ impl Tokenizer {
         match rest.get(1) {
             None => Ok(at),
             Some(b'!') => self.declaration(input, at, handler),
-            Some(b'?') => Ok(self.xml_declaration(input, at)?),
+            Some(b'?') => Ok(self.instruction(input, at)?),
             Some(second) => {
                 if let Pending::Tag(mut end) = self.pending
                     && !last
@@ -571,115 +396,6 @@ impl Tokenizer {
         handler.event(Event::End { start, offset })
     }
 
-    /// Comment, CDATA, or what begins with `<!` and is refused.
-    fn declaration<H: Handler + ?Sized>(
-        &mut self,
-        input: &[u8],
-        at: usize,
-        handler: &mut H,
-    ) -> Result<usize, H::Error> {
-        let rest = &input[at..];
-        if rest.starts_with(b"<!--") {
-            return self.comment(input, at, handler);
-        }
-        if rest.starts_with(CDATA) {
-            if self.phase != Phase::Content {
-                return Err(self.fail_at(XmlErrorKind::TextOutsideRoot, at).into());
-            }
-            self.in_cdata = true;
-            return Ok(at + CDATA.len());
-        }
-        if b"<!--".starts_with(rest) || CDATA.starts_with(rest) {
-            return Ok(at);
-        }
-        let seen = &rest[..rest.len().min(DOCTYPE.len())];
-        let kind = match DOCTYPE.starts_with(seen) {
-            true if seen.len() < DOCTYPE.len() => return Ok(at),
-            true => XmlErrorKind::Doctype,
-            false => XmlErrorKind::BadComment,
-        };
-        Err(self.fail_at(kind, at).into())
-    }
-
-    fn comment<H: Handler + ?Sized>(
-        &mut self,
-        input: &[u8],
-        at: usize,
-        handler: &mut H,
-    ) -> Result<usize, H::Error> {
-        let body = at + 4;
-        let searched = match self.pending {
-            Pending::Until(searched) => at + searched,
-            Pending::Nothing | Pending::Tag(_) => body,
-        };
-        let end = memmem::find(&input[searched.min(input.len())..], b"--").map(|found| searched + found);
-        let Some((end, after)) = end.and_then(|end| Some((end, *input.get(end + 2)?))) else {
-            // One hyphen at the end may be the first of two.
-            self.pending = Pending::Until(input.len().saturating_sub(2).max(body) - at);
-            return Ok(at);
-        };
-        self.pending = Pending::Nothing;
-        if end + 3 - at > self.limits.token_bytes {
-            return Err(self
-                .fail_at(XmlErrorKind::TokenTooLong(self.limits.token_bytes), at)
-                .into());
-        }
-        let content = &input[body..end];
-        for (index, byte) in content.iter().enumerate() {
-            let refused = match *byte {
-                b'\r' => false,
-                0xEF => is_noncharacter(&content[index..]) == Some(true),
-                other => RAW[usize::from(other)] != PLAIN,
-            };
-            if refused {
-                return Err(self.fail_at(XmlErrorKind::BadCharacter, body + index).into());
-            }
-        }
-        let text = match std::str::from_utf8(content) {
-            Ok(text) => text,
-            Err(error) => {
-                return Err(self
-                    .fail_at(XmlErrorKind::InvalidUtf8, body + error.valid_up_to())
-                    .into());
-            }
-        };
-        if after != b'>' {
-            return Err(self.fail_at(XmlErrorKind::BadComment, end).into());
-        }
-        if text.contains('\r') {
-            handler.event(Event::Comment(&text.replace("\r\n", "\n").replace('\r', "\n")))?;
-        } else {
-            handler.event(Event::Comment(text))?;
-        }
-        Ok(end + 3)
-    }
-
-    /// The XML declaration, which may only stand at the very start; everything else in `<?` is refused.
-    fn xml_declaration(&mut self, input: &[u8], at: usize) -> Result<usize, XmlError> {
-        let rest = &input[at..];
-        let at_start = self.offset + at as u64 == self.start;
-        let head = &rest[..rest.len().min(5)];
-        if !at_start || !b"<?xml".starts_with(head) || rest.get(5).is_some_and(|b| !is_blank(*b)) {
-            return Err(self.fail_at(XmlErrorKind::ProcessingInstruction, at));
-        }
-        // The declaration is short; anything that is not is not one.
-        const LONGEST: usize = 1024;
-        let Some(end) = memmem::find(&rest[..rest.len().min(LONGEST)], b"?>") else {
-            if rest.len() >= LONGEST {
-                return Err(self.fail_at(XmlErrorKind::ProcessingInstruction, at));
-            }
-            return Ok(at);
-        };
-        let well_made = rest[5..end]
-            .iter()
-            .all(|b| matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n') && *b != b'<');
-        let version = memmem::find(&rest[5..end], b"version").is_some();
-        if !well_made || !version {
-            return Err(self.fail_at(XmlErrorKind::ProcessingInstruction, at));
-        }
-        Ok(at + end + 2)
-    }
-
     fn innermost(&self) -> &str {
         self.open.last().map_or("", |open| &self.names[open.name..])
     }
@@ -694,16 +410,6 @@ impl Tokenizer {
         self.failed = Some(error.clone());
         error
     }
-}
-
-/// What became of a byte that is not plain text.
-enum Special {
-    /// It is part of the text after all.
-    Skip,
-    /// It was dealt with; text goes on here.
-    Taken(usize),
-    /// More input is needed.
-    Wait,
 }
 
 /// Why a tag was not taken.

@@ -93,6 +93,17 @@ impl Writer {
         Ok(self)
     }
 
+    /// Writes the innermost element as a pair of tags even if nothing comes: `<x></x>`.
+    pub fn keep_open(&mut self) -> &mut Self {
+        self.end_tag();
+        self
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
     /// `<name/>`
     pub fn empty(&mut self, name: &str) -> Result<&mut Self, WriteError> {
         self.open(name)?.close()

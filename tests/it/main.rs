@@ -1,4 +1,6 @@
 //! The integration tests: one binary, a module per topic.
 
 mod corpus_mapping;
+mod corpus_replies;
+mod device;
 mod layers;

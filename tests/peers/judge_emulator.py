@@ -99,8 +99,9 @@ def with_ncclient(port, handler):
         if handler == "junos":
             text = m.command("show version", format="text")
             check(text.xpath("//output")[0].text.strip(), f"{label}: show version as text")
-            terse = m.rpc("<get-configuration><configuration><system/></configuration></get-configuration>")
-            check(terse.xpath("//configuration/system"), f"{label}: get-configuration of one level")
+            level = m.rpc("<get-configuration><configuration><system><ntp/></system></configuration></get-configuration>")
+            check(level.xpath("//configuration/system/ntp/server") and not level.xpath("//configuration/interfaces"),
+                  f"{label}: get-configuration of one level")
 
 
 def reply_xml(reply):

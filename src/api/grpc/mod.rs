@@ -1,2 +1,121 @@
-//! gRPC.
-pub mod proto { tonic::include_proto!("ncgate.v1"); }
+//! The gRPC front end: the services of `proto/ncgate/v1`, health and reflection. It decides nothing; every method is
+//! one call of the service layer.
+
+mod config;
+mod context;
+mod convert;
+mod device;
+mod device_json;
+mod rpc;
+mod status;
+mod status_service;
+mod stream;
+mod view;
+
+use std::any::Any;
+
+use axum::Router;
+use http::{HeaderMap, Response, header};
+use tonic::codec::CompressionEncoding;
+use tonic::service::Routes;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::App;
+
+/// The messages and services that `proto/` describes.
+#[allow(clippy::all, missing_docs)]
+pub mod proto {
+    tonic::include_proto!("ncgate.v1");
+
+    /// The descriptors of every file, for reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ncgate.v1.bin"));
+}
+
+use proto::config_service_server::ConfigServiceServer;
+use proto::device_service_server::DeviceServiceServer;
+use proto::rpc_service_server::RpcServiceServer;
+use proto::status_service_server::StatusServiceServer;
+
+/// An answer in one message may have this many bytes of data (G2): clients refuse messages of more than 4 MiB.
+const MAX_UNARY_BYTES: usize = 3 << 20;
+/// Of data in one message of a stream (G2).
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Implements the methods of every service.
+#[derive(Clone)]
+struct Services(App);
+
+/// The router of all services. Without a fallback: paths of no service are the business of whoever merges it.
+pub fn router(app: App) -> Router {
+    let inbound = app.settings.max_body_bytes;
+    let services = Services(app.clone());
+    /// Both ways packed if the client wants it; a message unpacked may have as many bytes as one that came plain.
+    macro_rules! server {
+        ($server:ident) => {
+            $server::new(services.clone())
+                .max_decoding_message_size(inbound)
+                .accept_compressed(CompressionEncoding::Gzip)
+                .send_compressed(CompressionEncoding::Gzip)
+        };
+    }
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let shutdown = app.shutdown.clone();
+    app.tasks.spawn(async move {
+        health.set_serving::<DeviceServiceServer<Services>>().await;
+        health.set_serving::<RpcServiceServer<Services>>().await;
+        health.set_serving::<ConfigServiceServer<Services>>().await;
+        health.set_serving::<StatusServiceServer<Services>>().await;
+        shutdown.cancelled().await;
+        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        health.set_not_serving::<DeviceServiceServer<Services>>().await;
+        health.set_not_serving::<RpcServiceServer<Services>>().await;
+        health.set_not_serving::<ConfigServiceServer<Services>>().await;
+        health.set_not_serving::<StatusServiceServer<Services>>().await;
+    });
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let mut routes = Routes::builder();
+    routes
+        .add_service(server!(DeviceServiceServer))
+        .add_service(server!(RpcServiceServer))
+        .add_service(server!(ConfigServiceServer))
+        .add_service(server!(StatusServiceServer))
+        .add_service(health_service)
+        .add_service(reflection().build_v1().expect("the descriptors were written by our own build"))
+        // Python's tools ask for this one.
+        .add_service(reflection().build_v1alpha().expect("the descriptors were written by our own build"));
+    let metrics = app.metrics;
+    routes
+        .routes()
+        .prepare()
+        .into_axum_router()
+        .reset_fallback()
+        .layer(CatchPanicLayer::custom(move |_: Box<dyn Any + Send + 'static>| {
+            metrics.panicked();
+            tracing::error!("a gRPC method panicked");
+            plain_status(&tonic::Status::internal("the gateway made a mistake"))
+        }))
+}
+
+/// Whether a request is gRPC, by its content type.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|content_type| content_type.starts_with("application/grpc"))
+}
+
+/// The answer to a call of a service that does not exist.
+pub fn unknown_service() -> Response<axum::body::Body> {
+    plain_status(&tonic::Status::unimplemented("there is no such service"))
+}
+
+fn plain_status(status: &tonic::Status) -> Response<axum::body::Body> {
+    status.clone().into_http::<axum::body::Body>()
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 
-use super::App;
+use crate::api::App;
 use super::problem::ApiError;
 use crate::error::ErrorCode;
 

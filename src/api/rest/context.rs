@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::App;
+use crate::api::App;
 use super::problem::{ApiError, Problem};
 use crate::api::edge::{self, Failure, REQUEST_ID};
 use crate::error::{Error, ErrorCode};

@@ -1,11 +1,10 @@
 //! Pages for people: the list of operations and a page per error code. Everything is served from the binary; nothing
 //! is fetched from elsewhere, and no script or style stands inline.
 
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::App;
+use super::DOCUMENT;
 use super::extract::PathArgs;
 use super::negotiate;
 use super::openapi::Problems;
@@ -21,9 +20,9 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
     (status = 200, description = "The OpenAPI document", content_type = "application/json", body = Object),
     Problems,
 ))]
-pub async fn openapi(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub async fn openapi(headers: HeaderMap) -> Result<Response, ApiError> {
     negotiate::only(&headers, "application/json")?;
-    Ok(asset("application/json", app.openapi.clone()))
+    Ok(asset("application/json", DOCUMENT.clone()))
 }
 
 /// The list of operations, for people.

@@ -71,15 +71,6 @@ impl Condition {
         }
     }
 
-    /// The service compares one tag: the first one given. `*` asks only that the thing exists, which every change
-    /// asks anyway; a list without any strong tag can match nothing.
-    pub fn single(self) -> Option<String> {
-        match self {
-            Self::Any => None,
-            Self::Tags(tags) => Some(tags.into_iter().next().unwrap_or_default()),
-        }
-    }
-
     fn of(headers: &HeaderMap, name: HeaderName) -> Result<Option<Self>, ApiError> {
         let mut tags = Vec::new();
         let mut found = false;
@@ -124,7 +115,6 @@ mod tests {
         let tags = condition("\"a\", W/\"b\" , \"c\"").ok().flatten().expect("is there");
         assert_eq!(tags, Condition::Tags(vec!["a".into(), "c".into()]));
         assert!(tags.matches("c") && !tags.matches("b"));
-        assert_eq!(condition("W/\"b\"").ok().flatten().and_then(Condition::single), Some(String::new()));
         assert!(condition("a").is_err());
         assert!(condition("\"a").is_err());
         assert_eq!(Condition::if_match(&HeaderMap::new()).ok(), Some(None));

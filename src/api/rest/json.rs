@@ -4,9 +4,8 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::problem::ApiError;
 
@@ -38,11 +37,6 @@ impl<'a> Object<'a> {
             }
         }
         Ok(Self { pointer, members })
-    }
-
-    /// Whether a member is there and not yet taken.
-    pub fn has(&self, name: &str) -> bool {
-        self.members.iter().any(|(found, _)| found == name)
     }
 
     /// A place below this object.
@@ -118,22 +112,6 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Reads a whole body into a tree, for requests that are settings and no device data.
-///
-/// # Errors
-/// Text that is no JSON object, members that stand twice at any depth, and more than 128 levels.
-pub fn tree(text: &str) -> Result<Value, ApiError> {
-    // The outermost level first, for its better messages.
-    Object::parse(text)?;
-    let mut input = serde_json::Deserializer::from_str(text);
-    let mut repeated = None;
-    let read = Tree { pointer: String::new(), repeated: &mut repeated }.deserialize(&mut input);
-    if let Some(pointer) = repeated {
-        return Err(ApiError::invalid(pointer, "stands more than once"));
-    }
-    read.map_err(|error| not_json("", &error))
-}
-
 fn not_json(pointer: &str, error: &serde_json::Error) -> ApiError {
     ApiError::invalid(pointer, format!("not valid JSON: {error}"))
 }
@@ -170,80 +148,6 @@ impl<'de> serde::Deserialize<'de> for Members<'de> {
             }
         }
         deserializer.deserialize_map(Collect)
-    }
-}
-
-/// Builds a `Value` and remembers the first member that stood twice.
-struct Tree<'a> {
-    pointer: String,
-    repeated: &'a mut Option<String>,
-}
-
-impl<'de> DeserializeSeed<'de> for Tree<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Tree<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        loop {
-            let seed = Tree {
-                pointer: child(&self.pointer, &items.len().to_string()),
-                repeated: &mut *self.repeated,
-            };
-            match seq.next_element_seed(seed)? {
-                Some(item) => items.push(item),
-                None => return Ok(Value::Array(items)),
-            }
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let pointer = child(&self.pointer, &name);
-            if members.contains_key(&name) {
-                *self.repeated = Some(pointer);
-                return Err(A::Error::custom("a member stands more than once"));
-            }
-            let value = map.next_value_seed(Tree { pointer, repeated: &mut *self.repeated })?;
-            members.insert(name, value);
-        }
-        Ok(Value::Object(members))
     }
 }
 
@@ -289,17 +193,6 @@ mod tests {
         assert_eq!(pointer(object(r#"{"a":{"b":"1","b":"2"}}"#).strings("a")), "/a/b");
         assert_eq!(pointer(object(r#"{"a":[{},3]}"#).objects("a")), "/a/1");
         assert_eq!(pointer(object(r#"{"a":{}}"#).objects("a")), "/a");
-    }
-
-    /// W3 for settings: a repeated member is found at any depth.
-    #[test]
-    fn tree_refuses_repeated_members_and_great_depth() {
-        let value = tree(r#"{"a": [1, -2, 1.5, true, null, {"b": "x"}]}"#);
-        assert_eq!(value.ok(), Some(serde_json::json!({"a": [1, -2, 1.5, true, null, {"b": "x"}]})));
-        assert_eq!(pointer(tree(r#"{"a": [{"b": 1, "b": 2}]}"#)), "/a/0/b");
-        assert_eq!(pointer(tree(&format!(r#"{{"a": {}}}"#, "[".repeat(1_000_000)))), "");
-        let deep = format!(r#"{{"a": {}{}}}"#, "[".repeat(1000), "]".repeat(1000));
-        assert_eq!(pointer(tree(&deep)), "");
     }
 
     /// Quality 3 row 4: a million levels are walked without recursion.

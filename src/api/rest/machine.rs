@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 
-use super::App;
+use crate::api::App;
 use super::negotiate;
 use super::openapi::Problems;
 use super::problem::ApiError;

@@ -68,14 +68,20 @@ impl Query {
         }
     }
 
-    /// Takes every option whose name begins with `prefix`, which is taken off.
-    pub fn prefixed(&mut self, prefix: &str) -> Vec<(String, Option<String>)> {
-        let (taken, left) = std::mem::take(&mut self.0)
-            .into_iter()
-            .partition(|(name, _)| name.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()));
+    /// Takes every option of this name; each value is `key=value`.
+    pub fn pairs(&mut self, name: &str) -> Result<Vec<(String, String)>, ApiError> {
+        let (taken, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.0).into_iter().partition(|(found, _)| found == name);
         self.0 = left;
-        let taken: Vec<(String, Option<String>)> = taken;
-        taken.into_iter().map(|(name, value)| (name[prefix.len()..].to_owned(), value)).collect()
+        taken
+            .into_iter()
+            .map(|(_, value)| {
+                let pair = value.as_deref().and_then(|value| value.split_once('='));
+                let (key, value) =
+                    pair.ok_or_else(|| ApiError::invalid(format!("?{name}"), "must be name=value"))?;
+                Ok((key.to_owned(), value.to_owned()))
+            })
+            .collect()
     }
 
     /// What nobody took, for RPC arguments. An argument whose name is taken by an option is written `arg.name`.
@@ -212,13 +218,13 @@ mod tests {
 
     #[test]
     fn options_are_read_by_their_type() {
-        let mut query = query("n=12&s&t=false&label.site=fra&label.role=pe&label.=x");
+        let mut query = query("n=12&s&t=false&label=site=fra&label=role%3Dp%3De&x=1");
         assert_eq!(query.number::<u32>("n").expect("a number"), Some(12));
         assert_eq!(query.switch("s").expect("a switch"), Some(true));
         assert_eq!(query.switch("t").expect("a switch"), Some(false));
         assert_eq!(query.switch("u").expect("a switch"), None);
-        let labels: Vec<String> = query.prefixed("label.").into_iter().map(|(name, _)| name).collect();
-        assert_eq!(labels, ["site", "role"]);
-        assert_eq!(pointer(query.finish()), "?label.");
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(query.pairs("label").ok(), Some(vec![pair("site", "fra"), pair("role", "p=e")]));
+        assert_eq!(pointer(query.pairs("x")), "?x");
     }
 }

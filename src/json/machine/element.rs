@@ -31,7 +31,11 @@ pub(super) struct Tag<'a> {
 
 impl<'a> Tag<'a> {
     pub(super) fn local(&self) -> &'a str {
-        if self.prefix_len == 0 { self.name } else { &self.name[self.prefix_len + 1..] }
+        if self.prefix_len == 0 {
+            self.name
+        } else {
+            &self.name[self.prefix_len + 1..]
+        }
     }
 }
 
@@ -96,7 +100,8 @@ impl Machine {
             return Ok(Step::Wait(at));
         };
         let offset = input.offset(at);
-        if self.is_payload() && is_left_out(self.index.selection(), tag.local(), self.namespaces.name(tag.ns)) {
+        if self.is_payload() && is_left_out(self.index.selection(), tag.local(), self.namespaces.name(tag.ns))
+        {
             self.namespaces.truncate(tag.bindings);
             self.task = Some(Task::skip());
             return Ok(Step::To(at));
@@ -154,7 +159,11 @@ impl Machine {
                 let scratch = std::mem::take(&mut self.scratch);
                 self.leaf(&scratch, false, tag.self_closing, has_metadata, out);
                 self.scratch = scratch;
-                if tag.self_closing { end } else { end + 3 + tag.name.len() }
+                if tag.self_closing {
+                    end
+                } else {
+                    end + 3 + tag.name.len()
+                }
             }
         };
         self.namespaces.truncate(outside);
@@ -162,7 +171,11 @@ impl Machine {
             return Ok(Step::To(next));
         }
         // Blanks before the `>` of the end tag, or the end tag is not in view.
-        match input.bytes.get(next - 1..).and_then(|rest| memchr::memchr(b'>', rest)) {
+        match input
+            .bytes
+            .get(next - 1..)
+            .and_then(|rest| memchr::memchr(b'>', rest))
+        {
             Some(found) => Ok(Step::To(next + found)),
             None => {
                 self.task = Some(Task::EndTag);
@@ -208,7 +221,7 @@ impl Machine {
                 decode(&bytes[..end], &mut Inside::default(), true, &mut self.scratch);
                 Ok(Some(Found::Decoded(content + end)))
             }
-            Some(b'!') => {
+            Some(b'!' | b'?') => {
                 self.scratch.clear();
                 let used = decode(bytes, &mut Inside::default(), false, &mut self.scratch);
                 match bytes.get(used..used + 2) {
@@ -218,7 +231,7 @@ impl Machine {
                         }
                         Ok(Some(Found::Decoded(content + used)))
                     }
-                    Some([b'<', second]) if *second != b'!' => Ok(Some(Found::Container)),
+                    Some([b'<', second]) if !matches!(second, b'!' | b'?') => Ok(Some(Found::Container)),
                     Some(_) | None => self.look_far(input, content, offset).map(Some),
                 }
             }
@@ -236,7 +249,12 @@ impl Machine {
 
     /// Ends the open group if the child that comes next does not belong to it. A step means that something has to be
     /// written first, and that the child comes again.
-    fn leave_group(&mut self, name: &str, offset: u64, out: &mut Vec<u8>) -> Result<Option<Step>, ConvertError> {
+    fn leave_group(
+        &mut self,
+        name: &str,
+        offset: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Step>, ConvertError> {
         let frame = self.frames.last().ok_or(ConvertError::Changed { offset })?;
         // In a shuffled parent the runs tell where a group ends.
         if frame.shuffled.is_some() {
@@ -261,7 +279,11 @@ impl Machine {
             out.extend_from_slice(b",\"@");
             out.extend_from_slice(self.index_key(&self.keys[group.key.clone()]).as_bytes());
             out.extend_from_slice(b"\":[");
-            let first_run = if group.run == NO_RUN { 0 } else { u64::from(self.index.run(group.run).count) };
+            let first_run = if group.run == NO_RUN {
+                0
+            } else {
+                u64::from(self.index.run(group.run).count)
+            };
             self.task = Some(Task::metadata(&group, first_run, resume));
             step = Some(Step::Seek(group.start));
         }
@@ -282,7 +304,10 @@ impl Machine {
     fn next_run(&mut self, offset: u64, out: &mut Vec<u8>) -> Result<Step, ConvertError> {
         let frame = self.top()?;
         if frame.run != NO_RUN {
-            let next = self.index.run(self.frames.last().map_or(NO_RUN, |frame| frame.run)).next;
+            let next = self
+                .index
+                .run(self.frames.last().map_or(NO_RUN, |frame| frame.run))
+                .next;
             let frame = self.top()?;
             frame.run = next;
             if next != NO_RUN {
@@ -295,7 +320,9 @@ impl Machine {
             }
         }
         let frame = self.frames.last_mut().ok_or(ConvertError::Changed { offset })?;
-        let Some(shuffled) = &frame.shuffled else { return Err(ConvertError::Changed { offset }) };
+        let Some(shuffled) = &frame.shuffled else {
+            return Err(ConvertError::Changed { offset });
+        };
         let end = shuffled.end;
         let runs = shuffled.runs();
         for run in runs.start + frame.next_run..runs.end {
@@ -330,7 +357,9 @@ impl Machine {
             (self.index.key(frame.run), run.count > 1 || run.next != NO_RUN)
         } else {
             let repeated = frame.repeats
-                && self.index.is_repeated(frame.offset, frame.groups, &mut self.repeated_hint);
+                && self
+                    .index
+                    .is_repeated(frame.offset, frame.groups, &mut self.repeated_hint);
             (local, repeated)
         };
         let array = match frame.kind {
@@ -350,7 +379,8 @@ impl Machine {
         frame.groups += 1;
         frame.comment_child |= local == "comment";
         let from = self.keys.len();
-        self.keys.push_str(if frame.shuffled.is_some() { key } else { tag.name });
+        self.keys
+            .push_str(if frame.shuffled.is_some() { key } else { tag.name });
         frame.group = Some(Group {
             key: from..self.keys.len(),
             array,
@@ -389,7 +419,14 @@ impl Machine {
                     out.push(b'{');
                 } else {
                     out.extend_from_slice(b"{\"data\":\"");
-                    escape(if self.options.exact_text { text } else { without_newlines(text) }, out);
+                    escape(
+                        if self.options.exact_text {
+                            text
+                        } else {
+                            without_newlines(text)
+                        },
+                        out,
+                    );
                     out.push(b'"');
                 }
             }
@@ -406,7 +443,11 @@ impl Machine {
         match self.options.mapping {
             Mapping::Junos => {
                 if has_metadata {
-                    out.extend_from_slice(if is_first { b"\"attributes\":".as_slice() } else { b",\"attributes\":" });
+                    out.extend_from_slice(if is_first {
+                        b"\"attributes\":".as_slice()
+                    } else {
+                        b",\"attributes\":"
+                    });
                     out.extend_from_slice(&self.metadata);
                 }
                 out.push(b'}');
@@ -489,8 +530,19 @@ impl Machine {
     }
 
     /// Writes the metadata object of an element into the buffer for it; whether there is any.
-    pub(super) fn write_metadata(&mut self, tag: &Tag<'_>, parent_ns: NamespaceId) -> Result<bool, ConvertError> {
-        let Machine { metadata: out, tags, namespaces, options, comments_of_leaf, .. } = self;
+    pub(super) fn write_metadata(
+        &mut self,
+        tag: &Tag<'_>,
+        parent_ns: NamespaceId,
+    ) -> Result<bool, ConvertError> {
+        let Machine {
+            metadata: out,
+            tags,
+            namespaces,
+            options,
+            comments_of_leaf,
+            ..
+        } = self;
         out.clear();
         let mut member = |name: &str, value: &str| {
             out.push(if out.is_empty() { b'{' } else { b',' });
@@ -504,7 +556,11 @@ impl Machine {
             }
             Mapping::Ncj => {}
             Mapping::Junos => {
-                for declaration in tags.declarations.iter().filter(|declaration| declaration.prefix.is_empty()) {
+                for declaration in tags
+                    .declarations
+                    .iter()
+                    .filter(|declaration| declaration.prefix.is_empty())
+                {
                     if !tag.bare {
                         member("xmlns", value(&declaration.value, tag.text, &tags.decoded));
                     }
@@ -521,7 +577,11 @@ impl Machine {
             }
         }
         if !comments_of_leaf.is_empty() && options.mapping == Mapping::Ncj {
-            out.extend_from_slice(if out.is_empty() { b"{\"#comment\":[" } else { b",\"#comment\":[" });
+            out.extend_from_slice(if out.is_empty() {
+                b"{\"#comment\":["
+            } else {
+                b",\"#comment\":["
+            });
             out.extend_from_slice(comments_of_leaf);
             out.push(b']');
         }
@@ -537,8 +597,14 @@ impl Machine {
 fn list_comments(mut raw: &[u8], out: &mut Vec<u8>) {
     while let Some(found) = memchr::memmem::find(raw, b"<!") {
         raw = &raw[found..];
-        let (end, is_comment) = if raw.starts_with(b"<!--") { (&b"-->"[..], true) } else { (&b"]]>"[..], false) };
-        let Some(len) = memchr::memmem::find(raw, end) else { return };
+        let (end, is_comment) = if raw.starts_with(b"<!--") {
+            (&b"-->"[..], true)
+        } else {
+            (&b"]]>"[..], false)
+        };
+        let Some(len) = memchr::memmem::find(raw, end) else {
+            return;
+        };
         if is_comment {
             out.extend_from_slice(if out.is_empty() { b"\"" } else { b",\"" });
             escape(raw.get(4..len).unwrap_or_default(), out);
@@ -581,7 +647,10 @@ fn is_null(text: &[u8]) -> bool {
 /// J7
 fn without_newlines(text: &[u8]) -> &[u8] {
     let from = text.iter().position(|b| *b != b'\n').unwrap_or(text.len());
-    let to = text.iter().rposition(|b| *b != b'\n').map_or(from, |last| last + 1);
+    let to = text
+        .iter()
+        .rposition(|b| *b != b'\n')
+        .map_or(from, |last| last + 1);
     &text[from..to]
 }
 
@@ -610,7 +679,16 @@ pub(super) fn read_tag<'a>(
         let text = text_of(end + 1)?;
         let name = &text[1..end];
         let ns = resolved(namespaces, name, prefix_len, default_ns).ok_or_else(|| input.changed(at))?;
-        return Ok(Some(Tag { name, prefix_len, self_closing: false, bare: true, text, ns, default_ns, bindings }));
+        return Ok(Some(Tag {
+            name,
+            prefix_len,
+            self_closing: false,
+            bare: true,
+            text,
+            ns,
+            default_ns,
+            bindings,
+        }));
     }
     let tag = match tags.start_tag(rest, &Machine::limits()) {
         Ok(tag) => tag,
@@ -646,14 +724,18 @@ fn resolved(
     prefix_len: usize,
     default_ns: NamespaceId,
 ) -> Option<NamespaceId> {
-    if prefix_len == 0 { Some(default_ns) } else { namespaces.resolve(&name[..prefix_len]).ok() }
+    if prefix_len == 0 {
+        Some(default_ns)
+    } else {
+        namespaces.resolve(&name[..prefix_len]).ok()
+    }
 }
 
 /// Moves `at` to the next tag, over text, comments and CDATA. Whether there is one in view.
 pub(super) fn to_tag(input: &Input<'_>, at: &mut usize, inside: &mut Inside, comment: &mut bool) -> bool {
     loop {
         let rest = &input.bytes[*at..];
-        let (end, len) = match inside {
+        let (end, len): (&[u8], usize) = match inside {
             Inside::Text => {
                 let near = rest.iter().take(16).position(|b| *b == b'<');
                 let Some(found) = near.or_else(|| memchr::memchr(b'<', rest)) else {
@@ -672,11 +754,10 @@ pub(super) fn to_tag(input: &Input<'_>, at: &mut usize, inside: &mut Inside, com
                         *inside = Inside::Cdata;
                         *at += 9;
                     }
-                    // Only the XML declaration begins like this, and it is short.
-                    Some(b'?') => match memchr::memmem::find(rest, b"?>") {
-                        Some(end) => *at += end + 2,
-                        None => return false,
-                    },
+                    Some(b'?') => {
+                        *inside = Inside::Instruction;
+                        *at += 2;
+                    }
                     Some(b'!') | None => return false,
                     Some(_) => return true,
                 }
@@ -684,6 +765,7 @@ pub(super) fn to_tag(input: &Input<'_>, at: &mut usize, inside: &mut Inside, com
             }
             Inside::Comment => (b"-->", 3),
             Inside::Cdata => (b"]]>", 3),
+            Inside::Instruction => (b"?>", 2),
         };
         match memchr::memmem::find(rest, end) {
             Some(found) => {

@@ -30,10 +30,7 @@ pub(super) enum Task {
     /// Writes the comments among the children.
     Comments(Comments),
     /// Writes the keys in document order.
-    Order {
-        run: u32,
-        left: u32,
-    },
+    Order { run: u32, left: u32 },
 }
 
 #[derive(Debug)]
@@ -86,12 +83,28 @@ impl Task {
     }
 
     pub(super) fn long(end: u64, write: bool, newlines: Newlines, after: Vec<u8>) -> Task {
-        Task::Long(Long { end, write, inside: Inside::Text, text: Streamed::new(newlines), after })
+        Task::Long(Long {
+            end,
+            write,
+            inside: Inside::Text,
+            text: Streamed::new(newlines),
+            after,
+        })
     }
 
     pub(super) fn metadata(group: &Group, first_run: u64, resume: u64) -> Task {
-        let left = if group.run == NO_RUN { group.members } else { first_run };
-        Task::Metadata(Metadata { run: group.run, left, resume, first: true, skim: None })
+        let left = if group.run == NO_RUN {
+            group.members
+        } else {
+            first_run
+        };
+        Task::Metadata(Metadata {
+            run: group.run,
+            left,
+            resume,
+            first: true,
+            skim: None,
+        })
     }
 }
 
@@ -177,7 +190,11 @@ impl Machine {
         }
         self.task = Some(Task::Long(long));
         // A whole piece is in view and nothing of it could be used: these are not the bytes that were indexed.
-        if used == 0 { Err(input.changed(at)) } else { Ok(Step::To(at + used)) }
+        if used == 0 {
+            Err(input.changed(at))
+        } else {
+            Ok(Step::To(at + used))
+        }
     }
 
     fn metadata_step(
@@ -199,7 +216,11 @@ impl Machine {
             return Ok(step);
         }
         if task.left == 0 {
-            let next = if task.run == NO_RUN { NO_RUN } else { self.index.run(task.run).next };
+            let next = if task.run == NO_RUN {
+                NO_RUN
+            } else {
+                self.index.run(task.run).next
+            };
             if next == NO_RUN {
                 out.push(b']');
                 return Ok(Step::Seek(task.resume));
@@ -261,7 +282,11 @@ impl Machine {
             return Ok(step);
         }
         let frame = self.top()?;
-        frame.tail = if frame.comments { Tail::Comments } else { Tail::Brace };
+        frame.tail = if frame.comments {
+            Tail::Comments
+        } else {
+            Tail::Brace
+        };
         Ok(Step::To(at))
     }
 
@@ -285,7 +310,11 @@ impl Machine {
                 let Some(run) = runs.clone().find(|run| self.index.run(*run).is_text()) else {
                     return Ok(Step::To(at));
                 };
-                out.extend_from_slice(if frame.wrote { b",\"#text\":[" } else { b"\"#text\":[" });
+                out.extend_from_slice(if frame.wrote {
+                    b",\"#text\":["
+                } else {
+                    b"\"#text\":["
+                });
                 frame.wrote = true;
                 self.task = Some(Task::Texts(Texts {
                     run,
@@ -298,11 +327,19 @@ impl Machine {
             }
             Tail::Comments => {
                 frame.tail = Tail::Order;
-                if !comments || frame.kind == Kind::Document || (mapping == Mapping::Junos && frame.comment_child) {
+                if !comments
+                    || frame.kind == Kind::Document
+                    || (mapping == Mapping::Junos && frame.comment_child)
+                {
                     return Ok(Step::To(at));
                 }
                 let content = frame.content;
-                self.task = Some(Task::Comments(Comments { resume, any: false, inside: Inside::Text, skim: None }));
+                self.task = Some(Task::Comments(Comments {
+                    resume,
+                    any: false,
+                    inside: Inside::Text,
+                    skim: None,
+                }));
                 Ok(Step::Seek(content))
             }
             Tail::Order => {
@@ -311,7 +348,10 @@ impl Machine {
                     Some(shuffled) if shuffled.tells_order && mapping == Mapping::Ncj => {
                         out.extend_from_slice(b",\"#order\":[");
                         let run = shuffled.runs().start;
-                        self.task = Some(Task::Order { run, left: self.index.run(run).count });
+                        self.task = Some(Task::Order {
+                            run,
+                            left: self.index.run(run).count,
+                        });
                     }
                     Some(_) | None => {}
                 }
@@ -352,11 +392,16 @@ impl Machine {
         let behind = &rest[used..];
         let at_tag = behind.first() == Some(&b'<')
             && texts.inside == Inside::Text
+            && behind.get(1) != Some(&b'?')
             && !b"<!--".starts_with(&behind[..behind.len().min(4)])
             && !b"<![CDATA[".starts_with(&behind[..behind.len().min(9)]);
         if !at_tag {
             self.task = Some(Task::Texts(texts));
-            return if used == 0 { Ok(Step::Wait(at)) } else { Ok(Step::To(at + used)) };
+            return if used == 0 {
+                Ok(Step::Wait(at))
+            } else {
+                Ok(Step::To(at + used))
+            };
         }
         out.push(b'"');
         let frame = self.top()?;
@@ -438,7 +483,11 @@ impl Machine {
         let mapping = self.options.mapping;
         let frame = self.top()?;
         if !more {
-            let comma: &[u8] = if std::mem::replace(&mut frame.wrote, true) { b"," } else { b"" };
+            let comma: &[u8] = if std::mem::replace(&mut frame.wrote, true) {
+                b","
+            } else {
+                b""
+            };
             out.extend_from_slice(comma);
             out.extend_from_slice(match mapping {
                 Mapping::Ncj => b"\"#comment\":[".as_slice(),

@@ -82,8 +82,9 @@ const ENDING_PHRASES: &[&str] = &["-power-off", "-power-cycle"];
 pub fn classify(rpc: &Rpc) -> OperationClass {
     if rpc.operation == "command" {
         return match Element::parse(rpc.body.as_str(), &Limits::default()) {
-            Ok(command) => classify_command(&command.text()),
-            Err(_) => OperationClass::Operational,
+            // Text in several pieces may be read in another way there than here.
+            Ok(command) if command.children().next().is_none() => classify_command(&command.text()),
+            Ok(_) | Err(_) => OperationClass::Operational,
         };
     }
     classify_operation(&rpc.operation)
@@ -365,6 +366,16 @@ mod tests {
             of("<command format=\"text\"> show version </command>"),
             OperationClass::ReadOnly
         );
+    }
+
+    /// Q9: a command that is not plain text.
+    #[test]
+    fn commands_with_elements_do_not_read() {
+        assert_eq!(
+            of("<command>show version<x/>| save y</command>"),
+            OperationClass::Operational
+        );
+        assert_eq!(of("<command/>"), OperationClass::Operational);
     }
 
     /// Q9: files written, messages sent, endless output, other commands, and what could be read in two ways.

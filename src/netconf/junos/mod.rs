@@ -7,6 +7,7 @@ pub mod get_configuration;
 pub mod schema;
 pub mod software;
 pub mod stored_configuration;
+pub mod system_uptime;
 pub mod version;
 
 mod format;

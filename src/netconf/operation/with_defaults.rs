@@ -1,6 +1,6 @@
 //! `<with-defaults>` (RFC 6243).
 
-use crate::netconf::capability::{Capabilities, Capability, MissingCapability};
+use crate::netconf::capability::Capabilities;
 use crate::netconf::rpc::RequestError;
 use crate::xml::Writer;
 
@@ -34,22 +34,7 @@ impl WithDefaults {
     }
 
     pub(super) fn require(self, capabilities: &Capabilities, operation: &str) -> Result<(), RequestError> {
-        capabilities.require(Capability::WithDefaults, operation, "with_defaults")?;
-        if capabilities
-            .with_defaults()
-            .is_some_and(|support| support.offers(self.as_str()))
-        {
-            return Ok(());
-        }
-        Err(RequestError::MissingCapability(MissingCapability {
-            operation: operation.to_owned(),
-            parameter: "with_defaults".to_owned(),
-            capability: format!(
-                "{}?also-supported={}",
-                Capability::WithDefaults.uri(),
-                self.as_str()
-            ),
-        }))
+        Ok(capabilities.require_with_defaults(self.as_str(), operation, "with_defaults")?)
     }
 
     pub(super) fn write(self, writer: &mut Writer) -> Result<(), RequestError> {

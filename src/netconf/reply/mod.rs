@@ -36,7 +36,7 @@ pub enum ReplyClass {
     Ok,
     /// Nothing at all: success in the Junos XML protocol.
     Empty,
-    /// Payload elements or text.
+    /// Payload elements or text, or `<data>`, be it empty.
     Data,
     /// Only errors or warnings.
     Errors,

@@ -92,10 +92,11 @@ pub struct ReplyScanner {
     depth: usize,
     /// The open elements of the envelope, innermost last: the outermost elements of the document.
     open: Vec<Open>,
-    /// The error being read, and the depth of its element.
-    capture: Option<(ErrorCapture, usize)>,
+    /// The error being read, and the depth of its element. Boxed, because it is rare and large.
+    capture: Option<Box<(ErrorCapture, usize)>>,
     /// Text of a member's name, the error count or the banner.
     leaf: String,
+    data: bool,
     commit: bool,
     load: bool,
     end_session: bool,
@@ -118,6 +119,7 @@ impl ReplyScanner {
             open: Vec::new(),
             capture: None,
             leaf: String::new(),
+            data: false,
             commit: false,
             load: false,
             end_session: false,
@@ -154,7 +156,7 @@ impl ReplyScanner {
             ReplyClass::LoadConfigurationResults
         } else if self.end_session {
             ReplyClass::EndSession
-        } else if scan.has_payload {
+        } else if scan.has_payload || self.data {
             ReplyClass::Data
         } else if scan.ok {
             ReplyClass::Ok
@@ -167,15 +169,16 @@ impl ReplyScanner {
 
     fn start(&mut self, start: &Start<'_>) {
         self.depth = start.depth();
-        if let Some((capture, depth)) = &mut self.capture {
+        if let Some(capture) = &mut self.capture {
+            let (capture, depth) = capture.as_mut();
             capture.start(start.depth() - *depth, start);
             return;
         }
-        if start.declarations().next().is_some() {
+        if !start.is_bare() {
             self.declarations(start);
         }
         if let Some(severity) = error_element(start) {
-            self.capture = Some((ErrorCapture::new(severity), start.depth()));
+            self.capture = Some(Box::new((ErrorCapture::new(severity), start.depth())));
             return;
         }
         // Otherwise there is a payload element around this one.
@@ -271,7 +274,10 @@ impl ReplyScanner {
                 self.succeeded();
             }
             "end-session" if parent == Kind::Reply => self.end_session = true,
-            "data" if parent == Kind::Reply => return Some(Kind::Data),
+            "data" if parent == Kind::Reply => {
+                self.data = true;
+                return Some(Kind::Data);
+            }
             "commit-results" => {
                 self.commit = true;
                 return Some(Kind::Wrapper);
@@ -340,7 +346,8 @@ impl ReplyScanner {
     }
 
     fn text(&mut self, text: &str) {
-        if let Some((capture, depth)) = &mut self.capture {
+        if let Some(capture) = &mut self.capture {
+            let (capture, depth) = capture.as_mut();
             capture.text(self.depth - *depth, text);
             return;
         }
@@ -365,15 +372,15 @@ impl ReplyScanner {
     fn end(&mut self) {
         let depth = self.depth;
         self.depth = depth.saturating_sub(1);
-        if let Some((mut capture, at)) = self.capture.take() {
-            if depth == at {
-                let (error, truncated) = capture.finish();
-                self.scan.truncated |= truncated;
-                self.error(error);
-            } else {
-                capture.end(depth - at);
-                self.capture = Some((capture, at));
-            }
+        if let Some(capture) = &mut self.capture
+            && capture.1 < depth
+        {
+            let (capture, at) = capture.as_mut();
+            capture.end(depth - *at);
+        } else if let Some(capture) = self.capture.take() {
+            let (error, truncated) = capture.0.finish();
+            self.scan.truncated |= truncated;
+            self.error(error);
         } else if depth == self.open.len()
             && let Some(open) = self.open.pop()
         {

@@ -48,7 +48,7 @@ fn classes_are_told_apart() {
         ("", ReplyClass::Empty),
         ("<cli><banner/></cli>", ReplyClass::Empty),
         ("<ok/>", ReplyClass::Ok),
-        ("<data/>", ReplyClass::Empty),
+        ("<data/>", ReplyClass::Data),
         ("<data><configuration/></data>", ReplyClass::Data),
         ("<software-information/>", ReplyClass::Data),
         ("<output>x</output>", ReplyClass::Data),

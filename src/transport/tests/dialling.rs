@@ -184,7 +184,7 @@ async fn slow_resolver_times_out_in_its_own_phase() {
         TransportError::Timeout {
             phase: Phase::Resolve,
             after,
-        } => assert_eq!(after, Duration::from_secs(10)),
+        } => assert_eq!(after, Duration::from_secs(60)),
         other => panic!("{other:?}"),
     }
 }

@@ -59,7 +59,8 @@ async fn polite_close_ends_the_server_side() {
         start.elapsed() < Duration::from_secs(4),
         "the peer agreed, so the grace was not needed"
     );
-    assert_eq!(connected.reader.next().await.ok().flatten(), None);
+    let error = connected.reader.next().await.unwrap_err();
+    assert!(matches!(error, TransportError::Lost(Loss::Local)), "{error:?}");
     let error = connected
         .writer
         .write(Bytes::from_static(b"late"))
@@ -86,7 +87,7 @@ async fn close_on_a_dead_wire_is_bounded() {
     assert!(tokio::time::timeout(Duration::from_secs(1), stuck).await.is_err());
     let start = Instant::now();
     connected.connection.close(Duration::from_secs(2)).await;
-    assert_eq!(start.elapsed(), Duration::from_secs(2));
+    assert!(start.elapsed() <= Duration::from_secs(2));
     let error = connected.reader.next().await.unwrap_err();
     assert!(matches!(error, TransportError::Lost(Loss::Local)), "{error:?}");
 }
@@ -144,28 +145,50 @@ async fn disconnect_message_of_the_server_is_kept() {
 async fn waiting_write_fails_when_the_connection_dies() {
     let (mut connected, frozen, _) = over_wire(&Plan::default()).await;
     frozen.send(true).unwrap();
-    let error = loop {
-        if let Err(error) = connected.writer.write(Bytes::from(vec![0; 64 << 10])).await {
-            break error;
-        }
-        if connected.connection.is_closed() {
-            break TransportError::Lost(connected.connection.closed().await);
-        }
-        // The wire is dropped once everything is full.
-        if tokio::time::timeout(
-            Duration::from_secs(1),
-            connected.writer.write(Bytes::from_static(b"x")),
-        )
+    let start = Instant::now();
+    let error = connected
+        .writer
+        .write(Bytes::from(vec![0; 8 << 20]))
         .await
-        .is_err()
-        {
-            drop(frozen);
-            break connected
-                .writer
-                .write(Bytes::from_static(b"x"))
-                .await
-                .unwrap_err();
-        }
-    };
-    assert!(matches!(error, TransportError::Lost(_)), "{error:?}");
+        .unwrap_err();
+    assert!(
+        matches!(error, TransportError::Lost(Loss::Keepalive)),
+        "{error:?}"
+    );
+    assert_eq!(
+        start.elapsed().as_secs(),
+        60,
+        "keepalives go on beside a blocked write"
+    );
+}
+
+/// What a cancelled write left on the wire is a torso; nothing may follow it.
+#[tokio::test(start_paused = true)]
+async fn nothing_follows_a_cancelled_write() {
+    let (mut connected, frozen, _) = over_wire(&Plan::default()).await;
+    frozen.send(true).unwrap();
+    let cut_short = connected.writer.write(Bytes::from(vec![0; 8 << 20]));
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), cut_short)
+            .await
+            .is_err()
+    );
+    frozen.send(false).unwrap();
+    let error = connected
+        .writer
+        .write(Bytes::from_static(b"x"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, TransportError::Lost(Loss::Local)), "{error:?}");
+}
+
+/// Two ends that both have more to say than the wire holds must not wait for each other.
+#[tokio::test]
+async fn much_data_both_ways_at_once_gets_through() {
+    const TOTAL: usize = 6 << 20;
+    let mut connected = connect_to(&Plan::default(), &target()).await.unwrap();
+    let mut writer = connected.writer;
+    let writing = tokio::spawn(async move { writer.write(Bytes::from(vec![b'a'; TOTAL])).await });
+    assert_eq!(read_bytes(&mut connected.reader, TOTAL).await.len(), TOTAL);
+    writing.await.unwrap().unwrap();
 }

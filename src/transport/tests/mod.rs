@@ -10,3 +10,5 @@ mod host_keys;
 mod jump;
 mod loss;
 mod negotiation;
+#[cfg(unix)]
+mod openssh;

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use super::server::Plan;
 use crate::transport::{
     BoxFuture, Connected, Credentials, Dialed, Dialer, HostKey, HostKeyPolicy, NetconfReader, SshHost,
-    SshProfile, SshTarget, TransportError, connect,
+    SshProfile, SshTarget, Timeouts, TransportError, connect,
 };
 
 pub const RSA_KEY: &str = "\
@@ -71,9 +71,11 @@ pub fn pinned(plan: &Plan) -> HostKeyPolicy {
     HostKeyPolicy::Pinned(vec![HostKey::parse(&plan.host_key_line()).unwrap()])
 }
 
-/// Logs in with the right password.
+/// Logs in with the right password; patient enough for a machine under load.
 pub fn target() -> SshTarget {
-    SshTarget::new(host(Credentials::password("pw")))
+    let mut target = SshTarget::new(host(Credentials::password("pw")));
+    target.timeouts = Timeouts::total(Duration::from_secs(60));
+    target
 }
 
 /// Every dial reaches a fresh connection of the plan, in memory.

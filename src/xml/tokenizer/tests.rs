@@ -74,9 +74,13 @@ fn events(text: &str) -> Vec<String> {
 }
 
 fn refusal(text: &[u8]) -> (Kind, u64) {
-    let whole = read(&[text], Tokenizer::new(Limits::default()));
+    refusal_by(text, || Tokenizer::new(Limits::default()))
+}
+
+fn refusal_by(text: &[u8], tokenizer: impl Fn() -> Tokenizer) -> (Kind, u64) {
+    let whole = read(&[text], tokenizer());
     for cut in 0..=text.len() {
-        let cut_up = read(&[&text[..cut], &text[cut..]], Tokenizer::new(Limits::default()));
+        let cut_up = read(&[&text[..cut], &text[cut..]], tokenizer());
         assert_eq!(
             cut_up,
             whole,
@@ -243,9 +247,13 @@ fn what_is_not_well_formed_is_refused() {
         ("<!DOCTYPE a><a/>", Kind::Doctype, 0),
         ("<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>", Kind::Doctype, 0),
         ("<a><!ELEMENT b></a>", Kind::BadComment, 3),
-        ("<a><?b c?></a>", Kind::ProcessingInstruction, 3),
+        ("<a><?xml version='1.0'?></a>", Kind::ProcessingInstruction, 3),
+        ("<a><?XML c?></a>", Kind::ProcessingInstruction, 3),
+        ("<a><? c?></a>", Kind::ProcessingInstruction, 3),
+        ("<a><?c \u{1}?></a>", Kind::BadCharacter, 7),
+        ("<a><?c ></a>", Kind::UnexpectedEnd, 12),
         (" <?xml version='1.0'?><a/>", Kind::ProcessingInstruction, 1),
-        ("<?xml-stylesheet href='x'?><a/>", Kind::ProcessingInstruction, 0),
+        ("<?xml encoding='x'?><a/>", Kind::ProcessingInstruction, 0),
         ("<a>]]></a>", Kind::CdataEndInText, 3),
         ("<a><!-- -- --></a>", Kind::BadComment, 8),
         ("<a><!-- ---></a>", Kind::BadComment, 8),
@@ -266,6 +274,21 @@ fn what_is_not_well_formed_is_refused() {
     assert_eq!(refusal(b"<a b='\xff'/>"), (Kind::InvalidUtf8, 6));
     assert_eq!(refusal(b"<a><!--\xff--></a>"), (Kind::InvalidUtf8, 7));
     assert_eq!(refusal(b"<a><![CDATA[\xc3]]></a>"), (Kind::InvalidUtf8, 12));
+}
+
+/// N10: a device's processing instructions are dropped. X2: a caller's are refused.
+#[test]
+fn processing_instructions_are_dropped_or_refused() {
+    let text = "<?xml version='1.0'?><?p?><a>1<?q > <b>?>2</a><?r s?>";
+    let lines = events(text);
+    assert_eq!(lines, ["start a 26..29", "text \"12\"", "end 42..46"]);
+    let strict = || Tokenizer::new(Limits::default()).refuse_instructions();
+    assert_eq!(
+        refusal_by(text.as_bytes(), strict),
+        (Kind::ProcessingInstruction, 21)
+    );
+    assert_eq!(refusal_by(b"<?p?><a/>", strict), (Kind::ProcessingInstruction, 0));
+    assert_eq!(read(&[b"<?xml version='1.0'?><a/>"], strict()).1, Ok(()));
 }
 
 /// N8: what `convert` accepts.

@@ -1,0 +1,262 @@
+//! The answer to everything that a device replied to: one envelope (design section 4) around data that is converted
+//! while it is sent. The status is right, because the reply was read whole before.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::api::App;
+use super::negotiate::Answer;
+use super::problem::{ApiError, RpcErrorView};
+use crate::api::pace::{self, Chain, Pump};
+use crate::api::server::Connection;
+use crate::error::ErrorCode;
+use crate::service::call::CallContext;
+use crate::service::reply::{DataKind, Reply, ReplyData};
+
+/// Bytes handed to the connection at a time.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// What every result of a device looks like.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Envelope {
+    pub device: String,
+    /// The NETCONF session that carried the call.
+    pub session_id: u64,
+    pub message_id: String,
+    /// The attributes of `<rpc-reply>`, message-id and namespaces apart: those of the request come back.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub attributes: Map<String, Value>,
+    /// What the device's CLI says beside the data, for example `{master}`.
+    pub banner: Option<String>,
+    /// The payload elements side by side; a string for text, XML and the device's own JSON.
+    pub data: Value,
+    /// Warnings do not fail a call.
+    pub warnings: Vec<RpcErrorView>,
+    /// Only with `partial=keep`: why the data is not complete.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<RpcErrorView>,
+    pub complete: bool,
+    /// Whether bytes that are no text were replaced by U+FFFD.
+    pub lossy: bool,
+    /// The rules behind `data` and the version of their list table, for example `ncj/1;hints=junos-24.4.1`.
+    pub mapping: Option<String>,
+    /// Prefixes of the reply and what they stand for.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub namespaces: Map<String, Value>,
+    pub request_id: String,
+    /// For a call that may change the device: `applied` or `unknown`. Absent for reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+}
+
+/// The envelope around `data`, cut where the data goes.
+pub struct Frame {
+    pub head: Vec<u8>,
+    pub tail: Vec<u8>,
+}
+
+impl Frame {
+    pub fn new(reply: &Reply, request_id: &str) -> Self {
+        let strings = |pairs: &[(String, String)]| {
+            pairs.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect()
+        };
+        let envelope = Envelope {
+            device: reply.device.clone(),
+            session_id: reply.session_id,
+            message_id: reply.message_id.clone(),
+            attributes: strings(&reply.attributes),
+            banner: reply.banner.clone(),
+            data: Value::Null,
+            warnings: reply.warnings.iter().map(RpcErrorView::from).collect(),
+            errors: reply.errors.iter().map(RpcErrorView::from).collect(),
+            complete: reply.complete,
+            lossy: reply.lossy,
+            mapping: reply.mapping.clone(),
+            namespaces: strings(&reply.namespaces),
+            request_id: request_id.to_owned(),
+            outcome: reply.outcome.map(|outcome| outcome.as_str().to_owned()),
+        };
+        let members = match serde_json::to_value(&envelope) {
+            Ok(Value::Object(members)) => members,
+            _ => Map::new(),
+        };
+        let (mut head, mut tail) = (b"{".to_vec(), Vec::new());
+        let mut out = &mut head;
+        for (at, (name, value)) in members.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(format!("\"{name}\":").as_bytes());
+            if name == "data" {
+                out = &mut tail;
+            } else {
+                out.extend_from_slice(value.to_string().as_bytes());
+            }
+        }
+        out.push(b'}');
+        Self { head, tail }
+    }
+}
+
+/// Data of a reply as the piece of JSON or XML that it is in the answer.
+pub struct Encoded {
+    data: ReplyData,
+    /// Text becomes a JSON string.
+    quote: bool,
+    begun: bool,
+    slice: Vec<u8>,
+}
+
+impl Encoded {
+    pub fn new(data: ReplyData, answer: Answer) -> Self {
+        let quote = match (answer, data.kind()) {
+            (Answer::Xml, _) | (Answer::Json, DataKind::Json) => false,
+            (Answer::Json, DataKind::Text | DataKind::Xml) => true,
+        };
+        Self { data, quote, begun: false, slice: Vec::new() }
+    }
+}
+
+impl pace::Source for Encoded {
+    fn bytes(&self) -> u64 {
+        self.data.stored_bytes()
+    }
+
+    fn fill(&mut self, out: &mut Vec<u8>) -> std::io::Result<bool> {
+        if !self.quote {
+            return self.data.fill(out);
+        }
+        if !self.begun {
+            self.begun = true;
+            out.push(b'"');
+        }
+        self.slice.clear();
+        let more = self.data.fill(&mut self.slice)?;
+        escape(&self.slice, out);
+        if !more {
+            out.push(b'"');
+        }
+        Ok(more)
+    }
+}
+
+/// RFC 8259 section 7. Works on pieces of UTF-8 cut anywhere, because only ASCII is ever replaced.
+fn escape(text: &[u8], out: &mut Vec<u8>) {
+    let mut plain = 0;
+    for (at, &byte) in text.iter().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&text[plain..at]);
+        plain = at + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
+        }
+    }
+    out.extend_from_slice(&text[plain..]);
+}
+
+/// Puts a reply inside its envelope, or as it is for XML.
+pub fn chain(chain: &mut Chain<Encoded>, reply: Reply, answer: Answer, request_id: &str) {
+    match answer {
+        Answer::Xml => chain.data(Encoded::new(reply.data, answer)),
+        Answer::Json => {
+            let Frame { head, tail } = Frame::new(&reply, request_id);
+            chain.text(head);
+            chain.data(Encoded::new(reply.data, answer));
+            chain.text(tail);
+        }
+    }
+}
+
+/// Answers with a reply.
+///
+/// # Errors
+/// As [`stream`].
+pub async fn respond(
+    app: &App,
+    context: &CallContext,
+    connection: Option<&Connection>,
+    answer: Answer,
+    reply: Reply,
+) -> Result<Response, ApiError> {
+    let mut whole = Chain::default();
+    chain(&mut whole, reply, answer, &context.request_id);
+    stream(app, connection, answer, whole).await
+}
+
+/// Answers with data. What fits into one slice leaves in one piece with its length; more is converted while it is sent,
+/// and a caller that takes next to nothing is cut (Q8).
+///
+/// # Errors
+/// `internal` if the first slice of the data cannot be read back.
+pub async fn stream(
+    app: &App,
+    connection: Option<&Connection>,
+    answer: Answer,
+    source: Chain<Encoded>,
+) -> Result<Response, ApiError> {
+    let (source, first, more) = pace::fill(source, Vec::new()).await.map_err(|error| {
+        ApiError::new(ErrorCode::Internal, format!("the reply cannot be read back: {error}"))
+    })?;
+    let body = if more {
+        let pump = Pump {
+            pace: app.settings.pace,
+            piece: PIECE_BYTES,
+            cut: connection.map(|connection| connection.cut.clone()),
+        };
+        Body::from_stream(pump.start(first, source, &app.tasks))
+    } else {
+        Body::from(first)
+    };
+    let content_type = match answer {
+        Answer::Json => "application/json",
+        Answer::Xml => "application/xml",
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    no_store(headers);
+    Ok(response)
+}
+
+/// Data of devices is kept by nobody on the way (H14), and depends on what the caller accepts.
+pub fn no_store(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.append(header::VARY, HeaderValue::from_static("accept"));
+}
+
+/// An answer in plain JSON about a device.
+pub fn json<T: Serialize>(value: &T) -> Response {
+    let mut response = axum::Json(value).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Text of a device becomes a JSON string whatever the pieces are.
+    #[test]
+    fn escaping_is_the_same_for_any_cut() {
+        let text = "a\"b\\c\nd\te\r\u{1}\u{1f}\u{7f}ü€😀".as_bytes();
+        for cut in 0..=text.len() {
+            let mut out = b"\"".to_vec();
+            escape(&text[..cut], &mut out);
+            escape(&text[cut..], &mut out);
+            out.push(b'"');
+            let read: String = serde_json::from_slice(&out).expect("a JSON string");
+            assert_eq!(read.as_bytes(), text, "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The OpenAPI 3.1 document: what the operations have in common. The operations themselves are described where they
+//! are written, and the router is built from the same descriptions, so the two cannot differ.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
+    ResponseBuilder, ServerBuilder, Type, tag::TagBuilder,
+};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
+
+use super::problem::{MEDIA_TYPE, Problem};
+
+/// The statuses that any operation may fail with. Which one means what stands under `code` in the body.
+pub struct Problems;
+
+/// Statuses beside the catch-all, with their meaning.
+const STATUSES: &[(&str, &str)] = &[
+    ("400", "The request is not valid, or the device refuses a part of it"),
+    ("403", "The caller, or the gateway's user on the device, may not do this"),
+    ("404", "There is no such thing"),
+    ("406", "None of the accepted media types can be produced"),
+    ("500", "The gateway made a mistake"),
+    ("502", "The device failed, or could not be logged in to"),
+    ("503", "Nothing was sent: the device or the gateway is unreachable, saturated or shutting down"),
+    ("504", "The deadline passed"),
+    ("default", "Any other failure"),
+];
+
+impl IntoResponses for Problems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        STATUSES
+            .iter()
+            .map(|(status, description)| ((*status).to_owned(), RefOr::T(problem(status, description))))
+            .collect()
+    }
+}
+
+/// The further statuses of operations that take a body.
+pub struct BodyProblems;
+
+impl IntoResponses for BodyProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        [
+            ("408", "The body did not arrive in time"),
+            ("409", "The state of the device or of the inventory does not allow this now"),
+            ("413", "The body is too large"),
+            ("415", "The body has a media type that is not taken here"),
+        ]
+        .into_iter()
+        .map(|(status, description)| (status.to_owned(), RefOr::T(problem(status, description))))
+        .collect()
+    }
+}
+
+fn problem(status: &str, description: &str) -> Response {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(Problem::name().into_owned())))
+        .build();
+    let mut response = ResponseBuilder::new().description(description).content(MEDIA_TYPE, content);
+    if status == "503" {
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();
+        let header = HeaderBuilder::new()
+            .schema(Some(seconds))
+            .description(Some("Seconds to wait before the next try"))
+            .build();
+        response = response.header("Retry-After", header);
+    }
+    response.build()
+}
+
+/// What callers send: members that are not listed are refused (H1), and null is no value.
+const INPUTS: &[&str] =
+    &["RpcInput", "RpcItem", "CliInput", "DeviceInput", "AuthInput", "PromptAnswerInput", "JumpInput"];
+/// The same, but null removes a member.
+const PATCHES: &[&str] = &["DevicePatch"];
+/// Shapes that others extend, so they cannot refuse further members themselves.
+const EXTENDED: &[&str] = &["DeviceSettings"];
+
+/// The text of a document, with what the descriptions of Rust types cannot say.
+pub fn text(api: &OpenApi) -> String {
+    let mut document = serde_json::to_value(api).expect("a document consists of strings and maps with string keys");
+    let schemas = &mut document["components"]["schemas"];
+    for name in INPUTS.iter().chain(PATCHES) {
+        schemas[*name]["additionalProperties"] = Value::Bool(false);
+    }
+    for name in INPUTS {
+        if let Some(members) = schemas[*name]["properties"].as_object_mut() {
+            members.values_mut().for_each(without_null);
+        }
+    }
+    for name in EXTENDED {
+        if let Some(schema) = schemas[*name].as_object_mut() {
+            schema.remove("additionalProperties");
+        }
+    }
+    format!("{document:#}\n")
+}
+
+/// Takes null out of the types of a member that need not be there.
+fn without_null(member: &mut Value) {
+    if let Some(types) = member["type"].as_array() {
+        let mut types = types.iter().filter(|name| *name != "null");
+        if let (Some(only), None) = (types.next().cloned(), types.next()) {
+            member["type"] = only;
+        }
+    }
+    let null = serde_json::json!({"type": "null"});
+    if let Some(choices) = member["oneOf"].as_array() {
+        let mut choices = choices.iter().filter(|choice| **choice != null);
+        if let (Some(only), None) = (choices.next().cloned(), choices.next()) {
+            *member = only;
+        }
+    }
+}
+
+/// The document without its paths.
+pub fn base() -> OpenApi {
+    let tags = [
+        ("devices", "The inventory, and what a device says of itself"),
+        ("rpc", "Operational RPCs and CLI commands"),
+        ("config", "Configuration, read"),
+        ("gateway", "The gateway itself"),
+        ("machine", "For orchestrators and monitoring"),
+        ("pages", "For people"),
+    ];
+    let mut api = OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("ncgate")
+                .version(env!("CARGO_PKG_VERSION"))
+                .description(Some(include_str!("assets/description.md")))
+                .license(Some(
+                    LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build(),
+                ))
+                .build(),
+        )
+        .servers(Some([ServerBuilder::new().url("/").description(Some("This gateway")).build()]))
+        // Until access control lands, nobody is asked who they are.
+        .security(Some([SecurityRequirement::default()]))
+        .tags(Some(tags.map(|(name, description)| {
+            TagBuilder::new().name(name).description(Some(description)).build()
+        })))
+        .build();
+    let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];
+    Problem::schemas(&mut schemas);
+    api.components.get_or_insert_default().schemas.extend(schemas);
+    api
+}

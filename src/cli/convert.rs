@@ -1,0 +1,435 @@
+//! `ncgate convert`: the converter of the gateway on a file or on standard input, whole documents included.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::json::{
+    self, Arrays, ConvertError, Converter, HintTable, Indexer, Mapping, Options, Selection, Target,
+    ToXmlError, ToXmlOptions,
+};
+use crate::xml::{Limits, Sanitizer, Source, XmlError, close_routing_engine, parse_source};
+
+use super::exit::Exit;
+
+/// Bytes read at a time.
+const PIECE_BYTES: usize = 256 * 1024;
+/// A document up to this size stays in memory; a larger one goes to a temporary file. In bytes.
+const MEMORY_BYTES: u64 = 8 << 20;
+/// JSON is read whole; this is what of it is read at most, in bytes.
+const MOST_JSON_BYTES: u64 = 1 << 30;
+
+/// The form to convert to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum To {
+    Json,
+    Xml,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum MappingName {
+    /// The gateway's own: a shape that does not depend on how many siblings there are
+    Ncj,
+    /// As Junos devices print it
+    Junos,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TextName {
+    /// One line break is taken off each end of text
+    Trimmed,
+    Exact,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Switch {
+    Off,
+    On,
+}
+
+/// `ncgate convert`
+#[derive(Debug, Clone, clap::Args)]
+pub struct ConvertArgs {
+    /// What to make
+    #[arg(long, value_enum)]
+    to: To,
+    /// The rules
+    #[arg(long, value_enum, default_value = "ncj")]
+    mapping: MappingName,
+    /// hints, all, or elements that are always lists, with commas between
+    #[arg(long, value_name = "WHICH", default_value = "hints")]
+    arrays: String,
+    /// The white space at the ends of text
+    #[arg(long, value_enum, default_value = "trimmed")]
+    text: TextName,
+    /// Whether namespaces and display hints are kept; without them the way back is lost
+    #[arg(long, value_enum, default_value = "on")]
+    ns: Switch,
+    /// Whether comments are kept
+    #[arg(long, value_enum, default_value = "off")]
+    comments: Switch,
+    /// The version of the list table; the newest unless given
+    #[arg(long, value_name = "VERSION")]
+    hints: Option<String>,
+    /// The document; standard input unless given
+    file: Option<PathBuf>,
+}
+
+/// Why a document was not converted.
+#[derive(Debug, thiserror::Error)]
+pub enum ConversionError {
+    #[error("there is no list table '{version}'; there is {}", .known.join(", "))]
+    UnknownHints {
+        version: String,
+        known: &'static [&'static str],
+    },
+    #[error("cannot read {}", .name.display())]
+    Read {
+        name: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot keep the document in a temporary file")]
+    Spool(#[source] io::Error),
+    #[error("the document cannot be converted")]
+    ToJson(#[from] ConvertError),
+    #[error("the document cannot be converted")]
+    ToXml(#[from] ToXmlError),
+    #[error("the document is not UTF-8")]
+    NotUtf8(#[from] std::string::FromUtf8Error),
+    #[error("cannot write the output")]
+    Write(#[from] io::Error),
+}
+
+impl From<XmlError> for ConversionError {
+    fn from(error: XmlError) -> Self {
+        Self::ToJson(ConvertError::Xml(error))
+    }
+}
+
+impl ConversionError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::UnknownHints { .. } | Self::Read { .. } => Exit::Usage,
+            Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+            Self::Spool(_) | Self::ToJson(_) | Self::ToXml(_) | Self::NotUtf8(_) | Self::Write(_) => {
+                Exit::Failure
+            }
+        }
+    }
+}
+
+/// What was done to a document that was not well-formed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Repairs {
+    /// Bytes that are no text became U+FFFD.
+    pub lossy: bool,
+    /// A cluster had left `<routing-engine>` open.
+    pub routing_engine: bool,
+}
+
+impl ConvertArgs {
+    /// Converts, writes to standard output, and tells on standard error what went wrong or was repaired.
+    pub fn run(&self) -> Exit {
+        let mut out = BufWriter::new(io::stdout().lock());
+        let done = match &self.file {
+            Some(path) => File::open(path)
+                .map_err(|source| ConversionError::Read {
+                    name: path.clone(),
+                    source,
+                })
+                .and_then(|mut file| self.convert(path, &mut file, &mut out)),
+            None => self.convert(Path::new("standard input"), &mut io::stdin().lock(), &mut out),
+        };
+        let flushed = done.and_then(|repairs| out.flush().map(|()| repairs).map_err(ConversionError::Write));
+        match flushed {
+            Ok(repairs) => {
+                if repairs.lossy {
+                    eprintln!("warning: bytes that are no text were replaced by U+FFFD");
+                }
+                if repairs.routing_engine {
+                    eprintln!("warning: <routing-engine> was left open and has been closed");
+                }
+                Exit::Ok
+            }
+            Err(error) => {
+                if error.exit() != Exit::Ok {
+                    eprintln!("error: {}", chain(&error));
+                }
+                error.exit()
+            }
+        }
+    }
+
+    /// Converts what `input` holds.
+    ///
+    /// # Errors
+    /// [`ConversionError`]; part of the output may have been written.
+    pub fn convert(
+        &self,
+        name: &Path,
+        input: &mut impl Read,
+        out: &mut impl Write,
+    ) -> Result<Repairs, ConversionError> {
+        match self.to {
+            To::Json => self.to_json(name, input, out),
+            To::Xml => self.to_xml(name, input, out).map(|()| Repairs::default()),
+        }
+    }
+
+    fn to_json(
+        &self,
+        name: &Path,
+        input: &mut impl Read,
+        out: &mut impl Write,
+    ) -> Result<Repairs, ConversionError> {
+        let options = self.options()?;
+        let (mut source, lossy) = store(name, input)?;
+        let mut repairs = Repairs {
+            lossy,
+            routing_engine: false,
+        };
+        let index = match index(&source) {
+            Ok(index) => index,
+            Err(error) => {
+                // The one other repair that is allowed, and only once the strict reading failed.
+                let text = source
+                    .as_memory()
+                    .and_then(|bytes| std::str::from_utf8(bytes).ok());
+                let Some(closed) = text.and_then(close_routing_engine) else {
+                    return Err(error.into());
+                };
+                repairs.routing_engine = true;
+                source = Source::Memory(closed.into());
+                index(&source)?
+            }
+        };
+        let mut converter = Converter::new(source, index, options);
+        let mut slice = Vec::new();
+        loop {
+            let more = converter.fill(&mut slice)?;
+            out.write_all(&slice)?;
+            slice.clear();
+            if !more {
+                out.write_all(b"\n")?;
+                return Ok(repairs);
+            }
+        }
+    }
+
+    fn to_xml(
+        &self,
+        name: &Path,
+        input: &mut impl Read,
+        out: &mut impl Write,
+    ) -> Result<(), ConversionError> {
+        let mut bytes = Vec::new();
+        input
+            .take(MOST_JSON_BYTES)
+            .read_to_end(&mut bytes)
+            .map_err(|source| ConversionError::Read {
+                name: name.to_owned(),
+                source,
+            })?;
+        let options = ToXmlOptions {
+            mapping: self.mapping(),
+            exact_text: self.text == TextName::Exact,
+            ..ToXmlOptions::default()
+        };
+        let document = json::to_xml(&String::from_utf8(bytes)?, Target::Document, &options)?;
+        writeln!(out, "{}", document.as_str())?;
+        Ok(())
+    }
+
+    fn mapping(&self) -> Mapping {
+        match self.mapping {
+            MappingName::Ncj => Mapping::Ncj,
+            MappingName::Junos => Mapping::Junos,
+        }
+    }
+
+    fn options(&self) -> Result<Options, ConversionError> {
+        let hints = match &self.hints {
+            None => HintTable::latest(),
+            Some(version) => HintTable::version(version).ok_or_else(|| ConversionError::UnknownHints {
+                version: version.clone(),
+                known: HintTable::versions(),
+            })?,
+        };
+        let arrays = match self.arrays.as_str() {
+            "hints" => Arrays::Hints,
+            "all" => Arrays::All,
+            names => {
+                let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+                Arrays::Named(names.map(str::to_owned).collect::<BTreeSet<_>>())
+            }
+        };
+        Ok(Options {
+            mapping: self.mapping(),
+            arrays,
+            exact_text: self.text == TextName::Exact,
+            namespaces: self.ns == Switch::On,
+            comments: self.comments == Switch::On,
+            hints,
+        })
+    }
+}
+
+fn index(source: &Source) -> Result<json::Index, ConvertError> {
+    let mut indexer = Indexer::new(Selection::Document);
+    parse_source(source, Limits::default(), &mut indexer)?;
+    Ok(indexer.finish())
+}
+
+/// Keeps the document where both passes can read it, repaired as replies of devices are; whether anything was.
+fn store(name: &Path, input: &mut impl Read) -> Result<(Source, bool), ConversionError> {
+    let mut sanitizer = Sanitizer::new();
+    let mut memory = Vec::new();
+    let mut file: Option<File> = None;
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let count = match input.read(&mut piece) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => {
+                return Err(ConversionError::Read {
+                    name: name.to_owned(),
+                    source,
+                });
+            }
+        };
+        match count {
+            0 => sanitizer.finish(&mut memory),
+            count => sanitizer.push(&piece[..count], &mut memory),
+        }
+        if file.is_none() && memory.len() as u64 > MEMORY_BYTES {
+            file = Some(tempfile::tempfile().map_err(ConversionError::Spool)?);
+        }
+        if let Some(file) = &mut file {
+            file.write_all(&memory).map_err(ConversionError::Spool)?;
+            memory.clear();
+        }
+        if count == 0 {
+            break;
+        }
+    }
+    let source = match file {
+        None => Source::Memory(memory.into()),
+        Some(mut file) => {
+            let len = file.seek(SeekFrom::End(0)).map_err(ConversionError::Spool)?;
+            Source::File {
+                file: Arc::new(file),
+                len,
+            }
+        }
+    };
+    Ok((source, sanitizer.lossy()))
+}
+
+/// The error with everything behind it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        convert: ConvertArgs,
+    }
+
+    fn convert(flags: &[&str], input: &[u8]) -> Result<(String, Repairs), ConversionError> {
+        let args = Flags::parse_from(std::iter::once("convert").chain(flags.iter().copied())).convert;
+        let mut out = Vec::new();
+        let repairs = args.convert(Path::new("input"), &mut &*input, &mut out)?;
+        Ok((String::from_utf8(out).unwrap(), repairs))
+    }
+
+    /// Issue 2, item 5: whole documents, both ways.
+    #[test]
+    fn a_document_goes_there_and_back() {
+        let xml = "<rpc-reply message-id=\"1\" xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\"><data><a>1</a><a>2</a>\
+                   <b/></data></rpc-reply>";
+        let (text, repairs) = convert(&["--to", "json"], xml.as_bytes()).unwrap();
+        assert_eq!(repairs, Repairs::default());
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["rpc-reply"]["data"]["a"], serde_json::json!(["1", "2"]));
+        let (back, _) = convert(&["--to", "xml"], text.as_bytes()).unwrap();
+        let tree = |text: &str| crate::xml::tree::Element::parse(text, &Limits::default()).unwrap();
+        assert_eq!(
+            tree(back.trim()).child("data").unwrap().children.len(),
+            3,
+            "{back}"
+        );
+        let (again, _) = convert(&["--to", "json"], back.as_bytes()).unwrap();
+        assert_eq!(again, text);
+    }
+
+    #[test]
+    fn options_reach_the_converter() {
+        let (text, _) = convert(
+            &["--to", "json", "--arrays", "b,c", "--ns", "off"],
+            b"<a xmlns='u'><b>1</b></a>",
+        )
+        .unwrap();
+        assert_eq!(text, "{\"a\":{\"b\":[\"1\"]}}\n");
+        let (text, _) = convert(&["--to", "json", "--mapping", "junos"], b"<a><b>1</b></a>").unwrap();
+        assert!(text.contains("\"data\""), "{text}");
+        let refused = convert(&["--to", "json", "--hints", "junos-1"], b"<a/>").unwrap_err();
+        assert_eq!(refused.exit(), Exit::Usage);
+    }
+
+    /// The two repairs that are documented, and no other.
+    #[test]
+    fn only_documented_repairs_are_made() {
+        let (text, repairs) = convert(&["--to", "json"], b"<a>x\xff\x01y</a>").unwrap();
+        assert_eq!(
+            (text.as_str(), repairs.lossy),
+            ("{\"a\":\"x\u{fffd}\u{fffd}y\"}\n", true)
+        );
+        for broken in [
+            "",
+            "<a>",
+            "<a/><b/>",
+            "<a/>]]>]]>",
+            "<!DOCTYPE a><a/>",
+            "<a>&x;</a>",
+            "x",
+        ] {
+            let refused = convert(&["--to", "json"], broken.as_bytes()).unwrap_err();
+            assert_eq!(refused.exit(), Exit::Failure, "{broken}");
+        }
+        for broken in ["", "[]", "{\"a\":1,\"a\":2}", "{\"a b\":1}", "{\"a\":1,\"b\":2}"] {
+            let refused = convert(&["--to", "xml"], broken.as_bytes()).unwrap_err();
+            assert_eq!(refused.exit(), Exit::Failure, "{broken}");
+        }
+    }
+
+    /// Large documents pass through a file, in bounded memory.
+    #[test]
+    fn a_large_document_is_converted_from_a_file() {
+        let mut xml = "<a>".to_owned();
+        while xml.len() as u64 <= MEMORY_BYTES {
+            xml.push_str("<b>some text that takes room</b>");
+        }
+        xml.push_str("</a>");
+        let (text, _) = convert(&["--to", "json"], xml.as_bytes()).unwrap();
+        assert_eq!(
+            text.matches("some text").count(),
+            xml.matches("some text").count()
+        );
+    }
+}

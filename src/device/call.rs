@@ -1,0 +1,351 @@
+//! One call or batch on a device, from its turn to the moment its session is free again. It runs in a task of its
+//! own, so that a caller who leaves costs neither the session that is being opened nor the one being read from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use super::core::{Core, Opener};
+use super::error::{DeviceError, Failure, Step};
+use super::lane::Turn;
+use super::settings::Policy;
+use crate::json::Selection;
+use crate::netconf::capability::Capabilities;
+use crate::netconf::rpc::{RequestError, Rpc};
+use crate::pool::{CheckoutError, Pool};
+use crate::session::{Call, RawReply, SessionError, SessionHandle, Traces};
+
+/// Further tries of a read (Q3).
+const RETRIES: usize = 2;
+/// How long a session may take for its polite end (S30).
+pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(5);
+
+/// Builds an RPC for a device that has these capabilities.
+pub type Build = Box<dyn FnOnce(&Capabilities) -> Result<Rpc, RequestError> + Send>;
+
+/// One RPC that a caller wants.
+pub struct Request {
+    pub build: Build,
+    /// Further attributes of `<rpc>`, which come back on the reply (S8).
+    pub attributes: Vec<(String, String)>,
+    /// What part of the reply will become JSON, so that the first pass over it can be made as it comes.
+    pub selection: Option<Selection>,
+}
+
+impl Request {
+    /// A request without attributes, whose reply becomes JSON without its envelope.
+    pub fn new(build: impl FnOnce(&Capabilities) -> Result<Rpc, RequestError> + Send + 'static) -> Self {
+        Self { build: Box::new(build), attributes: Vec::new(), selection: Some(Selection::ReplyPayload) }
+    }
+
+    fn into_call(
+        self,
+        capabilities: &Capabilities,
+        deadline: Instant,
+        traces: Traces,
+    ) -> Result<Call, RequestError> {
+        let rpc = (self.build)(capabilities)?;
+        Ok(Call { rpc, attributes: self.attributes, deadline, traces, selection: self.selection })
+    }
+}
+
+/// What a batch does when one of its RPCs fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// Those behind it are not sent.
+    Stop,
+    /// They are.
+    Continue,
+}
+
+/// The result of one RPC.
+pub type Answer = Result<RawReply, DeviceError>;
+
+/// The sessions of a device.
+pub(super) type Sessions = Pool<Opener>;
+
+/// One RPC of a batch on its way.
+enum Item {
+    New(Request),
+    /// Built, and not sent, or lost in a way that allows another try, with the error of the last one.
+    Open(Call, Option<DeviceError>),
+    Done(Box<Answer>),
+}
+
+impl Item {
+    fn failed(&self) -> bool {
+        match self {
+            Self::New(_) | Self::Open(_, None) => false,
+            Self::Open(_, Some(_)) => true,
+            Self::Done(answer) => answer.as_ref().as_ref().map_or(true, |reply| reply.scan.is_error()),
+        }
+    }
+}
+
+/// Read-only RPCs of one caller.
+pub(super) struct Reads {
+    pub(super) core: Arc<Core>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) turn: Turn,
+    pub(super) deadline: Instant,
+    pub(super) requests: Vec<Request>,
+    pub(super) on_error: OnError,
+    pub(super) answer: oneshot::Sender<Result<Vec<Answer>, DeviceError>>,
+}
+
+impl Reads {
+    /// Runs to the end, whatever the caller does. The answer has one entry per request, or, when it stopped, up to
+    /// the one that failed. The error: no session, nothing sent.
+    pub(super) async fn run(self) {
+        let Self { core, sessions, turn, deadline, requests, on_error, mut answer } = self;
+        let mut items: Vec<Item> = requests.into_iter().map(Item::New).collect();
+        let mut tries = 0;
+        let lent = loop {
+            let checkout = sessions.checkout();
+            tokio::pin!(checkout);
+            let checked_out = tokio::select! {
+                result = &mut checkout => Some(result),
+                () = sleep_until(deadline) => None,
+                () = answer.closed() => None,
+            };
+            let lent = match checked_out {
+                Some(Ok(lent)) => lent,
+                // What the first try ended with says more than that there was no second one.
+                Some(Err(_)) if tries > 0 => break None,
+                Some(Err(error)) => {
+                    // Nobody to tell is no harm.
+                    let _ = answer.send(Err(checkout_error(&core, error)));
+                    return;
+                }
+                None => {
+                    let error = DeviceError::not_sent(core.name(), Step::Connect, Failure::DeadlineInQueue);
+                    // As above.
+                    let _ = answer.send(Err(error));
+                    // The session that is being opened serves the next caller.
+                    drop(checkout.await);
+                    return;
+                }
+            };
+            let finished = tokio::select! {
+                () = attempt(&core, &lent, &mut items, deadline, on_error) => true,
+                () = answer.closed() => false,
+            };
+            if !finished {
+                // Q7: what was sent is read and dropped; the session is busy until then.
+                lent.idle().await;
+                return;
+            }
+            let lost = items.iter().any(|item| matches!(item, Item::Open(_, Some(_))));
+            if !lost || tries == RETRIES || Instant::now() >= deadline {
+                break Some(lent);
+            }
+            tries += 1;
+            core.around.metrics.retried();
+            drop(lent);
+            // Q3: on a new session. Those that lie idle may have died of the same cause.
+            drop(sessions.evict(|_| false));
+        };
+        let _ = answer.send(Ok(answers(items)));
+        if let Some(lent) = lent {
+            // The reply to an RPC that timed out is still to come: the session is free only after that.
+            lent.idle().await;
+        }
+        drop(turn);
+    }
+}
+
+/// What callers get: everything up to the first RPC that was not sent.
+fn answers(items: Vec<Item>) -> Vec<Answer> {
+    items
+        .into_iter()
+        .map_while(|item| match item {
+            Item::New(_) | Item::Open(_, None) => None,
+            Item::Open(_, Some(error)) => Some(Err(error)),
+            Item::Done(answer) => Some(*answer),
+        })
+        .collect()
+}
+
+/// Sends what is still to be sent, in one session.
+async fn attempt(core: &Core, session: &SessionHandle, items: &mut [Item], deadline: Instant, on_error: OnError) {
+    build(core, session, items, deadline, on_error);
+    let open = items.iter().filter(|item| matches!(item, Item::Open(..))).count();
+    let pipelined = open > 1 && on_error == OnError::Continue && core.settings.pipelining;
+    if pipelined {
+        send_together(core, session, items).await;
+    } else {
+        send_in_turn(core, session, items, on_error).await;
+    }
+}
+
+fn build(core: &Core, session: &SessionHandle, items: &mut [Item], deadline: Instant, on_error: OnError) {
+    let capabilities = offered(core, session);
+    for item in items {
+        let Item::New(_) = item else { continue };
+        let Item::New(request) = std::mem::replace(item, Item::Done(Box::new(Err(interrupted(core, false))))) else {
+            continue;
+        };
+        *item = match request.into_call(&capabilities, deadline, Traces::None) {
+            Ok(call) => Item::Open(call, None),
+            Err(error) => Item::Done(Box::new(Err(request_error(core, error)))),
+        };
+        if item.failed() && on_error == OnError::Stop {
+            break;
+        }
+    }
+}
+
+async fn send_in_turn(core: &Core, session: &SessionHandle, items: &mut [Item], on_error: OnError) {
+    for item in items {
+        if let Item::Open(call, _) = item {
+            let call = call.clone();
+            let result = session.call(call.clone()).await;
+            *item = settle(core, session, call, result);
+        }
+        let lost = matches!(item, Item::Open(_, Some(_)));
+        let unsent = matches!(item, Item::New(_));
+        if lost || unsent || (on_error == OnError::Stop && item.failed()) {
+            return;
+        }
+    }
+}
+
+async fn send_together(core: &Core, session: &SessionHandle, items: &mut [Item]) {
+    let calls: Vec<Call> = items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Open(call, _) => Some(call.clone()),
+            Item::New(_) | Item::Done(_) => None,
+        })
+        .collect();
+    let results = match session.call_all(calls.clone()).await {
+        Ok(results) => results,
+        // Not one of them was sent. The next one of the same kind says the same, so one by one each gets its error.
+        Err(_) => return send_in_turn(core, session, items, OnError::Continue).await,
+    };
+    let mut settled = calls.into_iter().zip(results);
+    for item in items.iter_mut().filter(|item| matches!(item, Item::Open(..))) {
+        if let Some((call, result)) = settled.next() {
+            *item = settle(core, session, call, result);
+        }
+    }
+}
+
+/// What one result means for its RPC: done, or to be tried again.
+fn settle(core: &Core, session: &SessionHandle, call: Call, result: Result<RawReply, SessionError>) -> Item {
+    observe(core, "read", &result);
+    match result {
+        Ok(reply) => Item::Done(Box::new(Ok(reply))),
+        Err(error) => {
+            let again = error.allows_another_try();
+            let error = DeviceError::in_session(core.name(), session.session_id(), false, error);
+            if again { Item::Open(call, Some(error)) } else { Item::Done(Box::new(Err(error))) }
+        }
+    }
+}
+
+/// One RPC that is not on the read-only list, in a session of its own (Q9).
+pub(super) struct SingleUse {
+    pub(super) core: Arc<Core>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) turn: Turn,
+    pub(super) deadline: Instant,
+    pub(super) request: Request,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+impl SingleUse {
+    /// Runs to the end, whatever the caller does once the RPC is sent.
+    pub(super) async fn run(self) {
+        let Self { core, sessions, turn, deadline, request, mut answer } = self;
+        let checkout = sessions.checkout();
+        tokio::pin!(checkout);
+        let checked_out = tokio::select! {
+            result = &mut checkout => Some(result),
+            () = sleep_until(deadline) => None,
+            () = answer.closed() => None,
+        };
+        let pinned = match checked_out {
+            Some(Ok(lent)) => lent.pin(),
+            Some(Err(error)) => {
+                // Nobody to tell is no harm.
+                let _ = answer.send(Err(checkout_error(&core, error)));
+                return;
+            }
+            None => {
+                let error = DeviceError::not_sent(core.name(), Step::Connect, Failure::DeadlineInQueue);
+                let _ = answer.send(Err(error));
+                drop(checkout.await);
+                return;
+            }
+        };
+        let call = match request.into_call(&offered(&core, &pinned), deadline, Traces::Possible) {
+            Ok(call) => call,
+            Err(error) => {
+                // Nothing was sent: the session is as clean as before.
+                drop(pinned.release());
+                let _ = answer.send(Err(request_error(&core, error)));
+                return;
+            }
+        };
+        // Sent at most once (Q3), and not at all for a caller who is gone.
+        if answer.is_closed() {
+            drop(pinned.release());
+            return;
+        }
+        let result = pinned.call(call).await;
+        observe(&core, "single_use", &result);
+        let session_id = pinned.session_id();
+        let result = result.map_err(|error| DeviceError::in_session(core.name(), session_id, true, error));
+        let _ = answer.send(result);
+        pinned.idle().await;
+        pinned.close(CLOSE_GRACE).await;
+        drop(turn);
+    }
+}
+
+/// What may be asked of the device: under `ignore` everything (S7).
+fn offered(core: &Core, session: &SessionHandle) -> Arc<Capabilities> {
+    match core.settings.compatibility.policy {
+        Policy::Ignore => Arc::new(Capabilities::clone(session.capabilities()).unchecked()),
+        Policy::Adapt | Policy::Refuse => session.capabilities().clone(),
+    }
+}
+
+pub(super) fn checkout_error(core: &Core, error: CheckoutError<DeviceError>) -> DeviceError {
+    match error {
+        CheckoutError::Connect(error) => error,
+        CheckoutError::Closed => DeviceError::not_sent(core.name(), Step::Connect, Failure::Draining),
+    }
+}
+
+fn request_error(core: &Core, error: RequestError) -> DeviceError {
+    DeviceError::not_sent(core.name(), Step::Request, Failure::Request(error))
+}
+
+/// The task of a call ended before its answer: it was cut, or it panicked.
+pub(super) fn interrupted(core: &Core, mutates: bool) -> DeviceError {
+    DeviceError::interrupted(core.name(), mutates)
+}
+
+fn observe(core: &Core, class: &'static str, result: &Result<RawReply, SessionError>) {
+    let metrics = &core.around.metrics;
+    match result {
+        Ok(reply) => {
+            let outcome = if reply.scan.is_error() { "rpc_error" } else { "ok" };
+            metrics.rpc(class, outcome, reply.completed_at.saturating_duration_since(reply.sent_at));
+        }
+        Err(SessionError::Timeout { .. }) => metrics.rpc(class, "timeout", core.settings.rpc_timeout),
+        Err(SessionError::Lost { .. }) => metrics.rpc(class, "lost", Duration::ZERO),
+        Err(SessionError::Storage { .. }) => metrics.rpc(class, "storage", Duration::ZERO),
+        // Nothing was sent.
+        Err(
+            SessionError::NotOpen
+            | SessionError::LineFull
+            | SessionError::Write(_)
+            | SessionError::DeadlineBeforeSending,
+        ) => {}
+    }
+}

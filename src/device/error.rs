@@ -1,0 +1,177 @@
+//! Why a call on a device failed, with everything that a caller is told: which step, what it did to the device, and
+//! in which message of which session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::compat::Verdict;
+use crate::netconf::rpc::{AttributeError, RequestError};
+use crate::session::{EndCause, SessionError};
+use crate::transport::TransportError;
+
+/// What a failed call did to the device (H3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing of this call was sent.
+    NotSent,
+    /// Something was sent that cannot change the device.
+    NotApplied,
+    /// Something was sent that may have changed the device.
+    Unknown,
+}
+
+/// How far the call came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Waiting for a turn.
+    Queue,
+    /// Opening a session.
+    Connect,
+    /// Building the request.
+    Request,
+    /// Sending it and waiting for the reply.
+    Reply,
+}
+
+impl Step {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Connect => "connect",
+            Self::Request => "request",
+            Self::Reply => "reply",
+        }
+    }
+}
+
+/// Why no session could be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No connection, or no NETCONF on it.
+    #[error("cannot connect")]
+    Transport(#[source] TransportError),
+    /// Connected, and no usable hello.
+    #[error("the session could not be opened")]
+    Hello(#[source] EndCause),
+    /// The session ended or did not answer while the gateway asked for the software version.
+    #[error("the device did not tell its software")]
+    Software(#[source] SessionError),
+    /// The device is not what its settings require (S7).
+    #[error("the device does not meet what is required of it: {}", .0.missing.join(", "))]
+    Incompatible(Verdict),
+    /// All sessions that the device may have are taken, or the pace of connects leaves no time.
+    #[error("no session may be opened within {} s", .0.as_secs_f32())]
+    NoRoom(Duration),
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{limit} requests wait already")]
+    QueueFull { limit: usize },
+    #[error("the deadline passed before the request could be sent")]
+    DeadlineInQueue,
+    #[error("the device is being removed, or the gateway shuts down")]
+    Draining,
+    /// A connect failed: just now, or so recently that none was tried again yet. With `retry_after` it is left alone
+    /// for that time.
+    #[error("no session with the device{}", waiting(.retry_after))]
+    Connect {
+        #[source]
+        error: Arc<ConnectError>,
+        retry_after: Option<Duration>,
+    },
+    /// Connects failed so often that the device is left alone (Q4).
+    #[error("{failures} connects failed in a row{}", waiting(&Some(*.retry_after)))]
+    CircuitOpen {
+        failures: u32,
+        retry_after: Duration,
+        /// The last failure.
+        #[source]
+        last: Arc<ConnectError>,
+    },
+    /// Other devices of the credential domain were refused: one of them tries for all (Q4).
+    #[error("{refused} devices of credential domain {domain} refused their credentials{}", waiting(&Some(*.retry_after)))]
+    DomainSuspended { domain: String, refused: usize, retry_after: Duration },
+    #[error("the request cannot be made")]
+    Request(#[source] RequestError),
+    #[error("an attribute cannot be sent")]
+    Attribute(#[source] AttributeError),
+    #[error("the request failed")]
+    Session(#[source] SessionError),
+    /// The task that served the call ended early.
+    #[error("the request was interrupted")]
+    Interrupted,
+}
+
+fn waiting(retry_after: &Option<Duration>) -> String {
+    match retry_after {
+        Some(wait) => format!(", next try in {} s", wait.as_secs_f32().ceil()),
+        None => String::new(),
+    }
+}
+
+/// A failed call.
+#[derive(Debug, thiserror::Error)]
+#[error("{failure} (device {device}, {})", .step.as_str())]
+pub struct DeviceError {
+    pub device: String,
+    pub step: Step,
+    pub outcome: Outcome,
+    pub session_id: Option<u64>,
+    pub message_id: Option<String>,
+    #[source]
+    pub failure: Failure,
+}
+
+impl DeviceError {
+    /// A failure before anything was sent.
+    pub(super) fn not_sent(device: &str, step: Step, failure: Failure) -> Self {
+        Self { device: device.to_owned(), step, outcome: Outcome::NotSent, session_id: None, message_id: None, failure }
+    }
+
+    /// A failure in a session. `mutates`: whether the RPC can change the device.
+    pub(super) fn in_session(device: &str, session_id: u64, mutates: bool, error: SessionError) -> Self {
+        let outcome = match (error.sent(), mutates) {
+            (false, _) => Outcome::NotSent,
+            (true, false) => Outcome::NotApplied,
+            (true, true) => Outcome::Unknown,
+        };
+        Self {
+            device: device.to_owned(),
+            step: Step::Reply,
+            outcome,
+            session_id: Some(session_id),
+            message_id: error.message_id().map(str::to_owned),
+            failure: Failure::Session(error),
+        }
+    }
+
+    /// The task of a call ended before it had an answer.
+    pub(super) fn interrupted(device: &str, mutates: bool) -> Self {
+        let outcome = if mutates { Outcome::Unknown } else { Outcome::NotApplied };
+        Self { outcome, ..Self::not_sent(device, Step::Reply, Failure::Interrupted) }
+    }
+
+    /// When the same call may succeed, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.failure.retry_after()
+    }
+}
+
+impl Failure {
+    /// When it may be over, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Connect { retry_after, .. } => *retry_after,
+            Self::CircuitOpen { retry_after, .. } | Self::DomainSuspended { retry_after, .. } => Some(*retry_after),
+            Self::QueueFull { .. }
+            | Self::DeadlineInQueue
+            | Self::Draining
+            | Self::Request(_)
+            | Self::Attribute(_)
+            | Self::Session(_)
+            | Self::Interrupted => None,
+        }
+    }
+}

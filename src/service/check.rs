@@ -1,0 +1,225 @@
+//! What a device is: the check of design section 4, its capabilities, its sessions.
+
+use super::call::{CallContext, Role};
+use super::failure;
+use super::view::{
+    CapabilitiesView, CapabilityView, CheckReport, CompatibilityView, ConnectionView, HelloView, LossView, ModuleView,
+    SessionList, SessionView, SoftwareView, SshView, StepView,
+};
+use super::{Gateway, time};
+use crate::device::{self, DeviceStatus, Established, LossCause};
+use crate::error::{Error, ErrorCode};
+use crate::netconf::capability::{Capabilities, Capability};
+use crate::netconf::framing::Framing;
+use crate::xml::Limits;
+use crate::xml::tree::Element;
+
+impl Gateway {
+    /// Connects now, whatever went wrong before, and tells what the connection showed.
+    ///
+    /// # Errors
+    /// Why there is no session, with a code of its own for each cause; `incompatible` under the policy `refuse`.
+    pub async fn check_device(&self, ctx: &CallContext, name: &str) -> Result<CheckReport, Error> {
+        ctx.principal.require(Role::Operate)?;
+        let (_, device) = self.device(name).await?;
+        let shown = device.check(ctx.principal.id(), self.deadline(ctx, &device)).await.map_err(failure::device)?;
+        let ssh = shown.link.negotiated.as_ref().map(|negotiated| SshView {
+            kex: negotiated.kex.clone(),
+            cipher: negotiated.cipher.clone(),
+            mac: negotiated.mac.clone(),
+            host_key_algorithm: negotiated.host_key_algorithm.clone(),
+            host_key_fingerprint: shown.link.host_key_fingerprint.clone().unwrap_or_default(),
+        });
+        let steps = shown.link.steps.iter().map(|step| StepView {
+            name: match step.jump {
+                None => step.name.to_owned(),
+                Some(jump) => format!("jump{jump}.{}", step.name),
+            },
+            duration_ms: u64::try_from(step.duration.as_millis()).unwrap_or(u64::MAX),
+        });
+        Ok(CheckReport {
+            device: name.to_owned(),
+            hello: HelloView {
+                session_id: shown.session_id,
+                base: match shown.framing {
+                    Framing::EndOfMessage => "1.0",
+                    Framing::Chunked => "1.1",
+                }
+                .to_owned(),
+            },
+            capabilities: capabilities(&shown.capabilities),
+            software: software(&shown),
+            compatibility: compatibility(&shown),
+            ssh,
+            steps: steps.collect(),
+        })
+    }
+
+    /// The capabilities that the device's last hello listed; connects if there was none yet (S5).
+    ///
+    /// # Errors
+    /// Why there is no session.
+    pub async fn get_capabilities(&self, ctx: &CallContext, name: &str) -> Result<CapabilitiesView, Error> {
+        ctx.principal.require(Role::Read)?;
+        let (_, device) = self.device(name).await?;
+        let shown =
+            device.established(ctx.principal.id(), self.deadline(ctx, &device)).await.map_err(failure::device)?;
+        let modules = shown.capabilities.modules().map(|module| ModuleView {
+            name: module.name,
+            revision: module.revision,
+            namespace: module.namespace,
+            features: module.features,
+            deviations: module.deviations,
+        });
+        Ok(CapabilitiesView {
+            device: name.to_owned(),
+            capabilities: capabilities(&shown.capabilities),
+            url_schemes: shown.capabilities.url_schemes(),
+            modules: modules.collect(),
+            software: software(&shown),
+            compatibility: compatibility(&shown),
+            seen_at: time::rfc3339(shown.seen_at),
+        })
+    }
+
+    /// The NETCONF sessions of the gateway and, where it tells (RFC 6022), all of the device's.
+    ///
+    /// # Errors
+    /// Why there is no session; the device's refusal.
+    pub async fn list_sessions(&self, ctx: &CallContext, name: &str) -> Result<SessionList, Error> {
+        ctx.principal.require(Role::Read)?;
+        let (record, device) = self.device(name).await?;
+        let shown =
+            device.established(ctx.principal.id(), self.deadline(ctx, &device)).await.map_err(failure::device)?;
+        let theirs = if shown.capabilities.has(Capability::Monitoring) {
+            let request = device::Request { selection: None, ..device::Request::new(monitored_sessions) };
+            let raw = device
+                .read(ctx.principal.id(), self.deadline(ctx, &device), request)
+                .await
+                .map_err(failure::device)?;
+            if raw.scan.is_error() {
+                return Err(failure::refused(name, raw.session_id, raw.scan.errors, failure::Asked::Read)
+                    .with_message(Some(raw.session_id), Some(raw.message_id)));
+            }
+            Some(told_sessions(name, &raw)?)
+        } else {
+            None
+        };
+        let mut sessions: Vec<SessionView> = device
+            .status()
+            .sessions
+            .iter()
+            .map(|session| SessionView {
+                session_id: session.session_id,
+                ours: true,
+                username: Some(record.settings.username.clone()),
+                source_host: None,
+                login_time: Some(time::rfc3339(session.opened_at)),
+                state: Some(if session.outstanding == 0 { "idle" } else { "busy" }.to_owned()),
+            })
+            .collect();
+        let device_reports = theirs.is_some();
+        for told in theirs.unwrap_or_default() {
+            match sessions.iter_mut().find(|ours| ours.session_id == told.session_id) {
+                Some(ours) => ours.source_host = told.source_host,
+                None => sessions.push(told),
+            }
+        }
+        sessions.sort_by_key(|session| session.session_id);
+        Ok(SessionList { sessions, device_reports })
+    }
+}
+
+/// `<get>` of `netconf-state/sessions` (RFC 6022 section 2.1.4).
+fn monitored_sessions(caps: &Capabilities) -> Result<crate::netconf::rpc::Rpc, crate::netconf::rpc::RequestError> {
+    super::schemas::monitored("sessions", caps)
+}
+
+/// At most this much of a list of sessions is looked at, in bytes.
+const MOST_SESSIONS: u64 = 4 << 20;
+
+fn told_sessions(name: &str, raw: &crate::session::RawReply) -> Result<Vec<SessionView>, Error> {
+    let broken = |detail: String| super::reply::unreadable(name, raw.session_id, &raw.message_id, &detail);
+    let text = raw.source.read_to_string(MOST_SESSIONS).map_err(|error| broken(error.to_string()))?;
+    let reply = Element::parse(&text, &Limits::default()).map_err(|error| broken(error.to_string()))?;
+    let Some(list) = reply.path(&["data", "netconf-state", "sessions"]) else {
+        return Ok(Vec::new());
+    };
+    let text_of = |session: &Element, leaf: &str| {
+        session.child(leaf).map(Element::text).filter(|text| !text.is_empty())
+    };
+    Ok(list
+        .children_named("session")
+        .filter_map(|session| {
+            Some(SessionView {
+                session_id: text_of(session, "session-id")?.parse().ok()?,
+                ours: false,
+                username: text_of(session, "username"),
+                source_host: text_of(session, "source-host"),
+                login_time: text_of(session, "login-time"),
+                state: None,
+            })
+        })
+        .collect())
+}
+
+/// How a device is doing, for its view.
+pub(super) fn connection(status: &DeviceStatus) -> ConnectionView {
+    let last_loss = status.last_loss.as_ref().map(|loss| {
+        let (code, detail) = match &loss.cause {
+            LossCause::Session { cause, .. } => {
+                let code = if cause.is_protocol_error() {
+                    ErrorCode::DeviceProtocolError
+                } else {
+                    ErrorCode::SessionLost
+                };
+                (code, failure::chain(cause))
+            }
+            LossCause::Connect(error) => {
+                let error = failure::connect(error);
+                (error.code(), error.detail().to_owned())
+            }
+        };
+        LossView { code: code.as_str().to_owned(), detail, time: time::rfc3339(loss.at) }
+    });
+    ConnectionView {
+        state: status.state.as_str().to_owned(),
+        sessions: status.sessions.len() as u64,
+        queued: status.queued as u64,
+        last_loss,
+        retry_after_seconds: status.retry_after.map(|wait| wait.as_secs_f64().ceil() as u64),
+    }
+}
+
+fn capabilities(caps: &Capabilities) -> Vec<CapabilityView> {
+    caps.uris()
+        .map(|uri| {
+            let known = Capability::of_uri(uri);
+            CapabilityView { uri: uri.to_owned(), name: known.map(|capability| capability.name().to_owned()) }
+        })
+        .collect()
+}
+
+fn software(shown: &Established) -> Vec<SoftwareView> {
+    shown
+        .software
+        .members()
+        .iter()
+        .map(|member| SoftwareView {
+            member: member.member.clone(),
+            host_name: member.host_name.clone(),
+            product_name: member.product_name.clone(),
+            product_model: member.product_model.clone(),
+            version: member.version.clone(),
+            build_date: member.build_date.clone(),
+        })
+        .collect()
+}
+
+fn compatibility(shown: &Established) -> CompatibilityView {
+    CompatibilityView {
+        policy: shown.verdict.policy.as_str().to_owned(),
+        compatible: shown.verdict.is_compatible(),
+        missing: shown.verdict.missing.clone(),
+    }
+}

@@ -1,0 +1,117 @@
+//! CLI text through Junos `<command>` (S10).
+
+use super::call::{CallContext, Role};
+use super::failure::{self, Asked};
+use super::output::Output;
+use super::reply::RpcAnswer;
+use super::request::CliRequest;
+use super::prepare;
+use super::view::CliRpc;
+use super::Gateway;
+use crate::device;
+use crate::error::{Error, ErrorCode, Outcome};
+use crate::json;
+use crate::netconf::junos::classify::{OperationClass, classify_command};
+use crate::netconf::junos::command::{Command, mapped_request};
+use crate::netconf::junos;
+use crate::xml::tree::Element;
+use crate::xml::{Limits, Source, Writer};
+
+/// The longest command, in bytes.
+const LONGEST_COMMAND: usize = 8192;
+
+impl Gateway {
+    /// Runs one CLI command. `show …` runs in a pooled session; anything else needs the role `configure` and a session
+    /// of its own.
+    ///
+    /// # Errors
+    /// `capability-missing` on a device without the Junos XML protocol.
+    pub async fn run_cli(&self, ctx: &CallContext, name: &str, request: CliRequest) -> Result<RpcAnswer, Error> {
+        ctx.principal.require(Role::Read)?;
+        let (record, device) = self.device(name).await?;
+        let output = Output::new(&request.output, record.settings.partial)?;
+        let command = checked(&request.command)?;
+        let wire = Command { text: command, format: prepare::wire_format(output.format)? };
+        if classify_command(&wire.text) == OperationClass::ReadOnly {
+            if request.plan {
+                return Err(Error::invalid("?plan", "the command changes nothing, so there is nothing to plan"));
+            }
+            let request = output.request(move |caps| wire.rpc(caps), Vec::new());
+            return self.read(ctx, name, &device, request, &output, Asked::Read).await.map(RpcAnswer::Reply);
+        }
+        ctx.principal.require(Role::Configure)?;
+        if request.plan {
+            return self.plan(ctx, name, &device, move |caps| wire.rpc(caps)).await.map(RpcAnswer::Plan);
+        }
+        let request = output.request(move |caps| wire.rpc(caps), Vec::new());
+        self.change(ctx, name, &device, request, &output, Asked::Read).await.map(RpcAnswer::Reply)
+    }
+
+    /// Which RPC a command maps to, as the device says (`| display xml rpc`). The command itself is not run.
+    ///
+    /// # Errors
+    /// `invalid-argument` when the device knows no RPC for it.
+    pub async fn get_cli_rpc(&self, ctx: &CallContext, name: &str, command: &str) -> Result<CliRpc, Error> {
+        ctx.principal.require(Role::Read)?;
+        let (_, device) = self.device(name).await?;
+        let command = checked(command)?;
+        if command.contains('|') {
+            return Err(Error::invalid("?command", "give the command without a pipe").with_device(name));
+        }
+        let wire = Command { text: command.clone(), format: junos::Format::Xml };
+        let request =
+            device::Request { selection: None, ..device::Request::new(move |caps| wire.mapping_rpc(caps)) };
+        let raw = device
+            .read(ctx.principal.id(), self.deadline(ctx, &device), request)
+            .await
+            .map_err(failure::device)?;
+        let (session_id, message_id) = (raw.session_id, raw.message_id.clone());
+        if !raw.scan.errors.is_empty() {
+            return Err(failure::refused(name, session_id, raw.scan.errors, Asked::Read));
+        }
+        let text = raw
+            .source
+            .read_to_string(LONGEST_RPC)
+            .map_err(|error| protocol(name, &format!("the reply cannot be read: {error}")))?;
+        let reply = Element::parse(&text, &Limits::default())
+            .map_err(|error| protocol(name, &format!("the reply cannot be read: {error}")))?;
+        let mapped = mapped_request(&reply).ok_or_else(|| {
+            Error::invalid("?command", format!("the device maps {command:?} to no RPC"))
+                .with_device(name)
+                .with_message(Some(session_id), Some(message_id))
+        })?;
+        let mut writer = Writer::new();
+        mapped.write(&mut writer).map_err(|error| protocol(name, &error.to_string()))?;
+        let rpc_xml = writer.finish().map_err(|error| protocol(name, &error.to_string()))?;
+        let json = json::to_json(
+            &Source::Memory(rpc_xml.as_str().to_owned().into()),
+            json::Selection::Document,
+            &json::Options::api_default(),
+        )
+        .map_err(|error| protocol(name, &error.to_string()))?;
+        let rpc = serde_json::from_str(&json).map_err(|error| protocol(name, &error.to_string()))?;
+        Ok(CliRpc { command, rpc_xml: rpc_xml.as_str().to_owned(), rpc })
+    }
+}
+
+/// More than any request has, in bytes.
+const LONGEST_RPC: u64 = 1 << 20;
+
+fn checked(command: &str) -> Result<String, Error> {
+    let command = command.trim();
+    if command.is_empty() {
+        return Err(Error::invalid("/command", "must not be empty"));
+    }
+    if command.len() > LONGEST_COMMAND {
+        return Err(Error::invalid("/command", format!("is longer than {LONGEST_COMMAND} bytes")));
+    }
+    if let Some(control) = command.chars().find(|c| c.is_control()) {
+        let detail = format!("holds the control character U+{:04X}; give one command on one line", u32::from(control));
+        return Err(Error::invalid("/command", detail));
+    }
+    Ok(command.to_owned())
+}
+
+fn protocol(device: &str, detail: &str) -> Error {
+    Error::new(ErrorCode::DeviceProtocolError, detail).with_device(device).with_outcome(Outcome::NotApplied)
+}

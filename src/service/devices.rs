@@ -1,0 +1,243 @@
+//! The inventory: add, list, look at, change and remove devices. Credentials go in and never come out.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use super::call::{CallContext, Role};
+use super::request::ListRequest;
+use super::target::{self, ssh_target};
+use super::view::{ConnectionView, DeviceList, DeviceView};
+use super::{Gateway, time};
+use crate::device::model::{self, DeviceSecrets, DeviceSettings, FieldFault};
+use crate::error::{Error, ErrorCode};
+use crate::store::{DeviceRecord, StoreError};
+
+/// How many devices a page of a list has when the caller does not say (conventions H10).
+const DEFAULT_PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 1000;
+
+impl Gateway {
+    /// Stores a device from its JSON. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// `invalid-argument` with a pointer for each fault, `already-exists`, `address-not-allowed`.
+    pub async fn create_device(&self, ctx: &CallContext, body: &str) -> Result<DeviceView, Error> {
+        ctx.principal.require(Role::Admin)?;
+        self.accepting()?;
+        let document = parse(body)?;
+        // Decoding a private key computes for a while.
+        let (settings, secrets) = blocking(move || model::read_device(&document)).await?.map_err(faults)?;
+        self.check_addresses(&settings)?;
+        check_host_keys(&settings, &secrets)?;
+        let record = self.inner.store.insert_device(settings, secrets).await.map_err(|error| self.store_error(error))?;
+        self.install(&record)?;
+        Ok(self.view(&record))
+    }
+
+    /// # Errors
+    /// `invalid-argument` for a page token of another list.
+    pub async fn list_devices(&self, ctx: &CallContext, request: ListRequest) -> Result<DeviceList, Error> {
+        ctx.principal.require(Role::Read)?;
+        let size = match request.page_size {
+            0 => DEFAULT_PAGE,
+            size if size > LARGEST_PAGE => {
+                return Err(Error::invalid("?page_size", format!("{size} is more than {LARGEST_PAGE}")));
+            }
+            size => size,
+        };
+        let mut labels = BTreeMap::new();
+        for (key, value) in request.labels {
+            if labels.insert(key.clone(), value).is_some() {
+                return Err(Error::invalid("?label", format!("label {key} is asked for twice")));
+            }
+        }
+        let page = self
+            .inner
+            .store
+            .list_devices(&labels, size, request.page_token.as_deref())
+            .await
+            .map_err(|error| self.store_error(error))?;
+        Ok(DeviceList {
+            devices: page.items.iter().map(|record| self.view(record)).collect(),
+            next_page_token: page.next_page_token,
+        })
+    }
+
+    /// # Errors
+    /// `not-found`.
+    pub async fn get_device(&self, ctx: &CallContext, name: &str) -> Result<DeviceView, Error> {
+        ctx.principal.require(Role::Read)?;
+        Ok(self.view(&self.record(name).await?))
+    }
+
+    /// Changes a device by a JSON merge patch (RFC 7396). Its sessions are ended politely and opened anew with the
+    /// new settings.
+    ///
+    /// # Errors
+    /// `invalid-argument`, `not-found`, `etag-mismatch` when `if_match` names another version.
+    pub async fn update_device(
+        &self,
+        ctx: &CallContext,
+        name: &str,
+        patch: &str,
+        if_match: Option<&str>,
+    ) -> Result<DeviceView, Error> {
+        ctx.principal.require(Role::Admin)?;
+        self.accepting()?;
+        let patch = parse(patch)?;
+        let read = self.record(name).await?;
+        check_etag(&read, if_match)?;
+        let (old_settings, old_secrets) = (read.settings.clone(), read.secrets.clone());
+        let (settings, secrets) =
+            blocking(move || model::apply_merge_patch(&old_settings, &old_secrets, &patch)).await?.map_err(faults)?;
+        self.check_addresses(&settings)?;
+        check_host_keys(&settings, &secrets)?;
+        let record = self
+            .inner
+            .store
+            .update_device(&read, settings, secrets)
+            .await
+            .map_err(|error| self.store_error(error).with_device(name))?;
+        self.install(&record)?;
+        Ok(self.view(&record))
+    }
+
+    /// Removes a device and ends its sessions politely.
+    ///
+    /// # Errors
+    /// `not-found`, `etag-mismatch`.
+    pub async fn delete_device(&self, ctx: &CallContext, name: &str, if_match: Option<&str>) -> Result<(), Error> {
+        ctx.principal.require(Role::Admin)?;
+        self.accepting()?;
+        let read = self.record(name).await?;
+        check_etag(&read, if_match)?;
+        let expected = if_match.is_some().then_some(read.version);
+        self.inner
+            .store
+            .delete_device(&read.id, expected)
+            .await
+            .map_err(|error| self.store_error(error).with_device(name))?;
+        self.inner.devices.remove(name);
+        Ok(())
+    }
+
+    /// The stored device.
+    pub(super) async fn record(&self, name: &str) -> Result<DeviceRecord, Error> {
+        self.inner.store.get_device(name).await.map_err(|error| match error {
+            StoreError::NotFound => unknown_device(name),
+            other => self.store_error(other).with_device(name),
+        })
+    }
+
+    /// Literal addresses must lie in the allowed networks from the start; names are judged when they are dialled
+    /// (conventions X8). Only the first host of a way is dialled by the gateway itself.
+    fn check_addresses(&self, settings: &DeviceSettings) -> Result<(), Error> {
+        let (address, port, pointer) = match settings.proxy_jump.first() {
+            Some(jump) => (&jump.address, jump.port, "/proxy_jump/0/address"),
+            None => (&settings.address, settings.port, "/address"),
+        };
+        let literal = address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        if let Ok(ip) = literal
+            && !self.inner.networks.allows(ip, port)
+        {
+            let detail = format!("{ip} port {port} is not in the networks that the gateway may dial");
+            return Err(Error::new(ErrorCode::AddressNotAllowed, detail.clone())
+                .with_field(pointer, detail)
+                .with_hint("the operator names the networks with --device-networks (NCGATE_DEVICE_NETWORKS)"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn view(&self, record: &DeviceRecord) -> DeviceView {
+        DeviceView {
+            document: model::document(&record.settings, &record.secrets),
+            connection: self.connection(record.name()),
+            create_time: time::rfc3339(record.created_at),
+            update_time: time::rfc3339(record.updated_at),
+            etag: record.etag(),
+        }
+    }
+
+    fn connection(&self, name: &str) -> ConnectionView {
+        self.inner.devices.get(name).map_or_else(ConnectionView::idle, |device| super::check::connection(&device.status()))
+    }
+
+    pub(super) fn store_error(&self, error: StoreError) -> Error {
+        match error {
+            StoreError::AlreadyExists { name } => {
+                Error::new(ErrorCode::AlreadyExists, format!("a device named {name} exists already"))
+                    .with_field("/name", "exists already")
+            }
+            StoreError::NotFound => Error::new(ErrorCode::NotFound, "there is no such device"),
+            StoreError::VersionMismatch { .. } => etag_mismatch(),
+            StoreError::BadPageToken => Error::invalid("?page_token", "belongs to another list or filter"),
+            StoreError::Unavailable { doing, source } => {
+                tracing::error!(error = %source, doing, "the database cannot be used");
+                Error::new(ErrorCode::StoreUnavailable, format!("the gateway's database cannot be used while {doing}"))
+                    .with_retry_after(1)
+            }
+            StoreError::Damaged { device, what } => {
+                Error::new(ErrorCode::Internal, format!("the stored row of device {device} is damaged: {what}"))
+            }
+            StoreError::Sealed { device, source } => {
+                tracing::error!(device, error = %source, "stored credentials cannot be opened");
+                Error::new(ErrorCode::Internal, format!("the stored credentials of device {device} cannot be opened"))
+            }
+        }
+    }
+}
+
+/// A device that nobody has added, or that the caller may not see.
+pub(super) fn unknown_device(name: &str) -> Error {
+    Error::new(ErrorCode::NotFound, format!("there is no device named {name:?}"))
+        .with_hint("GET /v1/devices lists the devices, POST /v1/devices adds one")
+}
+
+fn check_etag(record: &DeviceRecord, if_match: Option<&str>) -> Result<(), Error> {
+    match if_match {
+        Some(wanted) if wanted.trim() != "*" && !wanted.split(',').any(|tag| tag.trim() == record.etag()) => {
+            Err(etag_mismatch().with_device(record.name()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn etag_mismatch() -> Error {
+    Error::new(ErrorCode::EtagMismatch, "the device has changed since it was read")
+        .with_hint("read it again and repeat the change with its new ETag")
+}
+
+/// A host key that cannot be read is found when it is given, not at the first connect.
+fn check_host_keys(settings: &DeviceSettings, secrets: &DeviceSecrets) -> Result<(), Error> {
+    let record = DeviceRecord {
+        id: String::new(),
+        version: 0,
+        created_at: time::EPOCH,
+        updated_at: time::EPOCH,
+        settings: settings.clone(),
+        secrets: secrets.clone(),
+        learned_host_keys: BTreeMap::new(),
+    };
+    ssh_target(&record, &target::KnownHosts(Default::default())).map(|_| ())
+}
+
+fn parse(body: &str) -> Result<Value, Error> {
+    model::parse_json(body.as_bytes()).map_err(|fault| faults(vec![fault]))
+}
+
+fn faults(faults: Vec<FieldFault>) -> Error {
+    let mut faults = faults.into_iter();
+    let Some(first) = faults.next() else {
+        return Error::new(ErrorCode::Internal, "the device was refused without a reason");
+    };
+    faults.fold(Error::invalid(first.pointer, first.detail), |error, fault| error.with_field(fault.pointer, fault.detail))
+}
+
+/// Runs what computes for a while beside the threads that serve everybody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(ErrorCode::Internal, format!("the work could not be finished: {error}")))
+}

@@ -1,0 +1,320 @@
+//! Turns what went wrong below into the one [`Error`] that callers get: code, words, outcome and what to do about it.
+
+use std::time::Duration;
+
+use crate::device::{ConnectError, DeviceError, Failure, Outcome as DeviceOutcome};
+use crate::error::{Error, ErrorCode, Outcome};
+use crate::netconf::capability::MissingCapability;
+use crate::netconf::error_class::ErrorClass;
+use crate::netconf::hello::HelloError;
+use crate::netconf::rpc::RequestError;
+use crate::netconf::rpc_error::{RpcError, headline};
+use crate::session::spool::SpoolError;
+use crate::session::{EndCause, SessionError};
+use crate::transport::TransportError;
+
+/// What kind of request a device refused: the same rpc-error means different things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Something that the gateway wrote itself from structured arguments.
+    Read,
+    /// XML that the caller wrote.
+    RawXml,
+}
+
+/// The error for a reply that holds rpc-errors (conventions section 2, M1, M2): the status of the first, the words of
+/// the one with the most specific path, all of them listed.
+pub(super) fn refused(device: &str, session_id: u64, errors: Vec<RpcError>, asked: Asked) -> Error {
+    let class = errors.first().map(|first| first.class_in_session(session_id));
+    let code = class.as_ref().map_or(ErrorCode::DeviceError, |class| code_of(class, asked));
+    let words = headline(&errors)
+        .and_then(|error| error.error_message.as_deref())
+        .map(str::trim)
+        .filter(|message| !message.is_empty())
+        .map_or_else(|| code.title().to_lowercase(), str::to_owned);
+    let mut error = Error::new(code, words).with_device(device).with_outcome(Outcome::NotApplied);
+    if let Some(class) = class {
+        if let Some(reason) = lock_reason(&class) {
+            error = error.with_reason(reason);
+        }
+        if let Some(hint) = hint(&class) {
+            error = error.with_hint(hint);
+        }
+    }
+    error.with_rpc_errors(errors)
+}
+
+fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
+    match class {
+        ErrorClass::InUse => ErrorCode::InUse,
+        ErrorClass::InvalidValue => ErrorCode::DeviceInvalidValue,
+        ErrorClass::TooBig => ErrorCode::ResponseTooBig,
+        ErrorClass::MissingAttribute => ErrorCode::DeviceMissingAttribute,
+        ErrorClass::BadAttribute => ErrorCode::DeviceBadAttribute,
+        ErrorClass::UnknownAttribute => ErrorCode::DeviceUnknownAttribute,
+        ErrorClass::MissingElement => ErrorCode::DeviceMissingElement,
+        ErrorClass::BadElement => ErrorCode::DeviceBadElement,
+        ErrorClass::UnknownElement => ErrorCode::DeviceUnknownElement,
+        ErrorClass::UnknownNamespace => ErrorCode::DeviceUnknownNamespace,
+        ErrorClass::AccessDenied => ErrorCode::AccessDenied,
+        ErrorClass::LockHeld { .. } | ErrorClass::CandidateModified | ErrorClass::SameSession => {
+            ErrorCode::LockDenied
+        }
+        ErrorClass::ResourceDenied => ErrorCode::ResourceDenied,
+        ErrorClass::RollbackFailed => ErrorCode::RollbackFailed,
+        ErrorClass::DataExists => ErrorCode::DataExists,
+        ErrorClass::DataMissing => ErrorCode::DataMissing,
+        ErrorClass::OperationNotSupported => ErrorCode::OperationNotSupported,
+        ErrorClass::OperationFailed => ErrorCode::DeviceError,
+        ErrorClass::PartialOperation => ErrorCode::PartialOperation,
+        ErrorClass::MalformedMessage => match asked {
+            Asked::RawXml => ErrorCode::DeviceMalformedMessage,
+            Asked::Read => ErrorCode::GatewayMalformedMessage,
+        },
+    }
+}
+
+/// The machine-readable reason of a refused lock (M3).
+fn lock_reason(class: &ErrorClass) -> Option<&'static str> {
+    match class {
+        ErrorClass::LockHeld { .. } => Some("held"),
+        ErrorClass::CandidateModified => Some("candidate_modified"),
+        ErrorClass::SameSession => Some("same_session"),
+        _ => None,
+    }
+}
+
+fn hint(class: &ErrorClass) -> Option<&'static str> {
+    match class {
+        ErrorClass::AccessDenied => {
+            Some("the device denies this to the user that the gateway logs in as; its login class decides")
+        }
+        ErrorClass::UnknownElement => {
+            Some("check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` shows what a CLI command maps to")
+        }
+        _ => None,
+    }
+}
+
+/// A failure of the device layer, as callers are told of it.
+pub(super) fn device(error: DeviceError) -> Error {
+    let DeviceError { device, step, outcome, session_id, message_id, .. } = &error;
+    let told = match &error.failure {
+        Failure::QueueFull { limit } => {
+            Error::new(ErrorCode::QueueFull, format!("{limit} requests wait for the device already"))
+                .with_retry_after(1)
+        }
+        Failure::DeadlineInQueue => {
+            Error::new(ErrorCode::DeadlineInQueue, "the deadline passed before the request could be sent")
+        }
+        Failure::Draining => {
+            Error::new(ErrorCode::Draining, "the device is being changed or removed, or the gateway shuts down")
+                .with_retry_after(1)
+        }
+        Failure::Connect { error, retry_after } => waiting(connect(error), *retry_after),
+        Failure::CircuitOpen { failures, retry_after, last } => waiting(
+            Error::new(
+                ErrorCode::CircuitOpen,
+                format!("{failures} connects failed in a row, the last one: {}", connect(last).detail()),
+            )
+            .with_hint("POST …/check tries again at once"),
+            Some(*retry_after),
+        ),
+        Failure::DomainSuspended { domain, refused, retry_after } => waiting(
+            Error::new(
+                ErrorCode::CircuitOpen,
+                format!("{refused} devices of the credential domain {domain} refused their credentials; one of them is tried for all"),
+            )
+            .with_reason("credential_domain"),
+            Some(*retry_after),
+        ),
+        Failure::Request(error) => unbuildable(error),
+        Failure::Attribute(error) => {
+            Error::invalid(format!("/attributes/{}", error.name()), error.to_string())
+        }
+        Failure::Session(error) => session(error),
+        Failure::Interrupted => Error::new(ErrorCode::Draining, "the gateway shuts down").with_retry_after(5),
+    };
+    let outcome = match outcome {
+        DeviceOutcome::NotSent => Outcome::NotSent,
+        DeviceOutcome::NotApplied => Outcome::NotApplied,
+        DeviceOutcome::Unknown => Outcome::Unknown,
+    };
+    told.with_device(device).with_step(step.as_str()).with_outcome(outcome).with_message(*session_id, message_id.clone())
+}
+
+fn waiting(error: Error, retry_after: Option<Duration>) -> Error {
+    match retry_after {
+        Some(wait) => error.with_retry_after(wait.as_secs_f64().ceil() as u64),
+        None => error,
+    }
+}
+
+/// Why there is no session: every cause has its own code (M3).
+pub(super) fn connect(error: &ConnectError) -> Error {
+    match error {
+        ConnectError::Transport(error) => transport(error),
+        ConnectError::Hello(cause) => hello(cause),
+        ConnectError::Software(error) => session(error).with_step("software"),
+        ConnectError::Incompatible(verdict) => Error::new(
+            ErrorCode::Incompatible,
+            format!("the device does not meet what is required of it: {}", verdict.missing.join(", ")),
+        )
+        .with_hint("see \"compatibility\" in the device's settings"),
+        ConnectError::NoRoom(after) => {
+            Error::new(ErrorCode::DeadlineInQueue, format!("no session could be opened within {} s", after.as_secs_f32()))
+        }
+    }
+}
+
+fn transport(error: &TransportError) -> Error {
+    let words = chain(error);
+    match error.innermost() {
+        TransportError::Prerequisite { field, .. } => {
+            Error::new(ErrorCode::InvalidArgument, words).with_field(format!("/{field}"), "is needed to connect")
+        }
+        TransportError::Resolve { .. } => Error::new(ErrorCode::DeviceUnreachable, words).with_reason("resolve"),
+        TransportError::AddressDenied { .. } => Error::new(ErrorCode::AddressNotAllowed, words)
+            .with_hint("the operator names the networks with --device-networks (NCGATE_DEVICE_NETWORKS)"),
+        TransportError::Refused { .. } => Error::new(ErrorCode::ConnectionRefused, words)
+            .with_hint("is NETCONF switched on, and is this its port?"),
+        TransportError::Unreachable { .. } => Error::new(ErrorCode::DeviceUnreachable, words).with_reason("unreachable"),
+        TransportError::Timeout { phase, .. } => {
+            Error::new(ErrorCode::DeviceUnreachable, words).with_reason(format!("timeout_{phase}"))
+        }
+        TransportError::Negotiation { .. } => Error::new(ErrorCode::SshNegotiationFailed, words)
+            .with_hint("an old device may need \"ssh_profile\": \"compat\" or \"legacy\""),
+        TransportError::Handshake { .. } => Error::new(ErrorCode::SshNegotiationFailed, words).with_reason("handshake"),
+        TransportError::HostKeyUnknown { public_key, .. } => Error::new(ErrorCode::HostKeyUnknown, words)
+            .with_hint(format!("compare the fingerprint with the device's console; then store the key in host_key.keys: {public_key}")),
+        TransportError::HostKeyChanged { .. } => Error::new(ErrorCode::HostKeyMismatch, words)
+            .with_hint("nobody has logged in; if the key was changed on purpose, PATCH host_key.keys"),
+        TransportError::Auth { .. } => Error::new(ErrorCode::DeviceAuthFailed, words),
+        TransportError::NoSubsystem { .. } => Error::new(ErrorCode::NoNetconfSubsystem, words)
+            .with_hint("on Junos: set system services netconf ssh"),
+        TransportError::Forward { .. } => Error::new(ErrorCode::DeviceUnreachable, words).with_reason("jump_host"),
+        TransportError::Closed { .. } | TransportError::Lost(_) => {
+            Error::new(ErrorCode::DeviceUnreachable, words).with_reason("closed")
+        }
+        // The enum may grow; whatever it is, there is no connection.
+        _ => Error::new(ErrorCode::DeviceUnreachable, words),
+    }
+}
+
+/// Why the exchange of hellos failed (S4).
+fn hello(cause: &EndCause) -> Error {
+    let words = chain(cause);
+    match cause {
+        EndCause::HelloTimeout => Error::new(ErrorCode::HelloTimeout, words),
+        EndCause::Hello(error) => match &**error {
+            HelloError::Refused(errors) => Error::new(ErrorCode::BadHello, words).with_rpc_errors(errors.clone()),
+            _ => Error::new(ErrorCode::BadHello, words),
+        },
+        EndCause::EndOfStream { .. } | EndCause::Transport(_) => Error::new(ErrorCode::BadHello, words).with_reason("closed"),
+        _ => Error::new(ErrorCode::BadHello, words),
+    }
+}
+
+/// A call that failed in a session.
+fn session(error: &SessionError) -> Error {
+    let words = chain(error);
+    match error {
+        SessionError::NotOpen | SessionError::LineFull => Error::new(ErrorCode::SessionLost, words),
+        SessionError::Write(_) => Error::new(ErrorCode::InvalidArgument, words),
+        SessionError::DeadlineBeforeSending => Error::new(ErrorCode::DeadlineInQueue, words),
+        SessionError::Timeout { .. } => Error::new(ErrorCode::DeviceTimeout, words)
+            .with_hint("the device may still be at work; the header Request-Timeout allows more seconds"),
+        SessionError::Lost { cause, .. } if cause.is_protocol_error() => {
+            Error::new(ErrorCode::DeviceProtocolError, words)
+        }
+        SessionError::Lost { .. } => Error::new(ErrorCode::SessionLost, words),
+        SessionError::Storage { source, .. } => storage(source, words),
+    }
+}
+
+/// A reply that could not be kept: too large, or the gateway has no room for it.
+fn storage(error: &SpoolError, words: String) -> Error {
+    match error {
+        SpoolError::TooLarge { .. } => Error::new(ErrorCode::ReplyTooLarge, words)
+            .with_hint("ask for a part: a filter, a name, or count and start"),
+        SpoolError::Full { .. } | SpoolError::Io(_) => Error::new(ErrorCode::Internal, words).with_reason("spool"),
+    }
+}
+
+/// The words of an error with those of its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !words.contains(&more) {
+            words.push_str(": ");
+            words.push_str(&more);
+        }
+        cause = error.source();
+    }
+    words
+}
+
+/// A request that could not be built: nothing was sent.
+pub(super) fn unbuildable(error: &RequestError) -> Error {
+    match error {
+        RequestError::MissingCapability(missing) => capability_missing(missing),
+        RequestError::Invalid { parameter, detail } => Error::invalid(format!("/{parameter}"), detail.clone()),
+        RequestError::Write(error) => Error::invalid("", error.to_string()),
+    }
+}
+
+/// The operation needs what the device does not offer (S7, policy `adapt`).
+pub(super) fn capability_missing(missing: &MissingCapability) -> Error {
+    Error::new(ErrorCode::CapabilityMissing, missing.to_string())
+        .with_hint(format!("the device's hello does not list {}", missing.capability))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rpc_error(tag: Option<&str>, message: &str, path: Option<&str>) -> RpcError {
+        RpcError {
+            error_tag: tag.map(str::to_owned),
+            error_message: Some(message.to_owned()),
+            error_path: path.map(str::to_owned),
+            ..RpcError::default()
+        }
+    }
+
+    /// M2, S18: the first decides the status, the most specific path the words, and none is dropped.
+    #[test]
+    fn first_error_gives_the_code_and_the_deepest_path_the_words() {
+        let errors = vec![
+            rpc_error(Some("operation-failed"), "configuration check-out failed", None),
+            rpc_error(None, "missing mandatory statement", Some("[edit interfaces ge-0/0/2]")),
+        ];
+        let error = refused("mx1", 7, errors.clone(), Asked::Read);
+        assert_eq!(error.code(), ErrorCode::DeviceError);
+        assert_eq!(error.detail(), "missing mandatory statement");
+        assert_eq!(error.rpc_errors(), errors);
+        assert_eq!(error.outcome(), Outcome::NotApplied);
+    }
+
+    /// S22: both refusals of a lock have reasons of their own.
+    #[test]
+    fn lock_refusals_are_told_apart() {
+        let held = "configuration database locked by:\n  alice terminal p0 (pid 4711) on since 2026-01-02 10:00:00 UTC, idle 00:03:10\n      exclusive [edit]";
+        let error = refused("mx1", 7, vec![rpc_error(None, held, None)], Asked::Read);
+        assert_eq!((error.code(), error.reason()), (ErrorCode::LockDenied, Some("held")));
+        let modified = rpc_error(None, "configuration database modified", None);
+        let error = refused("mx1", 7, vec![modified], Asked::Read);
+        assert_eq!((error.code(), error.reason()), (ErrorCode::LockDenied, Some("candidate_modified")));
+        assert!(!error.retryable());
+    }
+
+    /// Conventions section 2: who wrote the XML decides whose fault a malformed message is.
+    #[test]
+    fn malformed_message_is_blamed_on_its_writer() {
+        let errors = || vec![rpc_error(Some("malformed-message"), "bad", None)];
+        assert_eq!(refused("d", 1, errors(), Asked::RawXml).code(), ErrorCode::DeviceMalformedMessage);
+        assert_eq!(refused("d", 1, errors(), Asked::Read).code(), ErrorCode::GatewayMalformedMessage);
+    }
+}
