@@ -331,8 +331,8 @@ impl Core {
                 cause = run => Some(cause),
                 () = cut.cancelled() => None,
             };
-            drop(place);
             core.ended(key, session_id, cause);
+            drop(place);
             core.freed.notify_waiters();
         });
     }
@@ -522,7 +522,7 @@ impl Permission {
             detail = error_chain(&**error),
             "connect failed"
         );
-        held.and_then(|held| until(held))
+        held.and_then(until)
             .map(|until| until.saturating_duration_since(now))
     }
 }

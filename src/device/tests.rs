@@ -201,6 +201,17 @@ async fn reads_share_a_pooled_session() {
     assert!(world.metric("ncgate_sessions_open 1"));
 }
 
+/// A caller who reads again and again needs one session, however quickly it asks.
+#[tokio::test]
+async fn one_caller_after_the_other_needs_one_session() {
+    let world = World::new();
+    let (device, connector) = world.add(settings(), &echo_device());
+    for _ in 0..200 {
+        device.read("a", within(30), request("get")).await.unwrap();
+    }
+    assert_eq!(connector.connects().len(), 1);
+}
+
 /// Q1: 60 reads at once over two sessions all succeed.
 #[tokio::test(start_paused = true)]
 async fn sixty_reads_over_two_sessions_all_succeed() {

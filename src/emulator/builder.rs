@@ -18,6 +18,7 @@ use super::profile::Profile;
 use super::server::{Emulator, Options, RunningEmulator, Shared};
 use super::ssh::{Login, Prompt};
 use super::when::DeviceTime;
+use crate::clock::Clock;
 
 /// What time it is on a device that is told nothing else: 2026-01-15 12:00:00 UTC.
 const FIXED_TIME: i64 = 1_768_478_400;
@@ -142,10 +143,16 @@ impl Builder {
         self
     }
 
-    /// Takes the time from the machine's clock. Without this the device's clock stands still.
+    /// Takes the time from the machine's clock, see [`Builder::clock`].
     #[must_use]
-    pub fn system_time(mut self) -> Self {
-        self.time = DeviceTime::System;
+    pub fn system_time(self) -> Self {
+        self.clock(Clock::system())
+    }
+
+    /// Takes the wall time from a clock. Without one the device's time stands still.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.time = DeviceTime::Clock(clock);
         self
     }
 
