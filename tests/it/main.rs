@@ -5,4 +5,5 @@ mod corpus_replies;
 mod device;
 mod first_line;
 mod layers;
+mod mapping_properties;
 mod support;
