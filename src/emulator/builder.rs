@@ -295,6 +295,12 @@ impl Builder {
         self
     }
 
+    /// Answers this operation with this text inside `<rpc-reply>`.
+    #[must_use]
+    pub fn reply_with(self, operation: impl Into<String>, inside: impl Into<String>) -> Self {
+        self.fault_rule(Rule::on(operation, Fault::ReplyWith(inside.into())))
+    }
+
     /// The device, not listening.
     ///
     /// # Errors
