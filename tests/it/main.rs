@@ -1,8 +1,15 @@
 //! The integration tests: one binary, a module per topic.
 
+mod config;
 mod corpus_mapping;
 mod corpus_replies;
 mod device;
+mod devices;
+mod errors;
 mod first_line;
+mod framing;
+mod hello;
 mod layers;
+mod logins;
+mod rpc;
 mod support;
