@@ -17,7 +17,9 @@ use crate::support::{TestGateway, answer, junos};
 /// What each call needs as a body to get past the first look at it.
 fn body(call: &str) -> Value {
     match call {
-        "create_device" => json!({"name": "new", "address": "127.0.0.1", "username": "u", "auth": {"password": "p"}}),
+        "create_device" => {
+            json!({"name": "new", "address": "127.0.0.1", "username": "u", "auth": {"password": "p"}})
+        }
         "call_rpc" => json!({"rpc": {"get-chassis-inventory": null}}),
         "batch_rpcs" => json!({"rpcs": [{"rpc": {"get-chassis-inventory": null}}]}),
         "run_cli" => json!({"command": "show version"}),
@@ -33,7 +35,11 @@ async fn every_call_has_a_route() {
     for call in CALLS.iter().filter(|call| call.name != "delete_device") {
         let (method, path) = call.rest.split_once(' ').expect("method and path");
         let described = &document["paths"][path][method.to_lowercase()];
-        assert!(described.is_object(), "{} is not in the OpenAPI document", call.rest);
+        assert!(
+            described.is_object(),
+            "{} is not in the OpenAPI document",
+            call.rest
+        );
         let name = if path.contains("/schemas/") {
             "any"
         } else {
@@ -107,16 +113,27 @@ async fn every_call_has_a_grpc_method() {
         client.ready().await.expect("a connection");
         let path: PathAndQuery = format!("/ncgate.v1.{name}").parse().expect("a path");
         let codec = tonic_prost::ProstCodec::<(), ()>::default();
-        let status = match client.server_streaming(tonic::Request::new(()), path, codec).await {
+        let status = match client
+            .server_streaming(tonic::Request::new(()), path, codec)
+            .await
+        {
             Ok(answer) => answer.into_inner().message().await.err(),
             Err(status) => Some(status),
         };
         // An empty message is refused by most; none may be unknown.
-        assert_ne!(status.map(|status| status.code()), Some(tonic::Code::Unimplemented), "{name}");
+        assert_ne!(
+            status.map(|status| status.code()),
+            Some(tonic::Code::Unimplemented),
+            "{name}"
+        );
     }
     let listed: BTreeSet<&str> = CALLS.iter().map(|call| call.grpc).collect();
     for call in &listed {
-        assert_eq!(methods.get(*call), Some(&false), "{call} is not in the descriptors");
+        assert_eq!(
+            methods.get(*call),
+            Some(&false),
+            "{call} is not in the descriptors"
+        );
     }
     for (method, streams) in &methods {
         let twin = method.replace("/Stream", "/");
@@ -133,7 +150,9 @@ fn every_call_has_a_command() {
         for word in call.cli.split(' ') {
             match word.strip_prefix("--") {
                 Some(flag) => assert!(
-                    command.get_arguments().any(|argument| argument.get_long() == Some(flag)),
+                    command
+                        .get_arguments()
+                        .any(|argument| argument.get_long() == Some(flag)),
                     "{}: no {word}",
                     call.cli
                 ),
@@ -146,7 +165,9 @@ fn every_call_has_a_command() {
             }
         }
         assert!(
-            command.get_arguments().any(|argument| argument.get_long() == Some("server")),
+            command
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some("server")),
             "{} asks no gateway",
             call.cli
         );

@@ -41,7 +41,12 @@ async fn refused(gateway: &TestGateway, door: Door, document: &Value) -> Refusal
     refusal
 }
 
-async fn refused_by(gateway: &TestGateway, door: Door, builder: Builder, more: Value) -> (Refusal, RunningEmulator) {
+async fn refused_by(
+    gateway: &TestGateway,
+    door: Door,
+    builder: Builder,
+    more: Value,
+) -> (Refusal, RunningEmulator) {
     let device = listen(builder).await;
     let refusal = refused(gateway, door, &at(device.addr().port(), more)).await;
     (refusal, device)
@@ -58,8 +63,15 @@ async fn closed_port_refuses_the_connection() {
     for door in DOORS {
         let refusal = refused(&gateway, door, &at(port, json!({}))).await;
         assert_eq!(refusal.code, "connection-refused");
-        assert!(refusal.detail.contains(&format!("127.0.0.1:{port}")), "{}", refusal.detail);
-        assert!(refusal.retry_after_seconds.is_some_and(|seconds| seconds >= 1), "H12: {refusal:?}");
+        assert!(
+            refusal.detail.contains(&format!("127.0.0.1:{port}")),
+            "{}",
+            refusal.detail
+        );
+        assert!(
+            refusal.retry_after_seconds.is_some_and(|seconds| seconds >= 1),
+            "H12: {refusal:?}"
+        );
     }
 }
 
@@ -105,10 +117,17 @@ async fn unknown_host_key_stops_before_authentication() {
         let pinned = json!({"host_key": {"policy": "pinned", "keys": []}});
         let (refusal, device) = refused_by(&gateway, door, junos(), pinned).await;
         assert_eq!(refusal.code, "host-key-unknown");
-        assert!(refusal.detail.contains(&device.host_key_fingerprint()), "{}", refusal.detail);
+        assert!(
+            refusal.detail.contains(&device.host_key_fingerprint()),
+            "{}",
+            refusal.detail
+        );
         let key = device.host_public_key().to_openssh().expect("its line");
         let key = key.split(' ').nth(1).expect("the key itself").to_owned();
-        assert!(refusal.hint.as_deref().is_some_and(|hint| hint.contains(&key)), "{refusal:?}");
+        assert!(
+            refusal.hint.as_deref().is_some_and(|hint| hint.contains(&key)),
+            "{refusal:?}"
+        );
         assert_eq!(device.stats().auth_attempts, 0);
         assert!(device.stats().connections >= 1);
     }
@@ -120,7 +139,9 @@ async fn unknown_host_key_stops_before_authentication() {
 async fn changed_host_key_stops_before_authentication() {
     let gateway = TestGateway::start().await;
     for door in DOORS {
-        let other = listen(junos().host_key_seed([3; 32])).await.host_key_fingerprint();
+        let other = listen(junos().host_key_seed([3; 32]))
+            .await
+            .host_key_fingerprint();
         let pinned = json!({"host_key": {"policy": "pinned", "keys": [other]}});
         let (refusal, device) = refused_by(&gateway, door, junos(), pinned).await;
         assert_eq!(refusal.code, "host-key-mismatch");
@@ -185,7 +206,13 @@ async fn failed_negotiation_tells_the_algorithms_of_both_sides() {
         for algorithm in ["curve25519-sha256", "diffie-hellman-group14-sha1"] {
             assert!(refusal.detail.contains(algorithm), "{}", refusal.detail);
         }
-        assert!(refusal.hint.as_deref().is_some_and(|hint| hint.contains("legacy")), "{refusal:?}");
+        assert!(
+            refusal
+                .hint
+                .as_deref()
+                .is_some_and(|hint| hint.contains("legacy")),
+            "{refusal:?}"
+        );
         let legacy = at(device.addr().port(), json!({"ssh_profile": "legacy"}));
         good(door, gateway.create(door, &legacy).await);
         let report = good(door, gateway.check(door, "r1").await);
@@ -222,11 +249,19 @@ async fn bad_hellos_are_told_apart() {
     for door in DOORS {
         for (fault, code, words) in [
             (Fault::NoHello, "hello-timeout", "no hello"),
-            (Fault::LateHello(Duration::from_secs(60)), "hello-timeout", "no hello"),
+            (
+                Fault::LateHello(Duration::from_secs(60)),
+                "hello-timeout",
+                "no hello",
+            ),
             (Fault::MalformedHello, "bad-hello", "not well-formed"),
             (Fault::HelloWithoutSessionId, "bad-hello", "no session-id"),
             (Fault::CloseBeforeHello, "bad-hello", ""),
-            (Fault::ErrorBeforeHello, "bad-hello", "could not start the management daemon"),
+            (
+                Fault::ErrorBeforeHello,
+                "bad-hello",
+                "could not start the management daemon",
+            ),
             (
                 Fault::HelloText("<hullo/>".to_owned()),
                 "bad-hello",
@@ -253,7 +288,11 @@ async fn bad_hellos_are_told_apart() {
                 usize::from(fault == Fault::ErrorBeforeHello),
                 "{refusal:?}"
             );
-            assert_eq!(device.stats().rpcs, Vec::<String>::new(), "{fault:?}: no request was sent");
+            assert_eq!(
+                device.stats().rpcs,
+                Vec::<String>::new(),
+                "{fault:?}: no request was sent"
+            );
         }
     }
 }
@@ -268,7 +307,10 @@ async fn what_precedes_the_hello_is_skipped() {
             Fault::LateHello(Duration::from_millis(100)),
         ] {
             let device = listen(junos().fault(fault)).await;
-            good(door, gateway.create(door, &at(device.addr().port(), json!({}))).await);
+            good(
+                door,
+                gateway.create(door, &at(device.addr().port(), json!({}))).await,
+            );
             let report = good(door, gateway.check(door, "r1").await);
             assert_eq!(report["software"][0]["host_name"], "mx1");
             gateway.delete(door, "r1", "").await.expect("it is removed");
@@ -282,9 +324,15 @@ async fn circuit_opens_and_a_check_closes_it() {
     let gateway = TestGateway::start().await;
     for door in DOORS {
         let device = listen(junos().fault(Fault::RefuseSubsystem)).await;
-        good(door, gateway.create(door, &at(device.addr().port(), json!({}))).await);
+        good(
+            door,
+            gateway.create(door, &at(device.addr().port(), json!({}))).await,
+        );
         for _ in 0..5 {
-            assert_eq!(bad(door, gateway.check(door, "r1").await).code, "no-netconf-subsystem");
+            assert_eq!(
+                bad(door, gateway.check(door, "r1").await).code,
+                "no-netconf-subsystem"
+            );
         }
         let connections = device.stats().connections;
         let refusal = bad(
@@ -294,7 +342,10 @@ async fn circuit_opens_and_a_check_closes_it() {
                 .await,
         );
         assert_eq!(refusal.verdict(), ("circuit-open", "not_sent"));
-        assert!(refusal.retry_after_seconds.is_some_and(|seconds| seconds >= 1), "{refusal:?}");
+        assert!(
+            refusal.retry_after_seconds.is_some_and(|seconds| seconds >= 1),
+            "{refusal:?}"
+        );
         assert_eq!(device.stats().connections, connections, "nothing was dialled");
         let shown = good(door, gateway.device(door, "r1").await);
         assert_eq!(shown["connection"]["state"], "circuit_open");

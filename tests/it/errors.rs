@@ -70,9 +70,14 @@ async fn errors_are_found_at_any_depth() {
     let cases = [
         (BARE.to_owned(), None),
         (format!("<ok/>{BARE}"), None),
-        (format!("<load-configuration-results>{BARE}<ok/></load-configuration-results>"), None),
         (
-            format!("<commit-results><routing-engine><name>re0</name>{BARE}</routing-engine></commit-results>"),
+            format!("<load-configuration-results>{BARE}<ok/></load-configuration-results>"),
+            None,
+        ),
+        (
+            format!(
+                "<commit-results><routing-engine><name>re0</name>{BARE}</routing-engine></commit-results>"
+            ),
             Some("re0"),
         ),
         (
@@ -98,14 +103,20 @@ async fn errors_are_found_at_any_depth() {
             assert_eq!(refusal.origin, "device");
             assert_eq!(refusal.detail, "boom", "{reply}");
             assert_eq!(refusal.rpc_errors.len(), 1);
-            let message = refusal.rpc_errors[0]["error_message"].as_str().expect("a message");
+            let message = refusal.rpc_errors[0]["error_message"]
+                .as_str()
+                .expect("a message");
             assert_eq!(message.trim(), "boom", "{reply}");
             assert_eq!(refusal.rpc_errors[0]["member"].as_str(), *member, "{reply}");
         }
         // Old releases answer a failed load with a number and nothing else.
-        let count = "<load-configuration-results><load-error-count>2</load-error-count></load-configuration-results>";
+        let count =
+            "<load-configuration-results><load-error-count>2</load-error-count></load-configuration-results>";
         device.faults().add(reply_with(count));
-        assert_eq!(bad(door, ask(&gateway, door, plain()).await).outcome, "not_applied");
+        assert_eq!(
+            bad(door, ask(&gateway, door, plain()).await).outcome,
+            "not_applied"
+        );
     }
     assert_eq!(device.stats().sessions, 1, "the session is none the worse");
 }
@@ -139,7 +150,10 @@ async fn several_errors_arrive_complete_and_in_order() {
         assert_eq!(first["error_message"], "first");
         assert_eq!(first["bad_element"], "mtu");
         let info = first["error_info"].as_str().expect("the content as XML");
-        assert!(info.contains("<bad-element>mtu</bad-element>") && info.contains("9192"), "{info}");
+        assert!(
+            info.contains("<bad-element>mtu</bad-element>") && info.contains("9192"),
+            "{info}"
+        );
         assert_eq!(first.get("error_path"), None, "absent stays absent");
         assert_eq!(second["error_path"], "[edit interfaces ge-0/0/2]");
         assert_eq!(second["source_daemon"], "dcd");
@@ -208,7 +222,11 @@ async fn errors_in_words_are_classified() {
             "lock-denied",
             Some("same_session"),
         ),
-        (DeviceError::new("permission denied").element(NAME), "access-denied", None),
+        (
+            DeviceError::new("permission denied").element(NAME),
+            "access-denied",
+            None,
+        ),
         (DeviceError::syntax("get-it"), "unknown-element", None),
         (DeviceError::new("statement not found"), "data-missing", None),
         (DeviceError::new("the dog ate it"), "device-error", None),
@@ -230,9 +248,7 @@ async fn errors_in_words_are_classified() {
 async fn data_beside_an_error_is_discarded_or_kept() {
     let (gateway, device) = TestGateway::with_device(junos()).await;
     let error = DeviceError::new("fpc 1 does not answer").from_daemon("chassisd");
-    device
-        .faults()
-        .add(Rule::on(NAME, Fault::ErrorBesideData(error)));
+    device.faults().add(Rule::on(NAME, Fault::ErrorBesideData(error)));
     for door in DOORS {
         for with in [plain(), options(&[("partial", "discard")])] {
             let refusal = bad(door, ask(&gateway, door, with).await);
@@ -241,17 +257,29 @@ async fn data_beside_an_error_is_discarded_or_kept() {
         }
         let kept = good(door, ask(&gateway, door, KEEP).await);
         assert_eq!(kept["complete"], false);
-        assert_eq!(kept["data"]["chassis-inventory"]["chassis"]["serial-number"], "JN1269A5BAFC");
+        assert_eq!(
+            kept["data"]["chassis-inventory"]["chassis"]["serial-number"],
+            "JN1269A5BAFC"
+        );
         assert_eq!(kept["errors"].as_array().map(Vec::len), Some(1));
         assert_eq!(kept["errors"][0]["source_daemon"], "chassisd");
         assert_eq!(kept["warnings"], json!([]));
 
         // The device's own default, which a request may overrule.
-        good(door, gateway.update(door, "mx1", &json!({"partial": "keep"}), "").await);
+        good(
+            door,
+            gateway.update(door, "mx1", &json!({"partial": "keep"}), "").await,
+        );
         assert_eq!(good(door, ask(&gateway, door, plain()).await)["complete"], false);
-        let refusal = bad(door, ask(&gateway, door, options(&[("partial", "discard")])).await);
+        let refusal = bad(
+            door,
+            ask(&gateway, door, options(&[("partial", "discard")])).await,
+        );
         assert_eq!(refusal.code, "device-error");
-        good(door, gateway.update(door, "mx1", &json!({"partial": null}), "").await);
+        good(
+            door,
+            gateway.update(door, "mx1", &json!({"partial": null}), "").await,
+        );
     }
     // Nothing to keep is an error all the same.
     device.faults().clear();
@@ -303,7 +331,9 @@ async fn warnings_travel_beside_the_result() {
 async fn error_of_one_member_leaves_the_others_data() {
     let (gateway, device) = TestGateway::with_device(junos()).await;
     for door in DOORS {
-        device.faults().add(Rule::on(NAME, Fault::OneMemberFails).times(2));
+        device
+            .faults()
+            .add(Rule::on(NAME, Fault::OneMemberFails).times(2));
         let refusal = bad(door, ask(&gateway, door, plain()).await);
         assert_eq!(refusal.outcome, "not_applied");
         assert!(refusal.detail.contains("Could not connect to re1"), "{refusal:?}");
@@ -348,12 +378,20 @@ async fn broken_replies_end_the_session_and_not_the_service() {
         for door in DOORS {
             device.faults().add(Rule::on(NAME, fault.clone()).once());
             let refusal = bad(door, ask(&gateway, door, plain()).await);
-            assert_eq!(refusal.verdict(), ("device-protocol-error", "not_applied"), "{fault:?}");
+            assert_eq!(
+                refusal.verdict(),
+                ("device-protocol-error", "not_applied"),
+                "{fault:?}"
+            );
             let shown = good(door, gateway.device(door, "mx1").await);
             assert_eq!(shown["connection"]["last_loss"]["code"], "device-protocol-error");
             good(door, ask(&gateway, door, plain()).await);
         }
-        assert_eq!(device.stats().count(NAME), 4, "{fault:?}: a broken reply is not asked for again");
+        assert_eq!(
+            device.stats().count(NAME),
+            4,
+            "{fault:?}: a broken reply is not asked for again"
+        );
     }
 }
 
@@ -380,7 +418,10 @@ async fn characters_that_are_none_are_replaced() {
         ] {
             device.faults().add(Rule::on(NAME, fault).once());
             let read = good(door, ask(&gateway, door, plain()).await);
-            assert_eq!((&read["lossy"], &read["data"]["note"]), (&json!(true), &json!(note)));
+            assert_eq!(
+                (&read["lossy"], &read["data"]["note"]),
+                (&json!(true), &json!(note))
+            );
         }
         assert_eq!(good(door, ask(&gateway, door, plain()).await)["lossy"], false);
     }
@@ -439,12 +480,20 @@ async fn large_reply_is_streamed() {
         gateway.named(Door::Grpc, "mx1", name, Value::Null, plain()).await,
     );
     assert_eq!(refusal.code, "response-too-large");
-    assert!(refusal.hint.as_deref().is_some_and(|hint| hint.to_lowercase().contains("stream")), "{refusal:?}");
+    assert!(
+        refusal
+            .hint
+            .as_deref()
+            .is_some_and(|hint| hint.to_lowercase().contains("stream")),
+        "{refusal:?}"
+    );
     let (header, data, largest) = gateway.stream_named("mx1", name).await;
     assert_eq!(header["complete"], true);
     assert!(largest <= 256 << 10, "{largest}");
     assert_eq!(
-        data["interface-information"]["physical-interface"].as_array().map(Vec::len),
+        data["interface-information"]["physical-interface"]
+            .as_array()
+            .map(Vec::len),
         Some(ports)
     );
 }

@@ -1,6 +1,8 @@
 //! The integration tests: one binary, a module per topic.
 
+mod calls;
 mod config;
+mod connect;
 mod corpus_mapping;
 mod corpus_replies;
 mod device;
