@@ -14,4 +14,5 @@ mod hello;
 mod layers;
 mod logins;
 mod rpc;
+mod mapping_properties;
 mod support;
