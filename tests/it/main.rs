@@ -1,9 +1,18 @@
 //! The integration tests: one binary, a module per topic.
 
+mod calls;
+mod config;
+mod connect;
 mod corpus_mapping;
 mod corpus_replies;
 mod device;
+mod devices;
+mod errors;
 mod first_line;
+mod framing;
+mod hello;
 mod layers;
+mod logins;
+mod rpc;
 mod mapping_properties;
 mod support;

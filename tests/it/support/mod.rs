@@ -1,6 +1,11 @@
 //! The harness: a gateway in this process on a free port of loopback, with an inventory in memory, and what tests say
 //! to it.
 
+pub mod doors;
+pub mod grpc;
+pub mod keys;
+pub mod program;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -115,6 +120,24 @@ pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{status} with {error}: {text}"))
     };
     (status, body)
+}
+
+/// What the gateway sent to a device of an operation, each as it came, envelope included.
+pub fn sent(device: &RunningEmulator, operation: &str) -> Vec<String> {
+    let begins = format!("<{operation}");
+    let requests = device.stats().requests;
+    requests
+        .into_iter()
+        .filter(|request| request.contains(&begins))
+        .collect()
+}
+
+/// That the last request of this operation held exactly this element.
+#[track_caller]
+pub fn assert_sent(device: &RunningEmulator, operation: &str, element: &str) {
+    let sent = sent(device, operation);
+    let last = sent.last().unwrap_or_else(|| panic!("no {operation} was sent"));
+    assert!(last.contains(element), "{last} holds no {element}");
 }
 
 /// An emulated device with the tests' login, on a free port of loopback.
