@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let environment = Environment::of_process();
     match Cli::parse().command {
         Command::Demo(args) => match Config::for_demo(&args, &environment) {
-            Ok(config) => serve(&config, app::demo(&config)),
+            Ok(config) => serve(&config, app::demo::run(&config)),
             Err(error) => failed(&error, Exit::Usage),
         },
         Command::Serve(args) => match Config::for_serve(&args, &environment) {

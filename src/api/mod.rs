@@ -110,3 +110,6 @@ async fn refuse_unknown_service(request: Request, next: Next) -> Response {
     }
     next.run(request).await
 }
+
+#[cfg(all(test, feature = "emulator"))]
+mod tests;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::json::{
-    self, Arrays, ConvertError, Converter, HintTable, Indexer, Mapping, Options, Selection, Target,
-    ToXmlError, ToXmlOptions,
+    self, Arrays, ConvertError, Converter, HintTable, Mapping, Options, Selection, Target, ToXmlError,
+    ToXmlOptions,
 };
-use crate::xml::{Limits, Sanitizer, Source, XmlError, close_routing_engine, parse_source};
+use crate::xml::{Sanitizer, Source, close_routing_engine};
 
 use super::exit::Exit;
 
@@ -103,12 +103,6 @@ pub enum ConversionError {
     Write(#[from] io::Error),
 }
 
-impl From<XmlError> for ConversionError {
-    fn from(error: XmlError) -> Self {
-        Self::ToJson(ConvertError::Xml(error))
-    }
-}
-
 impl ConversionError {
     fn exit(&self) -> Exit {
         match self {
@@ -191,7 +185,7 @@ impl ConvertArgs {
             lossy,
             routing_engine: false,
         };
-        let index = match index(&source) {
+        let index = match json::index(&source, Selection::Document) {
             Ok(index) => index,
             Err(error) => {
                 // The one other repair that is allowed, and only once the strict reading failed.
@@ -203,7 +197,7 @@ impl ConvertArgs {
                 };
                 repairs.routing_engine = true;
                 source = Source::Memory(closed.into());
-                index(&source)?
+                json::index(&source, Selection::Document)?
             }
         };
         let mut converter = Converter::new(source, index, options);
@@ -275,12 +269,6 @@ impl ConvertArgs {
             hints,
         })
     }
-}
-
-fn index(source: &Source) -> Result<json::Index, ConvertError> {
-    let mut indexer = Indexer::new(Selection::Document);
-    parse_source(source, Limits::default(), &mut indexer)?;
-    Ok(indexer.finish())
 }
 
 /// Keeps the document where both passes can read it, repaired as replies of devices are; whether anything was.
@@ -368,7 +356,8 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["rpc-reply"]["data"]["a"], serde_json::json!(["1", "2"]));
         let (back, _) = convert(&["--to", "xml"], text.as_bytes()).unwrap();
-        let tree = |text: &str| crate::xml::tree::Element::parse(text, &Limits::default()).unwrap();
+        let tree =
+            |text: &str| crate::xml::tree::Element::parse(text, &crate::xml::Limits::default()).unwrap();
         assert_eq!(
             tree(back.trim()).child("data").unwrap().children.len(),
             3,

@@ -92,7 +92,7 @@ fn cell(value: Option<&Value>) -> String {
 
 /// Text of a device without control characters, which could tell a terminal what to do; line ends and tabs may
 /// stay.
-fn harmless(text: &str, lines: bool) -> String {
+pub(super) fn harmless(text: &str, lines: bool) -> String {
     let keep = |c: char| !c.is_control() || (lines && matches!(c, '\n' | '\t'));
     let text = if lines {
         text.replace("\r\n", "\n")

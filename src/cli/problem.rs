@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::exit::Exit;
-use super::output::Format;
+use super::output::{self, Format};
 use super::{pretty, yaml};
 
 /// Codes of failures to reach the device.
@@ -53,7 +53,8 @@ impl Problem {
     /// The lines for standard error.
     pub fn render(&self, format: Format) -> String {
         match format {
-            Format::Table => self.words(),
+            // Some of it is the device's text.
+            Format::Table => output::harmless(&self.words(), true),
             Format::Json => pretty::pretty(&self.0.to_string()) + "\n",
             Format::Yaml => yaml::emit(&self.0),
         }
@@ -202,13 +203,13 @@ mod tests {
             "outcome": "not_applied", "request_id": "01X", "hint": "look at /v1/devices/mx1/capabilities",
             "errors": [{"pointer": "/rpc", "detail": "the device refuses get-no-such-thing"},
                        {"pointer": "/x", "detail": "is wrong"}],
-            "rpc_errors": [{"error_tag": "operation-failed", "error_message": "\nsyntax error\n",
+            "rpc_errors": [{"error_tag": "operation-failed", "error_message": "\nsyntax error\u{7}\n",
                             "bad_element": "get-no-such-thing", "member": "re0"}],
             "retry_after_seconds": 3
         }))
         .unwrap();
         let expected = "error: unknown-element: the device refuses get-no-such-thing\n  device: mx1\n  \
-                        outcome: not_applied\n  at: /rpc\n  at /x: is wrong\n  device says (re0): syntax error \
+                        outcome: not_applied\n  at: /rpc\n  at /x: is wrong\n  device says (re0): syntax error\u{fffd} \
                         [tag operation-failed, bad element get-no-such-thing]\n  try again in: 3 s\n  \
                         hint: look at /v1/devices/mx1/capabilities\n  request id: 01X\n";
         assert_eq!(problem.render(Format::Table), expected);

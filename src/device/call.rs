@@ -14,7 +14,7 @@ use super::settings::Policy;
 use crate::json::Selection;
 use crate::netconf::capability::Capabilities;
 use crate::netconf::rpc::{RequestError, Rpc};
-use crate::pool::{CheckoutError, Pool};
+use crate::pool::{CheckoutError, Lent, Pool};
 use crate::session::{Call, RawReply, SessionError, SessionHandle, Traces};
 
 /// Further tries of a read (Q3).
@@ -168,8 +168,7 @@ impl Reads {
             if !finished {
                 // Q7: what was sent is read and dropped; the session is busy until then.
                 lent.idle().await;
-                drop(lent);
-                core.freed.notify_waiters();
+                give_back(&core, lent, turn);
                 return;
             }
             let lost = items.iter().any(|item| matches!(item, Item::Open(_, Some(_))));
@@ -182,15 +181,27 @@ impl Reads {
             // Q3: on a new session. Those that lie idle may have died of the same cause.
             drop(sessions.evict(|_| false));
         };
-        let _ = answer.send(Ok(answers(items)));
-        if let Some(lent) = lent {
+        let Some(lent) = lent else {
+            let _ = answer.send(Ok(answers(items)));
+            return;
+        };
+        if lent.status().outstanding == 0 {
+            // Given back before the answer, so that a caller's next read finds it.
+            give_back(&core, lent, turn);
+            let _ = answer.send(Ok(answers(items)));
+        } else {
             // The reply to an RPC that timed out is still to come: the session is free only after that.
+            let _ = answer.send(Ok(answers(items)));
             lent.idle().await;
-            drop(lent);
-            core.freed.notify_waiters();
+            give_back(&core, lent, turn);
         }
-        drop(turn);
     }
+}
+
+fn give_back(core: &Core, lent: Lent<Opener>, turn: Turn) {
+    drop(lent);
+    core.freed.notify_waiters();
+    drop(turn);
 }
 
 /// What callers get: everything up to the first RPC that was not sent.

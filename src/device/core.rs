@@ -27,13 +27,13 @@ use crate::netconf::framing::Framing;
 use crate::pool;
 use crate::session::spool::Spool;
 use crate::session::{self, EndCause, FirstRpc, SessionHandle};
-use crate::transport::TransportError;
 
 /// How long a server may take to send its hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connect waits for its place in the pace of its credential domain, and for a session to end that takes
-/// the last place of the device.
+/// How long a connect waits for a session to end that takes the last place of the device.
 const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connect waits for its turn in the pace of its credential domain.
+const PACE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Software that was told longer ago is asked for again with the next session.
 const SOFTWARE_AGE: Duration = Duration::from_secs(3600);
 
@@ -177,7 +177,7 @@ impl Core {
             Err(error) => {
                 let error = Arc::new(error);
                 let retry_after = permission.failed(&error);
-                self.around.metrics.connect(label(&error));
+                self.around.metrics.connect(error.label());
                 Err(self.refuse(Failure::Connect { error, retry_after }))
             }
         }
@@ -190,24 +190,30 @@ impl Core {
     /// Why no connect would be tried now, if so.
     pub fn held(&self) -> Option<Failure> {
         let now = Instant::now();
-        let memory = self.memory();
-        memory
-            .breaker
-            .held(now)
-            .and_then(|held| held_back(held, memory.last_error.as_ref(), now))
+        let domain = self.domain();
+        let mut memory = self.memory();
+        self.lift(&domain, &mut memory);
+        let held = memory.breaker.held(now)?;
+        held_back(held, memory.last_error.as_ref(), now)
+    }
+
+    /// Q4: once another device of the domain was let in, refusals from before it do not count any more.
+    fn lift(&self, domain: &Domain, memory: &mut Memory) {
+        let Some((at, kind)) = memory.breaker.last_failure() else {
+            return;
+        };
+        let accepted_since = domain.accepted_at().is_some_and(|accepted| accepted > at);
+        let shared = self.settings.credential_domain.is_some();
+        if shared && accepted_since && kind == breaker::Failure::Credentials {
+            memory.breaker.reset();
+        }
     }
 
     fn permit(self: &Arc<Self>, asked: bool) -> Result<Permission, Failure> {
         let now = Instant::now();
         let mut domain = self.domain();
         let mut memory = self.memory();
-        let lifted = memory.breaker.last_failure().is_some_and(|(at, kind)| {
-            kind == breaker::Failure::Credentials
-                && domain.accepted_at().is_some_and(|accepted| accepted > at)
-        });
-        if lifted && self.settings.credential_domain.is_some() {
-            memory.breaker.reset();
-        }
+        self.lift(&domain, &mut memory);
         let attempt = if asked {
             memory.breaker.force(now)
         } else {
@@ -294,14 +300,14 @@ impl Core {
 
     async fn wait_for_pace(&self) -> Result<(), ConnectError> {
         let now = Instant::now();
-        let start = self.domain().reserve(now, now + ROOM_TIMEOUT);
+        let start = self.domain().reserve(now, now + PACE_TIMEOUT);
         match start {
             Some(start) if start <= now => Ok(()),
             Some(start) => {
                 tokio::time::sleep_until(start).await;
                 Ok(())
             }
-            None => Err(ConnectError::NoRoom(ROOM_TIMEOUT)),
+            None => Err(ConnectError::NoRoom(PACE_TIMEOUT)),
         }
     }
 
@@ -331,8 +337,8 @@ impl Core {
                 cause = run => Some(cause),
                 () = cut.cancelled() => None,
             };
-            drop(place);
             core.ended(key, session_id, cause);
+            drop(place);
             core.freed.notify_waiters();
         });
     }
@@ -488,7 +494,7 @@ impl Permission {
         let attempt = self.attempt.take()?;
         let now = Instant::now();
         let core = self.core.clone();
-        let kind = kind_of(error);
+        let kind = error.kind();
         {
             let mut domain = core.domain();
             match kind {
@@ -504,25 +510,27 @@ impl Permission {
         }
         let mut memory = core.memory();
         match kind {
-            Some(kind) => memory
-                .breaker
-                .failed(attempt, kind, now, |most| core.around.ids.jitter(most)),
+            Some(kind) => {
+                memory
+                    .breaker
+                    .failed(attempt, kind, now, |most| core.around.ids.jitter(most));
+                memory.last_error = Some(error.clone());
+                memory.last_loss = Some(Loss {
+                    at: core.around.clock.wall(),
+                    cause: LossCause::Connect(error.clone()),
+                });
+            }
             None => memory.breaker.abandoned(attempt),
         }
-        memory.last_error = Some(error.clone());
-        memory.last_loss = Some(Loss {
-            at: core.around.clock.wall(),
-            cause: LossCause::Connect(error.clone()),
-        });
         let held = memory.breaker.held(now);
         drop(memory);
         warn!(
             device = core.name(),
-            cause = label(error),
+            cause = error.label(),
             detail = error_chain(&**error),
             "connect failed"
         );
-        held.and_then(|held| until(held))
+        held.and_then(until)
             .map(|until| until.saturating_duration_since(now))
     }
 }
@@ -557,47 +565,6 @@ fn held_back(held: Held, last: Option<&Arc<ConnectError>>, now: Instant) -> Opti
             retry_after,
         },
     })
-}
-
-/// What a failed connect means for the breaker; `None`: it says nothing about the device.
-fn kind_of(error: &ConnectError) -> Option<breaker::Failure> {
-    match error {
-        ConnectError::Transport(error) => match error.innermost() {
-            TransportError::Auth { .. } => Some(breaker::Failure::Credentials),
-            TransportError::HostKeyUnknown { .. } | TransportError::HostKeyChanged { .. } => {
-                Some(breaker::Failure::HostKey)
-            }
-            _ => Some(breaker::Failure::Connect),
-        },
-        ConnectError::Hello(_) | ConnectError::Software(_) | ConnectError::Incompatible(_) => {
-            Some(breaker::Failure::Connect)
-        }
-        ConnectError::NoRoom(_) => None,
-    }
-}
-
-/// A short fixed word, for metrics and logs.
-fn label(error: &ConnectError) -> &'static str {
-    match error {
-        ConnectError::Transport(error) => match error.innermost() {
-            TransportError::Prerequisite { .. } => "prerequisite",
-            TransportError::Resolve { .. } => "resolve",
-            TransportError::AddressDenied { .. } => "address-not-allowed",
-            TransportError::Refused { .. } => "connection-refused",
-            TransportError::Timeout { .. } => "timeout",
-            TransportError::Negotiation { .. } => "ssh-negotiation-failed",
-            TransportError::HostKeyUnknown { .. } => "host-key-unknown",
-            TransportError::HostKeyChanged { .. } => "host-key-mismatch",
-            TransportError::Auth { .. } => "device-auth-failed",
-            TransportError::NoSubsystem { .. } => "no-netconf-subsystem",
-            _ => "device-unreachable",
-        },
-        ConnectError::Hello(EndCause::HelloTimeout) => "hello-timeout",
-        ConnectError::Hello(_) => "bad-hello",
-        ConnectError::Software(_) => "software",
-        ConnectError::Incompatible(_) => "incompatible",
-        ConnectError::NoRoom(_) => "no-room",
-    }
 }
 
 /// An error with its causes, for the log.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::breaker;
 use super::compat::Verdict;
 use crate::netconf::rpc::{AttributeError, RequestError};
 use crate::session::{EndCause, SessionError};
@@ -62,6 +63,47 @@ pub enum ConnectError {
     /// All sessions that the device may have are taken, or the pace of connects leaves no time.
     #[error("no session may be opened within {} s", .0.as_secs_f32())]
     NoRoom(Duration),
+}
+
+impl ConnectError {
+    /// What a failed connect means for the breaker; `None`: it says nothing about the device.
+    pub(super) fn kind(&self) -> Option<breaker::Failure> {
+        match self {
+            Self::Transport(error) => match error.innermost() {
+                TransportError::Auth { .. } => Some(breaker::Failure::Credentials),
+                TransportError::HostKeyUnknown { .. } | TransportError::HostKeyChanged { .. } => {
+                    Some(breaker::Failure::HostKey)
+                }
+                _ => Some(breaker::Failure::Connect),
+            },
+            Self::Hello(_) | Self::Software(_) | Self::Incompatible(_) => Some(breaker::Failure::Connect),
+            Self::NoRoom(_) => None,
+        }
+    }
+
+    /// A short fixed word, for metrics and logs.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Transport(error) => match error.innermost() {
+                TransportError::Prerequisite { .. } => "prerequisite",
+                TransportError::Resolve { .. } => "resolve",
+                TransportError::AddressDenied { .. } => "address-not-allowed",
+                TransportError::Refused { .. } => "connection-refused",
+                TransportError::Timeout { .. } => "timeout",
+                TransportError::Negotiation { .. } => "ssh-negotiation-failed",
+                TransportError::HostKeyUnknown { .. } => "host-key-unknown",
+                TransportError::HostKeyChanged { .. } => "host-key-mismatch",
+                TransportError::Auth { .. } => "device-auth-failed",
+                TransportError::NoSubsystem { .. } => "no-netconf-subsystem",
+                _ => "device-unreachable",
+            },
+            Self::Hello(EndCause::HelloTimeout) => "hello-timeout",
+            Self::Hello(_) => "bad-hello",
+            Self::Software(_) => "software",
+            Self::Incompatible(_) => "incompatible",
+            Self::NoRoom(_) => "no-room",
+        }
+    }
 }
 
 /// What went wrong.

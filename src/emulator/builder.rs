@@ -18,6 +18,7 @@ use super::profile::Profile;
 use super::server::{Emulator, Options, RunningEmulator, Shared};
 use super::ssh::{Login, Prompt};
 use super::when::DeviceTime;
+use crate::clock::Clock;
 
 /// What time it is on a device that is told nothing else: 2026-01-15 12:00:00 UTC.
 const FIXED_TIME: i64 = 1_768_478_400;
@@ -142,10 +143,16 @@ impl Builder {
         self
     }
 
-    /// Takes the time from the machine's clock. Without this the device's clock stands still.
+    /// Takes the time from the machine's clock, see [`Builder::clock`].
     #[must_use]
-    pub fn system_time(mut self) -> Self {
-        self.time = DeviceTime::System;
+    pub fn system_time(self) -> Self {
+        self.clock(Clock::system())
+    }
+
+    /// Takes the wall time from a clock. Without one the device's time stands still.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.time = DeviceTime::Clock(clock);
         self
     }
 
@@ -286,6 +293,12 @@ impl Builder {
     pub fn fault_rule(mut self, rule: Rule) -> Self {
         self.faults.push(rule);
         self
+    }
+
+    /// Answers this operation with this text inside `<rpc-reply>`.
+    #[must_use]
+    pub fn reply_with(self, operation: impl Into<String>, inside: impl Into<String>) -> Self {
+        self.fault_rule(Rule::on(operation, Fault::ReplyWith(inside.into())))
     }
 
     /// The device, not listening.

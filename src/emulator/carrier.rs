@@ -133,7 +133,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
 
     /// Handles what one read brought.
     async fn take(&mut self, mut input: &[u8]) -> Result<(), Stop> {
-        let mut first = self.framing == Framing::EndOfMessage;
         while let Some(frame) = self.decoder.decode(&mut input).map_err(|_| Stop::Closed)? {
             match frame {
                 Frame::Data(data) => {
@@ -144,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
                 }
                 Frame::End => {
                     let message = std::mem::take(&mut self.message);
-                    let hello = std::mem::take(&mut first) && self.session.awaits_hello();
+                    let hello = self.session.awaits_hello();
                     let steps = self.session.message(&message);
                     self.perform(steps).await?;
                     if hello && self.carriage.loses_request_with_hello {

@@ -134,6 +134,19 @@ impl Device {
         self.sessions().remove(&id);
     }
 
+    /// The first terminal that no session has, as in `pts/0`.
+    pub fn free_terminal(&self) -> String {
+        let sessions = self.sessions();
+        let taken = |name: &str| {
+            sessions
+                .values()
+                .any(|session| session.terminal.as_deref() == Some(name))
+        };
+        let mut names = (0..=sessions.len()).map(|number| format!("pts/{number}"));
+        // Of one name more than there are sessions, one is free.
+        names.find(|name| !taken(name)).unwrap_or_default()
+    }
+
     /// Who is logged in, by session-id.
     pub fn sessions(&self) -> MutexGuard<'_, BTreeMap<u32, SessionRecord>> {
         // Entries are inserted and removed whole.

@@ -222,6 +222,11 @@ impl Faults {
         RuleId(id)
     }
 
+    /// Answers this operation with this text inside `<rpc-reply>`, from now on.
+    pub fn reply_with(&self, operation: impl Into<String>, inside: impl Into<String>) -> RuleId {
+        self.add(Rule::on(operation, Fault::ReplyWith(inside.into())))
+    }
+
     /// Takes a rule back.
     pub fn remove(&self, id: RuleId) {
         self.lock().rules.remove(&id.0);
@@ -284,12 +289,12 @@ mod tests {
     #[test]
     fn several_rules_strike_together_until_they_are_taken_back() {
         let faults = Faults::default();
-        let id = faults.add(Rule::always(Fault::MalformedXml));
+        let id = faults.reply_with("get", "<mine/>");
         faults.add(Rule::always(Fault::WrongMessageId));
         faults.add(Rule::always(Fault::NoHello));
         assert_eq!(
             faults.strike(Point::Rpc, Some("get")),
-            [Fault::MalformedXml, Fault::WrongMessageId]
+            [Fault::ReplyWith("<mine/>".into()), Fault::WrongMessageId]
         );
         faults.remove(id);
         assert_eq!(faults.strike(Point::Rpc, None), [Fault::WrongMessageId]);

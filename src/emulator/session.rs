@@ -142,8 +142,33 @@ impl Session {
                 }
                 Fault::BannerBeforeHello(banner) => steps.push(Step::Raw(banner.into_bytes())),
                 Fault::HelloText(other) => text = other,
-                // Faults of other points never strike here.
-                _ => {}
+                // These strike elsewhere, see `Fault::point`.
+                Fault::RefuseConnection
+                | Fault::RefuseAuthentication
+                | Fault::RefuseSubsystem
+                | Fault::Delay(_)
+                | Fault::DropBeforeReply
+                | Fault::DropAfter(_)
+                | Fault::NeverReply
+                | Fault::Swallow
+                | Fault::WrongMessageId
+                | Fault::MissingMessageId
+                | Fault::GarbageBefore(_)
+                | Fault::GarbageAfter(_)
+                | Fault::BadChunk
+                | Fault::MalformedXml
+                | Fault::HugeReply(_)
+                | Fault::DeepXml(_)
+                | Fault::ControlCharacters
+                | Fault::BadUtf8
+                | Fault::Trickle { .. }
+                | Fault::DuplicateReply
+                | Fault::Errors(_)
+                | Fault::ErrorBesideData(_)
+                | Fault::Warnings(_)
+                | Fault::OneMemberFails
+                | Fault::ReplyWith(_)
+                | Fault::MessageText(_) => {}
             }
         }
         steps.push(Step::Message(Outgoing::whole(text)));
@@ -295,8 +320,19 @@ impl Session {
                 Fault::OneMemberFails => inner = self.one_member_fails(&inner),
                 Fault::ReplyWith(text) => inner = text.clone().into_bytes(),
                 Fault::MessageText(text) => message = Some(text.clone().into_bytes()),
-                // `Swallow` was seen to before, and the others strike elsewhere.
-                _ => {}
+                // Seen to before any reply was made; the others strike elsewhere, see `Fault::point`.
+                Fault::Swallow
+                | Fault::RefuseConnection
+                | Fault::RefuseAuthentication
+                | Fault::RefuseSubsystem
+                | Fault::NoHello
+                | Fault::LateHello(_)
+                | Fault::CloseBeforeHello
+                | Fault::MalformedHello
+                | Fault::HelloWithoutSessionId
+                | Fault::ErrorBeforeHello
+                | Fault::BannerBeforeHello(_)
+                | Fault::HelloText(_) => {}
             }
         }
         let mut bytes = message.unwrap_or_else(|| self.envelope(&attributes, &inner));

@@ -135,7 +135,7 @@ impl Connection {
         let record = SessionRecord {
             user: self.user.clone(),
             from: self.from.clone(),
-            terminal: terminal.as_ref().map(|_| "pts/0".to_owned()),
+            terminal: terminal.as_ref().map(|_| device.free_terminal()),
             since: device.now(),
         };
         let carriage = Carriage {

@@ -1,24 +1,22 @@
 //! Points in time and spans as a device prints them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use crate::clock::Clock;
 
 /// Where a device has its time from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum DeviceTime {
     /// It stands still, in seconds since 1970: every answer is the same every time.
     Fixed(i64),
-    /// The machine's clock.
-    System,
+    /// The wall time of a clock, which may be a simulated one.
+    Clock(Clock),
 }
 
 impl DeviceTime {
     /// Seconds since 1970.
-    pub fn now(self) -> i64 {
+    pub fn now(&self) -> i64 {
         match self {
-            Self::Fixed(seconds) => seconds,
-            Self::System => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
+            Self::Fixed(seconds) => *seconds,
+            Self::Clock(clock) => clock.wall().unix_timestamp(),
         }
     }
 }

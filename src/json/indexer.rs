@@ -223,12 +223,14 @@ impl Indexer {
             last.count += 1;
             return Ok(());
         }
-        let stamps = &mut self.stamps[depth];
-        if stamps.len() <= local_id as usize {
-            let more = local_id as usize + 1 - stamps.len();
-            stamps.resize(local_id as usize + 1, (0, NamespaceId::NONE));
-            self.bytes += more * size_of::<(u32, NamespaceId)>();
+        let known = self.stamps[depth].len();
+        if known <= local_id as usize {
+            let more = local_id as usize + 1 - known;
+            self.charge(more * size_of::<(u32, NamespaceId)>())?;
+            self.stamps[depth].resize(local_id as usize + 1, (0, NamespaceId::NONE));
         }
+        let stamps = &mut self.stamps[depth];
+        let parent = &mut self.open[depth];
         if stamps[local_id as usize].0 == parent.serial {
             parent.unusual = true;
         } else {

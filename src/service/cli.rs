@@ -14,8 +14,8 @@ use crate::json;
 use crate::netconf::junos;
 use crate::netconf::junos::classify::{OperationClass, classify_command};
 use crate::netconf::junos::command::{Command, mapped_request};
-use crate::xml::tree::Element;
-use crate::xml::{Fragment, Limits, Source, WriteError, Writer};
+use crate::xml::tree::{Element, Node};
+use crate::xml::{Fragment, Limits, NETCONF_BASE_NS, Source, WriteError, Writer};
 
 /// The longest command, in bytes.
 const LONGEST_COMMAND: usize = 8192;
@@ -106,6 +106,8 @@ impl Gateway {
                 .with_device(name)
                 .with_message(Some(session_id), Some(message_id))
         })?;
+        let mut mapped = mapped.clone();
+        forget_base_namespace(&mut mapped);
         let mut writer = Writer::new();
         mapped
             .write(&mut writer)
@@ -125,6 +127,18 @@ impl Gateway {
             rpc_xml: rpc_xml.as_str().to_owned(),
             rpc,
         })
+    }
+}
+
+/// The request stands in the reply's namespace only because of where it was quoted.
+fn forget_base_namespace(element: &mut Element) {
+    if element.ns.as_deref() == Some(NETCONF_BASE_NS) && element.prefix.is_none() {
+        element.ns = None;
+    }
+    for child in &mut element.children {
+        if let Node::Element(child) = child {
+            forget_base_namespace(child);
+        }
     }
 }
 

@@ -32,7 +32,7 @@ impl Gateway {
             .await?
             .map_err(faults)?;
         self.check_addresses(&settings)?;
-        check_host_keys(&settings, &secrets)?;
+        check_usable(&settings, &secrets)?;
         let record = self
             .inner
             .store
@@ -108,7 +108,7 @@ impl Gateway {
                 .await?
                 .map_err(faults)?;
         self.check_addresses(&settings)?;
-        check_host_keys(&settings, &secrets)?;
+        check_usable(&settings, &secrets)?;
         let record = self
             .inner
             .store
@@ -260,8 +260,8 @@ fn etag_mismatch() -> Error {
     .with_hint("read it again and repeat the change with its new ETag")
 }
 
-/// A host key that cannot be read is found when it is given, not at the first connect.
-fn check_host_keys(settings: &DeviceSettings, secrets: &DeviceSecrets) -> Result<(), Error> {
+/// A host key or a version that cannot be read is found when it is given, not at the first connect.
+fn check_usable(settings: &DeviceSettings, secrets: &DeviceSecrets) -> Result<(), Error> {
     let record = DeviceRecord {
         id: String::new(),
         version: 0,
@@ -271,6 +271,7 @@ fn check_host_keys(settings: &DeviceSettings, secrets: &DeviceSecrets) -> Result
         secrets: secrets.clone(),
         learned_host_keys: BTreeMap::new(),
     };
+    target::check_versions(settings)?;
     ssh_target(&record, &target::KnownHosts(Default::default())).map(|_| ())
 }
 

@@ -9,6 +9,7 @@ use crate::device::model::{
 };
 use crate::device::{Compatibility, Policy, Profile, Settings as RunSettings};
 use crate::error::Error;
+use crate::netconf::junos::JunosVersion;
 use crate::store::DeviceRecord;
 use crate::transport::{
     ChannelKind, Credentials, HostKey, HostKeyPolicy, PromptAnswer, Secret, SshHost, SshProfile, SshTarget,
@@ -42,6 +43,23 @@ pub(super) fn run_settings(settings: &DeviceSettings, idle_timeout: Duration) ->
         credential_domain: settings.credential_domain.clone(),
         ..RunSettings::new(settings.name.clone())
     }
+}
+
+/// A bound of the required versions that cannot be read would refuse every device, so it is refused when it is given.
+///
+/// # Errors
+/// With the bound's pointer.
+pub(super) fn check_versions(settings: &DeviceSettings) -> Result<(), Error> {
+    let range = &settings.compatibility.require.version;
+    for (name, bound) in [("min", &range.min), ("max", &range.max)] {
+        if let Some(Err(error)) = bound.as_deref().map(JunosVersion::parse) {
+            return Err(Error::invalid(
+                format!("/compatibility/require/version/{name}"),
+                error.to_string(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Where the gateway looks for `known_hosts`.

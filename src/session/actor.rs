@@ -324,6 +324,8 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
     }
 
     fn act(&mut self, actions: Vec<Action>, mut message: Option<Message>) {
+        // First: a caller who has its reply finds the session as free as it is.
+        self.publish();
         for action in actions {
             match action {
                 Action::Send(id) => self.send(id),
@@ -343,7 +345,6 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
                 Action::End(_) => {}
             }
         }
-        self.publish();
     }
 
     fn send(&mut self, id: u64) {

@@ -10,6 +10,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 checks=every_error_is_a_problem,no_fault_of_the_gateway,status_code_conformance,content_type_conformance
 checks+=,response_headers_conformance,response_schema_conformance,unsupported_method,allow_header_conformance
 checks+=,negative_data_rejection
+
+# A device that may be changed and removed: nobody listens there. It may be left from a run before.
+curl -sS -o /dev/null "$url/v1/devices" -H 'Content-Type: application/json' \
+  -d '{"name": "spare", "address": "127.0.0.1", "port": 1, "username": "nobody", "auth": {"password": "none"}}'
+
 export PYTHONPATH=$here SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONDONTWRITEBYTECODE=1
 scratch=$(mktemp -d) # it keeps notes of its runs in the working directory
 trap 'rm -rf "$scratch"' EXIT

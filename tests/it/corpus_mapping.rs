@@ -21,7 +21,7 @@ fn corpus(test: &str) -> Option<PathBuf> {
         return Some(folder);
     }
     eprintln!(
-        "skipped: {test}: no corpus at {} (set NCGATE_CORPUS)",
+        "note: corpus absent: {test}: nothing at {} (set NCGATE_CORPUS)",
         folder.display()
     );
     None

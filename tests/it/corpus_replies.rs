@@ -22,7 +22,7 @@ fn corpus() -> Option<PathBuf> {
         return Some(path);
     }
     eprintln!(
-        "skipped: no recorded replies at {} (set NCGATE_CORPUS)",
+        "note: corpus absent: no recorded replies at {} (set NCGATE_CORPUS)",
         path.display()
     );
     None
@@ -399,7 +399,7 @@ fn replies_of_a_real_server_are_read() {
     let Some(corpus) = corpus() else { return };
     let path = corpus.join("../netconfd/rpc-errors.jsonl");
     let Ok(lines) = fs::read_to_string(&path) else {
-        eprintln!("skipped: no recorded errors at {}", path.display());
+        eprintln!("note: corpus absent: no recorded errors at {}", path.display());
         return;
     };
     let (mut errors, mut refused) = (0, Vec::new());

@@ -14,6 +14,7 @@ mod layers;
 mod limits;
 mod logins;
 mod logs;
+mod mapping_properties;
 mod network;
 mod shutdown;
 mod support;

@@ -5,6 +5,7 @@
     netconfd.py run DIR [PORT]      the same, then stay until standard input ends or a signal comes; stops by itself
     netconfd.py restart DIR         end netconfd alone and start it again: every session drops, what was committed stays
     netconfd.py stop DIR            stop both daemons of DIR
+    netconfd.py login               print "user:password" of the login user alone (root only)
 
 PORT 0 (the default) takes a free one. Options, to be given before the command's arguments:
 
@@ -83,6 +84,28 @@ def key_pair(path, *arguments):
         subprocess.run(["ssh-keygen", "-q", "-C", "ncgate-test", "-f", path, *arguments], check=True)
 
 
+def login_user():
+    """Name and password (None without root) of who logs in."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid()).pw_name, None
+    with open("/run/ncgate-test.lock", "w") as lock:  # several servers may be started at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            pwd.getpwnam(TEST_USER)
+        except KeyError:
+            # /bin/sh, because sshd starts the subsystem through the login shell.
+            subprocess.run(["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent",
+                            "--shell", "/bin/sh", TEST_USER], check=True)
+        if os.path.exists(PASSWORD_FILE):
+            with open(PASSWORD_FILE) as f:
+                return TEST_USER, f.read().strip()
+        password = secrets.token_urlsafe(18)
+        subprocess.run(["chpasswd"], input=f"{TEST_USER}:{password}\n", text=True, check=True)
+        with os.fdopen(os.open(PASSWORD_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
+            f.write(password)
+        return TEST_USER, password
+
+
 class Server:
     """One netconfd with its sshd; `state` is what DIR/state.json remembers between commands."""
 
@@ -144,31 +167,10 @@ class Server:
 
     # --- set-up ----------------------------------------------------------------------------------------------------
 
-    def login_user(self):
-        """Name and password (None without root) of who logs in."""
-        if os.geteuid() != 0:
-            return pwd.getpwuid(os.geteuid()).pw_name, None
-        with open("/run/ncgate-test.lock", "w") as lock:  # several servers may be started at once
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                pwd.getpwnam(TEST_USER)
-            except KeyError:
-                # /bin/sh, because sshd starts the subsystem through the login shell.
-                subprocess.run(["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent",
-                                "--shell", "/bin/sh", TEST_USER], check=True)
-            if os.path.exists(PASSWORD_FILE):
-                with open(PASSWORD_FILE) as f:
-                    return TEST_USER, f.read().strip()
-            password = secrets.token_urlsafe(18)
-            subprocess.run(["chpasswd"], input=f"{TEST_USER}:{password}\n", text=True, check=True)
-            with os.fdopen(os.open(PASSWORD_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
-                f.write(password)
-            return TEST_USER, password
-
     def set_up(self, port, options):
         self.state = {"shared": tempfile.mkdtemp(prefix="ncgate-nc-", dir="/tmp"), "port": port, "options": vars(options)}
         os.chmod(self.state["shared"], 0o755)
-        self.state["user"], self.state["password"] = self.login_user()
+        self.state["user"], self.state["password"] = login_user()
         self.save()
         key_pair(self.shared("host_ed25519"), "-t", "ed25519", "-N", "")
         key_pair(self.shared("host_rsa"), "-t", "rsa", "-b", "2048", "-N", "")
@@ -337,10 +339,19 @@ def main():
     parser.add_argument("--max-sessions", type=int)
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--sshd", action="append", default=[], metavar="LINE")
-    parser.add_argument("command", choices=["start", "run", "restart", "stop"])
-    parser.add_argument("dir")
+    parser.add_argument("command", choices=["start", "run", "restart", "stop", "login"])
+    parser.add_argument("dir", nargs="?")
     parser.add_argument("port", type=int, nargs="?", default=0)
     options = parser.parse_args()
+    if options.command == "login":
+        user, password = login_user()
+        if password is None:
+            print("netconfd.py: only root can make a user that logs in with a password", file=sys.stderr)
+            return 1
+        print(f"{user}:{password}")
+        return 0
+    if options.dir is None:
+        parser.error("DIR is missing")
     missing = [p for p in (NETCONFD, SUBSYSTEM, SSHD, shutil.which("ssh") or "ssh") if not os.access(p, os.X_OK)]
     if missing:
         print(f"netconfd.py: missing {', '.join(missing)}: apt-get install netconfd openssh-server openssh-client",

@@ -16,6 +16,8 @@ What a fence says after its backticks decides:
 
 A shell block without any of these words is an error, so that none is forgotten. Other fences are left alone.
 
+What the blocks leave in the repository's directory (a database, say) is removed at the end.
+
 README commands name fixed ports. Where the kernel allows it, all of them run in a network namespace with a loopback of
 its own, so that nothing else on the machine is in the way; else the port has to be free.
 """
@@ -25,6 +27,7 @@ import fcntl
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -224,7 +227,12 @@ def main():
     else:
         own_network(sys.argv[1:])
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-    run_all(blocks)
+    before = set(os.listdir())
+    try:
+        run_all(blocks)
+    finally:
+        for name in set(os.listdir()) - before - {"target"}:
+            shutil.rmtree(name) if os.path.isdir(name) else os.unlink(name)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::App;
 
+pub use status::of as status_of;
+
 /// The messages and services that `proto/` describes.
 #[allow(clippy::all, missing_docs)]
 pub mod proto {
@@ -128,6 +130,3 @@ pub fn unknown_service() -> Response<axum::body::Body> {
 fn plain_status(status: &tonic::Status) -> Response<axum::body::Body> {
     status.clone().into_http::<axum::body::Body>()
 }
-
-#[cfg(test)]
-mod tests;

@@ -428,6 +428,22 @@ fn replies_can_say_too_much_and_too_little() {
     assert_eq!(reply.matches("<x>").count(), 500);
 }
 
+/// S19: a reply of the test's own making, with a warning beside its `<ok/>`.
+#[test]
+fn a_reply_can_be_written_beforehand() {
+    let warned = Rule::on("commit", Fault::Warnings(vec!["license".into()]));
+    let mut session = opened(
+        Emulator::builder()
+            .reply_with("commit", "<ok/>")
+            .fault_rule(warned),
+    );
+    let reply = inside(&mut session, "<commit/>");
+    assert!(
+        reply.starts_with("<rpc-error><error-severity>warning") && reply.ends_with("<ok/>"),
+        "{reply}"
+    );
+}
+
 /// The faults that make a reply no XML.
 #[test]
 fn replies_can_be_broken() {

@@ -325,9 +325,6 @@ impl<'o> Build<'o> {
         if written.len() > self.options.limits.name_bytes {
             return Err(self.error("the name is too long"));
         }
-        if metadata.attributes.len() > self.options.limits.attributes {
-            return Err(self.error("too many attributes"));
-        }
         self.write(|writer| writer.open(&written).map(drop))?;
         self.scope.open(name.ns.clone());
         if let Some(ns) = name.ns
@@ -345,6 +342,10 @@ impl<'o> Build<'o> {
                     .ok_or_else(|| self.unknown_prefix(prefix))?;
                 self.declare(prefix, &ns)?;
             }
+        }
+        // What is declared here counts as attributes where it is read.
+        if metadata.attributes.len() + self.scope.bound_here() > self.options.limits.attributes {
+            return Err(self.error("too many attributes"));
         }
         self.refuse_same_attribute(&metadata.attributes)?;
         for (attribute, value) in &metadata.attributes {
@@ -383,6 +384,9 @@ impl<'o> Build<'o> {
         } else {
             format!("xmlns:{prefix}")
         };
+        if name.len() > self.options.limits.name_bytes {
+            return Err(self.error("the prefix is too long"));
+        }
         self.write(|writer| writer.attr(&name, ns).map(drop))?;
         self.scope.bind(prefix, ns);
         Ok(())
@@ -405,10 +409,16 @@ impl<'o> Build<'o> {
                 ns: xmlns.or_else(inherited),
             });
         };
-        if prefix == "xml" || xmlns.as_deref() == Some("") {
-            return Err(self.error(&format!(
-                "{key:?} has a prefix, so it needs a namespace of its own"
-            )));
+        if prefix == "xml" {
+            return Err(self.error(&format!("{key:?} cannot be an element name")));
+        }
+        // No prefix stands for no namespace: this one only told siblings apart (N2).
+        if xmlns.as_deref() == Some("") {
+            return Ok(Name {
+                prefix: None,
+                local,
+                ns: xmlns,
+            });
         }
         if xmlns.is_some() {
             return Ok(Name {
@@ -520,10 +530,10 @@ impl<'o> Build<'o> {
             Some((prefix, local)) => is_ncname(prefix) && prefix != "xmlns" && is_ncname(local),
             None => is_ncname(name),
         };
-        if good {
-            Ok(())
-        } else {
-            Err(self.error(&format!("{name:?} cannot be an attribute name")))
+        match good {
+            true if name.len() > self.options.limits.name_bytes => Err(self.error("the name is too long")),
+            true => Ok(()),
+            false => Err(self.error(&format!("{name:?} cannot be an attribute name"))),
         }
     }
 

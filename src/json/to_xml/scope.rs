@@ -53,6 +53,13 @@ impl Scope {
         self.bindings.push((prefix.to_owned(), Some(ns.to_owned())));
     }
 
+    /// Bindings of the element just opened.
+    pub(super) fn bound_here(&self) -> usize {
+        self.open
+            .last()
+            .map_or(0, |(outside, _)| self.bindings.len() - outside)
+    }
+
     pub(super) fn close(&mut self) {
         if let Some((bindings, _)) = self.open.pop() {
             self.bindings.truncate(bindings);

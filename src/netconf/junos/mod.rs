@@ -7,7 +7,6 @@ pub mod get_configuration;
 pub mod schema;
 pub mod software;
 pub mod stored_configuration;
-pub mod system_uptime;
 pub mod version;
 
 mod format;
