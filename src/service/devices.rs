@@ -158,10 +158,16 @@ impl Gateway {
     /// Literal addresses must lie in the allowed networks from the start; names are judged when they are dialled
     /// (conventions X8). Only the first host of a way is dialled by the gateway itself.
     fn check_addresses(&self, settings: &DeviceSettings) -> Result<(), Error> {
-        let (address, port, pointer) = match settings.proxy_jump.first() {
-            Some(jump) => (&jump.address, jump.port, "/proxy_jump/0/address"),
-            None => (&settings.address, settings.port, "/address"),
+        let (address, port, place) = match settings.proxy_jump.first() {
+            Some(jump) => (&jump.address, jump.port, "/proxy_jump/0"),
+            None => (&settings.address, settings.port, ""),
         };
+        if !self.inner.networks.allows_port(port) {
+            let detail = format!("port {port} is not among those that the gateway may dial");
+            return Err(Error::new(ErrorCode::AddressNotAllowed, detail.clone())
+                .with_field(format!("{place}/port"), detail)
+                .with_hint("the operator names the ports with --device-ports (NCGATE_DEVICE_PORTS)"));
+        }
         let literal = address
             .trim_start_matches('[')
             .trim_end_matches(']')
@@ -169,9 +175,9 @@ impl Gateway {
         if let Ok(ip) = literal
             && !self.inner.networks.allows(ip, port)
         {
-            let detail = format!("{ip} port {port} is not in the networks that the gateway may dial");
+            let detail = format!("{ip} is not in the networks that the gateway may dial");
             return Err(Error::new(ErrorCode::AddressNotAllowed, detail.clone())
-                .with_field(pointer, detail)
+                .with_field(format!("{place}/address"), detail)
                 .with_hint(
                     "the operator names the networks with --device-networks (NCGATE_DEVICE_NETWORKS)",
                 ));
