@@ -1,12 +1,12 @@
 //! The integration tests: one binary, a module per topic.
 
-mod calls;
-mod config;
-mod connect;
 mod addresses;
 mod bad_input;
 mod bad_xml;
+mod calls;
 mod concurrency;
+mod config;
+mod connect;
 mod corpus_mapping;
 mod corpus_replies;
 mod database;
@@ -18,12 +18,12 @@ mod first_line;
 mod framing;
 mod hello;
 mod layers;
-mod logins;
-mod rpc;
 mod limits;
 mod logins;
 mod logs;
 mod mapping_properties;
 mod network;
+mod refused_logins;
+mod rpc;
 mod shutdown;
 mod support;
