@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module per topic.
 
 mod calls;
+mod commands;
 mod config;
 mod connect;
 mod corpus_mapping;
@@ -13,6 +14,7 @@ mod framing;
 mod hello;
 mod layers;
 mod logins;
-mod rpc;
 mod mapping_properties;
+mod rpc;
+mod secrets;
 mod support;
