@@ -182,7 +182,13 @@ async fn software_of_several_routing_engines_is_understood() {
         // All members must be in the range.
         let require = json!({"compatibility": {"policy": "refuse", "require": {"version": {"min": "22.2"}}}});
         good(door, gateway.update(door, "mx1", &require, "").await);
-        let refusal = bad(door, gateway.check(door, "mx1").await);
+        let report = good(door, gateway.check(door, "mx1").await);
+        assert_eq!(
+            report["compatibility"],
+            json!({"policy": "refuse", "compatible": false,
+                   "missing": ["version 22.2 or newer (it runs 21.4R1.1)"]})
+        );
+        let refusal = bad(door, gateway.config(door, "mx1", &[]).await);
         assert_eq!(refusal.verdict(), ("incompatible", "not_sent"));
         assert!(
             refusal.detail.contains("21.4R1.1") && !refusal.detail.contains("22.4R3"),

@@ -71,7 +71,6 @@ pub struct Refusal {
     pub origin: String,
     pub reason: Option<String>,
     pub hint: Option<String>,
-    pub step: Option<String>,
     /// Every error of the device, in order, as REST writes them.
     pub rpc_errors: Vec<Value>,
     /// Where the request is wrong, without the notation of the door: `/rpc/x` and `?x` are `rpc.x` and `x`.
@@ -90,7 +89,6 @@ impl Refusal {
             origin: text("origin").unwrap_or_default(),
             reason: text("reason"),
             hint: text("hint"),
-            step: text("step"),
             rpc_errors: problem["rpc_errors"].as_array().cloned().unwrap_or_default(),
             fields: problem["errors"]
                 .as_array()
@@ -121,7 +119,6 @@ impl Refusal {
             origin: problem.origin,
             reason: problem.reason,
             hint: problem.hint,
-            step: None,
             rpc_errors: problem.rpc_errors.into_iter().map(grpc::rpc_error).collect(),
             fields: Vec::new(),
             retry_after_seconds: None,

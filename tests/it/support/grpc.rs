@@ -220,7 +220,6 @@ pub fn refusal(status: &Status) -> Refusal {
         origin: text("origin").unwrap_or_default(),
         reason: text("reason"),
         hint: text("hint"),
-        step: text("step"),
         rpc_errors,
         fields,
         retry_after_seconds: retry,
