@@ -25,7 +25,7 @@ impl Gateway {
     /// of its own.
     ///
     /// # Errors
-    /// `capability-missing` on a device without the Junos XML protocol.
+    /// `capability-missing` on a device without the Junos XML protocol; `use-resource` for configuration mode.
     pub async fn run_cli(
         &self,
         ctx: &CallContext,
@@ -42,30 +42,40 @@ impl Gateway {
             text: command,
             format: prepare::wire_format(output.format)?,
         };
-        if classify_command(&wire.text) == OperationClass::ReadOnly {
-            if request.plan {
-                return Err(Error::invalid(
-                    "?plan",
-                    "the command changes nothing, so there is nothing to plan",
-                ));
+        match classify_command(&wire.text) {
+            OperationClass::ReadOnly if request.plan => Err(Error::invalid(
+                "?plan",
+                "the command changes nothing, so there is nothing to plan",
+            )),
+            OperationClass::ReadOnly => {
+                let request = output.request(move |caps| wire.rpc(caps), Vec::new());
+                self.read(ctx, name, &device, request, &output, Asked::Read)
+                    .await
+                    .map(RpcAnswer::Reply)
             }
-            let request = output.request(move |caps| wire.rpc(caps), Vec::new());
-            return self
-                .read(ctx, name, &device, request, &output, Asked::Read)
-                .await
-                .map(RpcAnswer::Reply);
+            OperationClass::Configuration { resource } | OperationClass::Session { resource } => {
+                Err(Error::new(
+                    ErrorCode::UseResource,
+                    "configuration mode is not entered raw, because the gateway keeps track of what is done there",
+                )
+                .with_field("/command", "has a resource of its own")
+                .with_hint(format!("use {resource}"))
+                .with_device(name))
+            }
+            OperationClass::Operational | OperationClass::EndsSession => {
+                ctx.principal.require(Role::Configure)?;
+                if request.plan {
+                    return self
+                        .plan(ctx, name, &device, move |caps| wire.rpc(caps))
+                        .await
+                        .map(RpcAnswer::Plan);
+                }
+                let request = output.request(move |caps| wire.rpc(caps), Vec::new());
+                self.change(ctx, name, &device, request, &output, Asked::Read)
+                    .await
+                    .map(RpcAnswer::Reply)
+            }
         }
-        ctx.principal.require(Role::Configure)?;
-        if request.plan {
-            return self
-                .plan(ctx, name, &device, move |caps| wire.rpc(caps))
-                .await
-                .map(RpcAnswer::Plan);
-        }
-        let request = output.request(move |caps| wire.rpc(caps), Vec::new());
-        self.change(ctx, name, &device, request, &output, Asked::Read)
-            .await
-            .map(RpcAnswer::Reply)
     }
 
     /// Which RPC a command maps to, as the device says (`| display xml rpc`). The command itself is not run.

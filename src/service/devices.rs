@@ -85,8 +85,8 @@ impl Gateway {
         Ok(self.view(&self.record(name).await?))
     }
 
-    /// Changes a device by a JSON merge patch (RFC 7396). Its sessions are ended politely and opened anew with the
-    /// new settings.
+    /// Changes a device by a JSON merge patch (RFC 7396). If sessions depend on what changes, they are ended politely
+    /// and opened anew.
     ///
     /// # Errors
     /// `invalid-argument`, `not-found`, `etag-mismatch` when `if_match` names another version.
@@ -109,13 +109,17 @@ impl Gateway {
                 .map_err(faults)?;
         self.check_addresses(&settings)?;
         check_usable(&settings, &secrets)?;
+        let reconnect = settings_of_sessions(&settings) != settings_of_sessions(&read.settings)
+            || secrets != read.secrets;
         let record = self
             .inner
             .store
             .update_device(&read, settings, secrets)
             .await
             .map_err(|error| self.store_error(error).with_device(name))?;
-        self.install(&record)?;
+        if reconnect {
+            self.install(&record)?;
+        }
         Ok(self.view(&record))
     }
 
@@ -234,6 +238,16 @@ impl Gateway {
                 )
             }
         }
+    }
+}
+
+/// What sessions depend on: all but the labels and the default for partial data. Without a change in it, open
+/// sessions, and waiting after failures, stay as they are.
+fn settings_of_sessions(settings: &DeviceSettings) -> DeviceSettings {
+    DeviceSettings {
+        labels: BTreeMap::new(),
+        partial: model::Partial::default(),
+        ..settings.clone()
     }
 }
 

@@ -1,186 +1,229 @@
-//! Credentials are given to the right device only, and never often enough to lock an account.
+//! Ways in and logins: the subsystem and the pseudo-terminal, each with every kind of credential.
 
-use futures_util::future::join_all;
-use ncgate::emulator::{Fault, RunningEmulator};
-use reqwest::{Method, StatusCode};
+use ncgate::emulator::{Builder, Emulator, Prompt, RunningEmulator};
 use serde_json::{Value, json};
 
-use crate::support::{PASSWORD, TestGateway, answer, code, eventually, junos, listen};
+use crate::support::doors::{DOORS, Door, bad, good, plain};
+use crate::support::keys::{ENCRYPTED_KEY, PASSPHRASE, RSA_KEY, ed25519, public};
+use crate::support::{TestGateway, eventually};
 
-const READ: &str = "/v1/devices/mx1/rpc/get-system-uptime-information";
+const UPTIME: &str = "get-system-uptime-information";
 
-async fn patch(gateway: &TestGateway, body: Value) {
-    let request = gateway.request(Method::PATCH, "/v1/devices/mx1");
-    let request = request
-        .header("Content-Type", "application/merge-patch+json")
-        .body(body.to_string());
-    let (status, answer) = answer(request).await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
+fn device() -> Builder {
+    Emulator::builder().hostname("mx1").user("gw")
 }
 
-async fn state(gateway: &TestGateway) -> Value {
-    gateway.read("/v1/devices/mx1").await["connection"]["state"].clone()
+async fn listen(builder: Builder) -> RunningEmulator {
+    builder.listen("127.0.0.1:0").await.expect("an emulated device")
 }
 
-/// X7, fault 30, threat 18: whoever answers with another key gets no password, and is not asked again by itself.
+fn prompt(text: &str, answer: &str) -> Prompt {
+    Prompt {
+        text: text.to_owned(),
+        echo: false,
+        answer: answer.to_owned(),
+    }
+}
+
+/// Adds the device, asks it something, and removes it.
+async fn log_in(
+    gateway: &TestGateway,
+    door: Door,
+    device: &RunningEmulator,
+    transport: &str,
+    auth: &Value,
+) -> Value {
+    let document = json!({
+        "name": "r1",
+        "address": "127.0.0.1",
+        "port": device.addr().port(),
+        "transport": transport,
+        "username": "gw",
+        "auth": auth,
+        "host_key": {"policy": "pinned", "keys": [device.host_key_fingerprint()]},
+    });
+    good(door, gateway.create(door, &document).await);
+    let reply = good(
+        door,
+        gateway.named(door, "r1", UPTIME, Value::Null, plain()).await,
+    );
+    assert!(reply["data"]["system-uptime-information"].is_object(), "{reply}");
+    gateway.delete(door, "r1", "").await.expect("it is removed");
+    reply
+}
+
+/// S1, S2, S3: every login works over both ways in, and none is tried twice.
 #[tokio::test]
-async fn changed_host_key_gets_no_password() {
+async fn every_login_works_over_both_ways_in() {
     let gateway = TestGateway::start().await;
-    let real = listen(junos()).await;
-    let other = listen(junos().host_key_seed([7; 32])).await;
-    let more = json!({"host_key": {"policy": "pinned", "keys": [real.host_key_fingerprint()]}});
-    gateway.add("mx1", &other, more).await;
-    for _ in 0..5 {
-        let (status, problem) = gateway.get(READ).await;
-        assert_eq!(
-            (status, code(&problem)),
-            (StatusCode::BAD_GATEWAY, "host-key-mismatch")
-        );
-        assert_eq!(problem["outcome"], "not_sent");
-        let detail = problem["detail"].as_str().expect("a detail");
-        for fingerprint in [real.host_key_fingerprint(), other.host_key_fingerprint()] {
-            assert!(detail.contains(&fingerprint), "{detail}");
+    let key = ed25519();
+    let dialogue = vec![prompt("Token:", "123456"), prompt("Realm:", "core")];
+    let logins = [
+        (
+            "password",
+            device().password("s3cret"),
+            json!({"password": "s3cret"}),
+        ),
+        (
+            "ed25519 key",
+            device().authorized_key(public(&key, None)),
+            json!({"private_key": key}),
+        ),
+        (
+            "RSA key",
+            device().authorized_key(public(RSA_KEY, None)),
+            json!({"private_key": RSA_KEY}),
+        ),
+        (
+            "key with passphrase",
+            device().authorized_key(public(ENCRYPTED_KEY, Some(PASSPHRASE))),
+            json!({"private_key": ENCRYPTED_KEY, "passphrase": PASSPHRASE}),
+        ),
+        (
+            "keyboard-interactive",
+            device()
+                .keyboard_interactive(dialogue)
+                .keyboard_interactive(vec![prompt("Again:", "yes")]),
+            json!({"keyboard_interactive": [
+                {"prompt": "Realm", "answer": "core"},
+                {"prompt": "Token", "answer": "123456"},
+                {"prompt": "Again", "answer": "yes"},
+            ]}),
+        ),
+        (
+            "password for a single prompt",
+            device().keyboard_interactive(vec![prompt("Password:", "s3cret")]),
+            json!({"password": "s3cret"}),
+        ),
+    ];
+    for (name, builder, auth) in logins {
+        let device = listen(builder.motd("Only for those who may.\r\n\r\n")).await;
+        for door in DOORS {
+            for transport in ["ssh", "ssh_pty"] {
+                let before = device.stats();
+                log_in(&gateway, door, &device, transport, &auth).await;
+                let after = device.stats();
+                assert_eq!(
+                    after.auth_successes,
+                    before.auth_successes + 1,
+                    "{name} over {transport}"
+                );
+                assert_eq!(
+                    after.auth_attempts,
+                    before.auth_attempts + 1,
+                    "{name} over {transport}"
+                );
+            }
+        }
+        device.stop().await;
+    }
+    gateway.stop().await;
+}
+
+/// S3: with a pseudo-terminal the session shows among the system's users; banner, motd and echo do no harm.
+#[tokio::test]
+async fn session_with_a_terminal_shows_among_the_users() {
+    let gateway = TestGateway::start().await;
+    let builder = device()
+        .password("s3cret")
+        .login_banner("Be nice.\r\n")
+        .motd("<hello> or not, <b>this is no XML & never was\r\nLast login: today\r\n")
+        .stubborn_terminal();
+    let device = listen(builder).await;
+    for door in DOORS {
+        for (transport, users) in [("ssh_pty", 1), ("ssh", 0)] {
+            let document = json!({
+                "name": "r1",
+                "address": "127.0.0.1",
+                "port": device.addr().port(),
+                "transport": transport,
+                "username": "gw",
+                "auth": {"password": "s3cret"},
+                "host_key": {"policy": "pinned", "keys": [device.host_key_fingerprint()]},
+            });
+            good(door, gateway.create(door, &document).await);
+            let name = "get-system-users-information";
+            let reply = good(door, gateway.named(door, "r1", name, Value::Null, plain()).await);
+            let table = &reply["data"]["system-users-information"]["uptime-information"]["user-table"];
+            let entries = table["user-entry"].as_array().cloned().unwrap_or_default();
+            assert_eq!(entries.len(), users, "{transport}: {reply}");
+            if let Some(entry) = entries.first() {
+                assert_eq!(entry["user"], "gw");
+                assert!(
+                    entry["tty"].as_str().is_some_and(|tty| !tty.is_empty()),
+                    "{entry}"
+                );
+            }
+            gateway.delete(door, "r1", "").await.expect("it is removed");
+            eventually("the session is over", async || device.stats().open_sessions == 0).await;
         }
     }
-    assert_eq!(other.stats().auth_attempts, 0);
-    assert_eq!(other.stats().connections, 1, "it waits for a person");
-    assert_eq!(state(&gateway).await, "host_key_rejected");
-
-    patch(
-        &gateway,
-        json!({"host_key": {"keys": [other.host_key_fingerprint()]}}),
-    )
-    .await;
-    gateway.read(READ).await;
-    gateway.stop().await;
-    real.stop().await;
-    other.stop().await;
 }
 
-/// X7: a device stored without a key stops before the login, and tells its fingerprint.
+/// S1: a credential that is refused is told with what was tried and what is offered, and is tried once.
 #[tokio::test]
-async fn unknown_host_key_gets_no_password() {
+async fn refused_login_names_what_was_tried_and_what_is_offered() {
     let gateway = TestGateway::start().await;
-    let device = listen(junos()).await;
-    gateway
-        .add(
-            "mx1",
-            &device,
-            json!({"host_key": {"policy": "pinned", "keys": []}}),
-        )
-        .await;
-    let (status, problem) = gateway.get(READ).await;
-    assert_eq!(
-        (status, code(&problem)),
-        (StatusCode::BAD_GATEWAY, "host-key-unknown")
-    );
-    assert!(
-        problem["detail"]
-            .as_str()
-            .expect("text")
-            .contains(&device.host_key_fingerprint()),
-        "{problem}"
-    );
-    assert_eq!(device.stats().auth_attempts, 0);
-    gateway.stop().await;
-    device.stop().await;
-}
-
-/// After this the device has refused three times.
-async fn refused_three_times(gateway: &TestGateway, device: &RunningEmulator) {
-    eventually("three refusals", async || {
-        let (status, problem) = gateway.get(READ).await;
-        assert_eq!(
-            (status, code(&problem)),
-            (StatusCode::BAD_GATEWAY, "device-auth-failed"),
-            "{problem}"
-        );
-        assert_eq!(problem["outcome"], "not_sent");
-        device.stats().auth_attempts >= 3
-    })
-    .await;
-}
-
-/// Q4, fault 31, threat 6: whatever is asked, a wrong password is tried three times and then left alone.
-#[tokio::test]
-async fn wrong_password_is_tried_three_times_and_no_more() {
-    let gateway = TestGateway::start().await;
-    let device = listen(junos()).await;
-    gateway
-        .add("mx1", &device, json!({"auth": {"password": "wrong"}}))
-        .await;
-    refused_three_times(&gateway, &device).await;
-    for (status, problem) in join_all((0..20).map(|_| gateway.get(READ))).await {
-        assert_eq!(
-            (status, code(&problem)),
-            (StatusCode::BAD_GATEWAY, "device-auth-failed"),
-            "{problem}"
-        );
-        let wait = problem["retry_after_seconds"]
-            .as_u64()
-            .expect("when it is tried again");
-        assert!(wait > 800, "{wait}");
+    let builder = device()
+        .password("s3cret")
+        .authorized_key(public(RSA_KEY, None))
+        .keyboard_interactive(vec![prompt("Token:", "123456")]);
+    let device = listen(builder).await;
+    for door in DOORS {
+        for (auth, tried) in [
+            (json!({"password": "canary-password"}), "password (refused)"),
+            (json!({"private_key": ed25519()}), "publickey"),
+            (
+                json!({"keyboard_interactive": [{"prompt": "Token", "answer": "canary-answer"}]}),
+                "keyboard-interactive",
+            ),
+        ] {
+            let document = json!({
+                "name": "r1",
+                "address": "127.0.0.1",
+                "port": device.addr().port(),
+                "username": "gw",
+                "auth": auth,
+                "host_key": {"policy": "pinned", "keys": [device.host_key_fingerprint()]},
+            });
+            good(door, gateway.create(door, &document).await);
+            let sessions = device.stats().sessions;
+            let refusal = bad(
+                door,
+                gateway.named(door, "r1", UPTIME, Value::Null, plain()).await,
+            );
+            assert_eq!(
+                refusal.verdict(),
+                ("device-auth-failed", "not_sent"),
+                "{refusal:?}"
+            );
+            for words in ["gw", "offered publickey, keyboard-interactive, password", tried] {
+                assert!(refusal.detail.contains(words), "{words}: {}", refusal.detail);
+            }
+            assert!(!refusal.detail.contains("canary"), "{}", refusal.detail);
+            assert_eq!(device.stats().sessions, sessions);
+            let shown = good(door, gateway.device(door, "r1").await);
+            assert_eq!(shown["connection"]["state"], "auth_failed");
+            assert_eq!(shown["connection"]["last_loss"]["code"], "device-auth-failed");
+            gateway.delete(door, "r1", "").await.expect("it is removed");
+        }
     }
-    assert_eq!(device.stats().auth_attempts, 3);
-    assert_eq!(state(&gateway).await, "auth_failed");
-
-    // Once by request of a person, and not by anybody else.
-    let (status, _) = gateway.post("/v1/devices/mx1/check", &json!({})).await;
-    assert_eq!(status, StatusCode::BAD_GATEWAY);
-    assert_eq!(device.stats().auth_attempts, 4);
-    join_all((0..20).map(|_| gateway.get(READ))).await;
-    assert!(
-        device.stats().auth_attempts <= 6,
-        "{} attempts",
-        device.stats().auth_attempts
-    );
-
-    patch(&gateway, json!({"auth": {"password": PASSWORD}})).await;
-    gateway.read(READ).await;
-    gateway.stop().await;
-    device.stop().await;
 }
 
-/// Q4: 20 callers at once on a device that was never asked before are one login, not 20.
+/// S1: a passphrase that does not open its key, or is missing, is refused when the device is added.
 #[tokio::test]
-async fn callers_at_once_are_not_a_login_each() {
+async fn passphrase_is_checked_when_it_is_given() {
     let gateway = TestGateway::start().await;
-    let device = listen(junos()).await;
-    gateway
-        .add("mx1", &device, json!({"auth": {"password": "wrong"}}))
-        .await;
-    for (status, problem) in join_all((0..20).map(|_| gateway.get(READ))).await {
-        assert_eq!(
-            (status, code(&problem)),
-            (StatusCode::BAD_GATEWAY, "device-auth-failed"),
-            "{problem}"
-        );
+    for door in DOORS {
+        for auth in [
+            json!({"private_key": ENCRYPTED_KEY, "passphrase": "canary"}),
+            json!({"private_key": ENCRYPTED_KEY}),
+        ] {
+            let document = json!({"name": "r1", "address": "127.0.0.1", "username": "gw", "auth": auth});
+            let refusal = bad(door, gateway.create(door, &document).await);
+            assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"));
+            assert!(refusal.fields[0].ends_with("auth.passphrase"), "{refusal:?}");
+            assert!(!refusal.detail.contains("canary"), "{}", refusal.detail);
+        }
     }
-    assert!(
-        device.stats().auth_attempts <= 3,
-        "{} attempts",
-        device.stats().auth_attempts
-    );
-    gateway.stop().await;
-    device.stop().await;
-}
-
-/// Q4: a check that succeeds ends the waiting.
-#[tokio::test]
-async fn check_ends_the_waiting_after_refused_credentials() {
-    let gateway = TestGateway::start().await;
-    let device = listen(junos()).await;
-    let refusing = device
-        .faults()
-        .add(ncgate::emulator::Rule::always(Fault::RefuseAuthentication));
-    gateway.add("mx1", &device, json!({})).await;
-    refused_three_times(&gateway, &device).await;
-    device.faults().remove(refusing);
-    let (status, _) = gateway.get(READ).await;
-    assert_eq!(status, StatusCode::BAD_GATEWAY, "it still waits");
-    let (status, report) = gateway.post("/v1/devices/mx1/check", &json!({})).await;
-    assert_eq!(status, StatusCode::OK, "{report}");
-    gateway.read(READ).await;
-    gateway.stop().await;
-    device.stop().await;
 }

@@ -2,6 +2,10 @@
 //! to it.
 
 pub mod child;
+pub mod doors;
+pub mod grpc;
+pub mod keys;
+pub mod program;
 pub mod proxy;
 
 use std::net::SocketAddr;
@@ -118,6 +122,24 @@ pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{status} with {error}: {text}"))
     };
     (status, body)
+}
+
+/// What the gateway sent to a device of an operation, each as it came, envelope included.
+pub fn sent(device: &RunningEmulator, operation: &str) -> Vec<String> {
+    let begins = format!("<{operation}");
+    let requests = device.stats().requests;
+    requests
+        .into_iter()
+        .filter(|request| request.contains(&begins))
+        .collect()
+}
+
+/// That the last request of this operation held exactly this element.
+#[track_caller]
+pub fn assert_sent(device: &RunningEmulator, operation: &str, element: &str) {
+    let sent = sent(device, operation);
+    let last = sent.last().unwrap_or_else(|| panic!("no {operation} was sent"));
+    assert!(last.contains(element), "{last} holds no {element}");
 }
 
 /// An emulated device with the tests' login, on a free port of loopback.
