@@ -23,7 +23,12 @@ async fn read_as(child: &Child, request_id: &str) -> (StatusCode, Value) {
 }
 
 /// The one line of a failed request.
-fn line_of(child: &Child, request_id: &str) -> Value {
+async fn line_of(child: &Child, request_id: &str) -> Value {
+    let is_its = |line: &Value| line["request_id"] == request_id;
+    eventually("it is logged", async || {
+        child.log("request failed").iter().any(is_its)
+    })
+    .await;
     let failed = child.log("request failed");
     let mut lines: Vec<Value> = failed
         .into_iter()
@@ -62,8 +67,7 @@ async fn failure_is_one_line_with_its_names() {
         ("by-loss", "session-lost"),
         ("by-time", "device-timeout"),
     ] {
-        eventually("it is logged", async || !child.log("request failed").is_empty()).await;
-        let line = line_of(&child, request_id);
+        let line = line_of(&child, request_id).await;
         assert_eq!(
             (&line["code"], &line["device"]),
             (&json!(code), &json!("mx1")),
@@ -88,7 +92,7 @@ async fn failure_is_one_line_with_its_names() {
         .request(Method::GET, "/v1/devices/nobody")
         .header("X-Request-Id", "by-caller");
     assert_eq!(answer(unknown).await.0, StatusCode::NOT_FOUND);
-    let line = line_of(&child, "by-caller");
+    let line = line_of(&child, "by-caller").await;
     assert_eq!(
         (&line["level"], &line["outcome"]),
         (&json!("INFO"), &json!("not_sent")),
