@@ -1,5 +1,6 @@
 //! What a device can do wrong inside SSH, and what callers see of it. After every fault the next request works.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use ncgate::emulator::{Fault, Profile, Rule, RunningEmulator};
@@ -333,6 +334,45 @@ async fn failed_connects_are_told_apart() {
         device.stop().await;
     }
     gateway.stop().await;
+}
+
+/// Threat 19, issue 2 item 7: a server that offers nothing but old algorithms is refused by default, with the
+/// algorithms of both sides; the profile `legacy` opts in for one device.
+#[tokio::test]
+async fn old_algorithms_need_the_legacy_profile() {
+    let gateway = TestGateway::start().await;
+    let old = russh::Preferred {
+        kex: Cow::Borrowed(&[russh::kex::DH_G1_SHA1]),
+        ..russh::Preferred::default()
+    };
+    let device = listen(junos().algorithms(old)).await;
+    gateway.add("mx1", &device, json!({})).await;
+    let (status, problem) = gateway.get(READ).await;
+    assert_eq!(
+        (status, code(&problem)),
+        (StatusCode::BAD_GATEWAY, "ssh-negotiation-failed"),
+        "{problem}"
+    );
+    assert_eq!(problem["outcome"], "not_sent");
+    let detail = problem["detail"].as_str().expect("a detail");
+    for algorithm in ["diffie-hellman-group1-sha1", "curve25519-sha256"] {
+        assert!(detail.contains(algorithm), "{detail}");
+    }
+    assert!(
+        problem["hint"]
+            .as_str()
+            .is_some_and(|hint| hint.contains("legacy")),
+        "{problem}"
+    );
+    assert_eq!(device.stats().auth_attempts, 0);
+    gateway
+        .add("mx2", &device, json!({"ssh_profile": "legacy"}))
+        .await;
+    gateway
+        .read("/v1/devices/mx2/rpc/get-system-uptime-information")
+        .await;
+    gateway.stop().await;
+    device.stop().await;
 }
 
 /// Field pains 1: a failed login or hello leaves no connection behind.

@@ -66,7 +66,12 @@ impl Child {
             process,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             log,
-            http: Client::builder().no_proxy().build().expect("a client"),
+            // A connection for each request: one that is kept may be closed by an ending gateway at any moment.
+            http: Client::builder()
+                .no_proxy()
+                .pool_max_idle_per_host(0)
+                .build()
+                .expect("a client"),
             directory,
         };
         eventually("the gateway serves", async || child.log("serving").len() == 1).await;
