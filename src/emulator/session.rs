@@ -245,6 +245,7 @@ impl Session {
         let operation = rpc.children().next();
         let name = operation.map_or("", |operation| operation.local.as_str());
         self.device.stats.rpc(name);
+        self.device.stats.request(bytes);
         let faults = self.device.faults.strike(Point::Rpc, Some(name));
         if faults.contains(&Fault::Swallow) {
             self.phase = Phase::Silent;

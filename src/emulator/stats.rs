@@ -5,6 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Names of requests kept, oldest given up first. The counts go on.
 const NAMES: usize = 10_000;
+/// Requests kept whole, oldest given up first.
+const REQUESTS: usize = 64;
+/// A longer request is not kept, in bytes.
+const REQUEST_BYTES: usize = 64 << 10;
 
 /// A picture of the counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub struct Snapshot {
     pub rpc_counts: BTreeMap<String, u64>,
     /// Operations in the order in which they came; the last ten thousand.
     pub rpcs: Vec<String>,
+    /// The last requests, as they came: at most 64, and none that is longer than 64 KiB.
+    pub requests: Vec<String>,
 }
 
 impl Snapshot {
@@ -44,6 +50,7 @@ pub struct Stats {
 struct Inner {
     counters: Snapshot,
     rpcs: VecDeque<String>,
+    requests: VecDeque<String>,
 }
 
 impl Stats {
@@ -52,6 +59,7 @@ impl Stats {
         let inner = self.lock();
         let mut snapshot = inner.counters.clone();
         snapshot.rpcs = inner.rpcs.iter().cloned().collect();
+        snapshot.requests = inner.requests.iter().cloned().collect();
         snapshot
     }
 
@@ -92,6 +100,19 @@ impl Stats {
             inner.rpcs.pop_front();
         }
         inner.rpcs.push_back(operation.to_owned());
+    }
+
+    pub(super) fn request(&self, message: &[u8]) {
+        if message.len() > REQUEST_BYTES {
+            return;
+        }
+        let mut inner = self.lock();
+        if inner.requests.len() == REQUESTS {
+            inner.requests.pop_front();
+        }
+        inner
+            .requests
+            .push_back(String::from_utf8_lossy(message).into_owned());
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -135,6 +156,8 @@ mod tests {
         let session = stats.session();
         stats.rpc("get");
         stats.rpc("get");
+        stats.request(b"<rpc><get/></rpc>");
+        stats.request(&vec![b'x'; REQUEST_BYTES + 1]);
         stats.auth(true);
         let now = stats.snapshot();
         assert_eq!(
@@ -142,6 +165,7 @@ mod tests {
             (1, 1, 2)
         );
         assert_eq!((now.auth_attempts, now.auth_successes), (1, 1));
+        assert_eq!(now.requests, ["<rpc><get/></rpc>"]);
         drop((connection, session));
         let now = stats.snapshot();
         assert_eq!((now.open_connections, now.open_sessions), (0, 0));

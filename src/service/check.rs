@@ -18,7 +18,8 @@ impl Gateway {
     /// Connects now, whatever went wrong before, and tells what the connection showed.
     ///
     /// # Errors
-    /// Why there is no session, with a code of its own for each cause; `incompatible` under the policy `refuse`.
+    /// Why there is no session, with a code of its own for each cause. An incompatible device is no error here: the
+    /// report has the verdict.
     pub async fn check_device(&self, ctx: &CallContext, name: &str) -> Result<CheckReport, Error> {
         ctx.principal.require(Role::Operate)?;
         let (_, device) = self.device(name).await?;

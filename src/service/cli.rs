@@ -15,7 +15,7 @@ use crate::netconf::junos;
 use crate::netconf::junos::classify::{OperationClass, classify_command};
 use crate::netconf::junos::command::{Command, mapped_request};
 use crate::xml::tree::{Element, Node};
-use crate::xml::{Limits, NETCONF_BASE_NS, Source, Writer};
+use crate::xml::{Fragment, Limits, NETCONF_BASE_NS, Source, WriteError, Writer};
 
 /// The longest command, in bytes.
 const LONGEST_COMMAND: usize = 8192;
@@ -25,7 +25,7 @@ impl Gateway {
     /// of its own.
     ///
     /// # Errors
-    /// `capability-missing` on a device without the Junos XML protocol.
+    /// `capability-missing` on a device without the Junos XML protocol; `use-resource` for configuration mode.
     pub async fn run_cli(
         &self,
         ctx: &CallContext,
@@ -36,34 +36,46 @@ impl Gateway {
         let (record, device) = self.device(name).await?;
         let output = Output::new(&request.output, record.settings.partial)?;
         let command = checked(&request.command)?;
+        self.check_urls(&as_request(&command)?, "/command")
+            .map_err(|error| error.with_device(name))?;
         let wire = Command {
             text: command,
             format: prepare::wire_format(output.format)?,
         };
-        if classify_command(&wire.text) == OperationClass::ReadOnly {
-            if request.plan {
-                return Err(Error::invalid(
-                    "?plan",
-                    "the command changes nothing, so there is nothing to plan",
-                ));
+        match classify_command(&wire.text) {
+            OperationClass::ReadOnly if request.plan => Err(Error::invalid(
+                "?plan",
+                "the command changes nothing, so there is nothing to plan",
+            )),
+            OperationClass::ReadOnly => {
+                let request = output.request(move |caps| wire.rpc(caps), Vec::new());
+                self.read(ctx, name, &device, request, &output, Asked::Read)
+                    .await
+                    .map(RpcAnswer::Reply)
             }
-            let request = output.request(move |caps| wire.rpc(caps), Vec::new());
-            return self
-                .read(ctx, name, &device, request, &output, Asked::Read)
-                .await
-                .map(RpcAnswer::Reply);
+            OperationClass::Configuration { resource } | OperationClass::Session { resource } => {
+                Err(Error::new(
+                    ErrorCode::UseResource,
+                    "configuration mode is not entered raw, because the gateway keeps track of what is done there",
+                )
+                .with_field("/command", "has a resource of its own")
+                .with_hint(format!("use {resource}"))
+                .with_device(name))
+            }
+            OperationClass::Operational | OperationClass::EndsSession => {
+                ctx.principal.require(Role::Configure)?;
+                if request.plan {
+                    return self
+                        .plan(ctx, name, &device, move |caps| wire.rpc(caps))
+                        .await
+                        .map(RpcAnswer::Plan);
+                }
+                let request = output.request(move |caps| wire.rpc(caps), Vec::new());
+                self.change(ctx, name, &device, request, &output, Asked::Read)
+                    .await
+                    .map(RpcAnswer::Reply)
+            }
         }
-        ctx.principal.require(Role::Configure)?;
-        if request.plan {
-            return self
-                .plan(ctx, name, &device, move |caps| wire.rpc(caps))
-                .await
-                .map(RpcAnswer::Plan);
-        }
-        let request = output.request(move |caps| wire.rpc(caps), Vec::new());
-        self.change(ctx, name, &device, request, &output, Asked::Read)
-            .await
-            .map(RpcAnswer::Reply)
     }
 
     /// Which RPC a command maps to, as the device says (`| display xml rpc`). The command itself is not run.
@@ -162,6 +174,14 @@ fn checked(command: &str) -> Result<String, Error> {
         return Err(Error::invalid("/command", detail));
     }
     Ok(command.to_owned())
+}
+
+/// The command as the request that holds it, to be looked at.
+fn as_request(command: &str) -> Result<Fragment, Error> {
+    let unwritable = |error: WriteError| Error::invalid("/command", error.to_string());
+    let mut writer = Writer::new();
+    writer.leaf("command", command).map_err(unwritable)?;
+    writer.finish().map_err(unwritable)
 }
 
 fn protocol(device: &str, detail: &str) -> Error {

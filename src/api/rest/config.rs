@@ -87,7 +87,7 @@ pub struct ConfigParameters {
     pub recurse: Option<bool>,
     /// Junos: at most this many entries of a list.
     pub count: Option<u64>,
-    /// Junos: the first entry of a list to return, from 0.
+    /// Junos: the first entry of a list to return, counted from 1.
     pub start: Option<u64>,
     /// Junos: a regular expression over configuration statements.
     pub matching: Option<String>,

@@ -272,7 +272,8 @@ fn rollback_information(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> 
     };
     let rollback = number("rollback")?.unwrap_or_default();
     let shown = match number("compare")? {
-        Some(other) => patch(&*tree(other)?, &*tree(rollback)?),
+        // The one named by `rollback` is the base, whatever their order.
+        Some(other) => patch(&*tree(rollback)?, &*tree(other)?),
         None => stored(request, &*tree(rollback)?)?,
     };
     Ok(vec![Tag::parent(

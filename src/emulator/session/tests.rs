@@ -346,7 +346,7 @@ fn earlier_configurations_can_be_read_and_compared() {
     assert_eq!(
         inside(&mut session, back),
         "<rollback-information><ok/><configuration-information><configuration-output>[edit system]\
-         -   domain-name example.net;</configuration-output></configuration-information></rollback-information>"
+         +   domain-name example.net;</configuration-output></configuration-information></rollback-information>"
     );
     let rescue = inside(
         &mut session,

@@ -1,6 +1,13 @@
 //! The harness: a gateway in this process on a free port of loopback, with an inventory in memory, and what tests say
 //! to it.
 
+pub mod child;
+pub mod doors;
+pub mod grpc;
+pub mod keys;
+pub mod program;
+pub mod proxy;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -117,6 +124,24 @@ pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
     (status, body)
 }
 
+/// What the gateway sent to a device of an operation, each as it came, envelope included.
+pub fn sent(device: &RunningEmulator, operation: &str) -> Vec<String> {
+    let begins = format!("<{operation}");
+    let requests = device.stats().requests;
+    requests
+        .into_iter()
+        .filter(|request| request.contains(&begins))
+        .collect()
+}
+
+/// That the last request of this operation held exactly this element.
+#[track_caller]
+pub fn assert_sent(device: &RunningEmulator, operation: &str, element: &str) {
+    let sent = sent(device, operation);
+    let last = sent.last().unwrap_or_else(|| panic!("no {operation} was sent"));
+    assert!(last.contains(element), "{last} holds no {element}");
+}
+
 /// An emulated device with the tests' login, on a free port of loopback.
 pub async fn listen(builder: Builder) -> RunningEmulator {
     builder
@@ -141,7 +166,7 @@ pub fn code(problem: &Value) -> &str {
 }
 
 /// Waits until `check` is true; fails loudly after ten seconds.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
+pub async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while !check().await {
         assert!(tokio::time::Instant::now() < deadline, "still not: {what}");

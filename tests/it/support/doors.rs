@@ -1,0 +1,743 @@
+//! The two doors: every scenario is told once and runs through REST and through gRPC. What either answers is brought
+//! into the shape of REST, so that the same assertions hold for both.
+
+use ncgate::api::grpc::proto;
+use ncgate::api::status;
+use ncgate::error::{Error, ErrorCode, Outcome};
+use proto::config_service_client::ConfigServiceClient;
+use proto::device_service_client::DeviceServiceClient;
+use proto::rpc_service_client::RpcServiceClient;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Map, Value, json};
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+
+use super::grpc;
+use super::{TestGateway, answer};
+
+/// A way to call the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    Rest,
+    Grpc,
+}
+
+pub const DOORS: [Door; 2] = [Door::Rest, Door::Grpc];
+
+/// What comes with a request beside its body.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct With<'a> {
+    /// Options of design section 4, named as in the query.
+    pub options: &'a [(&'a str, &'a str)],
+    /// Further attributes of `<rpc>`.
+    pub attributes: &'a [(&'a str, &'a str)],
+    pub plan: bool,
+}
+
+impl With<'_> {
+    /// The path of REST with all of it that goes into the query.
+    fn query(&self, path: &str) -> String {
+        let plan: &[(&str, &str)] = if self.plan { &[("plan", "true")] } else { &[] };
+        with_query(path, &[self.options, plan].concat())
+    }
+}
+
+/// A path with a query.
+pub fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs);
+    format!("{path}?{}", query.finish())
+}
+
+/// Only options.
+pub fn options<'a>(options: &'a [(&'a str, &'a str)]) -> With<'a> {
+    With {
+        options,
+        ..With::default()
+    }
+}
+
+/// Nothing beside the body.
+pub fn plain() -> With<'static> {
+    With::default()
+}
+
+/// A failed call. That the status belongs to the code by the one table (M3) has been seen to.
+#[derive(Debug)]
+pub struct Refusal {
+    pub code: String,
+    pub detail: String,
+    pub outcome: String,
+    pub origin: String,
+    pub reason: Option<String>,
+    pub hint: Option<String>,
+    /// Every error of the device, in order, as REST writes them.
+    pub rpc_errors: Vec<Value>,
+    /// Where the request is wrong, without the notation of the door: `/rpc/x` and `?x` are `rpc.x` and `x`.
+    pub fields: Vec<String>,
+    pub retry_after_seconds: Option<u64>,
+}
+
+impl Refusal {
+    /// From a problem and the status it came with.
+    pub fn of_problem(http: StatusCode, problem: &Value) -> Self {
+        let text = |name: &str| problem[name].as_str().map(str::to_owned);
+        let refusal = Self {
+            code: text("code").unwrap_or_else(|| panic!("no problem: {problem}")),
+            detail: text("detail").unwrap_or_default(),
+            outcome: text("outcome").unwrap_or_default(),
+            origin: text("origin").unwrap_or_default(),
+            reason: text("reason"),
+            hint: text("hint"),
+            rpc_errors: problem["rpc_errors"].as_array().cloned().unwrap_or_default(),
+            fields: problem["errors"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|field| plain_field(field["pointer"].as_str().unwrap_or_default()))
+                .collect(),
+            retry_after_seconds: problem["retry_after_seconds"].as_u64(),
+        };
+        assert_eq!(problem["status"], http.as_u16(), "{problem}");
+        assert_eq!(refusal.row().http, http, "{problem}");
+        refusal
+    }
+
+    /// From a status with its details.
+    pub fn of_status(status: &Status) -> Self {
+        let refusal = grpc::refusal(status);
+        assert_eq!(refusal.row().grpc, status.code(), "{status:?}");
+        refusal
+    }
+
+    /// From a failed item of a batch.
+    pub fn of_batch_problem(problem: proto::Problem) -> Self {
+        let refusal = Self {
+            code: problem.code,
+            detail: problem.detail,
+            outcome: problem.outcome,
+            origin: problem.origin,
+            reason: problem.reason,
+            hint: problem.hint,
+            rpc_errors: problem.rpc_errors.into_iter().map(grpc::rpc_error).collect(),
+            fields: Vec::new(),
+            retry_after_seconds: None,
+        };
+        assert_eq!(i32::from(refusal.row().grpc), problem.status);
+        refusal
+    }
+
+    fn row(&self) -> status::Statuses {
+        let code = ErrorCode::ALL.iter().find(|code| code.as_str() == self.code);
+        let outcome = match self.outcome.as_str() {
+            "not_sent" => Outcome::NotSent,
+            "not_applied" => Outcome::NotApplied,
+            "applied" => Outcome::Applied,
+            "unknown" => Outcome::Unknown,
+            other => panic!("no outcome: {other:?}"),
+        };
+        status::of(&Error::new(*code.expect("a code of the table"), "").with_outcome(outcome))
+    }
+
+    /// Code and outcome, which most tests look at first.
+    pub fn verdict(&self) -> (&str, &str) {
+        (&self.code, &self.outcome)
+    }
+}
+
+/// `/rpcs/0/rpc` and `rpcs[0].rpc` alike as `rpcs.0.rpc`.
+pub fn plain_field(pointer: &str) -> String {
+    pointer
+        .trim_start_matches(['/', '?'])
+        .replace(['/', '['], ".")
+        .replace(']', "")
+}
+
+pub type Answered = Result<Value, Refusal>;
+
+/// What a call that must succeed answered.
+#[track_caller]
+pub fn good(door: Door, answered: Answered) -> Value {
+    answered.unwrap_or_else(|refusal| panic!("{door:?}: {refusal:?}"))
+}
+
+/// What a call that must fail was refused with.
+#[track_caller]
+pub fn bad<T: std::fmt::Debug>(door: Door, answered: Result<T, Refusal>) -> Refusal {
+    match answered {
+        Ok(value) => panic!("{door:?}: {value:?}"),
+        Err(refusal) => refusal,
+    }
+}
+
+/// Calls that both doors have.
+impl TestGateway {
+    pub fn channel(&self) -> Channel {
+        Endpoint::from_shared(self.url(""))
+            .expect("the address of the gateway")
+            .connect_lazy()
+    }
+
+    fn devices(&self) -> DeviceServiceClient<Channel> {
+        DeviceServiceClient::new(self.channel())
+    }
+
+    fn rpcs(&self) -> RpcServiceClient<Channel> {
+        RpcServiceClient::new(self.channel())
+    }
+
+    fn configs(&self) -> ConfigServiceClient<Channel> {
+        ConfigServiceClient::new(self.channel())
+    }
+
+    async fn rest(&self, request: RequestBuilder) -> Answered {
+        let (status, body) = answer(request).await;
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(Refusal::of_problem(status, &body))
+        }
+    }
+
+    /// One RPC as JSON.
+    pub async fn rpc(&self, door: Door, device: &str, rpc: Value, with: With<'_>) -> Answered {
+        self.any_rpc(door, device, Written::Json(rpc), with).await
+    }
+
+    /// One RPC as XML. REST takes attributes with a JSON body only.
+    pub async fn rpc_xml(&self, door: Door, device: &str, xml: &str, with: With<'_>) -> Answered {
+        self.any_rpc(door, device, Written::Xml(xml.to_owned()), with)
+            .await
+    }
+
+    async fn any_rpc(&self, door: Door, device: &str, rpc: Written, with: With<'_>) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = with.query(&format!("/v1/devices/{device}/rpc"));
+                let request = self.request(Method::POST, &path);
+                self.rest(match rpc {
+                    Written::Json(rpc) => {
+                        let attributes: Map<String, Value> = with
+                            .attributes
+                            .iter()
+                            .map(|(name, value)| ((*name).to_owned(), json!(value)))
+                            .collect();
+                        request.json(&json!({"rpc": rpc, "attributes": attributes}))
+                    }
+                    Written::Xml(xml) => request.header("Content-Type", "application/xml").body(xml),
+                })
+                .await
+            }
+            Door::Grpc => {
+                let request = proto::CallRpcRequest {
+                    device: device.to_owned(),
+                    rpc: Some(proto::Rpc {
+                        body: Some(rpc.payload()),
+                        attributes: grpc::attributes(with.attributes),
+                    }),
+                    output: Some(grpc::output(with.options)),
+                    plan: with.plan,
+                };
+                let answer = self.rpcs().call_rpc(request).await.map_err(refused)?.into_inner();
+                Ok(match answer.result.expect("a reply or a plan") {
+                    proto::call_rpc_response::Result::Reply(reply) => grpc::envelope(reply),
+                    proto::call_rpc_response::Result::Plan(plan) => grpc::plan(plan),
+                })
+            }
+        }
+    }
+
+    /// An RPC by its name, with arguments as a JSON object.
+    pub async fn named(
+        &self,
+        door: Door,
+        device: &str,
+        name: &str,
+        arguments: Value,
+        with: With<'_>,
+    ) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = with.query(&format!("/v1/devices/{device}/rpc/{name}"));
+                let request = self.request(Method::POST, &path);
+                self.rest(match arguments {
+                    Value::Null => request,
+                    arguments => request.json(&arguments),
+                })
+                .await
+            }
+            Door::Grpc => {
+                let request = proto::CallNamedRpcRequest {
+                    device: device.to_owned(),
+                    rpc: Some(named(name, arguments)),
+                    output: Some(grpc::output(with.options)),
+                    plan: with.plan,
+                };
+                let answer = self
+                    .rpcs()
+                    .call_named_rpc(request)
+                    .await
+                    .map_err(refused)?
+                    .into_inner();
+                Ok(match answer.result.expect("a reply or a plan") {
+                    proto::call_named_rpc_response::Result::Reply(reply) => grpc::envelope(reply),
+                    proto::call_named_rpc_response::Result::Plan(plan) => grpc::plan(plan),
+                })
+            }
+        }
+    }
+
+    /// An RPC by its name, by the method that is for reads only. Arguments without a value are empty elements.
+    pub async fn read_rpc(
+        &self,
+        door: Door,
+        device: &str,
+        name: &str,
+        arguments: &[(&str, Option<&str>)],
+        with: With<'_>,
+    ) -> Answered {
+        match door {
+            Door::Rest => {
+                let pairs: Vec<String> = arguments
+                    .iter()
+                    .map(|(name, value)| match value {
+                        None => (*name).to_owned(),
+                        Some(value) => format!("{name}={}", value.replace('/', "%2F").replace('&', "%26")),
+                    })
+                    .chain(with.options.iter().map(|(name, value)| format!("{name}={value}")))
+                    .collect();
+                let path = format!("/v1/devices/{device}/rpc/{name}?{}", pairs.join("&"));
+                self.rest(self.request(Method::GET, &path)).await
+            }
+            Door::Grpc => {
+                let arguments: Map<String, Value> = arguments
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), json!(value)))
+                    .collect();
+                let request = proto::ReadNamedRpcRequest {
+                    device: device.to_owned(),
+                    rpc: Some(named(name, Value::Object(arguments))),
+                    output: Some(grpc::output(with.options)),
+                };
+                let answer = self.rpcs().read_named_rpc(request).await.map_err(refused)?;
+                Ok(grpc::envelope(answer.into_inner().reply.expect("a reply")))
+            }
+        }
+    }
+
+    /// A batch: the results, or why there are none.
+    pub async fn batch(
+        &self,
+        door: Door,
+        device: &str,
+        rpcs: &[Value],
+        on_error: &str,
+        with: With<'_>,
+    ) -> Result<Vec<Answered>, Refusal> {
+        match door {
+            Door::Rest => {
+                let items: Vec<Value> = rpcs.iter().map(|rpc| json!({"rpc": rpc})).collect();
+                let path = with.query(&format!("/v1/devices/{device}/rpc"));
+                let request = self.request(Method::POST, &path);
+                let body = json!({"rpcs": items, "on_error": on_error});
+                let mut answer = self.rest(request.json(&body)).await?;
+                let Value::Array(results) = answer["results"].take() else {
+                    panic!("no results: {answer}")
+                };
+                Ok(results
+                    .into_iter()
+                    .map(|result| match result.get("code") {
+                        None => Ok(result),
+                        Some(_) => {
+                            let status = result["status"]
+                                .as_u64()
+                                .and_then(|status| u16::try_from(status).ok());
+                            let status = StatusCode::from_u16(status.expect("a status")).expect("a status");
+                            Err(Refusal::of_problem(status, &result))
+                        }
+                    })
+                    .collect())
+            }
+            Door::Grpc => {
+                let on_error = match on_error {
+                    "stop" => proto::OnError::Stop,
+                    "continue" => proto::OnError::Continue,
+                    other => panic!("{other}"),
+                };
+                let rpc = |rpc: &Value| proto::Rpc {
+                    body: Some(Written::Json(rpc.clone()).payload()),
+                    attributes: Vec::new(),
+                };
+                let request = proto::BatchRpcsRequest {
+                    device: device.to_owned(),
+                    rpcs: rpcs.iter().map(rpc).collect(),
+                    on_error: on_error.into(),
+                    output: Some(grpc::output(with.options)),
+                };
+                let answer = self
+                    .rpcs()
+                    .batch_rpcs(request)
+                    .await
+                    .map_err(refused)?
+                    .into_inner();
+                Ok(answer
+                    .results
+                    .into_iter()
+                    .map(|result| match result.result.expect("a result") {
+                        proto::batch_result::Result::Reply(reply) => Ok(grpc::envelope(reply)),
+                        proto::batch_result::Result::Problem(problem) => {
+                            Err(Refusal::of_batch_problem(problem))
+                        }
+                    })
+                    .collect())
+            }
+        }
+    }
+
+    pub async fn cli(&self, door: Door, device: &str, command: &str, with: With<'_>) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = with.query(&format!("/v1/devices/{device}/cli"));
+                let request = self.request(Method::POST, &path);
+                self.rest(request.json(&json!({"command": command}))).await
+            }
+            Door::Grpc => {
+                let request = proto::RunCliRequest {
+                    device: device.to_owned(),
+                    command: command.to_owned(),
+                    output: Some(grpc::output(with.options)),
+                    plan: with.plan,
+                };
+                let answer = self.rpcs().run_cli(request).await.map_err(refused)?.into_inner();
+                Ok(match answer.result.expect("a reply or a plan") {
+                    proto::run_cli_response::Result::Reply(reply) => grpc::envelope(reply),
+                    proto::run_cli_response::Result::Plan(plan) => grpc::plan(plan),
+                })
+            }
+        }
+    }
+
+    pub async fn cli_rpc(&self, door: Door, device: &str, command: &str) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = format!("/v1/devices/{device}/cli/rpc");
+                let path = with_query(&path, &[("command", command)]);
+                self.rest(self.request(Method::GET, &path)).await
+            }
+            Door::Grpc => {
+                let request = proto::GetCliRpcRequest {
+                    device: device.to_owned(),
+                    command: command.to_owned(),
+                };
+                let answer = self
+                    .rpcs()
+                    .get_cli_rpc(request)
+                    .await
+                    .map_err(refused)?
+                    .into_inner();
+                let rpc: Value = serde_json::from_str(&answer.rpc_json).expect("JSON");
+                Ok(json!({"command": answer.command, "rpc_xml": answer.rpc_xml, "rpc": rpc}))
+            }
+        }
+    }
+
+    /// Configuration; `options` are those of the query, output options included.
+    pub async fn config(&self, door: Door, device: &str, options: &[(&str, &str)]) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = with_query(&format!("/v1/devices/{device}/config"), options);
+                self.rest(self.request(Method::GET, &path)).await
+            }
+            Door::Grpc => {
+                let (query, output) = grpc::config_query(options);
+                let request = proto::GetConfigRequest {
+                    device: device.to_owned(),
+                    query: Some(query),
+                    output: Some(output),
+                };
+                let answer = self.configs().get_config(request).await.map_err(refused)?;
+                Ok(grpc::envelope(answer.into_inner().reply.expect("a reply")))
+            }
+        }
+    }
+
+    pub async fn compare(&self, door: Door, device: &str, from: &str, to: &str, with: With<'_>) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = format!("/v1/devices/{device}/config/compare");
+                let path = with_query(&path, &[&[("from", from), ("to", to)], with.options].concat());
+                self.rest(self.request(Method::GET, &path)).await
+            }
+            Door::Grpc => {
+                let request = proto::CompareConfigRequest {
+                    device: device.to_owned(),
+                    from: from.to_owned(),
+                    to: to.to_owned(),
+                    output: Some(grpc::output(with.options)),
+                };
+                let answer = self.configs().compare_config(request).await.map_err(refused)?;
+                Ok(grpc::envelope(answer.into_inner().reply.expect("a reply")))
+            }
+        }
+    }
+
+    pub async fn check(&self, door: Door, device: &str) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = format!("/v1/devices/{device}/check");
+                self.rest(self.request(Method::POST, &path)).await
+            }
+            Door::Grpc => {
+                let request = proto::CheckDeviceRequest {
+                    device: device.to_owned(),
+                };
+                let report = self.devices().check_device(request).await.map_err(refused)?;
+                Ok(grpc::check(report.into_inner()))
+            }
+        }
+    }
+
+    pub async fn capabilities(&self, door: Door, device: &str) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = format!("/v1/devices/{device}/capabilities");
+                self.rest(self.request(Method::GET, &path)).await
+            }
+            Door::Grpc => {
+                let request = proto::GetCapabilitiesRequest {
+                    device: device.to_owned(),
+                };
+                let answer = self.devices().get_capabilities(request).await.map_err(refused)?;
+                Ok(grpc::capabilities(answer.into_inner()))
+            }
+        }
+    }
+
+    pub async fn schemas(&self, door: Door, device: &str) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = format!("/v1/devices/{device}/schemas");
+                self.rest(self.request(Method::GET, &path)).await
+            }
+            Door::Grpc => {
+                let request = proto::ListSchemasRequest {
+                    device: device.to_owned(),
+                };
+                let answer = self.devices().list_schemas(request).await.map_err(refused)?;
+                Ok(grpc::schemas(answer.into_inner()))
+            }
+        }
+    }
+
+    pub async fn schema(&self, door: Door, device: &str, name: &str, version: &str) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = format!("/v1/devices/{device}/schemas/{name}");
+                let path = if version.is_empty() {
+                    path
+                } else {
+                    with_query(&path, &[("version", version)])
+                };
+                self.rest(self.request(Method::GET, &path)).await
+            }
+            Door::Grpc => {
+                let request = proto::GetSchemaRequest {
+                    device: device.to_owned(),
+                    name: name.to_owned(),
+                    version: version.to_owned(),
+                    format: String::new(),
+                };
+                let answer = self.devices().get_schema(request).await.map_err(refused)?;
+                Ok(grpc::envelope(answer.into_inner().reply.expect("a reply")))
+            }
+        }
+    }
+
+    pub async fn sessions(&self, door: Door, device: &str) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = format!("/v1/devices/{device}/sessions");
+                self.rest(self.request(Method::GET, &path)).await
+            }
+            Door::Grpc => {
+                let request = proto::ListSessionsRequest {
+                    device: device.to_owned(),
+                };
+                let answer = self.devices().list_sessions(request).await.map_err(refused)?;
+                Ok(grpc::sessions(answer.into_inner()))
+            }
+        }
+    }
+
+    /// Adds a device from its JSON document.
+    pub async fn create(&self, door: Door, device: &Value) -> Answered {
+        match door {
+            Door::Rest => {
+                self.rest(self.request(Method::POST, "/v1/devices").json(device))
+                    .await
+            }
+            Door::Grpc => {
+                let request = proto::CreateDeviceRequest {
+                    device: Some(grpc::device_message(device)),
+                };
+                let answer = self.devices().create_device(request).await.map_err(refused)?;
+                Ok(grpc::device(answer.into_inner().device.expect("a device")))
+            }
+        }
+    }
+
+    pub async fn device(&self, door: Door, name: &str) -> Answered {
+        match door {
+            Door::Rest => {
+                self.rest(self.request(Method::GET, &format!("/v1/devices/{name}")))
+                    .await
+            }
+            Door::Grpc => {
+                let request = proto::GetDeviceRequest {
+                    device: name.to_owned(),
+                };
+                let answer = self.devices().get_device(request).await.map_err(refused)?;
+                Ok(grpc::device(answer.into_inner().device.expect("a device")))
+            }
+        }
+    }
+
+    /// One page of the list; `options` are `page_size`, `page_token` and `label`.
+    pub async fn list(&self, door: Door, options: &[(&str, &str)]) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = with_query("/v1/devices", options);
+                self.rest(self.request(Method::GET, &path)).await
+            }
+            Door::Grpc => {
+                let mut request = proto::ListDevicesRequest::default();
+                for (name, value) in options {
+                    match *name {
+                        "page_size" => request.page_size = value.parse().expect("a number"),
+                        "page_token" => request.page_token = (*value).to_owned(),
+                        "label" => {
+                            let (key, value) = value.split_once('=').expect("key=value");
+                            request.labels.insert(key.to_owned(), value.to_owned());
+                        }
+                        other => panic!("{other}"),
+                    }
+                }
+                let answer = self.devices().list_devices(request).await.map_err(refused)?;
+                Ok(grpc::devices(answer.into_inner()))
+            }
+        }
+    }
+
+    /// Changes a device by a merge patch; in gRPC the mask names what the patch holds.
+    pub async fn update(&self, door: Door, name: &str, patch: &Value, etag: &str) -> Answered {
+        match door {
+            Door::Rest => {
+                let request = self
+                    .request(Method::PATCH, &format!("/v1/devices/{name}"))
+                    .header("Content-Type", "application/merge-patch+json")
+                    .body(patch.to_string());
+                self.rest(if etag.is_empty() {
+                    request
+                } else {
+                    request.header("If-Match", etag)
+                })
+                .await
+            }
+            Door::Grpc => {
+                let mut device = grpc::device_message(patch);
+                device.name = name.to_owned();
+                let request = proto::UpdateDeviceRequest {
+                    device: Some(device),
+                    update_mask: Some(prost_types::FieldMask {
+                        paths: grpc::paths(patch),
+                    }),
+                    etag: etag.to_owned(),
+                };
+                let answer = self.devices().update_device(request).await.map_err(refused)?;
+                Ok(grpc::device(answer.into_inner().device.expect("a device")))
+            }
+        }
+    }
+
+    pub async fn delete(&self, door: Door, name: &str, etag: &str) -> Result<(), Refusal> {
+        match door {
+            Door::Rest => {
+                let request = self.request(Method::DELETE, &format!("/v1/devices/{name}"));
+                let request = if etag.is_empty() {
+                    request
+                } else {
+                    request.header("If-Match", etag)
+                };
+                self.rest(request).await.map(|_| ())
+            }
+            Door::Grpc => {
+                let request = proto::DeleteDeviceRequest {
+                    device: name.to_owned(),
+                    etag: etag.to_owned(),
+                };
+                self.devices().delete_device(request).await.map_err(refused)?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The streaming twin of [`TestGateway::named`], which REST has no need of.
+impl TestGateway {
+    /// Header, data put together, and the length of the longest chunk.
+    pub async fn stream_named(&self, device: &str, name: &str) -> (Value, Value, usize) {
+        use proto::stream_call_named_rpc_response::Part;
+        let request = proto::StreamCallNamedRpcRequest {
+            device: device.to_owned(),
+            rpc: Some(named(name, Value::Null)),
+            output: None,
+        };
+        let answer = self.rpcs().stream_call_named_rpc(request).await;
+        let mut stream = answer.expect("a stream").into_inner();
+        let mut header = None;
+        let (mut data, mut largest) = (Vec::new(), 0);
+        while let Some(message) = stream.message().await.expect("a message") {
+            match message.part.expect("a part") {
+                Part::Start(start) => {
+                    assert_eq!(start.kind(), proto::PayloadKind::Json);
+                    header = start.header.map(grpc::header_members);
+                }
+                Part::Chunk(chunk) => {
+                    largest = largest.max(chunk.len());
+                    data.extend_from_slice(&chunk);
+                }
+            }
+        }
+        let data = serde_json::from_slice(&data).expect("JSON");
+        (Value::Object(header.expect("it comes first")), data, largest)
+    }
+}
+
+enum Written {
+    Json(Value),
+    Xml(String),
+}
+
+impl Written {
+    fn payload(self) -> proto::Payload {
+        let content = match self {
+            Self::Json(value) => proto::payload::Content::Json(value.to_string()),
+            Self::Xml(xml) => proto::payload::Content::Xml(xml),
+        };
+        proto::Payload {
+            content: Some(content),
+        }
+    }
+}
+
+fn named(name: &str, arguments: Value) -> proto::NamedRpc {
+    proto::NamedRpc {
+        name: name.to_owned(),
+        arguments: (!arguments.is_null()).then(|| Written::Json(arguments).payload()),
+        attributes: Vec::new(),
+    }
+}
+
+fn refused(status: Status) -> Refusal {
+    Refusal::of_status(&status)
+}
