@@ -30,7 +30,7 @@ step() {
     return 0
   fi
   printf 'FAILED %-14s %4d s  (%s)\n' "$name" $((SECONDS - begin)) "status $status, whole log: $log" >&2
-  [ "$status" = skipped ] || tail -n 80 "$log" >&2
+  [ "$status" = skipped ] || tail -n 80 "$log" | cut -c 1-500 >&2
   exit 1
 }
 

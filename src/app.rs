@@ -285,6 +285,10 @@ fn api_settings(config: &Config) -> api::Settings {
     settings.connections.connections = config.server.max_connections as usize;
     settings.connections.header_timeout = config.server.header_timeout;
     settings.connections.drain = config.server.drain;
+    settings.pace = api::pace::Pace {
+        least: config.server.slow_caller_bytes_per_second,
+        patience: config.server.slow_caller,
+    };
     settings.max_body_bytes = usize::try_from(config.server.max_body_bytes).unwrap_or(usize::MAX);
     settings
 }

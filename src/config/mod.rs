@@ -45,6 +45,10 @@ pub struct Server {
     pub header_timeout: Duration,
     /// For what is in flight when the gateway ends (D1).
     pub drain: Duration,
+    /// A caller that takes fewer bytes of its answer per second is slow (Q8)…
+    pub slow_caller_bytes_per_second: u32,
+    /// …and is cut after this time.
+    pub slow_caller: Duration,
 }
 
 /// Who may call.
@@ -178,6 +182,8 @@ impl Config {
             max_connections: values.read("max_connections", parse::count)?,
             header_timeout: values.read("header_timeout_seconds", parse::seconds)?,
             drain: values.read("drain_seconds", parse::seconds)?,
+            slow_caller_bytes_per_second: values.read("slow_caller_bytes_per_second", parse::count)?,
+            slow_caller: values.read("slow_caller_seconds", parse::seconds)?,
         };
         let database = Database {
             url: values.read("database", parse::database)?,

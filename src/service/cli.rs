@@ -15,7 +15,7 @@ use crate::netconf::junos;
 use crate::netconf::junos::classify::{OperationClass, classify_command};
 use crate::netconf::junos::command::{Command, mapped_request};
 use crate::xml::tree::{Element, Node};
-use crate::xml::{Limits, NETCONF_BASE_NS, Source, Writer};
+use crate::xml::{Fragment, Limits, NETCONF_BASE_NS, Source, WriteError, Writer};
 
 /// The longest command, in bytes.
 const LONGEST_COMMAND: usize = 8192;
@@ -36,6 +36,8 @@ impl Gateway {
         let (record, device) = self.device(name).await?;
         let output = Output::new(&request.output, record.settings.partial)?;
         let command = checked(&request.command)?;
+        self.check_urls(&as_request(&command)?, "/command")
+            .map_err(|error| error.with_device(name))?;
         let wire = Command {
             text: command,
             format: prepare::wire_format(output.format)?,
@@ -172,6 +174,14 @@ fn checked(command: &str) -> Result<String, Error> {
         return Err(Error::invalid("/command", detail));
     }
     Ok(command.to_owned())
+}
+
+/// The command as the request that holds it, to be looked at.
+fn as_request(command: &str) -> Result<Fragment, Error> {
+    let unwritable = |error: WriteError| Error::invalid("/command", error.to_string());
+    let mut writer = Writer::new();
+    writer.leaf("command", command).map_err(unwritable)?;
+    writer.finish().map_err(unwritable)
 }
 
 fn protocol(device: &str, detail: &str) -> Error {

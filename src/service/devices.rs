@@ -85,8 +85,8 @@ impl Gateway {
         Ok(self.view(&self.record(name).await?))
     }
 
-    /// Changes a device by a JSON merge patch (RFC 7396). Its sessions are ended politely and opened anew with the
-    /// new settings.
+    /// Changes a device by a JSON merge patch (RFC 7396). If sessions depend on what changes, they are ended politely
+    /// and opened anew.
     ///
     /// # Errors
     /// `invalid-argument`, `not-found`, `etag-mismatch` when `if_match` names another version.
@@ -109,13 +109,17 @@ impl Gateway {
                 .map_err(faults)?;
         self.check_addresses(&settings)?;
         check_usable(&settings, &secrets)?;
+        let reconnect = settings_of_sessions(&settings) != settings_of_sessions(&read.settings)
+            || secrets != read.secrets;
         let record = self
             .inner
             .store
             .update_device(&read, settings, secrets)
             .await
             .map_err(|error| self.store_error(error).with_device(name))?;
-        self.install(&record)?;
+        if reconnect {
+            self.install(&record)?;
+        }
         Ok(self.view(&record))
     }
 
@@ -158,10 +162,16 @@ impl Gateway {
     /// Literal addresses must lie in the allowed networks from the start; names are judged when they are dialled
     /// (conventions X8). Only the first host of a way is dialled by the gateway itself.
     fn check_addresses(&self, settings: &DeviceSettings) -> Result<(), Error> {
-        let (address, port, pointer) = match settings.proxy_jump.first() {
-            Some(jump) => (&jump.address, jump.port, "/proxy_jump/0/address"),
-            None => (&settings.address, settings.port, "/address"),
+        let (address, port, place) = match settings.proxy_jump.first() {
+            Some(jump) => (&jump.address, jump.port, "/proxy_jump/0"),
+            None => (&settings.address, settings.port, ""),
         };
+        if !self.inner.networks.allows_port(port) {
+            let detail = format!("port {port} is not among those that the gateway may dial");
+            return Err(Error::new(ErrorCode::AddressNotAllowed, detail.clone())
+                .with_field(format!("{place}/port"), detail)
+                .with_hint("the operator names the ports with --device-ports (NCGATE_DEVICE_PORTS)"));
+        }
         let literal = address
             .trim_start_matches('[')
             .trim_end_matches(']')
@@ -169,9 +179,9 @@ impl Gateway {
         if let Ok(ip) = literal
             && !self.inner.networks.allows(ip, port)
         {
-            let detail = format!("{ip} port {port} is not in the networks that the gateway may dial");
+            let detail = format!("{ip} is not in the networks that the gateway may dial");
             return Err(Error::new(ErrorCode::AddressNotAllowed, detail.clone())
-                .with_field(pointer, detail)
+                .with_field(format!("{place}/address"), detail)
                 .with_hint(
                     "the operator names the networks with --device-networks (NCGATE_DEVICE_NETWORKS)",
                 ));
@@ -228,6 +238,16 @@ impl Gateway {
                 )
             }
         }
+    }
+}
+
+/// What sessions depend on: all but the labels and the default for partial data. Without a change in it, open
+/// sessions, and waiting after failures, stay as they are.
+fn settings_of_sessions(settings: &DeviceSettings) -> DeviceSettings {
+    DeviceSettings {
+        labels: BTreeMap::new(),
+        partial: model::Partial::default(),
+        ..settings.clone()
     }
 }
 

@@ -144,7 +144,7 @@ pub(super) fn device(error: DeviceError) -> Error {
             Error::invalid(format!("/attributes/{}", error.name()), error.to_string())
         }
         Failure::Session(error) => session(error),
-        Failure::Interrupted => Error::new(ErrorCode::Draining, "the gateway shuts down").with_retry_after(5),
+        Failure::Interrupted => interrupted(*outcome),
     };
     let outcome = match outcome {
         DeviceOutcome::NotSent => Outcome::NotSent,
@@ -155,6 +155,20 @@ pub(super) fn device(error: DeviceError) -> Error {
         .with_step(step.as_str())
         .with_outcome(outcome)
         .with_message(*session_id, message_id.clone())
+}
+
+/// The task that served the call ended early. 503 is for what was not sent (H3).
+fn interrupted(outcome: DeviceOutcome) -> Error {
+    match outcome {
+        DeviceOutcome::NotSent => {
+            Error::new(ErrorCode::Draining, "the gateway shuts down").with_retry_after(5)
+        }
+        DeviceOutcome::NotApplied => Error::new(ErrorCode::SessionLost, "the gateway ended the session"),
+        DeviceOutcome::Unknown => Error::new(
+            ErrorCode::OutcomeUnknown,
+            "the gateway ended the session before the device replied",
+        ),
+    }
 }
 
 fn waiting(error: Error, retry_after: Option<Duration>) -> Error {

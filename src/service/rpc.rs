@@ -14,6 +14,7 @@ use crate::netconf::capability::Capabilities;
 use crate::netconf::junos::classify::{OperationClass, classify};
 use crate::netconf::rpc::{self, RequestError, Rpc};
 use crate::netconf::urls;
+use crate::xml::Fragment;
 
 /// The most RPCs of one batch.
 const MOST_OF_A_BATCH: usize = 64;
@@ -41,7 +42,10 @@ impl Gateway {
         let prepared = prepare::rpc(&request.rpc, output.format, "/rpc").map_err(on_device)?;
         check_attributes(&request.attributes, "/attributes").map_err(on_device)?;
         let asked = asked(&request.rpc);
-        match self.judge(&prepared, request.safe_only).map_err(on_device)? {
+        match self
+            .judge(&prepared, request.safe_only, "/rpc")
+            .map_err(on_device)?
+        {
             Runs::Pooled if request.plan => Err(on_device(Error::invalid(
                 "?plan",
                 "the RPC changes nothing, so there is nothing to plan",
@@ -96,7 +100,7 @@ impl Gateway {
             let pointer = format!("/rpcs/{index}/rpc");
             let prepared = prepare::rpc(&item.rpc, output.format, &pointer).map_err(on_device)?;
             check_attributes(&item.attributes, &format!("/rpcs/{index}/attributes")).map_err(on_device)?;
-            if let Runs::Alone = self.judge(&prepared, false).map_err(on_device)? {
+            if let Runs::Alone = self.judge(&prepared, false, &pointer).map_err(on_device)? {
                 let detail = format!("{} is not a read-only RPC", prepared.operation);
                 return Err(on_device(Error::invalid(pointer, detail))
                     .with_hint("a batch holds read-only RPCs; send this one alone"));
@@ -185,24 +189,24 @@ impl Gateway {
         })
     }
 
-    /// Where an RPC may run, if anywhere.
-    fn judge(&self, prepared: &Prepared, safe_only: bool) -> Result<Runs, Error> {
-        self.check_urls(prepared)?;
+    /// Where an RPC may run, if anywhere. `pointer` is where the caller wrote it.
+    fn judge(&self, prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Error> {
+        self.check_urls(&prepared.body, pointer)?;
         if self.inner.read_only_rpcs.contains(&prepared.operation) {
             return Ok(Runs::Pooled);
         }
-        judge(prepared, safe_only)
+        judge(prepared, safe_only, pointer)
     }
 }
 
 impl Gateway {
     /// A device goes where it is sent, with the gateway's authority, so it is sent only where the operator says
     /// (conventions X8).
-    pub(super) fn check_urls(&self, prepared: &Prepared) -> Result<(), Error> {
-        let urls = urls::urls(&prepared.body).map_err(|error| Error::invalid("/rpc", error.to_string()))?;
+    pub(super) fn check_urls(&self, body: &Fragment, pointer: &str) -> Result<(), Error> {
+        let urls = urls::urls(body).map_err(|error| Error::invalid(pointer, error.to_string()))?;
         match urls.iter().find(|url| !self.inner.urls.allows(url)) {
             None => Ok(()),
-            Some(url) => Err(url_policy::refusal("/rpc", url)),
+            Some(url) => Err(url_policy::refusal(pointer, url)),
         }
     }
 }
@@ -213,7 +217,7 @@ enum Runs {
     Alone,
 }
 
-fn judge(prepared: &Prepared, safe_only: bool) -> Result<Runs, Error> {
+fn judge(prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Error> {
     match classify(&Rpc::new(prepared.body.clone())) {
         OperationClass::ReadOnly => Ok(Runs::Pooled),
         OperationClass::Operational | OperationClass::EndsSession if safe_only => Err(Error::new(
@@ -229,7 +233,7 @@ fn judge(prepared: &Prepared, safe_only: bool) -> Result<Runs, Error> {
                 prepared.operation
             ),
         )
-        .with_field("/rpc", "has a resource of its own")
+        .with_field(pointer, "has a resource of its own")
         .with_hint(format!("use {resource}"))),
     }
 }

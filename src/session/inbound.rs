@@ -55,7 +55,7 @@ struct Partial {
 }
 
 enum Pass {
-    Running(FirstPass),
+    Running(Box<FirstPass>),
     /// Not well-formed, and to be repaired when it is whole.
     Broken(crate::xml::XmlError),
 }
@@ -142,7 +142,7 @@ impl Inbound {
             Wanted::Drop => (Kept::Unwanted, false, None),
         };
         self.partial = Some(Partial {
-            pass: Pass::Running(FirstPass::new(selection)),
+            pass: Pass::Running(Box::new(FirstPass::new(selection))),
             selection,
             body,
             sanitizer: Sanitizer::new(),

@@ -38,9 +38,12 @@ impl NetworkPolicy {
 
     /// Whether this address and port may be dialled.
     pub fn allows(&self, address: IpAddr, port: u16) -> bool {
-        let port_ok =
-            port != 0 && (self.ports.is_empty() || self.ports.iter().any(|range| range.contains(&port)));
-        port_ok && self.allows_address(address)
+        self.allows_port(port) && self.allows_address(address)
+    }
+
+    /// Whether this port may be dialled, wherever.
+    pub fn allows_port(&self, port: u16) -> bool {
+        port != 0 && (self.ports.is_empty() || self.ports.iter().any(|range| range.contains(&port)))
     }
 
     fn allows_address(&self, address: IpAddr) -> bool {

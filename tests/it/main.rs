@@ -1,20 +1,31 @@
 //! The integration tests: one binary, a module per topic.
 
+mod addresses;
+mod bad_input;
+mod bad_xml;
 mod calls;
 mod commands;
+mod concurrency;
 mod config;
 mod connect;
 mod corpus_mapping;
 mod corpus_replies;
+mod database;
 mod device;
 mod devices;
 mod errors;
+mod faults;
 mod first_line;
 mod framing;
 mod hello;
 mod layers;
+mod limits;
 mod logins;
+mod logs;
 mod mapping_properties;
+mod network;
+mod refused_logins;
 mod rpc;
 mod secrets;
+mod shutdown;
 mod support;

@@ -18,6 +18,7 @@ pub mod output;
 pub mod problem;
 mod query;
 pub mod rpc;
+pub mod rpc_input;
 
 use std::any::Any;
 use std::sync::{Arc, LazyLock};

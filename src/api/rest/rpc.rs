@@ -1,13 +1,10 @@
 //! RPCs and CLI commands (design section 4, conventions H15).
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, Method};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder};
 
 use super::body::{Input, Media};
 use super::context::Context;
@@ -18,75 +15,16 @@ use super::negotiate::{self, Answer};
 use super::openapi::{BodyProblems, Problems};
 use super::output::OutputQuery;
 use super::problem::{ApiError, Problem};
-use super::query::{self, Query};
+use super::query::Query;
+use super::rpc_input::{Body, CliInput, RpcInput, read_body, read_cli};
 use crate::api::App;
 use crate::api::pace::Chain;
 use crate::api::server::Connection;
 use crate::error::ErrorCode;
 use crate::service::call::CallContext;
 use crate::service::reply::{Reply, RpcAnswer as Outcome};
-use crate::service::request::{
-    Arguments, BatchItem, BatchRequest, CliRequest, Content, OnError, OutputOptions, RpcBody, RpcRequest,
-};
+use crate::service::request::{Arguments, Content, OutputOptions, RpcBody, RpcRequest};
 use crate::service::view::{CliRpc, Plan};
-
-/// One RPC, or with `rpcs` a batch of RPCs that change nothing.
-#[derive(ToSchema)]
-#[schema(example = json!({"rpc": {"get-interface-information": {"terse": null}}}))]
-pub struct RpcInput {
-    /// One member: the request tag with its arguments. `null` and `true` are empty elements.
-    #[schema(schema_with = operation)]
-    pub rpc: Option<String>,
-    /// Further attributes of `<rpc>`, which the device returns.
-    pub attributes: Option<BTreeMap<String, String>>,
-    /// Several of them, each with `rpc` and `attributes`.
-    #[schema(min_items = 1)]
-    pub rpcs: Option<Vec<RpcItem>>,
-    /// What a batch does when one of its RPCs fails; `continue` also lets them be sent without waiting.
-    pub on_error: Option<OnErrorName>,
-    /// Show the XML that would be sent, and send nothing.
-    pub plan: Option<bool>,
-    pub format: Option<super::output::FormatName>,
-    pub mapping: Option<super::output::MappingName>,
-    pub arrays: Option<String>,
-    pub text: Option<super::output::TextName>,
-    pub ns: Option<super::output::NamespaceName>,
-    pub hints: Option<String>,
-    pub partial: Option<super::output::PartialName>,
-}
-
-/// One RPC of a batch.
-#[derive(ToSchema)]
-pub struct RpcItem {
-    /// One member: the request tag with its arguments.
-    #[schema(schema_with = operation, required)]
-    pub rpc: String,
-    /// Further attributes of `<rpc>`, which the device returns.
-    pub attributes: Option<BTreeMap<String, String>>,
-}
-
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum OnErrorName {
-    Stop,
-    Continue,
-}
-
-/// A command of the device's CLI.
-#[derive(ToSchema)]
-#[schema(example = json!({"command": "show version", "format": "text"}))]
-pub struct CliInput {
-    pub command: String,
-    /// Show the XML that would be sent, and send nothing.
-    pub plan: Option<bool>,
-    pub format: Option<super::output::FormatName>,
-    pub mapping: Option<super::output::MappingName>,
-    pub arrays: Option<String>,
-    pub text: Option<super::output::TextName>,
-    pub ns: Option<super::output::NamespaceName>,
-    pub hints: Option<String>,
-    pub partial: Option<super::output::PartialName>,
-}
 
 /// The results of a batch: as many as were tried, in order.
 #[derive(Serialize, ToSchema)]
@@ -313,25 +251,8 @@ pub async fn cli(
     };
     let plan = query.switch("plan")?;
     query.finish()?;
-    let mut body = Object::parse(input.json()?)?;
-    let command = body
-        .string("command")?
-        .ok_or_else(|| ApiError::invalid("/command", "is required"))?;
-    let output = body_output(&mut body, output)?;
-    let plan = body_switch(&mut body, "plan", plan)?;
-    body.finish()?;
-    let outcome = app
-        .gateway
-        .run_cli(
-            &context,
-            &device,
-            CliRequest {
-                command,
-                output,
-                plan,
-            },
-        )
-        .await?;
+    let request = read_cli(input.json()?, output, plan)?;
+    let outcome = app.gateway.run_cli(&context, &device, request).await?;
     respond(&app, &context, connection.as_ref(), answer, outcome).await
 }
 
@@ -355,109 +276,6 @@ pub async fn cli_rpc(
     Ok(envelope::json(
         &app.gateway.get_cli_rpc(&context, &device, &command).await?,
     ))
-}
-
-/// An object with one member.
-fn operation() -> utoipa::openapi::schema::Object {
-    ObjectBuilder::new()
-        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
-        .min_properties(Some(1))
-        .max_properties(Some(1))
-        .build()
-}
-
-enum Body {
-    One(RpcRequest),
-    Batch(BatchRequest),
-}
-
-fn read_body(text: &str, output: OutputOptions, plan: Option<bool>) -> Result<Body, ApiError> {
-    let mut body = Object::parse(text)?;
-    let output = body_output(&mut body, output)?;
-    let plan = body_switch(&mut body, "plan", plan)?;
-    let Some(items) = body.objects("rpcs")? else {
-        let (rpc, attributes) = read_rpc(&mut body)?;
-        body.finish()?;
-        return Ok(Body::One(RpcRequest {
-            rpc,
-            attributes,
-            output,
-            safe_only: false,
-            plan,
-        }));
-    };
-    if plan {
-        return Err(ApiError::invalid(
-            "/plan",
-            "a batch changes nothing, so there is nothing to plan",
-        ));
-    }
-    if items.is_empty() {
-        return Err(ApiError::invalid("/rpcs", "must hold at least one RPC"));
-    }
-    let on_error = match body.string("on_error")?.as_deref() {
-        None | Some("stop") => OnError::Stop,
-        Some("continue") => OnError::Continue,
-        Some(_) => return Err(ApiError::invalid("/on_error", "must be stop or continue")),
-    };
-    body.finish()?;
-    let rpcs = items
-        .into_iter()
-        .map(|mut item| {
-            let (rpc, attributes) = read_rpc(&mut item)?;
-            item.finish()?;
-            Ok(BatchItem { rpc, attributes })
-        })
-        .collect::<Result<_, ApiError>>()?;
-    Ok(Body::Batch(BatchRequest {
-        rpcs,
-        on_error,
-        output,
-    }))
-}
-
-fn read_rpc(body: &mut Object<'_>) -> Result<(RpcBody, Vec<(String, String)>), ApiError> {
-    let pointer = body.pointer("rpc");
-    let text = body
-        .object_text("rpc")?
-        .ok_or_else(|| ApiError::invalid(pointer, "is required"))?;
-    Ok((
-        RpcBody::Whole(Content::Json(text.to_owned())),
-        body.strings("attributes")?,
-    ))
-}
-
-/// The options of the body, each of which may stand in the query instead.
-fn body_output(body: &mut Object<'_>, query: OutputOptions) -> Result<OutputOptions, ApiError> {
-    let mut output = query;
-    if let Some(format) = body.string("format")? {
-        output.format = query::parse_format("/format", &format)?;
-    }
-    if let Some(partial) = body.string("partial")? {
-        output.partial = Some(query::parse_partial("/partial", &partial)?);
-    }
-    for (name, option) in [
-        ("mapping", &mut output.mapping),
-        ("arrays", &mut output.arrays),
-        ("text", &mut output.text),
-        ("ns", &mut output.ns),
-        ("hints", &mut output.hints),
-    ] {
-        if let Some(value) = body.string(name)? {
-            if option.is_some() {
-                return Err(ApiError::invalid(format!("/{name}"), "stands in the query, too"));
-            }
-            *option = Some(value);
-        }
-    }
-    Ok(output)
-}
-
-fn body_switch(body: &mut Object<'_>, name: &str, query: Option<bool>) -> Result<bool, ApiError> {
-    match (body.boolean(name)?, query) {
-        (Some(_), Some(_)) => Err(ApiError::invalid(format!("/{name}"), "stands in the query, too")),
-        (body, query) => Ok(body.or(query).unwrap_or(false)),
-    }
 }
 
 async fn respond(

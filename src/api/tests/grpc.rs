@@ -270,7 +270,7 @@ async fn device_errors_travel_in_the_details() {
 #[tokio::test]
 async fn large_replies_are_for_the_streaming_twin() {
     let served = Served::new().await;
-    let huge = Rule::on("get-interface-information", Fault::HugeReply(5 << 20)).times(2);
+    let huge = Rule::on("get-interface-information", Fault::HugeReply(6 << 20)).times(2);
     served.device.faults().add(huge);
     let mut rpc = RpcServiceClient::new(served.channel().await);
     let named = proto::NamedRpc {
@@ -282,7 +282,11 @@ async fn large_replies_are_for_the_streaming_twin() {
         rpc: Some(named.clone()),
         output: None,
     };
-    let refused = rpc.read_named_rpc(request).await.expect_err("is too large");
+    let refused = rpc
+        .read_named_rpc(request)
+        .await
+        .map(drop)
+        .expect_err("is too large");
     assert_eq!(refused.code(), Code::OutOfRange, "{refused:?}");
     assert!(refused.get_details_error_info().expect("M4").metadata["hint"].contains("streaming twin"));
 

@@ -2,6 +2,7 @@
 
 mod codes;
 mod doors;
+mod failures;
 mod grpc;
 mod rest;
 

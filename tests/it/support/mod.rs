@@ -1,10 +1,12 @@
 //! The harness: a gateway in this process on a free port of loopback, with an inventory in memory, and what tests say
 //! to it.
 
+pub mod child;
 pub mod doors;
 pub mod grpc;
 pub mod keys;
 pub mod program;
+pub mod proxy;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -164,7 +166,7 @@ pub fn code(problem: &Value) -> &str {
 }
 
 /// Waits until `check` is true; fails loudly after ten seconds.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
+pub async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while !check().await {
         assert!(tokio::time::Instant::now() < deadline, "still not: {what}");

@@ -1,0 +1,70 @@
+//! What the gateway costs, as ratios to a bare russh loop that takes turns with it in one run.
+//!
+//! `cargo bench --bench gateway -- [session] [rest] [memory] [start]` measures all of these, or those named.
+//! `cargo bench --bench gateway -- peers COMMAND…` starts server and gateway, and the command with their addresses.
+//! The other words are for the processes that this one starts. Nothing is asserted on time; `benches/README.md` has
+//! the results and the marks.
+
+mod bare;
+mod child;
+mod fake;
+mod memory;
+mod ours;
+mod rest;
+mod session;
+mod start;
+mod tally;
+
+use std::process::Command;
+
+use child::Process;
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+const NETCONF: &str = "urn:ietf:params:xml:ns:netconf:base:1.0";
+const USER: &str = "bench";
+const PASSWORD: &str = "bench";
+const SMALL: &str = "<gw xmlns=\"urn:example:gw\"><hostname/></gw>";
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<(), Fault> {
+    // Cargo adds arguments of its own, such as `--bench`.
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["fake"] => return fake::serve().await,
+        ["serve", port, sessions] => return rest::serve(port.parse()?, sessions.parse()?).await,
+        ["idle", side, port] => return memory::idle(side, port.parse()?).await,
+        ["growth", side, port, filter] => return memory::growth(side, port.parse()?, filter).await,
+        _ => {}
+    }
+    let mut server = Process::start(&["fake"])?;
+    let port: u16 = server.line()?.parse()?;
+    if let ["peers", program, arguments @ ..] = &words[..] {
+        let mut gateway = Process::start(&["serve", &port.to_string(), "4"])?;
+        let address = gateway.line()?;
+        Command::new(program)
+            .args(arguments)
+            .env("FAKE_PORT", port.to_string())
+            .env("GATEWAY", address)
+            .status()?;
+        return Ok(());
+    }
+    let wanted = |part: &str| words.is_empty() || words.contains(&part);
+    if wanted("session") {
+        session::run(port).await?;
+    }
+    if wanted("rest") {
+        rest::run(port).await?;
+    }
+    if wanted("memory") {
+        memory::run(port)?;
+    }
+    if wanted("start") {
+        start::run().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! A read of a small configuration through REST, beside a bare SSH loop with the codec in it.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ncgate::app::Running;
+use ncgate::config::{Config, Environment, SettingArgs, Values};
+use ncgate::json::{Options, Selection, to_json};
+use ncgate::xml::Source;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::bare::Bare;
+use crate::child::{Process, until_stdin_ends};
+use crate::tally::{Samples, cpu, heading, line, micros};
+use crate::{Fault, PASSWORD, USER};
+
+const ROUNDS: usize = 9;
+const REQUESTS: usize = 240;
+
+/// What is read, and the same in a URL.
+const FILTER: &str = "<gw xmlns=\"urn:example:gw\"><system/></gw>";
+const PATH: &str = "/v1/devices/fake/config?protocol=rfc&filter=%3Cgw%20xmlns%3D%22urn%3Aexample%3Agw%22%3E%3Csystem%2F%3E%3C%2Fgw%3E";
+
+/// Prints one table.
+pub async fn run(port: u16) -> Result<(), Fault> {
+    heading("REST read of a small configuration against a bare russh loop with codec");
+    for sessions in [1, 4] {
+        compare(port, sessions).await?;
+    }
+    Ok(())
+}
+
+async fn compare(port: u16, sessions: usize) -> Result<(), Fault> {
+    let mut gateway = Process::start(&["serve", &port.to_string(), &sessions.to_string()])?;
+    let address = gateway.line()?;
+    let mut loops = Vec::new();
+    let mut clients = Vec::new();
+    for _ in 0..sessions {
+        loops.push(Bare::connect(port).await?);
+        clients.push(Http::connect(&address).await?);
+    }
+    let [mut bare_wall, mut our_wall, mut bare_cpu, mut our_cpu] = [(); 4].map(|()| Samples::default());
+    let [mut bare_rate, mut our_rate] = [(); 2].map(|()| Samples::default());
+    for round in 0..=ROUNDS {
+        let each = REQUESTS / sessions;
+        let (start, before) = (Instant::now(), cpu(None));
+        let (back, bare_samples) = read(loops, each).await?;
+        loops = back;
+        let bare_used = (start.elapsed(), cpu(None) - before);
+        let (start, before) = (Instant::now(), cpu(Some(gateway.id())));
+        let (back, our_samples) = read(clients, each).await?;
+        clients = back;
+        let our_used = (start.elapsed(), cpu(Some(gateway.id())) - before);
+        if round > 0 {
+            let total = (each * sessions) as f64;
+            bare_wall.push(bare_samples.median());
+            our_wall.push(our_samples.median());
+            bare_rate.push(total / bare_used.0.as_secs_f64());
+            our_rate.push(total / our_used.0.as_secs_f64());
+            bare_cpu.push(micros(bare_used.1) / total);
+            our_cpu.push(micros(our_used.1) / total);
+        }
+    }
+    line(
+        &format!("{sessions} in flight, p50 µs"),
+        &bare_wall,
+        &our_wall,
+        "",
+    );
+    line(
+        &format!("{sessions} in flight, reads/s"),
+        &bare_rate,
+        &our_rate,
+        "",
+    );
+    line(
+        &format!("{sessions} in flight, CPU µs of loop and of gateway"),
+        &bare_cpu,
+        &our_cpu,
+        "",
+    );
+    Ok(())
+}
+
+/// Someone who reads the configuration again and again.
+trait Reader: Send + 'static {
+    fn read(&mut self) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+impl Reader for Bare {
+    async fn read(&mut self) -> Result<(), Fault> {
+        let mut reply = Vec::new();
+        self.get(FILTER, &mut reply).await?;
+        let source = Source::Memory(Bytes::from(reply));
+        let json = to_json(&source, Selection::ReplyPayload, &Options::api_default())?;
+        assert!(json.contains("host-name"), "{json}");
+        Ok(())
+    }
+}
+
+impl Reader for Http {
+    async fn read(&mut self) -> Result<(), Fault> {
+        let body = self.get(PATH).await?;
+        assert!(memchr::memmem::find(body, b"host-name").is_some());
+        Ok(())
+    }
+}
+
+/// All readers read so many times, side by side; they come back with what each read took.
+async fn read<R: Reader>(readers: Vec<R>, times: usize) -> Result<(Vec<R>, Samples), Fault> {
+    let mut running = JoinSet::new();
+    for mut reader in readers {
+        running.spawn(async move {
+            let mut took = Vec::with_capacity(times);
+            for _ in 0..times {
+                let start = Instant::now();
+                reader.read().await?;
+                took.push(micros(start.elapsed()));
+            }
+            Ok::<_, Fault>((reader, took))
+        });
+    }
+    let (mut back, mut samples) = (Vec::new(), Samples::default());
+    while let Some(ended) = running.join_next().await {
+        let (reader, took) = ended??;
+        back.push(reader);
+        took.into_iter().for_each(|took| samples.push(took));
+    }
+    Ok((back, samples))
+}
+
+/// The child: a gateway with the server as its one device. Prints its address.
+pub async fn serve(port: u16, sessions: usize) -> Result<(), Fault> {
+    let settings = SettingArgs {
+        listen: Some("127.0.0.1:0".to_owned()),
+        database: Some("sqlite::memory:".to_owned()),
+        device_networks: Some("127.0.0.0/8".to_owned()),
+        ..SettingArgs::default()
+    };
+    let values = Values::collect(&settings, &Environment::default(), None)?;
+    let running = Running::start(&Config::from_values(&values)?).await?;
+    let address = running.address().to_string();
+    let device = json!({
+        "name": "fake",
+        "address": "127.0.0.1",
+        "port": port,
+        "username": USER,
+        "auth": {"password": PASSWORD},
+        "host_key": {"policy": "tofu"},
+        "max_sessions": sessions,
+    });
+    let mut client = Http::connect(&address).await?;
+    client.post("/v1/devices", &device.to_string()).await?;
+    // Opens the sessions' first; the rest open when they are needed.
+    client.get(PATH).await?;
+    println!("{address}");
+    until_stdin_ends().await;
+    running.stop().await?;
+    Ok(())
+}
+
+/// As little of an HTTP client as will do: one kept connection, one request at a time.
+pub struct Http {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Http {
+    pub async fn connect(address: &str) -> Result<Self, Fault> {
+        let stream = tokio::time::timeout(Duration::from_secs(5), TcpStream::connect(address)).await??;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            buffer: Vec::new(),
+        })
+    }
+
+    pub async fn get(&mut self, path: &str) -> Result<&[u8], Fault> {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: gateway\r\n\r\n"))
+            .await
+    }
+
+    async fn post(&mut self, path: &str, body: &str) -> Result<&[u8], Fault> {
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: {length}"
+        );
+        self.ask(&format!("{head}\r\n\r\n{body}")).await
+    }
+
+    /// The answer, as it came, headers included.
+    async fn ask(&mut self, request: &str) -> Result<&[u8], Fault> {
+        self.stream.write_all(request.as_bytes()).await?;
+        self.buffer.clear();
+        while !whole(&self.buffer) {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err("the gateway closed the connection".into());
+            }
+        }
+        if !self.buffer.starts_with(b"HTTP/1.1 2") {
+            return Err(String::from_utf8_lossy(&self.buffer).into());
+        }
+        Ok(&self.buffer)
+    }
+}
+
+/// Whether this is all of an answer, by its length or its last chunk.
+fn whole(answer: &[u8]) -> bool {
+    let Some(end) = memchr::memmem::find(answer, b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    match head.split_once("content-length: ") {
+        Some((_, rest)) => {
+            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            digits
+                .parse::<usize>()
+                .is_ok_and(|length| answer.len() >= end + 4 + length)
+        }
+        None => answer.ends_with(b"\r\n0\r\n\r\n"),
+    }
+}

@@ -1,0 +1,107 @@
+//! An inventory that cannot be written: changes are refused without effect, reads go on, and it recovers by itself.
+
+use std::path::Path;
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Executor, SqliteConnection};
+
+use crate::support::child::{Child, device_body};
+use crate::support::{answer, code, junos, listen};
+
+const READ: &str = "/v1/devices/mx1/rpc/get-system-uptime-information";
+
+async fn open(database: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new()
+        .filename(database)
+        .connect()
+        .await
+        .expect("the database opens")
+}
+
+/// Fault 25, X12: a lock that somebody else holds on the database.
+#[tokio::test]
+async fn locked_database_refuses_changes_and_serves_reads() {
+    let child = Child::start(&[]).await;
+    let device = listen(junos()).await;
+    child.add("mx1", &device, json!({})).await;
+    let mut other = open(&child.directory().join("inventory.db")).await;
+    other.execute("BEGIN IMMEDIATE").await.expect("the lock is free");
+
+    let second = device_body("mx2", &device, json!({}));
+    let created = child.post("/v1/devices", &second);
+    let patched = child.request(Method::PATCH, "/v1/devices/mx1");
+    let patched = patched
+        .header("Content-Type", "application/merge-patch+json")
+        .body("{\"labels\": {\"a\": \"b\"}}");
+    let removed = child.request(Method::DELETE, "/v1/devices/mx1");
+    let reads = async {
+        for path in [READ, "/v1/devices", "/v1/devices/mx1"] {
+            let (status, body) = child.get(path).await;
+            assert_eq!(status, StatusCode::OK, "GET {path}: {body}");
+        }
+    };
+    let (created, patched, removed, ()) = tokio::join!(created, answer(patched), answer(removed), reads);
+    for (status, problem) in [created, patched, removed] {
+        assert_eq!(
+            (status, code(&problem)),
+            (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),
+            "{problem}"
+        );
+        assert_eq!(problem["outcome"], "not_sent");
+        assert_eq!(problem["retryable"], true);
+        assert!(
+            problem["retry_after_seconds"]
+                .as_u64()
+                .is_some_and(|seconds| seconds >= 1),
+            "{problem}"
+        );
+    }
+
+    other.execute("ROLLBACK").await.expect("the lock is given back");
+    child.add("mx2", &device, json!({})).await;
+    let (_, devices) = child.get("/v1/devices").await;
+    let names: Vec<_> = devices["devices"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| one["name"].clone())
+        .collect();
+    assert_eq!(names, ["mx1", "mx2"], "nothing was done in part");
+    device.stop().await;
+}
+
+/// Fault 25: a disk that takes nothing more. The limit on file sizes stands in for it: growing the database or its
+/// log fails as it does on a full disk.
+#[tokio::test]
+async fn full_disk_refuses_changes_and_serves_reads() {
+    let child = Child::start_by("trap '' XFSZ; ulimit -f 256", &[]).await;
+    let device = listen(junos()).await;
+    child.add("mx1", &device, json!({})).await;
+    let padding = "x".repeat(60_000);
+    let mut refused = None;
+    for n in 0..40 {
+        let key = json!({"auth": {"password": "p".repeat(4000), "keyboard_interactive":
+            (0..16).map(|m| json!({"prompt": format!("{m}"), "answer": &padding[..4000]})).collect::<Vec<_>>()}});
+        let (status, body) = child
+            .post("/v1/devices", &device_body(&format!("big-{n}"), &device, key))
+            .await;
+        if status != StatusCode::CREATED {
+            refused = Some((status, body));
+            break;
+        }
+    }
+    let (status, problem) = refused.expect("40 devices of 64 KiB do not fit into 128 KiB");
+    assert_eq!(
+        (status, code(&problem)),
+        (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),
+        "{problem}"
+    );
+    assert_eq!(problem["outcome"], "not_sent");
+    for path in [READ, "/v1/devices/mx1", "/v1/devices"] {
+        let (status, body) = child.get(path).await;
+        assert_eq!(status, StatusCode::OK, "GET {path}: {body}");
+    }
+    device.stop().await;
+}

@@ -1,0 +1,131 @@
+//! The end of the real program: signals, what is in flight, and the politeness towards devices.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use ncgate::emulator::{Fault, Rule};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::support::child::Child;
+use crate::support::{code, eventually, junos, listen};
+
+const UPTIME: &str = "get-system-uptime-information";
+const READ: &str = "/v1/devices/mx1/rpc/get-system-uptime-information";
+
+async fn status(child: &Child, path: &str) -> StatusCode {
+    child
+        .request(Method::GET, path)
+        .send()
+        .await
+        .expect("an answer")
+        .status()
+}
+
+/// D1, S30, fault 29: reads in flight and in the queue finish, what is new is refused and was not sent, every session
+/// is closed with `<close-session>`, and the exit code is 0.
+#[tokio::test]
+async fn sigterm_under_load_ends_politely() {
+    let mut child = Child::start(&[]).await;
+    let device = listen(junos()).await;
+    child
+        .add("mx1", &device, json!({"pool": {"max_sessions": 2}}))
+        .await;
+    device
+        .faults()
+        .add(Rule::on(UPTIME, Fault::Delay(Duration::from_millis(900))));
+    let reads = join_all((0..6).map(|_| child.get(READ)));
+    let end = async {
+        eventually("two are sent, four wait", async || {
+            let (_, device) = child.get("/v1/devices/mx1").await;
+            device["connection"]["queued"] == 4 && device["connection"]["sessions"] == 2
+        })
+        .await;
+        child.signal("TERM");
+        eventually("it says that it ends", async || {
+            status(&child, "/readyz").await != StatusCode::OK
+        })
+        .await;
+        assert_eq!(status(&child, "/readyz").await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(&child, "/livez").await, StatusCode::OK);
+        let (status, problem) = child.get(READ).await;
+        assert_eq!(
+            (status, code(&problem)),
+            (StatusCode::SERVICE_UNAVAILABLE, "draining")
+        );
+        assert_eq!(problem["outcome"], "not_sent");
+        assert!(
+            problem["retry_after_seconds"]
+                .as_u64()
+                .is_some_and(|seconds| seconds >= 1),
+            "{problem}"
+        );
+        let (status, problem) = child.post("/v1/devices", &json!({})).await;
+        assert_eq!(
+            (status, code(&problem)),
+            (StatusCode::SERVICE_UNAVAILABLE, "draining")
+        );
+    };
+    let (answers, ()) = tokio::join!(reads, end);
+    for (status, body) in answers {
+        assert_eq!(status, StatusCode::OK, "a read in flight was given up: {body}");
+    }
+    let status = child.ended().await;
+    assert_eq!(status.code(), Some(0), "{status}: {:?}", child.lines());
+    assert_eq!(device.stats().count("close-session"), device.stats().sessions);
+    eventually("no connection is left", async || {
+        device.stats().open_connections == 0
+    })
+    .await;
+    assert_eq!(child.log("session lost").len(), 0);
+    device.stop().await;
+}
+
+/// D1: SIGINT is as polite, and an idle gateway ends at once.
+#[tokio::test]
+async fn sigint_ends_an_idle_gateway() {
+    let mut child = Child::start(&[]).await;
+    let device = listen(junos()).await;
+    child.add("mx1", &device, json!({})).await;
+    assert_eq!(child.get(READ).await.0, StatusCode::OK);
+    child.signal("INT");
+    assert_eq!(child.ended().await.code(), Some(0), "{:?}", child.lines());
+    assert_eq!(device.stats().count("close-session"), 1);
+    device.stop().await;
+}
+
+/// D1: the second signal does not wait.
+#[tokio::test]
+async fn second_signal_ends_at_once() {
+    let mut child = Child::start(&[]).await;
+    let device = listen(junos()).await;
+    child.add("mx1", &device, json!({})).await;
+    device.faults().add(Rule::on(UPTIME, Fault::Swallow));
+    let read = tokio::spawn(child.request(Method::GET, READ).send());
+    eventually("it was sent", async || device.stats().count(UPTIME) == 1).await;
+    child.signal("TERM");
+    eventually("it is ending", async || {
+        child.log("ending: what is in flight may finish").len() == 1
+    })
+    .await;
+    child.signal("TERM");
+    child.ended().await;
+    assert_eq!(child.log("ending at once, at the second signal").len(), 1);
+    assert!(read.await.expect("no panic").is_err(), "nobody could answer");
+    device.stop().await;
+}
+
+/// D1: what does not end in time is cut, not waited for without bound.
+#[tokio::test]
+async fn drain_has_a_bound() {
+    let mut child = Child::start(&["--drain-seconds", "1"]).await;
+    let device = listen(junos()).await;
+    child.add("mx1", &device, json!({})).await;
+    device.faults().add(Rule::on(UPTIME, Fault::Swallow));
+    let read = tokio::spawn(child.request(Method::GET, READ).send());
+    eventually("it was sent", async || device.stats().count(UPTIME) == 1).await;
+    child.signal("TERM");
+    assert_eq!(child.ended().await.code(), Some(0), "{:?}", child.lines());
+    assert!(read.await.expect("no panic").is_err(), "nobody could answer");
+    device.stop().await;
+}
