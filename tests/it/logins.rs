@@ -134,7 +134,8 @@ async fn session_with_a_terminal_shows_among_the_users() {
     let builder = device()
         .password("s3cret")
         .login_banner("Be nice.\r\n")
-        .motd("Hello! <b>This is no XML & never was\r\nLast login: today\r\n");
+        .motd("Hello! <b>This is no XML & never was\r\nLast login: today\r\n")
+        .stubborn_terminal();
     let device = listen(builder).await;
     for door in DOORS {
         for (transport, users) in [("ssh_pty", 1), ("ssh", 0)] {
