@@ -104,6 +104,7 @@ impl SshConnector {
             self.remember(&connected.learned);
         }
         config.echo = target.channel == ChannelKind::Pty;
+        config.hello_timeout = target.timeouts.total;
         let mut steps: Vec<_> = connected
             .steps
             .iter()

@@ -46,7 +46,7 @@ pub struct Config {
     pub metrics: Arc<Metrics>,
     pub hello_timeout: Duration,
     pub first_rpc: FirstRpc,
-    /// The stream is a pseudo-terminal, which may send our hello back to us (S3).
+    /// The stream is a pseudo-terminal, which may send back to us what we send (S3).
     pub echo: bool,
 }
 
@@ -62,7 +62,7 @@ pub async fn open<I: Incoming, O: Outgoing>(
     mut outgoing: O,
     config: Config,
 ) -> Result<(SessionHandle, Actor<I, O>), EndCause> {
-    let mut state = State::new(Instant::now() + config.hello_timeout);
+    let mut state = State::new(Instant::now() + config.hello_timeout).with_echo(config.echo);
     let our_hello = our_hello();
     let mut reader = if config.echo {
         HelloReader::with_echo(&our_hello)

@@ -131,6 +131,8 @@ pub struct State {
     line: VecDeque<Waiting>,
     close: Option<(u64, Instant)>,
     traces: Traces,
+    /// What we send may come back to us (S3).
+    echo: bool,
 }
 
 impl State {
@@ -143,7 +145,14 @@ impl State {
             line: VecDeque::new(),
             close: None,
             traces: Traces::None,
+            echo: false,
         }
+    }
+
+    /// The stream is a terminal that may echo what we send although it was asked not to (S3).
+    pub fn with_echo(mut self, echo: bool) -> Self {
+        self.echo = echo;
+        self
     }
 
     pub fn phase(&self) -> &Phase {
@@ -262,6 +271,8 @@ impl State {
         match (&self.phase, self.pending.front_mut()) {
             (_, Some(first)) => first.begun = true,
             (Phase::HelloSent, None) => {}
+            // Our hello, late.
+            (_, None) if self.echo => {}
             // Nobody asked: whatever it is, it cannot be told from the next caller's reply.
             (_, None) => self.end(EndCause::Unsolicited, actions),
         }
@@ -274,6 +285,13 @@ impl State {
         is_reply: bool,
         actions: &mut Vec<Action>,
     ) {
+        if self.echo && !is_reply && (root == "rpc" || root == "hello") {
+            // Our own words. The reply is still to come.
+            if let Some(first) = self.pending.front_mut() {
+                first.begun = false;
+            }
+            return;
+        }
         if !is_reply {
             return self.end(EndCause::UnexpectedMessage { root }, actions);
         }

@@ -469,3 +469,33 @@ proptest! {
         }
     }
 }
+
+/// S3: on a terminal our own words come back and are no reply; elsewhere they end the session.
+#[test]
+fn echo_is_no_reply() {
+    let now = Instant::now();
+    let echo = |state: &mut State, root: &str| {
+        let mut actions = told(state.on(Event::MessageBegins, now));
+        let event = Event::Message {
+            message_id: Some("1".to_owned()),
+            root: root.to_owned(),
+            is_reply: false,
+        };
+        actions.extend(told(state.on(event, now)));
+        actions
+    };
+    let mut state = State::new(now + seconds(10)).with_echo(true);
+    state.on(Event::Hello { ready_at: now }, now).unwrap();
+    assert_eq!(echo(&mut state, "hello"), Vec::<String>::new());
+    assert_eq!(submit(&mut state, &[1], now + seconds(30), now), ["send 1"]);
+    assert_eq!(echo(&mut state, "rpc"), Vec::<String>::new());
+    assert_eq!(reply(&mut state, Some("1"), now), ["deliver 1"]);
+    assert_eq!(echo(&mut state, "notification"), ["end unexpected_message"]);
+
+    let mut state = open(now);
+    submit(&mut state, &[1], now + seconds(30), now);
+    assert_eq!(
+        echo(&mut state, "rpc"),
+        ["fail 1 sent begun", "end unexpected_message"]
+    );
+}

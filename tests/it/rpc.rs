@@ -383,6 +383,8 @@ async fn changing_rpc_is_planned_refused_as_a_read_and_run_alone() {
         ..plain()
     };
     for door in DOORS {
+        // A plan needs to know the device, so the gateway gets to know it first.
+        good(door, gateway.capabilities(door, "mx1").await);
         let before = device.stats();
         let arguments = json!({"hostname": "192.0.2.7", "all": null});
         const XML: &str = "<clear-arp-table><hostname>192.0.2.7</hostname><all/></clear-arp-table>";
