@@ -160,7 +160,7 @@ impl ConvertArgs {
     /// Converts what `input` holds.
     ///
     /// # Errors
-    /// [`ConversionError`]; part of the output may have been written.
+    /// A conversion error; part of the output may have been written.
     pub fn convert(
         &self,
         name: &Path,

@@ -72,7 +72,7 @@ pub struct RpcArgs {
     /// A file with the whole operation, as JSON or as XML; '-' for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "name")]
     body: Option<PathBuf>,
-    /// A further attribute of <rpc>, which the device returns; may be given several times
+    /// A further attribute of the rpc element, which the device returns; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = input::pair)]
     attribute: Vec<(String, String)>,
     /// Show the XML that would be sent, and send nothing

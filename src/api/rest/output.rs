@@ -1,4 +1,4 @@
-//! The options that say how a reply is returned, as the OpenAPI document describes them. [`super::query::Query::output`]
+//! The options that say how a reply is returned, as the OpenAPI document describes them. `Query::output`
 //! reads them from a query string.
 
 use utoipa::{IntoParams, ToSchema};
