@@ -170,6 +170,34 @@ async fn changed_host_key_stops_before_authentication() {
     }
 }
 
+/// X7: the policy `known_hosts` believes the file of the gateway, and nothing else.
+#[tokio::test]
+async fn known_hosts_decide_where_they_are_asked() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("known_hosts");
+    let gateway = TestGateway::with(|settings| settings.known_hosts = Some(file.display().to_string())).await;
+    let settings = json!({"host_key": {"policy": "known_hosts"}});
+    for door in DOORS {
+        std::fs::write(&file, "").expect("the file can be written");
+        let (refusal, device) = refused_by(&gateway, door, junos(), settings.clone()).await;
+        assert_eq!(refusal.code, "host-key-unknown");
+        assert_eq!(device.stats().auth_attempts, 0);
+
+        let port = device.addr().port();
+        let key = device.host_public_key().to_openssh().expect("its line");
+        std::fs::write(&file, format!("[127.0.0.1]:{port} {key}\n")).expect("the file can be written");
+        good(door, gateway.create(door, &at(port, settings.clone())).await);
+        good(door, gateway.check(door, "r1").await);
+        gateway.delete(door, "r1", "").await.expect("it is removed");
+
+        let other = listen(junos().host_key_seed([5; 32])).await;
+        let other = other.host_public_key().to_openssh().expect("its line");
+        std::fs::write(&file, format!("[127.0.0.1]:{port} {other}\n")).expect("the file can be written");
+        let refusal = refused(&gateway, door, &at(port, settings.clone())).await;
+        assert_eq!(refusal.code, "host-key-mismatch");
+    }
+}
+
 /// Issue item 7: refused credentials, with the methods that the server offers.
 #[tokio::test]
 async fn refused_credentials_name_the_methods_offered() {

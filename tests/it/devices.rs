@@ -77,6 +77,28 @@ async fn device_lives_through_its_whole_life() {
     device.stop().await;
 }
 
+/// S1, S2, S3: what is not said has its default.
+#[tokio::test]
+async fn settings_have_defaults() {
+    let gateway = TestGateway::start().await;
+    for door in DOORS {
+        for (transport, port) in [("ssh", 830), ("ssh_pty", 22)] {
+            let document = json!({
+                "name": "r1", "address": "127.0.0.1", "transport": transport, "username": USER,
+                "auth": {"password": PASSWORD},
+            });
+            let created = good(door, gateway.create(door, &document).await);
+            assert_eq!(
+                (&created["transport"], &created["port"]),
+                (&json!(transport), &json!(port))
+            );
+            assert_eq!(created["host_key"], json!({"policy": "pinned", "keys": []}));
+            assert_eq!(created["timeouts"]["rpc_seconds"], 30);
+            gateway.delete(door, "r1", "").await.expect("it is removed");
+        }
+    }
+}
+
 /// H9: a change or removal that names a stale version is refused; REST answers with `ETag` and honours the conditions.
 #[tokio::test]
 async fn stale_versions_are_refused() {

@@ -28,4 +28,5 @@ mod refused_logins;
 mod rpc;
 mod secrets;
 mod shutdown;
+mod streams;
 mod support;
