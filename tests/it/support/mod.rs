@@ -4,6 +4,7 @@
 pub mod child;
 pub mod doors;
 pub mod grpc;
+mod inventory;
 pub mod keys;
 pub mod program;
 pub mod proxy;
