@@ -1,7 +1,9 @@
 //! X6: secrets go in and never come out: not through any answer, problem or metric, not into the log of the whole
 //! program at its most talkative, not into the database file.
 
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -19,37 +21,40 @@ const CANARIES: [&str; 5] = [
     PASSPHRASE,
 ];
 
-/// `ncgate serve` as a process of its own.
+/// `ncgate serve` as a process of its own. What it logs in each of its lives lies in one file.
 struct Served {
     child: Child,
     url: String,
 }
 
 impl Served {
-    fn start(directory: &std::path::Path) -> Self {
-        // Free a moment ago; nobody else asks for ports by number here.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
-        let log = std::fs::File::options()
+    /// Its `life`th start, counted from 0, on a port that the system chooses.
+    async fn start(directory: &Path, life: usize) -> Self {
+        let log = directory.join("log");
+        let file = File::options()
             .create(true)
             .append(true)
-            .open(directory.join("log"))
+            .open(&log)
             .expect("a file for the log");
         let child = Command::new(env!("CARGO_BIN_EXE_ncgate"))
-            .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
+            .args(["serve", "--listen", "127.0.0.1:0"])
             .arg("--database")
             .arg(format!("sqlite://{}", directory.join("ncgate.db").display()))
             .args(["--device-networks", "127.0.0.0/8", "--log", "trace"])
             .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a second handle"))
-            .stderr(log)
+            .stdout(file.try_clone().expect("a second handle"))
+            .stderr(file)
             .spawn()
             .expect("the program starts");
+        let mut address = None;
+        eventually("the gateway serves", async || {
+            address = address_of_life(&log, life);
+            address.is_some()
+        })
+        .await;
         Self {
             child,
-            url: format!("http://127.0.0.1:{port}"),
+            url: format!("http://{}", address.expect("it serves")),
         }
     }
 
@@ -60,6 +65,16 @@ impl Served {
         assert!(sent.success());
         self.child.wait().expect("it ends").code().expect("no signal")
     }
+}
+
+/// The address that the `life`th start logged, once it has.
+fn address_of_life(log: &Path, life: usize) -> Option<String> {
+    let text = std::fs::read_to_string(log).ok()?;
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut served = lines.filter(|line| line["message"] == "serving");
+    served.nth(life)?["address"].as_str().map(str::to_owned)
 }
 
 /// Everything that may not be found anywhere, also as JSON or base64 would write it.
@@ -97,13 +112,8 @@ async fn secrets_are_found_nowhere() {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let mut answers = String::new();
     for round in 0..2 {
-        let served = Served::start(directory.path());
+        let served = Served::start(directory.path(), round).await;
         let url = served.url.clone();
-        eventually("the gateway is ready", async || {
-            let ready = client.get(format!("{url}/readyz")).send().await;
-            ready.is_ok_and(|answer| answer.status().is_success())
-        })
-        .await;
         let mut ask = async |method: &str, path: &str, body: Option<Value>| {
             let mut request = client.request(method.parse().expect("a method"), format!("{url}{path}"));
             if let Some(body) = body {
@@ -183,7 +193,7 @@ async fn secrets_are_found_nowhere() {
     for entry in std::fs::read_dir(directory.path()).expect("the directory") {
         let path = entry.expect("an entry").path();
         let mut bytes = Vec::new();
-        std::fs::File::open(&path)
+        File::open(&path)
             .and_then(|mut file| file.read_to_end(&mut bytes))
             .expect("a readable file");
         assert_clean(&path.display().to_string(), &bytes);
