@@ -1,11 +1,12 @@
 //! A cheap NETCONF server on SSH: replies that are ready before anybody asks, so that the client is what limits.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
-use russh::{Channel, ChannelId, keys, server};
+use russh::{Channel, ChannelId, Preferred, cipher, keys, server};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -27,6 +28,11 @@ pub async fn serve() -> Result<(), Fault> {
     let pair = Ed25519Keypair::from_seed(&[7; 32]);
     let config = Arc::new(server::Config {
         keys: vec![keys::PrivateKey::new(KeypairData::from(pair), "")?],
+        // As the gateway prefers it; the library's own list of a server leaves it out.
+        preferred: Preferred {
+            cipher: Cow::Borrowed(&[cipher::AES_128_GCM]),
+            ..Preferred::default()
+        },
         inactivity_timeout: None,
         auth_rejection_time: Duration::from_millis(1),
         auth_rejection_time_initial: Some(Duration::ZERO),
