@@ -8,8 +8,8 @@ target=${CARGO_TARGET_DIR:-$root/target}
 mkdir -p "$logs"
 export CARGO_TERM_COLOR=never
 
-# With NCGATE_CI_STRICT=1 a step that printed "skipped: ..." has failed: what could not be tested is not tested.
-strict=${NCGATE_CI_STRICT:-0}
+# With NCGATE_TEST_STRICT=1 a step that printed "skipped: ..." has failed: what could not be tested is not tested.
+strict=${NCGATE_TEST_STRICT:-0}
 
 # step NAME COMMAND...: runs the command with its output in target/ci/logs/NAME.log, prints one line with the seconds it
 # took, and ends the whole run with the tail of the log when it fails.

@@ -20,6 +20,6 @@ scratch=$(mktemp -d) # it keeps notes of its runs in the working directory
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
 schemathesis run "$url/openapi.json" --url "$url" --checks "$checks" --phases examples,coverage,fuzzing,stateful \
-  --max-examples "${NCGATE_SCHEMATHESIS_EXAMPLES:-25}" --seed "${NCGATE_SCHEMATHESIS_SEED:-1}" \
+  --max-examples "${NCGATE_TEST_SCHEMATHESIS_EXAMPLES:-25}" --seed "${NCGATE_TEST_SCHEMATHESIS_SEED:-1}" \
   --generation-database none --no-shrink --suppress-health-check all --request-timeout 60 --continue-on-failure \
   --no-color "$@"

@@ -1,5 +1,5 @@
 //! The mapping held against a corpus of recorded device replies, which is not part of the repository: the folder is
-//! named by `NCGATE_CORPUS`, or lies at `../shared/corpus`. Without it these tests say so and pass.
+//! named by `NCGATE_TEST_CORPUS`, or lies at `../shared/corpus`. Without it these tests say so and pass.
 
 use std::path::{Path, PathBuf};
 
@@ -14,14 +14,14 @@ use serde_json::Value;
 
 /// The corpus folder, or a loud message.
 fn corpus(test: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("NCGATE_CORPUS")
+    let folder = std::env::var_os("NCGATE_TEST_CORPUS")
         .map(PathBuf::from)
         .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"));
     if folder.is_dir() {
         return Some(folder);
     }
     eprintln!(
-        "note: corpus absent: {test}: nothing at {} (set NCGATE_CORPUS)",
+        "note: corpus absent: {test}: nothing at {} (set NCGATE_TEST_CORPUS)",
         folder.display()
     );
     None

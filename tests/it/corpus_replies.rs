@@ -1,5 +1,5 @@
 //! The NETCONF codec against recorded replies, hellos and errors, where a collection of them is at hand
-//! (`NCGATE_CORPUS`, or `../shared/corpus` beside the project).
+//! (`NCGATE_TEST_CORPUS`, or `../shared/corpus` beside the project).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,12 +17,12 @@ const XNM_NS: &str = "http://xml.juniper.net/xnm/1.1/xnm";
 /// The collection, or a word on its absence.
 fn corpus() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
-    let path = std::env::var_os("NCGATE_CORPUS").map_or(beside, PathBuf::from);
+    let path = std::env::var_os("NCGATE_TEST_CORPUS").map_or(beside, PathBuf::from);
     if path.is_dir() {
         return Some(path);
     }
     eprintln!(
-        "note: corpus absent: no recorded replies at {} (set NCGATE_CORPUS)",
+        "note: corpus absent: no recorded replies at {} (set NCGATE_TEST_CORPUS)",
         path.display()
     );
     None

@@ -36,7 +36,11 @@ impl Served {
             .append(true)
             .open(&log)
             .expect("a file for the log");
-        let child = Command::new(env!("CARGO_BIN_EXE_ncgate"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ncgate"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NCGATE_")) {
+            command.env_remove(name);
+        }
+        let child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .arg("--database")
             .arg(format!("sqlite://{}", directory.join("ncgate.db").display()))
