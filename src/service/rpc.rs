@@ -192,7 +192,11 @@ impl Gateway {
     /// Where an RPC may run, if anywhere. `pointer` is where the caller wrote it.
     fn judge(&self, prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Error> {
         self.check_urls(&prepared.body, pointer)?;
-        if self.inner.read_only_rpcs.contains(&prepared.operation) {
+        // The operator's list is for operational RPCs: it opens no way around the resources, nor for CLI text.
+        if self.inner.read_only_rpcs.contains(&prepared.operation)
+            && prepared.operation != "command"
+            && classify(&Rpc::new(prepared.body.clone())) == OperationClass::Operational
+        {
             return Ok(Runs::Pooled);
         }
         judge(prepared, safe_only, pointer)

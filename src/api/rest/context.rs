@@ -1,6 +1,7 @@
 //! The layer around every REST request: names it, says who calls and until when, writes the problem of a failed one,
 //! counts and logs it, and sets the headers that every answer has.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -103,6 +104,7 @@ fn admit(app: &App, request: &Request, request_id: &str) -> Result<CallContext, 
         // D1: what is new is refused, so that what is in flight can end.
         return Err(ApiError::new(ErrorCode::Draining, "the gateway is shutting down"));
     }
+    named_plainly(headers)?;
     same_origin(request.method(), headers)?;
     Ok(CallContext {
         principal: edge::principal(headers),
@@ -153,6 +155,27 @@ fn same_origin(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
         ));
     }
     Ok(())
+}
+
+/// Under `--auth none` whoever reaches the port may do everything, and browsers reach loopback under any name that a web
+/// page's own name server gives it (DNS rebinding). So requests must name the gateway by address or as localhost.
+fn named_plainly(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(host) = headers.get(header::HOST) else {
+        return Ok(());
+    };
+    let host = host.to_str().unwrap_or_default();
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    let name = name.trim_end_matches('.');
+    if name.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost") {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorCode::Forbidden,
+        "without access control the gateway answers under its address or as localhost only",
+    ))
 }
 
 /// The service call behind a route, else the route itself.
@@ -224,6 +247,33 @@ mod tests {
         ] {
             let refused = deadline(&headers(&[("request-timeout", bad)])).expect_err("is refused");
             assert_eq!(refused.error.fields()[0].pointer, "Request-Timeout", "{bad}");
+        }
+    }
+
+    /// A name that a web page's own name server leads to loopback opens nothing.
+    #[test]
+    fn only_addresses_and_localhost_name_the_gateway() {
+        for good in [
+            "127.0.0.1:8830",
+            "127.0.0.1",
+            "[::1]:8830",
+            "[::1]",
+            "localhost:8830",
+            "LOCALHOST",
+            "localhost.:1",
+        ] {
+            assert!(named_plainly(&headers(&[("host", good)])).is_ok(), "{good}");
+        }
+        assert!(named_plainly(&headers(&[])).is_ok());
+        for bad in [
+            "evil.example",
+            "evil.example:8830",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example:1",
+            "",
+        ] {
+            let refused = named_plainly(&headers(&[("host", bad)])).expect_err("is refused");
+            assert_eq!(refused.error.code(), ErrorCode::Forbidden, "{bad}");
         }
     }
 

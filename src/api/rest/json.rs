@@ -61,6 +61,18 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// The whole object as text if its only member is none of `reserved`; it is empty afterwards.
+    pub fn lone_member(&mut self, reserved: &[&str]) -> Option<String> {
+        match self.members.as_slice() {
+            [(name, value)] if !reserved.contains(&name.as_str()) => {
+                let text = format!("{{{}:{}}}", serde_json::Value::from(name.as_str()), value.get());
+                self.members.clear();
+                Some(text)
+            }
+            _ => None,
+        }
+    }
+
     pub fn string(&mut self, name: &str) -> Result<Option<String>, ApiError> {
         self.typed(name, "must be a string")
     }

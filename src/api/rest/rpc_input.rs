@@ -123,6 +123,13 @@ pub fn read_body(text: &str, output: OutputOptions, plan: Option<bool>) -> Resul
     let rpcs = items
         .into_iter()
         .map(|mut item| {
+            // An operation may stand there bare: nothing else of an item has its name.
+            if let Some(operation) = item.lone_member(&["rpc", "attributes"]) {
+                return Ok(BatchItem {
+                    rpc: RpcBody::Whole(Content::Json(operation)),
+                    attributes: Vec::new(),
+                });
+            }
             let (rpc, attributes) = read_rpc(&mut item)?;
             item.finish()?;
             Ok(BatchItem { rpc, attributes })
@@ -239,6 +246,13 @@ mod tests {
     /// H1
     #[test]
     fn faults_are_pointed_at() {
+        let Ok(Body::Batch(bare)) = body(r#"{"rpcs": [{"get-\u0061": {"b": 1.50}}]}"#) else {
+            panic!("a bare operation is an item");
+        };
+        let RpcBody::Whole(Content::Json(text)) = &bare.rpcs[0].rpc else {
+            panic!("it stays text");
+        };
+        assert_eq!(text, r#"{"get-a":{"b": 1.50}}"#);
         assert_eq!(pointer(body(r#"{"rpcs": []}"#)), "/rpcs");
         assert_eq!(
             pointer(body(r#"{"rpcs": [{"rpc": {"a": 1}}, {}]}"#)),

@@ -46,7 +46,7 @@ async fn slow_caller_is_cut() {
         .faults()
         .add(Rule::on("get-interface-information", Fault::HugeReply(16 << 20)).once());
     let mut stream = TcpStream::connect(served.address).await.expect("a connection");
-    let request = b"GET /v1/devices/r1/rpc/get-interface-information HTTP/1.1\r\nHost: x\r\n\r\n";
+    let request = b"GET /v1/devices/r1/rpc/get-interface-information HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
     stream.write_all(request).await.expect("written");
     let mut head = [0; 12];
     stream.read_exact(&mut head).await.expect("the answer begins");
