@@ -150,7 +150,7 @@ pub async fn serve(port: u16, sessions: usize) -> Result<(), Fault> {
         "username": USER,
         "auth": {"password": PASSWORD},
         "host_key": {"policy": "tofu"},
-        "max_sessions": sessions,
+        "pool": {"max_sessions": sessions},
     });
     let mut client = Http::connect(&address).await?;
     client.post("/v1/devices", &device.to_string()).await?;

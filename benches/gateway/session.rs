@@ -14,12 +14,12 @@ use crate::ours::{self, Ours};
 use crate::tally::{Samples, cpu, heading, line, micros};
 use crate::{Fault, SMALL};
 
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 15;
 const CONNECTS: usize = 4;
-const REQUESTS: usize = 300;
+const REQUESTS: usize = 1000;
 const CALLERS: usize = 16;
 const SESSIONS: usize = 4;
-const REQUESTS_EACH: usize = 60;
+const REQUESTS_EACH: usize = 200;
 
 /// Prints one table.
 pub async fn run(port: u16) -> Result<(), Fault> {

@@ -74,7 +74,17 @@ impl Sanitizer {
     fn legal_or_replaced(&mut self, valid: &[u8], out: &mut Vec<u8>) {
         let mut plain = 0;
         let mut at = 0;
+        let mut looked_at = 0;
         while at < valid.len() {
+            if at >= looked_at
+                && let Some(stretch) = valid.get(at..at + STRETCH)
+            {
+                if is_plain(stretch) {
+                    at += STRETCH;
+                    continue;
+                }
+                looked_at = at + STRETCH;
+            }
             let len = match valid[at] {
                 b'\t' | b'\n' | b'\r' => 0,
                 0..0x20 => 1,
@@ -95,6 +105,16 @@ impl Sanitizer {
         self.lossy = true;
         out.extend_from_slice(REPLACEMENT);
     }
+}
+
+/// Bytes that are looked at together.
+const STRETCH: usize = 64;
+
+/// Whether no byte here needs a closer look. Without a branch, so that the compiler takes many bytes at once.
+fn is_plain(stretch: &[u8]) -> bool {
+    stretch.iter().fold(true, |plain, byte| {
+        plain & ((*byte >= 0x20) & (*byte != 0xEF) | matches!(byte, b'\t' | b'\n' | b'\r'))
+    })
 }
 
 /// Closes `<routing-engine>` elements that a cluster left open in its answer to a commit or validate. `None` if
@@ -208,6 +228,22 @@ mod tests {
             ("\u{FFFD}x".to_owned(), true)
         );
         assert_eq!(sanitized(&[b"\xe2\x82"]), ("\u{FFFD}".to_owned(), true));
+    }
+
+    /// X3: wherever in a long text they stand.
+    #[test]
+    fn what_is_replaced_is_found_at_every_place_of_a_long_text() {
+        for at in 0..200 {
+            for (bad, good) in [
+                ("\u{1b}", "\u{FFFD}"),
+                ("\u{FFFE}", "\u{FFFD}"),
+                ("\u{FF5E}", "\u{FF5E}"),
+            ] {
+                let text = |middle: &str| format!("{}{middle}{}", "x\n".repeat(at), "y".repeat(200 - at));
+                let expected = (text(good), bad != good);
+                assert_eq!(sanitized(&[text(bad).as_bytes()]), expected, "{bad:?} at {at}");
+            }
+        }
     }
 
     /// X3: the answer does not depend on how the bytes were cut.

@@ -1,6 +1,6 @@
 """How fast a gateway written by hand turns a reply into JSON: xmltodict and json.dumps over an XML file.
 
-    python3 benches/xmltodict.py REPLY.xml
+    python3 benches/peers/xml_to_json.py REPLY.xml
 
 Prints megabytes of XML per second, best of three, to be held beside `cargo bench --bench convert`.
 """
