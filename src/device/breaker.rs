@@ -128,8 +128,11 @@ impl Breaker {
         if attempt.probe {
             self.probing = false;
         }
-        // Attempts that were under way together fail for one reason: they count once.
-        if self.last_failure.is_some_and(|(last, _)| attempt.started < last) {
+        // Attempts that were under way together fail for one reason: they count once. A refused login counts each time,
+        // because the device counts it, too, before it locks the account.
+        if failure != Failure::Credentials
+            && self.last_failure.is_some_and(|(last, _)| attempt.started < last)
+        {
             return;
         }
         self.last_failure = Some((now, failure));
