@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod config;
 mod devices;
+pub mod edit;
 mod failure;
 mod output;
 mod prepare;
