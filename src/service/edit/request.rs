@@ -2,6 +2,7 @@
 //! 4 to 6). Words of the API are types here; their `parse` is the one place that knows how they are written.
 
 use crate::netconf::datastore::Datastore;
+pub use crate::netconf::operation::{ErrorOption, TestOption};
 use crate::service::request::{Content, OutputOptions};
 
 /// Declares an enum of words: each with its spelling in the API.
@@ -54,24 +55,6 @@ words! {
         Set = "set",
         /// JSON in the device's own mapping, passed on as it is.
         DeviceJson = "device_json",
-    }
-}
-
-words! {
-    /// What the device does when a part of an edit fails (RFC 6241 section 7.2).
-    ErrorOption {
-        StopOnError = "stop-on-error",
-        ContinueOnError = "continue-on-error",
-        RollbackOnError = "rollback-on-error",
-    }
-}
-
-words! {
-    /// Whether the device validates before it edits (RFC 6241 section 7.2, `:validate`).
-    TestOption {
-        TestThenSet = "test-then-set",
-        Set = "set",
-        TestOnly = "test-only",
     }
 }
 
