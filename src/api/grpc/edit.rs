@@ -231,7 +231,7 @@ pub fn edit_session(view: EditSessionView) -> proto::EditSession {
     }
 }
 
-fn member(view: MemberView) -> proto::CommitMember {
+pub fn member(view: MemberView) -> proto::CommitMember {
     proto::CommitMember {
         name: view.name,
         result: view.result,
