@@ -111,52 +111,6 @@ impl ConfigPath {
         writer.finish()
     }
 
-    /// The steps from the root on: names as written, each with its keys.
-    pub fn steps(&self) -> impl DoubleEndedIterator<Item = (&str, &[(String, String)])> {
-        self.steps
-            .iter()
-            .map(|step| (step.name.as_str(), step.keys.as_slice()))
-    }
-
-    /// The elements of the path with `content` in the innermost one, which also gets the attributes. Prefixes that
-    /// `namespaces` holds are taken for names of YANG modules and written as their namespaces.
-    ///
-    /// # Errors
-    /// When a value or an attribute holds what XML cannot.
-    pub fn enclose(
-        &self,
-        namespaces: &BTreeMap<String, String>,
-        attributes: &[(&str, &str)],
-        content: &Fragment,
-    ) -> Result<Fragment, WriteError> {
-        let mut writer = Writer::new();
-        for (index, step) in self.steps.iter().enumerate() {
-            match step.name.split_once(':') {
-                Some((module, local)) if namespaces.contains_key(module) => {
-                    writer.open(local)?.attr("xmlns", &namespaces[module])?;
-                }
-                Some(_) | None => {
-                    writer.open(&step.name)?;
-                }
-            }
-            if index + 1 == self.steps.len() {
-                for (name, value) in attributes {
-                    writer.attr(name, value)?;
-                }
-            }
-            for (key, value) in &step.keys {
-                writer.leaf(key.rsplit(':').next().unwrap_or(key), value)?;
-            }
-        }
-        if !content.is_empty() {
-            writer.fragment(content)?;
-        }
-        for _ in &self.steps {
-            writer.close()?;
-        }
-        writer.finish()
-    }
-
     /// As `fragment`, with the prefixes taken for names of YANG modules and written as their namespaces; a step
     /// without prefix is in the namespace of the step before it.
     ///
@@ -250,27 +204,6 @@ mod tests {
             fragment.as_str(),
             "<interfaces><interface recurse=\"false\"/></interfaces>"
         );
-    }
-
-    /// S12: what is edited stands inside its path, with the mark of the edit on the innermost element.
-    #[test]
-    fn content_is_enclosed_in_its_path() {
-        let namespaces = BTreeMap::from([("if".to_owned(), "urn:if".to_owned())]);
-        let content =
-            Fragment::parse_one("<mtu>9000</mtu>", &crate::xml::Limits::default()).expect("well-formed");
-        let enclosed = |path: &str, attributes: &[(&str, &str)], content: &Fragment| {
-            ConfigPath::parse(path)
-                .expect("a path")
-                .enclose(&namespaces, attributes, content)
-                .expect("it can be written")
-                .as_str()
-                .to_owned()
-        };
-        assert_eq!(
-            enclosed("if:interfaces/interface[name=e0]", &[("x", "1")], &content),
-            "<interfaces xmlns=\"urn:if\"><interface x=\"1\"><name>e0</name><mtu>9000</mtu></interface></interfaces>"
-        );
-        assert_eq!(enclosed("system", &[], &Fragment::default()), "<system/>");
     }
 
     /// X1: nothing but names and values gets through.
