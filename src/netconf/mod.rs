@@ -3,6 +3,7 @@
 pub mod capability;
 pub mod confirm_timeout;
 pub mod datastore;
+pub mod edit;
 pub mod error_class;
 pub mod framing;
 pub mod hello;

@@ -78,6 +78,9 @@ pub enum Touch {
     /// It changes the configuration that the session works on. A refusal leaves what could be done (Junos keeps the
     /// statements that it understood).
     Edits,
+    /// It changes the device at once, and nothing stays with the session: a commit of what was not edited here, an
+    /// edit of running, a copy to startup.
+    Applies,
     /// Nobody knows: the session is never lent again.
     Unknown,
 }
@@ -87,7 +90,7 @@ impl Touch {
     pub fn mutates(self) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Acquires(_) | Self::Releases(_) | Self::Edits | Self::Unknown => true,
+            Self::Acquires(_) | Self::Releases(_) | Self::Edits | Self::Applies | Self::Unknown => true,
         }
     }
 }
@@ -143,7 +146,7 @@ impl Holds {
     pub fn book(&mut self, touch: Touch) -> Booking {
         let before = *self;
         match touch {
-            Touch::Nothing | Touch::Releases(_) => {}
+            Touch::Nothing | Touch::Releases(_) | Touch::Applies => {}
             Touch::Acquires(hold) => self.held |= hold.bit(),
             Touch::Edits => self.held |= Hold::Edits.bit(),
             Touch::Unknown => self.spoiled = true,
@@ -167,8 +170,14 @@ impl Holds {
             // What was held before the request stays: the device refuses a lock that the session has already.
             (Came::Refused, Touch::Acquires(_)) => self.held &= !booking.added,
             (Came::Ok, Touch::Releases(hold)) => self.held &= !hold.with_its_edits(),
-            (Came::Ok, Touch::Nothing | Touch::Acquires(_) | Touch::Edits | Touch::Unknown)
-            | (Came::Refused, Touch::Nothing | Touch::Releases(_) | Touch::Edits | Touch::Unknown)
+            (
+                Came::Ok,
+                Touch::Nothing | Touch::Acquires(_) | Touch::Edits | Touch::Applies | Touch::Unknown,
+            )
+            | (
+                Came::Refused,
+                Touch::Nothing | Touch::Releases(_) | Touch::Edits | Touch::Applies | Touch::Unknown,
+            )
             | (Came::Nothing, _) => {}
         }
     }
@@ -255,7 +264,7 @@ mod tests {
             assert!(!after(&[(Touch::Unknown, came)]).is_empty());
         }
         assert!(!after(&[(Touch::Unknown, Came::Ok), (Touch::Unknown, Came::NotSent)]).is_empty());
-        assert!(after(&[(Touch::Nothing, Came::Nothing)]).is_empty());
+        assert!(after(&[(Touch::Nothing, Came::Nothing), (Touch::Applies, Came::Nothing)]).is_empty());
     }
 
     /// What the device did with an RPC, and whether its reply arrived.
@@ -291,7 +300,7 @@ mod tests {
             let done = matches!(fate, Fate::Done | Fate::DoneUnheard);
             let seen = !matches!(fate, Fate::NotSent);
             match touch {
-                Touch::Nothing => {}
+                Touch::Nothing | Touch::Applies => {}
                 Touch::Acquires(hold) if done => self.add(hold),
                 Touch::Releases(hold) if done => {
                     self.held.retain(|held| hold.with_its_edits() & held.bit() == 0);
@@ -315,6 +324,7 @@ mod tests {
         let hold = || proptest::sample::select(Hold::ALL.to_vec());
         prop_oneof![
             2 => Just(Touch::Nothing),
+            1 => Just(Touch::Applies),
             6 => hold().prop_map(Touch::Acquires),
             8 => hold().prop_map(Touch::Releases),
             4 => Just(Touch::Edits),

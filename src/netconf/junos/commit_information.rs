@@ -81,9 +81,9 @@ impl CommitEntry {
         self.words().any(|words| words.contains(text))
     }
 
-    /// Whether this commit is undone unless somebody confirms it, as far as the device says. It goes on saying so
-    /// only while the time runs.
-    pub fn awaits_confirmation(&self) -> bool {
+    /// Whether this was a confirmed commit, as far as the device says. The history goes on saying so when it has been
+    /// confirmed or undone: see [`CommitInformation::pending_confirmed`].
+    pub fn was_confirmed_commit(&self) -> bool {
         self.commit_confirmed.is_some() || self.rollback_in().is_some()
     }
 
@@ -99,12 +99,9 @@ impl CommitEntry {
             })
     }
 
-    /// Whether the device itself undid a confirmed commit with this one.
-    pub fn is_automatic_rollback(&self) -> bool {
-        self.words().any(|words| {
-            let words = words.to_ascii_lowercase();
-            words.contains("automatic") && words.contains("rollback") || words.contains("rolled back")
-        })
+    /// Whether the device made this commit by itself, as it does when it undoes a confirmed one: `root via other`.
+    pub fn is_by_device(&self) -> bool {
+        self.user.as_deref() == Some("root") && self.client.as_deref() == Some("other")
     }
 
     fn words(&self) -> impl Iterator<Item = &str> {
@@ -151,9 +148,10 @@ impl CommitInformation {
             .or(self.entries.first())
     }
 
-    /// A confirmed commit that is still in its window. Only the newest commit can be: any later one confirms it.
+    /// A confirmed commit that may still be in its window. Only the newest commit can be: any later one has confirmed
+    /// or undone it. Whether its time has passed is for the caller to tell, by `seconds` and `rollback_in`.
     pub fn pending_confirmed(&self) -> Option<&CommitEntry> {
-        self.newest().filter(|entry| entry.awaits_confirmation())
+        self.newest().filter(|entry| entry.was_confirmed_commit())
     }
 
     fn collect(&mut self, element: &Element) {

@@ -89,7 +89,7 @@ pub struct Edit {
     /// `system/login`: the hierarchy level that the configuration is for; with `replace` what is replaced.
     pub path: Option<String>,
     pub body: EditBody,
-    /// The caller knows that the whole configuration is replaced; `override` and `update` need it.
+    /// The caller knows that the whole configuration is replaced; `override` needs it.
     pub whole_configuration: bool,
     pub error_option: Option<ErrorOption>,
     pub test_option: Option<TestOption>,
@@ -325,11 +325,6 @@ mod tests {
         }
         assert_eq!(Action::parse("none"), Some(Action::None));
         assert_eq!(EditFormat::parse("device_json"), Some(EditFormat::DeviceJson));
-        assert_eq!(
-            ErrorOption::parse("rollback-on-error"),
-            Some(ErrorOption::RollbackOnError)
-        );
-        assert_eq!(TestOption::parse("test-only"), Some(TestOption::TestOnly));
         assert_eq!(Protocol::parse("Junos"), None);
     }
 }
