@@ -21,12 +21,12 @@ use crate::stack::Stack;
 use crate::tally::{Samples, cpu, micros};
 use crate::{Fault, SMALL};
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 21;
 const CONNECTS: usize = 4;
-const REQUESTS: usize = 500;
+const REQUESTS: usize = 1000;
 const CALLERS: usize = 16;
 const SESSIONS: usize = 4;
-const REQUESTS_EACH: usize = 100;
+const REQUESTS_EACH: usize = 200;
 const LARGE_AT_LEAST: usize = 5_000_000;
 
 /// Names of the sides, and the programs of the public clients; the first is the yardstick.

@@ -191,14 +191,14 @@ impl Http {
     }
 
     pub async fn get(&mut self, path: &str) -> Result<&[u8], Fault> {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: gateway\r\n\r\n"))
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
             .await
     }
 
     async fn post(&mut self, path: &str, body: &str) -> Result<&[u8], Fault> {
         let length = body.len();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: {length}"
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}"
         );
         self.ask(&format!("{head}\r\n\r\n{body}")).await
     }
