@@ -19,3 +19,6 @@ pub mod urls;
 
 pub use confirm_timeout::ConfirmTimeout;
 pub use datastore::Datastore;
+
+#[cfg(test)]
+mod golden_tests;
