@@ -152,8 +152,18 @@ fn guess(text: &str) -> &'static str {
     let text = text.trim_start();
     // The words that set-format lines begin with (Junos CLI, "Loading a Configuration File").
     const VERBS: [&str; 12] = [
-        "set ", "delete ", "deactivate ", "activate ", "protect ", "unprotect ", "insert ", "rename ", "copy ",
-        "annotate ", "edit ", "top",
+        "set ",
+        "delete ",
+        "deactivate ",
+        "activate ",
+        "protect ",
+        "unprotect ",
+        "insert ",
+        "rename ",
+        "copy ",
+        "annotate ",
+        "edit ",
+        "top",
     ];
     if text.starts_with('<') {
         "xml"

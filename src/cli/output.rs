@@ -189,7 +189,12 @@ pub fn change(format: Format, answer: &Value) -> Result<(), Failure> {
     }
     let mut out = BufWriter::new(io::stdout().lock());
     print_text(answer.get("diff"), &mut out)?;
-    let word = |name: &str| harmless(answer.get(name).and_then(Value::as_str).unwrap_or_default(), false);
+    let word = |name: &str| {
+        harmless(
+            answer.get(name).and_then(Value::as_str).unwrap_or_default(),
+            false,
+        )
+    };
     writeln!(out, "{} {} ({})", word("id"), word("state"), word("outcome"))?;
     out.flush()?;
     for warning in answer

@@ -45,11 +45,7 @@ impl proto::change_service_server::ChangeService for Services {
                     page_token: some(input.page_token),
                     state: some(input.state),
                 };
-                let page = self
-                    .0
-                    .gateway
-                    .list_changes(&ctx, &input.device, request)
-                    .await?;
+                let page = self.0.gateway.list_changes(&ctx, &input.device, request).await?;
                 Ok(proto::ListChangesResponse {
                     changes: page.changes.into_iter().map(edit::change_view).collect(),
                     next_page_token: page.next_page_token.unwrap_or_default(),
@@ -64,11 +60,7 @@ impl proto::change_service_server::ChangeService for Services {
         request: Request<proto::GetChangeRequest>,
     ) -> Result<Response<proto::GetChangeResponse>, Status> {
         context::call(&self.0, "ChangeService/GetChange", request, async |ctx, input| {
-            let change = self
-                .0
-                .gateway
-                .get_change(&ctx, &input.device, &input.id)
-                .await?;
+            let change = self.0.gateway.get_change(&ctx, &input.device, &input.id).await?;
             Ok(proto::GetChangeResponse {
                 change: Some(edit::change_view(change)),
             })

@@ -102,7 +102,10 @@ fn endpoint(body: &mut Object<'_>, name: &str) -> Result<Option<Endpoint>, ApiEr
     let pointer = body.pointer(name);
     let wrong = || {
         let stores = STORES.map(Datastore::as_str).join(", ");
-        ApiError::invalid(&pointer, format!("must be one of {stores}, or an object with url or config"))
+        ApiError::invalid(
+            &pointer,
+            format!("must be one of {stores}, or an object with url or config"),
+        )
     };
     if body.peek(name).is_some_and(|text| text.starts_with('{')) {
         let Some(mut place) = body.object(name)? else {
@@ -268,10 +271,7 @@ pub async fn rescue(
         output,
         plan: plan.unwrap_or(false),
     };
-    let outcome = app
-        .gateway
-        .save_rescue_config(&context, &device, request)
-        .await?;
+    let outcome = app.gateway.save_rescue_config(&context, &device, request).await?;
     rpc::respond(&app, &context, connection.as_ref(), answer, outcome).await
 }
 
@@ -290,20 +290,26 @@ mod tests {
     #[test]
     fn endpoints_are_datastores_urls_or_configurations() {
         let is = |text: &str, expected: fn(&Endpoint) -> bool| {
-            assert!(read(text).ok().flatten().is_some_and(|found| expected(&found)), "{text}");
+            assert!(
+                read(text).ok().flatten().is_some_and(|found| expected(&found)),
+                "{text}"
+            );
         };
         is(r#"{"source": "startup"}"#, |found| {
             matches!(found, Endpoint::Datastore(Datastore::Startup))
         });
-        is(r#"{"source": {"url": "ftp://a/b"}}"#, |found| {
-            matches!(found, Endpoint::Url(url) if url == "ftp://a/b")
-        });
-        is(r#"{"source": {"config": {"b": 1.0}}}"#, |found| {
-            matches!(found, Endpoint::Config(Content::Json(text)) if text == r#"{"b": 1.0}"#)
-        });
-        is(r#"{"source": {"config": "<a/>"}}"#, |found| {
-            matches!(found, Endpoint::Config(Content::Xml(text)) if text == "<a/>")
-        });
+        is(
+            r#"{"source": {"url": "ftp://a/b"}}"#,
+            |found| matches!(found, Endpoint::Url(url) if url == "ftp://a/b"),
+        );
+        is(
+            r#"{"source": {"config": {"b": 1.0}}}"#,
+            |found| matches!(found, Endpoint::Config(Content::Json(text)) if text == r#"{"b": 1.0}"#),
+        );
+        is(
+            r#"{"source": {"config": "<a/>"}}"#,
+            |found| matches!(found, Endpoint::Config(Content::Xml(text)) if text == "<a/>"),
+        );
         assert!(matches!(read("{}"), Ok(None)));
         for wrong in [
             r#"{"source": "attic"}"#,
@@ -315,7 +321,9 @@ mod tests {
             let error = read(wrong).err().expect(wrong);
             assert_eq!(error.error.fields()[0].pointer, "/source", "{wrong}");
         }
-        let error = read(r#"{"source": {"url": "a", "b": 1}}"#).err().expect("unknown member");
+        let error = read(r#"{"source": {"url": "a", "b": 1}}"#)
+            .err()
+            .expect("unknown member");
         assert_eq!(error.error.fields()[0].pointer, "/source/b");
     }
 }

@@ -516,7 +516,10 @@ mod tests {
         assert_eq!(edit(r#"{"rollback": 1.5}"#), "/rollback");
         assert_eq!(edit("{}"), "");
         assert_eq!(edit(r#"{"rollback": 1, "rescue": true}"#), "");
-        assert_eq!(edit(r#"{"replace_pattern": {"with": "a"}}"#), "/replace_pattern/pattern");
+        assert_eq!(
+            edit(r#"{"replace_pattern": {"with": "a"}}"#),
+            "/replace_pattern/pattern"
+        );
         assert_eq!(
             edit(r#"{"replace_pattern": {"pattern": "a", "with": "b", "up": 1}}"#),
             "/replace_pattern/up"
@@ -532,7 +535,10 @@ mod tests {
             change(r#"{"edits": [{"config": {}}], "commit": {"confirm": 1}}"#),
             "/commit/confirm"
         );
-        assert_eq!(pointer(read_open(r#"{"ttl_seconds": "1"}"#, None)), "/ttl_seconds");
+        assert_eq!(
+            pointer(read_open(r#"{"ttl_seconds": "1"}"#, None)),
+            "/ttl_seconds"
+        );
         assert_eq!(pointer(read_discard_candidate("{}", None)), "/expect_diff_sha256");
         assert_eq!(pointer(read_kill(r#"{"if_usr": "a"}"#, None)), "/if_usr");
         assert!(read_open("", None).is_ok());

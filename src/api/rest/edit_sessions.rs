@@ -123,9 +123,7 @@ pub async fn list(
     };
     query.finish()?;
     Ok(envelope::json(
-        &app.gateway
-            .list_edit_sessions(&context, &device, request)
-            .await?,
+        &app.gateway.list_edit_sessions(&context, &device, request).await?,
     ))
 }
 
@@ -171,9 +169,7 @@ pub async fn delete(
     query: Query,
 ) -> Result<Response, ApiError> {
     query.finish()?;
-    app.gateway
-        .delete_edit_session(&context, &device, &id)
-        .await?;
+    app.gateway.delete_edit_session(&context, &device, &id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -366,7 +362,12 @@ pub async fn call_rpc(
         },
         (Media::Json | Media::MergePatch | Media::Text, text) => match read_body(text, output, None)? {
             Body::One(request) => request,
-            Body::Batch(_) => return Err(ApiError::invalid("/rpcs", "an edit session takes one RPC at a time")),
+            Body::Batch(_) => {
+                return Err(ApiError::invalid(
+                    "/rpcs",
+                    "an edit session takes one RPC at a time",
+                ));
+            }
         },
     };
     let outcome = app

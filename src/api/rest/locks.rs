@@ -79,10 +79,7 @@ pub async fn discard_candidate(
     let plan = query.switch("plan")?;
     query.finish()?;
     let request = read_discard_candidate(input.json()?, plan)?;
-    let planned = app
-        .gateway
-        .discard_candidate(&context, &device, request)
-        .await?;
+    let planned = app.gateway.discard_candidate(&context, &device, request).await?;
     Ok(envelope::json(&match planned {
         Planned::Done(discarded) => DiscardCandidateAnswer::Discarded(discarded),
         Planned::Plan(plan) => DiscardCandidateAnswer::Plan(plan),

@@ -257,9 +257,7 @@ impl TestGateway {
     pub async fn list_changes(&self, door: Door, device: &str) -> Answered {
         match door {
             Door::Rest => {
-                let mut page = self
-                    .call(Method::GET, &format!("{device}/changes"), None)
-                    .await?;
+                let mut page = self.call(Method::GET, &format!("{device}/changes"), None).await?;
                 Ok(page["changes"].take())
             }
             Door::Grpc => {
