@@ -9,12 +9,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
+use super::config::{Actor, Ending};
 use super::device::{Device, SessionRecord};
 use super::device_error::{DeviceError, Severity};
 use super::faults::{Fault, Point};
 use super::huge::HugeReply;
 use super::markup::Tag;
-use super::operations::{Answer, Caller, Request, answer};
+use super::operations::{Answer, Request, answer};
 use super::stats::Open;
 use crate::netconf::framing::Framing;
 use crate::xml::tree::{Attribute, Element};
@@ -82,29 +85,43 @@ enum Phase {
 #[derive(Debug)]
 pub struct Session {
     device: Arc<Device>,
-    caller: Caller,
+    caller: Actor,
+    killed: CancellationToken,
     phase: Phase,
     _open: Open,
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.device.leave(self.caller.session_id);
+        self.device.leave(self.caller.session, Ending::Lost);
     }
 }
 
 impl Session {
     /// A new session of this user.
     pub fn new(device: Arc<Device>, record: SessionRecord) -> Self {
-        let user = record.user.clone();
-        let session_id = device.enter(record);
+        let (user, terminal, since) = (record.user.clone(), record.terminal.clone(), record.since);
+        let session = device.enter(record);
+        let killed = device.end_of(session);
         let open = device.stats.session();
         Self {
             device,
-            caller: Caller { session_id, user },
+            caller: Actor {
+                session,
+                user,
+                client: "netconf",
+                terminal,
+                since,
+            },
+            killed,
             phase: Phase::Hello,
             _open: open,
         }
+    }
+
+    /// What tells that another session killed this one: its connection is to be lost then.
+    pub fn killed(&self) -> CancellationToken {
+        self.killed.clone()
     }
 
     /// Whether the client's hello is still to come.
@@ -185,7 +202,7 @@ impl Session {
         if with_id {
             tags.push(Tag::leaf(
                 profile.netconf_name("session-id"),
-                self.caller.session_id.to_string(),
+                self.caller.session.to_string(),
             ));
         }
         let hello = Tag::parent(profile.netconf_name("hello"), tags).with(xmlns, NETCONF_BASE_NS);
@@ -203,6 +220,10 @@ impl Session {
 
     /// What the device does on a message of the client.
     pub fn message(&mut self, bytes: &[u8]) -> Vec<Step> {
+        if self.killed.is_cancelled() {
+            self.phase = Phase::Ended;
+            return vec![Step::Drop];
+        }
         match self.phase {
             Phase::Hello => self.client_hello(bytes),
             Phase::Open => self.request(bytes),
@@ -260,6 +281,10 @@ impl Session {
             None => Err(DeviceError::new("syntax error, expecting <rpc>").element("rpc")),
         };
         let closes = matches!(outcome, Ok(Answer::Close | Answer::EndSession));
+        if closes {
+            // Before the answer: whoever reads it may rely on the lock being free.
+            self.device.leave(self.caller.session, Ending::Closed);
+        }
         let mut steps = self.reply(&rpc, outcome, &faults);
         if closes {
             self.phase = Phase::Ended;

@@ -54,6 +54,17 @@ pub fn ago(span: i64) -> String {
     }
 }
 
+/// `00:07`, hours and minutes, or `00:00:07` within a minute.
+pub fn idle(span: i64) -> String {
+    let (days, hours, minutes, seconds) = split(span);
+    let hours = days * 24 + hours;
+    if hours == 0 && minutes == 0 {
+        format!("00:00:{seconds:02}")
+    } else {
+        format!("{hours:02}:{minutes:02}")
+    }
+}
+
 /// `42 days, 5 hours, 4 minutes, 3 seconds`
 pub fn span(span: i64) -> String {
     let (days, hours, minutes, seconds) = split(span);
