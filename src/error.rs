@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
+use crate::netconf::error_class::LockHolder;
 use crate::netconf::rpc_error::RpcError;
 
 /// Who can do something about an error.
@@ -88,6 +91,11 @@ codes! {
     PayloadTooLarge = "payload-too-large", Caller, "The request is larger than allowed";
     RequestTimeout = "request-timeout", Caller, "The request did not arrive in time";
     EtagMismatch = "etag-mismatch", Caller, "The resource has changed since it was read";
+    NotOwner = "not-owner", Caller, "It belongs to another caller";
+    EditSessionClosed = "edit-session-closed", Caller, "The edit session is closed";
+    EditSessionExpired = "edit-session-expired", Caller, "The edit session was not used for too long and is over";
+    InvalidState = "invalid-state", Caller, "This cannot be done in the state it is in";
+    PreconditionFailed = "precondition-failed", Caller, "What the caller demands does not hold";
     RateLimited = "rate-limited", Caller, "This caller has used up its quota";
     ResponseTooLarge = "response-too-large", Caller, "The answer does not fit; ask for the streamed form or for less";
     Cancelled = "cancelled", Caller, "The caller went away";
@@ -116,6 +124,8 @@ codes! {
     ReplyTooLarge = "reply-too-large", Device, "The device's reply is larger than allowed";
     OutcomeUnknown = "outcome-unknown", Device, "Whether the device did it is not known yet";
     CapabilityMissing = "capability-missing", Device, "The device does not offer the needed capability";
+    EditSessionLost = "edit-session-lost", Device, "The edit session is gone, and its uncommitted edits with it";
+    CommitScheduled = "commit-scheduled", Device, "The device will make another commit first";
 
     // The device's own rpc-errors, by error-tag (conventions section 2).
     LockDenied = "lock-denied", Device, "The lock is held";
@@ -157,6 +167,37 @@ pub struct FieldError {
     pub detail: String,
 }
 
+/// The difference between two configurations, as text, and what names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diff {
+    pub text: String,
+    /// SHA-256 of the text, hexadecimal.
+    pub sha256: String,
+}
+
+impl Diff {
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let digest = Sha256::digest(text.as_bytes());
+        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { text, sha256 }
+    }
+
+    /// Whether the two configurations are the same.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+}
+
+/// What one routing engine or cluster member said to a commit (conventions M1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberResult {
+    pub name: String,
+    /// Whether it reported success in so many words; with neither that nor errors it was silent.
+    pub succeeded: bool,
+    pub errors: Vec<RpcError>,
+}
+
 /// A failed call. Boxed inside, because errors are rare and results are everywhere.
 #[derive(Debug, Clone)]
 pub struct Error(Box<Inner>);
@@ -175,6 +216,10 @@ struct Inner {
     rpc_errors: Vec<RpcError>,
     session_id: Option<u64>,
     message_id: Option<String>,
+    change_id: Option<String>,
+    holder: Option<LockHolder>,
+    diff: Option<Diff>,
+    members: Vec<MemberResult>,
 }
 
 impl Error {
@@ -193,6 +238,10 @@ impl Error {
             rpc_errors: Vec::new(),
             session_id: None,
             message_id: None,
+            change_id: None,
+            holder: None,
+            diff: None,
+            members: Vec::new(),
         }))
     }
 
@@ -257,6 +306,29 @@ impl Error {
         self
     }
 
+    /// The change that failed.
+    pub fn with_change_id(mut self, change_id: impl Into<String>) -> Self {
+        self.0.change_id = Some(change_id.into());
+        self
+    }
+
+    /// Who holds the lock that was refused.
+    pub fn with_holder(mut self, holder: LockHolder) -> Self {
+        self.0.holder = Some(holder);
+        self
+    }
+
+    /// The uncommitted changes that are in the way.
+    pub fn with_diff(mut self, diff: Diff) -> Self {
+        self.0.diff = Some(diff);
+        self
+    }
+
+    pub fn with_members(mut self, members: Vec<MemberResult>) -> Self {
+        self.0.members = members;
+        self
+    }
+
     pub fn code(&self) -> ErrorCode {
         self.0.code
     }
@@ -299,6 +371,22 @@ impl Error {
 
     pub fn rpc_errors(&self) -> &[RpcError] {
         &self.0.rpc_errors
+    }
+
+    pub fn change_id(&self) -> Option<&str> {
+        self.0.change_id.as_deref()
+    }
+
+    pub fn holder(&self) -> Option<&LockHolder> {
+        self.0.holder.as_ref()
+    }
+
+    pub fn diff(&self) -> Option<&Diff> {
+        self.0.diff.as_ref()
+    }
+
+    pub fn members(&self) -> &[MemberResult] {
+        &self.0.members
     }
 
     pub fn session_id(&self) -> Option<u64> {

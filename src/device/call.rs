@@ -13,12 +13,12 @@ use super::lane::Turn;
 use super::settings::Policy;
 use crate::json::Selection;
 use crate::netconf::capability::Capabilities;
-use crate::netconf::rpc::{RequestError, Rpc};
-use crate::pool::{CheckoutError, Lent, Pool};
+use crate::netconf::rpc::{self, RequestError, Rpc};
+use crate::pool::{CheckoutError, Lent, Pool, Touch};
 use crate::session::{Call, RawReply, SessionError, SessionHandle, Traces};
 
 /// Further tries of a read (Q3).
-const RETRIES: usize = 2;
+pub(super) const RETRIES: usize = 2;
 /// How long a session may take for its polite end (S30).
 pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
@@ -44,7 +44,7 @@ impl Request {
         }
     }
 
-    fn into_call(
+    pub(super) fn into_call(
         self,
         capabilities: &Capabilities,
         deadline: Instant,
@@ -235,7 +235,7 @@ async fn attempt(
 }
 
 fn build(core: &Core, session: &SessionHandle, items: &mut [Item], deadline: Instant, on_error: OnError) {
-    let capabilities = offered(core, session);
+    let capabilities = offered(core, session.capabilities());
     for item in items {
         let Item::New(_) = item else { continue };
         let Item::New(request) = std::mem::replace(item, Item::Done(Box::new(Err(interrupted(core, false)))))
@@ -336,7 +336,7 @@ impl SingleUse {
                 () = sleep_until(deadline) => None,
                 () = answer.closed() => None,
             };
-            let pinned = match checked_out {
+            let mut pinned = match checked_out {
                 Some(Ok(lent)) => lent.pin(),
                 Some(Err(error)) => {
                     // Nobody to tell is no harm.
@@ -351,7 +351,7 @@ impl SingleUse {
                 }
             };
             if let Some(request) = request.take() {
-                match request.into_call(&offered(&core, &pinned), deadline, Traces::Possible) {
+                match request.into_call(&offered(&core, pinned.capabilities()), deadline, Traces::Possible) {
                     Ok(built) => call = Some(built),
                     Err(error) => {
                         // Nothing was sent: the session is as clean as before.
@@ -366,7 +366,7 @@ impl SingleUse {
                 drop(pinned.release());
                 return;
             };
-            let result = pinned.call(call).await;
+            let result = pinned.call(call, Touch::Unknown).await;
             // A session that died in the pool took nothing. Whatever was sent is sent once (Q3).
             if matches!(result, Err(SessionError::NotOpen)) {
                 continue;
@@ -387,11 +387,17 @@ impl SingleUse {
 }
 
 /// What may be asked of the device: under `ignore` everything (S7).
-fn offered(core: &Core, session: &SessionHandle) -> Arc<Capabilities> {
+pub(super) fn offered(core: &Core, capabilities: &Arc<Capabilities>) -> Arc<Capabilities> {
     match core.settings.compatibility.policy {
-        Policy::Ignore => Arc::new(Capabilities::clone(session.capabilities()).unchecked()),
-        Policy::Adapt | Policy::Refuse => session.capabilities().clone(),
+        Policy::Ignore => Arc::new(Capabilities::clone(capabilities).unchecked()),
+        Policy::Adapt | Policy::Refuse => capabilities.clone(),
     }
+}
+
+/// Refuses attributes that cannot stand on `<rpc>`, before anything is queued.
+pub(super) fn check_attributes(core: &Core, request: &Request) -> Result<(), DeviceError> {
+    rpc::check_attributes(&request.attributes)
+        .map_err(|error| DeviceError::not_sent(core.name(), Step::Request, Failure::Attribute(error)))
 }
 
 pub(super) fn checkout_error(core: &Core, error: CheckoutError<DeviceError>) -> DeviceError {
@@ -401,7 +407,7 @@ pub(super) fn checkout_error(core: &Core, error: CheckoutError<DeviceError>) -> 
     }
 }
 
-fn request_error(core: &Core, error: RequestError) -> DeviceError {
+pub(super) fn request_error(core: &Core, error: RequestError) -> DeviceError {
     DeviceError::not_sent(core.name(), Step::Request, Failure::Request(error))
 }
 
@@ -410,7 +416,7 @@ pub(super) fn interrupted(core: &Core, mutates: bool) -> DeviceError {
     DeviceError::interrupted(core.name(), mutates)
 }
 
-fn observe(core: &Core, class: &'static str, result: &Result<RawReply, SessionError>) {
+pub(super) fn observe(core: &Core, class: &'static str, result: &Result<RawReply, SessionError>) {
     let metrics = &core.around.metrics;
     match result {
         Ok(reply) => {

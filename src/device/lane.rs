@@ -81,10 +81,13 @@ impl Inner {
         self.busy.exclusive += usize::from(purpose == Purpose::Exclusive);
     }
 
-    fn give_back(&mut self, purpose: Purpose, took: Duration) {
+    /// `took`: `None` where the turn says nothing about the next one.
+    fn give_back(&mut self, purpose: Purpose, took: Option<Duration>) {
         self.busy.all -= 1;
         self.busy.exclusive -= usize::from(purpose == Purpose::Exclusive);
-        self.pace = Some(self.pace.map_or(took, |pace| (pace * 7 + took) / 8));
+        if let Some(took) = took {
+            self.pace = Some(self.pace.map_or(took, |pace| (pace * 7 + took) / 8));
+        }
     }
 
     /// The next waiter that can be served now.
@@ -151,6 +154,18 @@ impl Lane {
                 Err(NoTurn::Deadline)
             }
         }
+    }
+
+    /// A turn if there is one now. Waiting turns are passed on as they come back, so nobody is overtaken who could
+    /// have it.
+    pub fn try_enter(&self, purpose: Purpose) -> Option<Turn> {
+        let mut inner = self.lock();
+        if inner.draining || !inner.admits(purpose) {
+            return None;
+        }
+        inner.take(purpose);
+        self.busy.send_replace(inner.busy.all);
+        Some(self.turn(purpose))
     }
 
     fn ask(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Asked, NoTurn> {
@@ -227,11 +242,12 @@ impl Lane {
             lane: self.clone(),
             purpose,
             since: Instant::now(),
+            paces: true,
         }
     }
 
     /// Takes a turn back and gives the free places to those who are next.
-    fn give_back(&self, purpose: Purpose, took: Duration) {
+    fn give_back(&self, purpose: Purpose, took: Option<Duration>) {
         let mut next = Vec::new();
         {
             let mut inner = self.lock();
@@ -282,6 +298,16 @@ pub struct Turn {
     lane: Lane,
     purpose: Purpose,
     since: Instant,
+    /// Whether how long it takes says something about the turns after it.
+    paces: bool,
+}
+
+impl Turn {
+    /// Its holder keeps it as long as it likes, which says nothing about how long others wait.
+    pub fn unpaced(mut self) -> Self {
+        self.paces = false;
+        self
+    }
 }
 
 impl std::fmt::Debug for Turn {
@@ -294,7 +320,8 @@ impl std::fmt::Debug for Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.lane.give_back(self.purpose, self.since.elapsed());
+        let took = self.paces.then(|| self.since.elapsed());
+        self.lane.give_back(self.purpose, took);
     }
 }
 
@@ -376,6 +403,28 @@ mod tests {
         waiting.abort();
         assert!(waiting.await.unwrap_err().is_cancelled());
         assert_eq!(lane.queued(), 0);
+    }
+
+    /// Q1: a turn that was kept for minutes does not make the next wait look hopeless.
+    #[tokio::test(start_paused = true)]
+    async fn kept_turn_says_nothing_about_the_pace() {
+        let lane = lane(1, 8);
+        let turn = lane
+            .enter("a", Purpose::Exclusive, soon())
+            .await
+            .unwrap()
+            .unpaced();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        drop(turn);
+        let turn = lane.try_enter(Purpose::Read).unwrap();
+        assert!(lane.try_enter(Purpose::Read).is_none());
+        let (first, second) = tokio::join!(
+            lane.enter("a", Purpose::Read, Instant::now() + Duration::from_secs(1)),
+            lane.enter("b", Purpose::Read, Instant::now() + Duration::from_secs(1)),
+        );
+        assert_eq!(first.unwrap_err(), NoTurn::Deadline);
+        assert_eq!(second.unwrap_err(), NoTurn::Deadline);
+        assert_eq!(turn.since.elapsed(), Duration::from_secs(1));
     }
 
     /// D1: draining refuses those that wait and lets turns end.

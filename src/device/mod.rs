@@ -7,12 +7,14 @@
 
 mod breaker;
 mod call;
+mod candidate;
 mod compat;
 mod connector;
 mod core;
 mod domain;
 mod error;
 mod fair_queue;
+mod hold;
 mod lane;
 pub mod model;
 mod registry;
@@ -28,20 +30,23 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 pub use self::call::{Answer, Build, OnError, Request};
+pub use self::candidate::Occupant;
 pub use self::compat::Verdict;
 pub use self::connector::{Connector, Learned, Link, LinkStep, Opened, SshConnector};
 pub use self::core::{Established, Loss, LossCause, OpenSession, Surroundings};
 pub use self::domain::ConnectRate;
 pub use self::error::{ConnectError, DeviceError, Failure, Outcome, Step};
+pub use self::hold::{Held, HoldError, Holder, Way};
 pub use self::registry::Registry;
 pub use self::settings::{Compatibility, Policy, Profile, Settings};
 pub use self::software::{MemberSoftware, Software};
 
-use self::call::{CLOSE_GRACE, Reads, Sessions, SingleUse, interrupted};
+use self::call::{CLOSE_GRACE, Reads, Sessions, SingleUse, check_attributes, interrupted};
+use self::candidate::CandidateLane;
 use self::core::{Core, Opener};
 use self::domain::Domain;
+use self::hold::Holders;
 use self::lane::{Lane, NoTurn, Purpose, Turn};
-use crate::netconf::rpc::check_attributes;
 use crate::transport::TransportError;
 
 /// How a device is doing, in one word.
@@ -90,7 +95,15 @@ pub struct DeviceStatus {
 pub struct Device {
     core: Arc<Core>,
     lane: Lane,
+    candidate: CandidateLane,
     sessions: Arc<Sessions>,
+    shared: Shared,
+}
+
+/// What outlives a change of a device's settings, of all devices.
+#[derive(Clone, Default)]
+struct Shared {
+    holders: Holders,
 }
 
 impl Device {
@@ -99,7 +112,9 @@ impl Device {
         connector: Arc<dyn Connector>,
         domain: Arc<Mutex<Domain>>,
         around: Surroundings,
+        shared: Shared,
     ) -> Self {
+        let candidate = CandidateLane::new(settings.queue_length, around.metrics.clone());
         let lane = Lane::new(
             settings.max_sessions,
             settings.queue_length,
@@ -108,7 +123,13 @@ impl Device {
         let max_sessions = settings.max_sessions;
         let core = Arc::new(Core::new(settings, connector, domain, around));
         let sessions = Arc::new(Sessions::new(Opener(core.clone()), max_sessions));
-        Self { core, lane, sessions }
+        Self {
+            core,
+            lane,
+            candidate,
+            sessions,
+            shared,
+        }
     }
 
     pub fn settings(&self) -> &Settings {
@@ -146,7 +167,7 @@ impl Device {
         on_error: OnError,
     ) -> Result<Vec<Answer>, DeviceError> {
         for request in &requests {
-            self.check_attributes(request)?;
+            check_attributes(&self.core, request)?;
         }
         if requests.is_empty() {
             return Ok(Vec::new());
@@ -177,7 +198,7 @@ impl Device {
     /// # Cancel safety
     /// Dropping the future before the RPC is sent keeps it from being sent; afterwards it runs to its end.
     pub async fn single_use(&self, who: &str, deadline: Instant, request: Request) -> Answer {
-        self.check_attributes(&request)?;
+        check_attributes(&self.core, &request)?;
         let turn = self.enter(who, Purpose::Exclusive, deadline).await?;
         let (answer, receiver) = oneshot::channel();
         let job = SingleUse {
@@ -276,7 +297,15 @@ impl Device {
     /// How the device is doing, without asking it.
     pub fn status(&self) -> DeviceStatus {
         let held = self.core.held();
-        let sessions = self.core.sessions();
+        let mut sessions = self.core.sessions();
+        let holders = self.holders();
+        for session in &mut sessions {
+            // Held for somebody, however little it holds.
+            let held = holders
+                .iter()
+                .any(|holder| holder.session_id == session.session_id);
+            session.idle &= !held;
+        }
         let established = self.core.established();
         let refused = established
             .as_ref()
@@ -292,7 +321,7 @@ impl Device {
         DeviceStatus {
             state,
             sessions,
-            queued: self.lane.queued(),
+            queued: self.lane.queued() + self.candidate.queued(),
             last_loss: self.core.last_loss(),
             retry_after,
             established,
@@ -311,15 +340,10 @@ impl Device {
     /// Refuses new calls, waits for those under way, and closes all sessions politely.
     async fn drain(&self) {
         self.lane.drain();
+        self.candidate.drain();
         self.lane.idle().await;
         self.sessions.close();
         self.core.all_ended().await;
-    }
-
-    fn check_attributes(&self, request: &Request) -> Result<(), DeviceError> {
-        check_attributes(&request.attributes).map_err(|error| {
-            DeviceError::not_sent(self.core.name(), Step::Request, Failure::Attribute(error))
-        })
     }
 
     /// A turn for a call that needs a session: refused at once while none can be had.
@@ -334,15 +358,20 @@ impl Device {
     }
 
     async fn turn(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, DeviceError> {
-        self.lane.enter(who, purpose, deadline).await.map_err(|none| {
-            let failure = match none {
-                NoTurn::Full { limit } => Failure::QueueFull { limit },
-                NoTurn::Deadline => Failure::DeadlineInQueue,
-                NoTurn::Draining => Failure::Draining,
-            };
-            DeviceError::not_sent(self.core.name(), Step::Queue, failure)
-        })
+        self.lane
+            .enter(who, purpose, deadline)
+            .await
+            .map_err(|none| no_turn(self.core.name(), none))
     }
+}
+
+fn no_turn(device: &str, none: NoTurn) -> DeviceError {
+    let failure = match none {
+        NoTurn::Full { limit } => Failure::QueueFull { limit },
+        NoTurn::Deadline => Failure::DeadlineInQueue,
+        NoTurn::Draining => Failure::Draining,
+    };
+    DeviceError::not_sent(device, Step::Queue, failure)
 }
 
 fn state_after(error: &ConnectError) -> ConnectionState {

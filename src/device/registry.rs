@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::Device;
 use super::connector::Connector;
 use super::core::Surroundings;
 use super::domain::{ConnectRate, Domain};
 use super::settings::Settings;
+use super::{Device, Shared};
 
 /// How often idle sessions are looked at.
 const REAP_INTERVAL: Duration = Duration::from_secs(5);
@@ -22,6 +22,7 @@ pub struct Registry {
     domains: Mutex<HashMap<String, Arc<Mutex<Domain>>>>,
     rate: ConnectRate,
     around: Surroundings,
+    shared: Shared,
 }
 
 impl Registry {
@@ -32,6 +33,7 @@ impl Registry {
             domains: Mutex::default(),
             rate,
             around: around.clone(),
+            shared: Shared::default(),
         });
         let weak = Arc::downgrade(&registry);
         around.tracker.spawn(async move {
@@ -72,7 +74,13 @@ impl Registry {
     pub fn upsert(&self, settings: Settings, connector: Arc<dyn Connector>) -> Arc<Device> {
         let name = settings.name.clone();
         let domain = self.domain(settings.credential_domain.as_deref().unwrap_or_default());
-        let device = Arc::new(Device::new(settings, connector, domain, self.around.clone()));
+        let device = Arc::new(Device::new(
+            settings,
+            connector,
+            domain,
+            self.around.clone(),
+            self.shared.clone(),
+        ));
         let old = self
             .devices
             .write()

@@ -28,6 +28,8 @@ pub enum ErrorClass {
     CandidateModified,
     /// This session itself has the lock, or the database open.
     SameSession,
+    /// Somebody's confirmed commit waits for its confirmation (RFC 6241 section 8.4.1). Never a held lock.
+    ConfirmedCommitPending,
     ResourceDenied,
     RollbackFailed,
     DataExists,
@@ -37,6 +39,66 @@ pub enum ErrorClass {
     OperationFailed,
     PartialOperation,
     MalformedMessage,
+}
+
+impl ErrorClass {
+    /// Why a lock was refused. `None`: the failure is about something else.
+    pub fn lock_reason(&self) -> Option<LockReason> {
+        match self {
+            Self::LockHeld { .. } => Some(LockReason::Held),
+            Self::CandidateModified => Some(LockReason::CandidateModified),
+            Self::SameSession => Some(LockReason::SameSession),
+            Self::InUse
+            | Self::InvalidValue
+            | Self::TooBig
+            | Self::MissingAttribute
+            | Self::BadAttribute
+            | Self::UnknownAttribute
+            | Self::MissingElement
+            | Self::BadElement
+            | Self::UnknownElement
+            | Self::UnknownNamespace
+            | Self::AccessDenied
+            | Self::ConfirmedCommitPending
+            | Self::ResourceDenied
+            | Self::RollbackFailed
+            | Self::DataExists
+            | Self::DataMissing
+            | Self::OperationNotSupported
+            | Self::OperationFailed
+            | Self::PartialOperation
+            | Self::MalformedMessage => None,
+        }
+    }
+}
+
+/// Why a lock is refused (M3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockReason {
+    /// Somebody else has it.
+    Held,
+    /// The candidate holds uncommitted changes of somebody.
+    CandidateModified,
+    /// The session that asks has it already.
+    SameSession,
+}
+
+impl LockReason {
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::CandidateModified => "candidate_modified",
+            Self::SameSession => "same_session",
+        }
+    }
+}
+
+/// A lock that was refused: why, and by whom it is held, as far as the device says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockRefusal {
+    pub reason: LockReason,
+    pub holder: LockHolder,
 }
 
 /// Who holds a lock, as far as the refusal says. Times are in the device's own words.
@@ -63,6 +125,7 @@ impl LockHolder {
 const WORDS: &[(Place, &str, Meaning)] = &[
     (Place::Anywhere, "database locked by", Meaning::LockHeld),
     (Place::Anywhere, "database is locked by", Meaning::LockHeld),
+    (Place::Anywhere, "db is locked by", Meaning::LockHeld),
     (Place::Anywhere, "is locked by another", Meaning::LockHeld),
     (Place::Anywhere, "lock is already held", Meaning::LockHeld),
     (
@@ -82,8 +145,23 @@ const WORDS: &[(Place, &str, Meaning)] = &[
     ),
     (
         Place::Anywhere,
+        "candidate has already been modified",
+        Meaning::CandidateModified,
+    ),
+    (
+        Place::Anywhere,
         "candidate configuration has been modified",
         Meaning::CandidateModified,
+    ),
+    (
+        Place::Anywhere,
+        "ongoing confirmed commit",
+        Meaning::ConfirmedCommitPending,
+    ),
+    (
+        Place::Anywhere,
+        "confirmed-commit pending",
+        Meaning::ConfirmedCommitPending,
     ),
     (
         Place::Anywhere,
@@ -119,6 +197,7 @@ enum Meaning {
     LockHeld,
     CandidateModified,
     SameSession,
+    ConfirmedCommitPending,
     InUse,
     OperationNotSupported,
     AccessDenied,
@@ -126,10 +205,19 @@ enum Meaning {
     DataMissing,
 }
 
+/// What RFC 6241 servers add to `in-use` while a confirmed commit waits.
+const OUTSTANDING: &str = "outstanding-confirmed-commit";
+
 pub(super) fn classify(error: &RpcError) -> ErrorClass {
     let tag = error.error_tag.as_deref().unwrap_or_default().trim();
+    if error.error_app_tag.as_deref().map(str::trim) == Some(OUTSTANDING) {
+        return ErrorClass::ConfirmedCommitPending;
+    }
     match tag {
-        "in-use" => ErrorClass::InUse,
+        "in-use" => match words(error) {
+            Some(Meaning::ConfirmedCommitPending) => ErrorClass::ConfirmedCommitPending,
+            Some(_) | None => ErrorClass::InUse,
+        },
         "invalid-value" => ErrorClass::InvalidValue,
         "too-big" => ErrorClass::TooBig,
         "missing-attribute" => ErrorClass::MissingAttribute,
@@ -143,6 +231,7 @@ pub(super) fn classify(error: &RpcError) -> ErrorClass {
         "lock-denied" => match words(error) {
             Some(Meaning::CandidateModified) => ErrorClass::CandidateModified,
             Some(Meaning::SameSession) => ErrorClass::SameSession,
+            Some(Meaning::ConfirmedCommitPending) => ErrorClass::ConfirmedCommitPending,
             Some(_) | None => ErrorClass::LockHeld {
                 holder: holder(error),
             },
@@ -165,6 +254,7 @@ pub(super) fn classify(error: &RpcError) -> ErrorClass {
             },
             Some(Meaning::CandidateModified) => ErrorClass::CandidateModified,
             Some(Meaning::SameSession) => ErrorClass::SameSession,
+            Some(Meaning::ConfirmedCommitPending) => ErrorClass::ConfirmedCommitPending,
             Some(Meaning::InUse) => ErrorClass::InUse,
             Some(Meaning::OperationNotSupported) => ErrorClass::OperationNotSupported,
             Some(Meaning::AccessDenied) => ErrorClass::AccessDenied,
@@ -188,7 +278,24 @@ fn words(error: &RpcError) -> Option<Meaning> {
     Some(*meaning)
 }
 
-/// Reads what Junos and confd write after "locked by", and the session-id of RFC 6241 appendix A.
+/// What refused a lock for session `own`: also `in-use`, which some servers answer to whoever does not hold it.
+pub(super) fn lock_refusal(error: &RpcError, own: u64) -> Option<LockRefusal> {
+    let class = error.class_in_session(own);
+    let reason = match class {
+        ErrorClass::InUse => Some(LockReason::Held),
+        ref class => class.lock_reason(),
+    };
+    reason.map(|reason| LockRefusal {
+        reason,
+        holder: match class {
+            ErrorClass::LockHeld { holder } => holder,
+            _ if reason == LockReason::CandidateModified => LockHolder::default(),
+            _ => holder(error),
+        },
+    })
+}
+
+/// Reads what Junos, confd and clixon write after "locked by", and the session-id of RFC 6241 appendix A.
 fn holder(error: &RpcError) -> LockHolder {
     let mut holder = LockHolder {
         session_id: error.error_info.as_deref().and_then(session_id),
@@ -200,9 +307,10 @@ fn holder(error: &RpcError) -> LockHolder {
     };
     let who = who.trim_start_matches([':', ' ', '\t', '\r', '\n']);
     let mut words = who.split_whitespace().peekable();
-    if words.next_if_eq(&"session").is_some() {
-        let id = words.next().and_then(|word| word.parse().ok());
-        holder.session_id = holder.session_id.or(id);
+    let numbered = words.next_if_eq(&"session").is_some();
+    let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(id) = words.next_if(|word| numbered || is_number(word)) {
+        holder.session_id = holder.session_id.or(id.parse().ok());
     }
     // "another user" and the like name nobody.
     let named = |word: &&str| !word.starts_with('(') && *word != "another" && *word != "terminal";
@@ -421,6 +529,122 @@ mod tests {
             .killable_id(),
             None
         );
+    }
+
+    /// S22: every refusal of a lock, in the words of each kind of server, with its reason and its holder.
+    #[test]
+    fn refused_locks_have_a_reason() {
+        let with = |tag: &str, app_tag: &str, message: &str, info: &str| RpcError {
+            error_app_tag: (!app_tag.is_empty()).then(|| app_tag.to_owned()),
+            error_info: (!info.is_empty()).then(|| info.to_owned()),
+            ..error(tag, message)
+        };
+        let own = 9;
+        for (refused, reason, id) in [
+            (
+                with(
+                    "lock-denied",
+                    "no-access",
+                    "lock denied",
+                    "<session-id>2</session-id>",
+                ),
+                "held",
+                Some(2),
+            ),
+            (
+                with("lock-denied", "", "lock denied", "<session-id>9</session-id>"),
+                "same_session",
+                Some(9),
+            ),
+            (
+                with("lock-denied", "", "lock denied", "<session-id>0</session-id>"),
+                "held",
+                None,
+            ),
+            (with("in-use", "no-access", "config locked", ""), "held", None),
+            (
+                with("", "", "error: private edits in use. Try 'configure private'", ""),
+                "held",
+                None,
+            ),
+            (
+                with(
+                    "resource-denied",
+                    "",
+                    "candidate cannot be locked, discard-changes needed",
+                    "",
+                ),
+                "candidate_modified",
+                None,
+            ),
+            (
+                with(
+                    "lock-denied",
+                    "",
+                    "Lock failed, candidate has already been modified",
+                    "<session-id>0</session-id>",
+                ),
+                "candidate_modified",
+                None,
+            ),
+            (
+                with("operation-failed", "", "\nconfiguration database modified\n", ""),
+                "candidate_modified",
+                None,
+            ),
+            (
+                with("", "", "Configuration database is already open", ""),
+                "same_session",
+                None,
+            ),
+            (
+                with("operation-failed", "", "Candidate db is locked by 1677", ""),
+                "held",
+                Some(1677),
+            ),
+            (
+                with(
+                    "",
+                    "",
+                    "configuration database locked by:\n  ops terminal  (pid 322) on since 2026-01-02 09:31:02 UTC, idle 00:04:48\n      exclusive",
+                    "",
+                ),
+                "held",
+                Some(322),
+            ),
+        ] {
+            let found = refused.lock_refusal(own).unwrap_or_else(|| panic!("{refused:?}"));
+            assert_eq!(found.reason.as_str(), reason, "{refused:?}");
+            assert_eq!(found.holder.killable_id(), id, "{refused:?}");
+        }
+        for other in [
+            with("in-use", "outstanding-confirmed-commit", "cannot", ""),
+            with("resource-denied", "", "too many sessions", ""),
+            with("access-denied", "", "no", ""),
+        ] {
+            assert_eq!(other.lock_refusal(own), None, "{other:?}");
+        }
+    }
+
+    /// C3: a confirmed commit that waits is never a held lock.
+    #[test]
+    fn pending_confirmed_commits_are_told() {
+        for (tag, app_tag, message) in [
+            ("in-use", "outstanding-confirmed-commit", "x"),
+            ("lock-denied", "outstanding-confirmed-commit", "x"),
+            (
+                "in-use",
+                "",
+                "cannot perform the operation with confirmed-commit pending",
+            ),
+            ("operation-failed", "", "There is an ongoing confirmed commit."),
+        ] {
+            let refused = RpcError {
+                error_app_tag: (!app_tag.is_empty()).then(|| app_tag.to_owned()),
+                ..error(tag, message)
+            };
+            assert_eq!(refused.class(), ErrorClass::ConfirmedCommitPending, "{message}");
+        }
     }
 
     /// S22: leftovers in the candidate are another reason than a holder.

@@ -1,7 +1,9 @@
 //! The NETCONF codec: framing, hello, capabilities, operations, replies. It does no I/O.
 
 pub mod capability;
+pub mod confirm_timeout;
 pub mod datastore;
+pub mod edit;
 pub mod error_class;
 pub mod framing;
 pub mod hello;
@@ -14,4 +16,5 @@ pub mod rpc;
 pub mod rpc_error;
 pub mod urls;
 
+pub use confirm_timeout::ConfirmTimeout;
 pub use datastore::Datastore;

@@ -38,8 +38,8 @@ pub(super) fn refused(device: &str, session_id: u64, errors: Vec<RpcError>, aske
         .with_device(device)
         .with_outcome(Outcome::NotApplied);
     if let Some(class) = class {
-        if let Some(reason) = lock_reason(&class) {
-            error = error.with_reason(reason);
+        if let Some(reason) = class.lock_reason() {
+            error = error.with_reason(reason.as_str());
         }
         if let Some(hint) = hint(&class) {
             error = error.with_hint(hint);
@@ -50,7 +50,7 @@ pub(super) fn refused(device: &str, session_id: u64, errors: Vec<RpcError>, aske
 
 fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
     match class {
-        ErrorClass::InUse => ErrorCode::InUse,
+        ErrorClass::InUse | ErrorClass::ConfirmedCommitPending => ErrorCode::InUse,
         ErrorClass::InvalidValue => ErrorCode::DeviceInvalidValue,
         ErrorClass::TooBig => ErrorCode::ResponseTooBig,
         ErrorClass::MissingAttribute => ErrorCode::DeviceMissingAttribute,
@@ -75,16 +75,6 @@ fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
             Asked::RawXml => ErrorCode::DeviceMalformedMessage,
             Asked::Read => ErrorCode::GatewayMalformedMessage,
         },
-    }
-}
-
-/// The machine-readable reason of a refused lock (M3).
-fn lock_reason(class: &ErrorClass) -> Option<&'static str> {
-    match class {
-        ErrorClass::LockHeld { .. } => Some("held"),
-        ErrorClass::CandidateModified => Some("candidate_modified"),
-        ErrorClass::SameSession => Some("same_session"),
-        _ => None,
     }
 }
 

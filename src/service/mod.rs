@@ -4,11 +4,16 @@
 
 pub mod call;
 pub mod calls;
+mod changes;
 mod check;
 mod cli;
 mod config;
+mod datastores;
 mod devices;
+pub mod edit;
 mod failure;
+mod kill;
+mod locks;
 mod output;
 mod prepare;
 pub mod reply;

@@ -3,9 +3,8 @@
 use memchr::memmem;
 
 use super::error::{Limits, XmlError, XmlErrorKind};
-use super::event::{Event, Handler, Start};
+use super::rewrite::Rewriter;
 use super::tokenizer::Tokenizer;
-use super::writer::{escape_attribute, escape_text};
 
 /// Well-formed content: sibling elements without DOCTYPE, processing instructions or comments, in which the
 /// end-of-message marker cannot occur. The default is no element at all.
@@ -23,7 +22,7 @@ impl Fragment {
         let mut tokenizer = Tokenizer::new(*limits).refuse_instructions();
         tokenizer.push(text.as_bytes(), &mut rewriter)?;
         tokenizer.finish(&mut rewriter)?;
-        Ok(Fragment(rewriter.out))
+        Ok(Fragment(rewriter.finish()))
     }
 
     /// For what the writer made.
@@ -46,82 +45,6 @@ impl Fragment {
         let name = self.0.strip_prefix('<').unwrap_or_default();
         let name = &name[..name.find([' ', '/', '>']).unwrap_or(name.len())];
         name.split_once(':').map_or(name, |(_, local)| local)
-    }
-}
-
-/// Writes the events of a document again, with nothing but elements, attributes and text.
-#[derive(Default)]
-struct Rewriter {
-    out: String,
-    open: Vec<String>,
-    in_tag: bool,
-}
-
-impl Rewriter {
-    fn start(&mut self, start: &Start<'_>) {
-        self.end_tag();
-        self.out.push('<');
-        self.out.push_str(start.name());
-        for declaration in start.declarations() {
-            match declaration.prefix {
-                None => self.attribute("xmlns", None, declaration.uri),
-                Some(prefix) => self.attribute("xmlns", Some(prefix), declaration.uri),
-            }
-        }
-        for attr in start.attributes() {
-            match attr.prefix {
-                None => self.attribute(attr.local, None, attr.value),
-                Some(prefix) => self.attribute(prefix, Some(attr.local), attr.value),
-            }
-        }
-        self.open.push(start.name().to_owned());
-        self.in_tag = true;
-    }
-
-    fn attribute(&mut self, first: &str, second: Option<&str>, value: &str) {
-        self.out.push(' ');
-        self.out.push_str(first);
-        if let Some(second) = second {
-            self.out.push(':');
-            self.out.push_str(second);
-        }
-        self.out.push_str("=\"");
-        escape_attribute(value, &mut self.out);
-        self.out.push('"');
-    }
-
-    fn end_tag(&mut self) {
-        if self.in_tag {
-            self.out.push('>');
-            self.in_tag = false;
-        }
-    }
-}
-
-impl Handler for Rewriter {
-    type Error = XmlError;
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), XmlError> {
-        match event {
-            Event::Start(start) => self.start(&start),
-            Event::Text(text) => {
-                self.end_tag();
-                escape_text(text, &mut self.out);
-            }
-            Event::End { .. } => {
-                let name = self.open.pop().unwrap_or_default();
-                if self.in_tag {
-                    self.out.push_str("/>");
-                    self.in_tag = false;
-                } else {
-                    self.out.push_str("</");
-                    self.out.push_str(&name);
-                    self.out.push('>');
-                }
-            }
-            Event::Comment(_) => {}
-        }
-        Ok(())
     }
 }
 

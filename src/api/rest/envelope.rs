@@ -9,12 +9,13 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::negotiate::Answer;
-use super::problem::{ApiError, RpcErrorView};
+use super::problem::ApiError;
 use crate::api::App;
 use crate::api::pace::{self, Chain, Pump};
 use crate::api::server::Connection;
 use crate::error::ErrorCode;
 use crate::service::call::CallContext;
+use crate::service::edit::view::RpcErrorView;
 use crate::service::reply::{DataKind, Reply, ReplyData};
 
 /// Bytes handed to the connection at a time.

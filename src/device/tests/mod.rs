@@ -2,6 +2,8 @@
 
 mod calls;
 mod connecting;
+mod holding;
+mod router;
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
