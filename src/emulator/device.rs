@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
 
-use super::config::{Actor, Database, Ending, Engine, Node, Revision, Store};
+use super::config::commit::Scheduled;
+use super::config::{Actor, Database, Ending, Engine, Node, Revision, Store, Working};
 use super::faults::Faults;
 use super::profile::Profile;
 use super::stats::Stats;
@@ -36,6 +37,23 @@ pub struct Quirks {
     pub private_warning: bool,
     /// A failed load is answered with the number of its errors alone, as by old releases.
     pub load_error_count: bool,
+    /// `<routing-engine>` is never closed in the answer to a check, as by some clusters: no well-formed XML.
+    pub unclosed_members: bool,
+    /// What the device warns of at every commit that succeeds, and at every check.
+    pub commit_warnings: Vec<String>,
+    /// A commit after a successful validate says that it went well and does nothing.
+    pub validate_loses_edits: bool,
+    /// The members that report on a commit; `re0` alone if there are none.
+    pub members: Vec<Member>,
+}
+
+/// A routing engine or a node of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// `re1`, `node0`
+    pub name: String,
+    /// What it says instead of committing. The others commit all the same.
+    pub error: Option<String>,
 }
 
 /// A session as the device knows it.
@@ -73,6 +91,8 @@ pub struct Device {
     /// What tells the sessions of this device that they were killed.
     ends: Mutex<BTreeMap<u32, CancellationToken>>,
     next_pid: AtomicU32,
+    /// What lies where the device can load from and store to, by URL.
+    files: Mutex<BTreeMap<String, String>>,
 }
 
 /// First session-id, and how far apart two are: they look like the process ids that they are on a device.
@@ -94,6 +114,7 @@ impl Device {
             sessions: Mutex::default(),
             ends: Mutex::default(),
             next_pid: AtomicU32::new(FIRST_PID),
+            files: Mutex::default(),
         }
     }
 
@@ -117,6 +138,46 @@ impl Device {
     /// The configuration that is the candidate to this session.
     pub fn candidate_of(&self, session: u32) -> Arc<Node> {
         self.read(|engine| engine.candidate_of(session))
+    }
+
+    /// What was committed to an ephemeral instance; the default instance has the empty name.
+    pub fn ephemeral(&self, instance: &str) -> Arc<Node> {
+        self.read(|engine| engine.ephemeral(instance))
+    }
+
+    /// Whether somebody left something in the shared candidate.
+    pub fn is_modified(&self) -> bool {
+        self.read(Engine::is_modified)
+    }
+
+    /// What lies under this URL or path.
+    pub fn file(&self, url: &str) -> Option<String> {
+        self.files().get(url).cloned()
+    }
+
+    /// Puts a text where the device can load it from.
+    pub fn put_file(&self, url: impl Into<String>, text: impl Into<String>) {
+        self.files().insert(url.into(), text.into());
+    }
+
+    /// Takes a file away, and tells whether there was one.
+    pub fn remove_file(&self, url: &str) -> bool {
+        self.files().remove(url).is_some()
+    }
+
+    fn files(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        // Entries are inserted and removed whole.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The commit that waits for its time.
+    pub fn scheduled(&self) -> Option<Scheduled> {
+        self.read(|engine| engine.scheduled().cloned())
+    }
+
+    /// What this session edits.
+    pub fn working(&self, session: u32) -> Working {
+        self.read(|engine| engine.working(session))
     }
 
     /// Who holds this datastore.

@@ -164,6 +164,7 @@ impl Session {
                 | Fault::RefuseAuthentication
                 | Fault::RefuseSubsystem
                 | Fault::Delay(_)
+                | Fault::DropBeforeOperation
                 | Fault::DropBeforeReply
                 | Fault::DropAfter(_)
                 | Fault::NeverReply
@@ -181,6 +182,7 @@ impl Session {
                 | Fault::Trickle { .. }
                 | Fault::DuplicateReply
                 | Fault::Errors(_)
+                | Fault::Pretend
                 | Fault::ErrorBesideData(_)
                 | Fault::Warnings(_)
                 | Fault::OneMemberFails
@@ -272,7 +274,15 @@ impl Session {
             self.phase = Phase::Silent;
             return Vec::new();
         }
+        if faults.contains(&Fault::DropBeforeOperation) {
+            self.phase = Phase::Ended;
+            return vec![Step::Drop];
+        }
+        let refused = faults
+            .iter()
+            .any(|fault| matches!(fault, Fault::Errors(_) | Fault::Pretend));
         let outcome = match operation {
+            Some(_) if refused => Ok(Answer::Tags(Vec::new())),
             Some(operation) => answer(&Request {
                 device: &self.device,
                 caller: &self.caller,
@@ -337,6 +347,7 @@ impl Session {
                 Fault::Trickle { bytes, pause } => outgoing.trickle = Some((*bytes, *pause)),
                 Fault::DuplicateReply => behind.push(Step::Message(Outgoing::whole(Vec::new()))),
                 Fault::Errors(errors) => inner = errors.iter().flat_map(error_bytes).collect(),
+                Fault::Pretend => inner = tag_bytes(&Tag::empty(self.device.profile.netconf_name("ok"))),
                 Fault::ErrorBesideData(error) => inner.extend(error_bytes(error)),
                 Fault::Warnings(texts) => {
                     let warning = |text: &String| error_bytes(&DeviceError::warning(text.clone()));
@@ -348,6 +359,7 @@ impl Session {
                 Fault::MessageText(text) => message = Some(text.clone().into_bytes()),
                 // Seen to before any reply was made; the others strike elsewhere, see `Fault::point`.
                 Fault::Swallow
+                | Fault::DropBeforeOperation
                 | Fault::RefuseConnection
                 | Fault::RefuseAuthentication
                 | Fault::RefuseSubsystem

@@ -20,7 +20,12 @@ pub struct Options {
     pub at: Option<i64>,
     /// Undo it unless it is confirmed.
     pub confirmed: Option<Confirm>,
+    /// Which commit this confirms, for a client that says so (RFC 6241 section 8.4).
+    pub persist_id: Option<String>,
 }
+
+/// When a commit is made that waits for the next start of the device: at no time.
+pub const AT_REBOOT: i64 = i64::MAX;
 
 /// A commit that is undone unless it is confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,9 +120,14 @@ impl Engine {
             let message = format!(
                 "commit of {} is scheduled at {}; use 'clear system commit' to clear it",
                 scheduled.actor.user,
-                date_time(scheduled.at)
+                at_words(scheduled.at)
             );
             return Err(vec![DeviceError::new(message)]);
+        }
+        let token = self.confirmed.as_ref().and_then(|pending| pending.persist.as_deref());
+        if token != options.persist_id.as_deref() && (token.is_some() || options.persist_id.is_some()) {
+            let error = DeviceError::new("no confirmed commit is pending under this persist-id");
+            return Err(vec![error.tagged("protocol", "invalid-value").element("persist-id")]);
         }
         let before = self.running().tree.clone();
         let private = self.copies.get(&actor.session);
@@ -132,9 +142,8 @@ impl Engine {
             // As on Junos, where a check is enough.
             self.confirmed = None;
             return Ok(Committed {
-                revisions: None,
                 warnings,
-                output: None,
+                ..Committed::nothing()
             });
         }
         if let Some(at) = options.at {
@@ -143,9 +152,8 @@ impl Engine {
         if untouched {
             self.confirmed = None;
             return Ok(Committed {
-                revisions: None,
                 warnings,
-                output: None,
+                ..Committed::nothing()
             });
         }
         Ok(self.make_running(actor, options, tree, warnings, now))
@@ -205,7 +213,7 @@ impl Engine {
         Committed {
             revisions: None,
             warnings,
-            output: Some(format!("commit at will be executed at {}", date_time(at))),
+            output: Some(format!("commit at will be executed at {}", at_words(at))),
         }
     }
 
@@ -235,11 +243,7 @@ impl Engine {
             copy.tree = merged.clone();
             self.ephemeral.insert(instance, merged);
         }
-        Ok(Committed {
-            revisions: None,
-            warnings: Vec::new(),
-            output: None,
-        })
+        Ok(Committed::nothing())
     }
 
     /// Looks whether this configuration could be committed.
@@ -301,6 +305,15 @@ impl Engine {
             log: None,
             comment: None,
         });
+    }
+}
+
+/// A time as it stands in what the device says of a commit that waits for it.
+pub fn at_words(at: i64) -> String {
+    if at == AT_REBOOT {
+        "reboot".to_owned()
+    } else {
+        date_time(at)
     }
 }
 

@@ -76,6 +76,17 @@ pub struct Committed {
     pub output: Option<String>,
 }
 
+impl Committed {
+    /// Nothing was committed, and nothing is to be said.
+    pub fn nothing() -> Self {
+        Self {
+            revisions: None,
+            warnings: Vec::new(),
+            output: None,
+        }
+    }
+}
+
 /// A copy of a configuration that one session has for itself.
 #[derive(Clone, Debug)]
 pub(super) struct Copy {
@@ -100,6 +111,8 @@ pub struct Engine {
     pub(super) copies: BTreeMap<u32, Copy>,
     pub(super) scheduled: Option<Scheduled>,
     pub(super) confirmed: Option<Confirmed>,
+    /// The session that validated last, until somebody edits or commits.
+    validated: Option<u32>,
 }
 
 impl Engine {
@@ -119,6 +132,7 @@ impl Engine {
             copies: BTreeMap::new(),
             scheduled: None,
             confirmed: None,
+            validated: None,
         };
         for change in changes {
             engine.commit_change(change)?;
@@ -255,6 +269,25 @@ impl Engine {
         self.ephemeral.get(instance).cloned().unwrap_or_default()
     }
 
+    /// What a datastore holds for this session.
+    pub fn source(&self, session: u32, store: Store) -> Arc<Node> {
+        match store {
+            Store::Candidate => self.candidate_of(session),
+            Store::Running => self.running().tree.clone(),
+            Store::Startup => self.startup.clone(),
+        }
+    }
+
+    /// Keeps in mind that this session validated something, and all was well.
+    pub fn note_validated(&mut self, session: u32) {
+        self.validated = Some(session);
+    }
+
+    /// Whether this session validated since the last edit.
+    pub fn was_validated(&self, session: u32) -> bool {
+        self.validated == Some(session)
+    }
+
     /// Changes what this session edits.
     ///
     /// # Errors
@@ -265,6 +298,7 @@ impl Engine {
         now: i64,
         change: impl FnOnce(&mut Node) -> T,
     ) -> Result<T, DeviceError> {
+        self.validated = None;
         if let Some(copy) = self.copies.get_mut(&actor.session) {
             return Ok(change(Arc::make_mut(&mut copy.tree)));
         }

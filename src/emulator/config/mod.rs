@@ -11,6 +11,8 @@ pub mod locks;
 pub mod merge;
 pub mod modules;
 pub mod patch;
+pub mod patch_json;
+pub mod patch_text;
 pub mod patch_xml;
 pub mod pattern;
 pub mod render;

@@ -4,7 +4,7 @@
 use super::compare::banner;
 use super::schema::{Kind, Statement};
 use super::tree::Node;
-use crate::emulator::device_error::DeviceError;
+use crate::emulator::device_error::{DeviceError, Severity};
 
 /// What is to happen to the statement that a patch names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct Manner {
     pub replaces: bool,
     /// Whether it is a warning and no error to delete what is not there.
     pub lenient: bool,
+    /// Whether what stands behind the first error is left alone.
+    pub stops: bool,
 }
 
 impl Manner {
@@ -72,11 +74,13 @@ impl Manner {
     pub const MERGE: Self = Self {
         replaces: false,
         lenient: true,
+        stops: false,
     };
     /// As Junos loads with any action that replaces.
     pub const REPLACE: Self = Self {
         replaces: true,
         lenient: true,
+        stops: false,
     };
 }
 
@@ -144,6 +148,9 @@ struct Applying {
 impl Applying {
     fn all(&mut self, parent: &mut Node, patches: &[Patch]) {
         for patch in patches {
+            if self.manner.stops && self.problems.iter().any(|told| told.severity == Severity::Error) {
+                return;
+            }
             self.one(parent, patch);
         }
     }
@@ -344,3 +351,6 @@ fn only_removes(patch: &Patch) -> bool {
             Act::Merge | Act::Replace | Act::Create | Act::Delete => false,
         })
 }
+
+#[cfg(test)]
+mod tests;

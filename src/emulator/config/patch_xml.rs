@@ -43,6 +43,11 @@ impl Reading {
             self.wrong("syntax error", &element.local);
             return None;
         };
+        if let Some(word) = unknown_operation(element) {
+            let message = format!("invalid value '{word}' for attribute operation");
+            self.wrong(&message, &element.local);
+            return None;
+        }
         let act = operation(element).unwrap_or(act);
         let argument = match statement.kind {
             Kind::List { key } => element.child(key).map(Element::text),
@@ -109,6 +114,22 @@ impl Reading {
     }
 }
 
+/// Values of the attribute `operation`, and what they ask for (RFC 6241 section 7.2).
+const OPERATIONS: &[(&str, Act)] = &[
+    ("merge", Act::Merge),
+    ("replace", Act::Replace),
+    ("create", Act::Create),
+    ("delete", Act::Delete),
+    ("remove", Act::Remove),
+    ("none", Act::Touch),
+];
+
+fn unknown_operation(element: &Element) -> Option<&str> {
+    let given = element.attribute("operation")?;
+    let known = OPERATIONS.iter().any(|(name, _)| *name == given);
+    (!known).then_some(given)
+}
+
 /// What the attributes `operation` of RFC 6241, `delete`, `replace` and the like of Junos ask for.
 fn operation(element: &Element) -> Option<Act> {
     let named = |name: &str| {
@@ -117,14 +138,10 @@ fn operation(element: &Element) -> Option<Act> {
             .find(|attribute| attribute.local == name)
             .map(|attribute| attribute.value.as_str())
     };
-    match named("operation") {
-        Some("merge") => return Some(Act::Merge),
-        Some("replace") => return Some(Act::Replace),
-        Some("create") => return Some(Act::Create),
-        Some("delete") => return Some(Act::Delete),
-        Some("remove") => return Some(Act::Remove),
-        Some("none") => return Some(Act::Touch),
-        Some(_) | None => {}
+    if let Some(given) = named("operation")
+        && let Some((_, act)) = OPERATIONS.iter().find(|(name, _)| *name == given)
+    {
+        return Some(*act);
     }
     if named("delete") == Some("delete") {
         Some(Act::Delete)

@@ -356,6 +356,10 @@ fn commands(node: &Node, path: &str, out: &mut String) {
             }
         }
     }
+    if node.statement.kind == Kind::LeafList && node.statement.style != Style::Unnamed {
+        path.push(' ');
+        path.push_str(&quoted(&node.argument));
+    }
     if node.inactive {
         push_command(out, "deactivate", &path);
     }

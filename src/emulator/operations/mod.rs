@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::config::{Actor, Database, Engine, Node};
 use super::device::Device;
-use super::device_error::DeviceError;
+use super::device_error::{DeviceError, Severity};
 use super::markup::{Tag, device_json};
 use crate::xml::tree::Element;
 
@@ -66,6 +66,20 @@ impl Request<'_> {
     /// `<ok/>` as this device writes it.
     fn ok(&self) -> Tag {
         Tag::empty(self.device.profile.netconf_name("ok"))
+    }
+
+    /// An error about an element as this kind of device words it: plain servers name the tags of RFC 6241
+    /// appendix A and know no banners.
+    fn wording(&self, mut error: DeviceError) -> DeviceError {
+        if self.device.profile.junos() {
+            return error;
+        }
+        error.path = None;
+        match (error.tag, &*error.message) {
+            (None, "syntax error") => error.tagged("application", "unknown-element"),
+            (None, "missing argument") => error.tagged("application", "missing-element"),
+            (None, _) | (Some(_), _) => error,
+        }
     }
 
     /// What was told about a request, each as an `<rpc-error>`.
@@ -191,6 +205,18 @@ pub fn answer(request: &Request<'_>) -> Outcome {
             None => Err(DeviceError::syntax(name)),
         },
     }
+}
+
+/// What was told, and `<ok/>` where nothing of it is an error.
+fn told(request: &Request<'_>, problems: &[DeviceError]) -> Answer {
+    let mut tags = request.problems(problems);
+    if problems
+        .iter()
+        .all(|problem| problem.severity == Severity::Warning)
+    {
+        tags.push(request.ok());
+    }
+    Answer::Tags(tags)
 }
 
 fn run(show: &Show, request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {

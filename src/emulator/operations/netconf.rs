@@ -51,7 +51,7 @@ pub(super) fn datastore(request: &Request<'_>, argument: &str) -> Result<Store, 
     let given = given.and_then(|given| given.children().next());
     let given = given.ok_or_else(|| missing(argument))?;
     let profile = request.device.profile;
-    let offered = |capability: &str| profile.capabilities().iter().any(|uri| uri.contains(capability));
+    let offered = |capability: &str| profile.offers(capability);
     match given.local.as_str() {
         "running" => Ok(Store::Running),
         "candidate" if offered(":candidate:") => Ok(Store::Candidate),
@@ -62,6 +62,20 @@ pub(super) fn datastore(request: &Request<'_>, argument: &str) -> Result<Store, 
             Err(error.tagged("protocol", "invalid-value").element(other))
         }
     }
+}
+
+/// Fails where this datastore is changed by commits alone (RFC 6241 section 8.2).
+pub(super) fn writable(request: &Request<'_>, store: Store) -> Result<(), DeviceError> {
+    let profile = request.device.profile;
+    if store != Store::Running || profile.offers(":writable-running:") {
+        return Ok(());
+    }
+    let error = DeviceError::new("running cannot be edited directly");
+    Err(if profile.junos() {
+        error.element("running")
+    } else {
+        error.tagged("protocol", "operation-not-supported").element("running")
+    })
 }
 
 pub(super) fn missing(element: &str) -> DeviceError {
