@@ -84,8 +84,7 @@ impl Console {
     /// Somebody else holds the candidate.
     pub fn discard(&self) -> Result<(), DeviceError> {
         let now = self.device.now();
-        self.device
-            .with_engine(|engine| engine.discard(&self.actor, now))
+        self.device.with_engine(|engine| engine.discard(&self.actor, now))
     }
 
     /// Leaves configuration mode: the lock is free, a private copy gone. Edits of the shared candidate stay.

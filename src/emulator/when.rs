@@ -51,7 +51,9 @@ pub fn parse_time(text: &str, now: i64) -> Option<i64> {
     let minute = parts.next()?.parse().ok()?;
     let second = parts.next().map_or(Ok(0), str::parse).ok()?;
     let time = time::Time::from_hms(hour, minute, second).ok()?;
-    let moment = time::PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp();
+    let moment = time::PrimitiveDateTime::new(date, time)
+        .assume_utc()
+        .unix_timestamp();
     (moment > now).then_some(moment)
 }
 
@@ -134,7 +136,14 @@ mod tests {
         assert_eq!(date_time(1_768_478_400), "2026-01-15 12:00:00 UTC");
         assert_eq!(parse_time("2026-01-15 12:30", 1_768_478_400), Some(1_768_480_200));
         assert_eq!(parse_time("12:00:10", 1_768_478_400), Some(1_768_478_410));
-        for past in ["11:59", "2026-01-15 12:00", "2026-02-30 12:00", "25:00", "noon", ""] {
+        for past in [
+            "11:59",
+            "2026-01-15 12:00",
+            "2026-02-30 12:00",
+            "25:00",
+            "noon",
+            "",
+        ] {
             assert_eq!(parse_time(past, 1_768_478_400), None, "{past}");
         }
         assert_eq!(clock(1_768_478_400), "12:00PM");

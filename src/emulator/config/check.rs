@@ -74,21 +74,49 @@ const fn reference(
 
 const REFERENCES: &[Reference] = &[
     reference(
-        &["interfaces", "interface", "unit", "family", "inet", "filter", "input", "filter-name"],
+        &[
+            "interfaces",
+            "interface",
+            "unit",
+            "family",
+            "inet",
+            "filter",
+            "input",
+            "filter-name",
+        ],
         FILTERS,
         FILTER,
         "dfwc",
     ),
     reference(
-        &["interfaces", "interface", "unit", "family", "inet", "filter", "output", "filter-name"],
+        &[
+            "interfaces",
+            "interface",
+            "unit",
+            "family",
+            "inet",
+            "filter",
+            "output",
+            "filter-name",
+        ],
         FILTERS,
         FILTER,
         "dfwc",
     ),
     reference(&["protocols", "bgp", "group", "import"], POLICIES, POLICY, "rpd"),
     reference(&["protocols", "bgp", "group", "export"], POLICIES, POLICY, "rpd"),
-    reference(&["protocols", "bgp", "group", "neighbor", "import"], POLICIES, POLICY, "rpd"),
-    reference(&["protocols", "bgp", "group", "neighbor", "export"], POLICIES, POLICY, "rpd"),
+    reference(
+        &["protocols", "bgp", "group", "neighbor", "import"],
+        POLICIES,
+        POLICY,
+        "rpd",
+    ),
+    reference(
+        &["protocols", "bgp", "group", "neighbor", "export"],
+        POLICIES,
+        POLICY,
+        "rpd",
+    ),
     reference(&["protocols", "ospf", "export"], POLICIES, POLICY, "rpd"),
 ];
 
@@ -146,7 +174,13 @@ mod tests {
         let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
         check(&root)
             .iter()
-            .map(|problem| (problem.message.to_string(), text(&problem.path), text(&problem.bad_element)))
+            .map(|problem| {
+                (
+                    problem.message.to_string(),
+                    text(&problem.path),
+                    text(&problem.bad_element),
+                )
+            })
             .collect()
     }
 
@@ -164,8 +198,16 @@ mod tests {
                  set policy-options community c"
             ),
             [
-                problem("Missing mandatory statement: 'class'", "[edit system login]", "user a"),
-                problem("Missing mandatory statement: 'members'", "[edit policy-options]", "community c"),
+                problem(
+                    "Missing mandatory statement: 'class'",
+                    "[edit system login]",
+                    "user a"
+                ),
+                problem(
+                    "Missing mandatory statement: 'members'",
+                    "[edit policy-options]",
+                    "community c"
+                ),
             ]
         );
     }

@@ -124,10 +124,15 @@ impl Engine {
             );
             return Err(vec![DeviceError::new(message)]);
         }
-        let token = self.confirmed.as_ref().and_then(|pending| pending.persist.as_deref());
+        let token = self
+            .confirmed
+            .as_ref()
+            .and_then(|pending| pending.persist.as_deref());
         if token != options.persist_id.as_deref() && (token.is_some() || options.persist_id.is_some()) {
             let error = DeviceError::new("no confirmed commit is pending under this persist-id");
-            return Err(vec![error.tagged("protocol", "invalid-value").element("persist-id")]);
+            return Err(vec![
+                error.tagged("protocol", "invalid-value").element("persist-id"),
+            ]);
         }
         let before = self.running().tree.clone();
         let private = self.copies.get(&actor.session);

@@ -36,7 +36,11 @@ impl Item<'_> {
         let prefix = self.prefix.map(Node::words).unwrap_or_default();
         let words = prefix.into_iter().chain(self.node.full_words());
         let mut text = words.map(quoted).collect::<Vec<_>>().join(" ");
-        text.push_str(if self.node.children.is_empty() { ";" } else { " { ... }" });
+        text.push_str(if self.node.children.is_empty() {
+            ";"
+        } else {
+            " { ... }"
+        });
         text
     }
 
@@ -73,7 +77,9 @@ fn items(parent: &Node) -> Vec<Item<'_>> {
 /// The item that is the same statement; `near` is where it most likely stands.
 fn find<'a>(items: &[Item<'a>], wanted: &Item<'_>, near: usize) -> Option<Item<'a>> {
     let likely = items.get(near).filter(|item| item.is(wanted));
-    likely.or_else(|| items.iter().find(|item| item.is(wanted))).copied()
+    likely
+        .or_else(|| items.iter().find(|item| item.is(wanted)))
+        .copied()
 }
 
 fn level(old: &Node, new: &Node, path: &mut Vec<String>, out: &mut String) {
@@ -174,7 +180,11 @@ fn changed(before: &Item<'_>, now: &Item<'_>, lines: &mut String) {
         switch(if now.node.inactive { "inactive" } else { "active" });
     }
     if before.node.protected != now.node.protected {
-        switch(if now.node.protected { "protect" } else { "unprotect" });
+        switch(if now.node.protected {
+            "protect"
+        } else {
+            "unprotect"
+        });
     }
 }
 

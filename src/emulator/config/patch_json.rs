@@ -35,9 +35,7 @@ pub fn element(root: &'static Statement, text: &str) -> Result<Element, DeviceEr
 /// Puts the members of an object into an element, list keys first.
 fn fill(statement: &'static Statement, members: &Map<String, Value>, element: &mut Element) {
     let key = statement.key();
-    let (keys, others): (Vec<_>, Vec<_>) = members
-        .iter()
-        .partition(|(name, _)| Some(name.as_str()) == key);
+    let (keys, others): (Vec<_>, Vec<_>) = members.iter().partition(|(name, _)| Some(name.as_str()) == key);
     for (name, value) in keys.into_iter().chain(others) {
         if name == "@" || name == "attributes" {
             element.attributes.extend(attributes(value));
@@ -107,7 +105,10 @@ fn attributes(value: &Value) -> Vec<Attribute> {
     };
     let attribute = |(name, value): (&String, &Value)| Attribute {
         prefix: None,
-        local: name.rsplit_once(':').map_or(name.as_str(), |(_, local)| local).to_owned(),
+        local: name
+            .rsplit_once(':')
+            .map_or(name.as_str(), |(_, local)| local)
+            .to_owned(),
         ns: None,
         value: match value {
             Value::Bool(true) => name.clone(),
@@ -169,7 +170,10 @@ mod tests {
     #[test]
     fn what_is_no_configuration_is_refused() {
         for json in ["", "[]", "{\"system\": {}}", "{\"configuration\": 1}"] {
-            assert_eq!(&*element(schema::root(), json).unwrap_err().message, "json input syntax error");
+            assert_eq!(
+                &*element(schema::root(), json).unwrap_err().message,
+                "json input syntax error"
+            );
         }
     }
 }

@@ -307,7 +307,10 @@ impl Parser {
                     let mut children = Vec::new();
                     self.path.push(key);
                     if !rest.is_empty() {
-                        let inner = Head { words: rest, ..Head::default() };
+                        let inner = Head {
+                            words: rest,
+                            ..Head::default()
+                        };
                         children = self.leaf(statement, &inner);
                     }
                     if token == Token::Open {
@@ -327,8 +330,7 @@ impl Parser {
             Err(SetError::Syntax { word, level, .. }) => {
                 let mut path = self.path.clone();
                 path.extend(level);
-                self.problems
-                    .push(DeviceError::syntax(word).at(banner(&path)));
+                self.problems.push(DeviceError::syntax(word).at(banner(&path)));
                 None
             }
             Err(error) => {

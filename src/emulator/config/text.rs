@@ -147,7 +147,10 @@ fn flags(node: &Node) -> &'static str {
 
 /// Those of a statement that is written as one with the prefix before it.
 fn merged_flags(prefix: &Node, node: &Node) -> &'static str {
-    written(prefix.protected || node.protected, prefix.inactive || node.inactive)
+    written(
+        prefix.protected || node.protected,
+        prefix.inactive || node.inactive,
+    )
 }
 
 fn written(protected: bool, inactive: bool) -> &'static str {

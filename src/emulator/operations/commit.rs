@@ -57,14 +57,20 @@ pub(super) fn commit_configuration(request: &Request<'_>) -> Outcome {
         confirmed: minutes.map(|minutes| confirm(60 * minutes)),
         persist_id: None,
     };
-    commit_with(request, &options, request.has("synchronize") || request.has("force-synchronize"))
+    commit_with(
+        request,
+        &options,
+        request.has("synchronize") || request.has("force-synchronize"),
+    )
 }
 
 /// `<commit>` (RFC 6241 section 8.3.4.1)
 pub(super) fn commit(request: &Request<'_>) -> Outcome {
     if !request.device.profile.has_candidate() {
         let error = DeviceError::new("operation commit is not supported");
-        return Err(error.tagged("protocol", "operation-not-supported").element("commit"));
+        return Err(error
+            .tagged("protocol", "operation-not-supported")
+            .element("commit"));
     }
     let junos = request.device.profile.junos();
     let confirmed = if request.has("confirmed") {
@@ -136,7 +142,10 @@ fn results(
         name: "re0".to_owned(),
         error: None,
     };
-    let cluster = quirks.members.iter().any(|member| member.name.starts_with("node"));
+    let cluster = quirks
+        .members
+        .iter()
+        .any(|member| member.name.starts_with("node"));
     let all = synchronize || cluster;
     let members: Vec<&Member> = match quirks.members.as_slice() {
         [] => vec![&own],
@@ -147,7 +156,10 @@ fn results(
         Ok(committed) => committed,
         Err(errors) => {
             let mut tag = member(members[0]);
-            request.problems(&errors).into_iter().for_each(|error| tag.push(error));
+            request
+                .problems(&errors)
+                .into_iter()
+                .for_each(|error| tag.push(error));
             return Answer::Tags(vec![Tag::parent("commit-results", vec![tag])]);
         }
     };
@@ -167,9 +179,14 @@ fn results(
         let mut said = if at == 0 { warnings.clone() } else { Vec::new() };
         said.extend(each.error.as_deref().map(DeviceError::new));
         failed |= each.error.is_some();
-        request.problems(&said).into_iter().for_each(|problem| tag.push(problem));
+        request
+            .problems(&said)
+            .into_iter()
+            .for_each(|problem| tag.push(problem));
         if each.error.is_none() {
-            success(&committed, options, each).into_iter().for_each(|inner| tag.push(inner));
+            success(&committed, options, each)
+                .into_iter()
+                .for_each(|inner| tag.push(inner));
         }
         tags.push(tag);
     }
@@ -195,7 +212,12 @@ fn member(member: &Member) -> Tag {
 fn success(committed: &Committed, options: &Options, member: &Member) -> Vec<Tag> {
     if options.check || options.at.is_some() {
         let mut tags = vec![Tag::empty("commit-check-success")];
-        tags.extend(committed.output.as_ref().map(|output| Tag::leaf("output", output.clone())));
+        tags.extend(
+            committed
+                .output
+                .as_ref()
+                .map(|output| Tag::leaf("output", output.clone())),
+        );
         return tags;
     }
     let mut tags = vec![Tag::empty("commit-success")];
@@ -216,7 +238,9 @@ fn success(committed: &Committed, options: &Options, member: &Member) -> Vec<Tag
         let minutes = confirm.timeout / 60;
         tags.push(Tag::leaf(
             "output",
-            format!("commit confirmed will be automatically rolled back in {minutes} minutes unless confirmed"),
+            format!(
+                "commit confirmed will be automatically rolled back in {minutes} minutes unless confirmed"
+            ),
         ));
     }
     tags

@@ -234,7 +234,9 @@ pub(super) fn delete_config(request: &Request<'_>) -> Outcome {
         Store::Startup => put(request, Store::Startup, &Arc::new(Node::root())),
         Store::Candidate | Store::Running => {
             let error = DeviceError::new(format!("{} cannot be deleted", target.local));
-            Err(error.tagged("protocol", "invalid-value").element(target.local.as_str()))
+            Err(error
+                .tagged("protocol", "invalid-value")
+                .element(target.local.as_str()))
         }
     }
 }

@@ -74,7 +74,9 @@ pub(super) fn writable(request: &Request<'_>, store: Store) -> Result<(), Device
     Err(if profile.junos() {
         error.element("running")
     } else {
-        error.tagged("protocol", "operation-not-supported").element("running")
+        error
+            .tagged("protocol", "operation-not-supported")
+            .element("running")
     })
 }
 

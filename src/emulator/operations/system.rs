@@ -198,7 +198,10 @@ fn commits(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     let pending = request.device.scheduled().map(|scheduled| {
         let (user, client) = (scheduled.actor.user, scheduled.actor.client);
         let at = at_words(scheduled.at);
-        Tag::leaf("output", format!("commit requested by {user} via {client} at {at}"))
+        Tag::leaf(
+            "output",
+            format!("commit requested by {user} via {client} at {at}"),
+        )
     });
     Ok(vec![Tag::parent(
         "commit-information",

@@ -69,8 +69,15 @@ fn words_in_front_of_a_statement_act() {
         "set system host-name b\ndeactivate system host-name\nset system login user x class operator\n\
          protect system login\nset system ntp server 192.0.2.2\n"
     );
-    let (tree, _) = loaded(before, "system { replace: ntp { server 192.0.2.2; } }", Manner::MERGE);
-    assert!(tree.contains("ntp server 192.0.2.1\nset system ntp server 192.0.2.2\n"), "{tree}");
+    let (tree, _) = loaded(
+        before,
+        "system { replace: ntp { server 192.0.2.2; } }",
+        Manner::MERGE,
+    );
+    assert!(
+        tree.contains("ntp server 192.0.2.1\nset system ntp server 192.0.2.2\n"),
+        "{tree}"
+    );
 }
 
 /// S12, S16: an unknown statement is told by its word and its level; what stands beside it is loaded.
@@ -81,7 +88,13 @@ fn unknown_statements_are_told_and_the_rest_is_loaded() {
     assert_eq!(tree, "set system domain-name example.net\n");
     let told: Vec<_> = problems
         .iter()
-        .map(|problem| (&*problem.message, problem.path.as_deref(), problem.bad_element.as_deref()))
+        .map(|problem| {
+            (
+                &*problem.message,
+                problem.path.as_deref(),
+                problem.bad_element.as_deref(),
+            )
+        })
         .collect();
     assert_eq!(
         told,
@@ -95,7 +108,15 @@ fn unknown_statements_are_told_and_the_rest_is_loaded() {
 /// Hostile text is told, and never a panic.
 #[test]
 fn broken_text_is_told() {
-    for text in ["system {", "}", "system { host-name \"a; }", "/* never ends", "system { host-name }", "{", "a"] {
+    for text in [
+        "system {",
+        "}",
+        "system { host-name \"a; }",
+        "/* never ends",
+        "system { host-name }",
+        "{",
+        "a",
+    ] {
         let (_, problems) = patches(schema::root(), text);
         assert!(!problems.is_empty(), "{text}");
     }
