@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOf, OneOfBuilder, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOf, OneOfBuilder, Schema, Type};
 
 use super::body::Input;
 use super::context::Context;
@@ -63,7 +63,11 @@ pub struct ValidateInput {
 }
 
 /// The name of a datastore, or an object with one member.
-fn target() -> OneOf {
+fn target() -> Schema {
+    Schema::OneOf(places())
+}
+
+fn places() -> OneOf {
     let names = STORES.map(Datastore::as_str);
     OneOfBuilder::new()
         .item(
@@ -80,7 +84,7 @@ fn target() -> OneOf {
         .build()
 }
 
-fn source() -> OneOf {
+fn source() -> Schema {
     let config = ObjectBuilder::new()
         .property(
             "config",
@@ -90,11 +94,9 @@ fn source() -> OneOf {
         )
         .required("config")
         .additional_properties(Some(AdditionalProperties::FreeForm(false)));
-    let mut choices = target();
-    choices
-        .items
-        .push(utoipa::openapi::schema::Schema::Object(config.build()).into());
-    choices
+    let mut choices = places();
+    choices.items.push(Schema::Object(config.build()).into());
+    Schema::OneOf(choices)
 }
 
 /// Reads a source or target; `None` if it is not there.
