@@ -22,12 +22,20 @@ use crate::ids::Ids;
 const MOST_CONNECTIONS: u32 = 8;
 
 /// The schema, oldest first: version, description, SQLite, PostgreSQL.
-const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
-    1,
-    "devices",
-    include_str!("../../migrations/sqlite/0001_devices.sql"),
-    include_str!("../../migrations/postgres/0001_devices.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (
+        1,
+        "devices",
+        include_str!("../../migrations/sqlite/0001_devices.sql"),
+        include_str!("../../migrations/postgres/0001_devices.sql"),
+    ),
+    (
+        2,
+        "edit sessions",
+        include_str!("../../migrations/sqlite/0002_edit_sessions.sql"),
+        include_str!("../../migrations/postgres/0002_edit_sessions.sql"),
+    ),
+];
 
 #[derive(Clone, Debug)]
 pub(super) struct Database {

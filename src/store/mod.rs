@@ -5,6 +5,7 @@
 
 mod database;
 mod devices;
+mod edit_sessions;
 mod keys;
 mod page;
 mod seal;
@@ -22,6 +23,7 @@ use database::Database;
 use seal::Keyring;
 
 pub use devices::{DeviceRecord, Learned};
+pub use edit_sessions::{EditSessionRecord, OPENING};
 pub use keys::{KeyError, KeySource};
 pub use page::Page;
 pub use seal::SealError;
@@ -195,6 +197,16 @@ impl Store {
         };
         store.seal_anew().await?;
         Ok(store)
+    }
+
+    /// A name for something that is made now; those of one process order it by creation.
+    pub fn new_id(&self) -> String {
+        self.ids.ulid(self.clock.wall())
+    }
+
+    /// Evenly spread between nothing and `most`, for waiting times.
+    pub fn jitter(&self, most: Duration) -> Duration {
+        self.ids.jitter(most)
     }
 
     /// Whether the database answers and has the tables of this release.
