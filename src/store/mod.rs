@@ -1,8 +1,10 @@
-//! What outlives the process: the inventory with sealed credentials, in SQLite or PostgreSQL.
+//! What outlives the process: the inventory with sealed credentials, and the changes with sealed documents, in SQLite
+//! or PostgreSQL.
 //!
 //! One SQL text serves both databases (`$1` placeholders; BIGINT, TEXT and BLOB columns), through sqlx's `Any`
 //! driver; the migrations alone exist twice. It knows no session and no HTTP.
 
+mod changes;
 mod database;
 mod devices;
 mod edit_sessions;
@@ -22,6 +24,7 @@ use crate::ids::Ids;
 use database::Database;
 use seal::Keyring;
 
+pub use changes::ChangeRecord;
 pub use devices::{DeviceRecord, Learned};
 pub use edit_sessions::{EditSessionRecord, OPENING};
 pub use keys::{KeyError, KeySource};
@@ -196,6 +199,7 @@ impl Store {
             ids,
         };
         store.seal_anew().await?;
+        store.seal_changes_anew().await?;
         Ok(store)
     }
 

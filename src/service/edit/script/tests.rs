@@ -53,7 +53,7 @@ fn script(capabilities: &Capabilities, request: &ChangeRequest) -> Result<Script
 fn lines(capabilities: &Capabilities, request: &ChangeRequest) -> Vec<String> {
     let script = script(capabilities, request).expect("a change that can be made");
     let line = |step: &Step| format!("{} {}", step.name.as_str(), step.rpc.body.as_str());
-    script.steps.iter().map(line).collect()
+    script.steps.iter().chain(&script.ending).map(line).collect()
 }
 
 /// The pointer of what is refused.
@@ -188,7 +188,8 @@ fn dry_run_on_junos_is_private() {
     request.dry_run = true;
     let names = |request: &ChangeRequest| -> Vec<_> {
         let made = script(&junos(), request).expect("it can be made");
-        made.steps.iter().map(|step| step.name.as_str()).collect()
+        let all = made.steps.iter().chain(&made.ending);
+        all.map(|step| step.name.as_str()).collect()
     };
     assert_eq!(names(&request), ["open", "edit", "validate", "diff", "close"]);
     request.mode = Some(Mode::Exclusive);
@@ -229,7 +230,8 @@ fn exclusive_change_on_an_rfc_server() {
     quirky.skip_validate = true;
     quirky.verify = true;
     let made = change(quirky, &capabilities, &UrlPolicy::default(), &request, "m").expect("it can be made");
-    let names: Vec<_> = made.steps[5..].iter().map(|step| step.name.as_str()).collect();
+    let all = made.steps[5..].iter().chain(&made.ending);
+    let names: Vec<_> = all.map(|step| step.name.as_str()).collect();
     assert_eq!(names, ["diff", "commit", "verify", "save", "unlock", "unlock"]);
 }
 
