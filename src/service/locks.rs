@@ -4,7 +4,37 @@ use super::Gateway;
 use super::call::CallContext;
 use super::edit::request::DiscardCandidateRequest;
 use super::edit::view::{DiscardedView, LockList, Planned};
+use super::time::rfc3339;
+use crate::device::{Holder, Occupant};
 use crate::error::{Error, ErrorCode};
+use crate::netconf::lock_refusal::LockHolder;
+
+/// The refusal of the candidate because another edit session or change of the gateway has it. `holders`: who holds
+/// sessions of the device, if that is known.
+pub(super) fn held_here(device: &str, occupant: Option<&Occupant>, holders: &[Holder]) -> Error {
+    let holding = occupant.and_then(|occupant| holders.iter().find(|holder| holder.id == occupant.id));
+    let holder = LockHolder {
+        session_id: holding.map(|holder| holder.session_id),
+        user: occupant.map(|occupant| occupant.who.clone()),
+        since: holding.map(|holder| rfc3339(holder.since)),
+        ..LockHolder::default()
+    };
+    let who = occupant.map_or_else(
+        || "another edit session or change of the gateway".to_owned(),
+        |occupant| match &occupant.id {
+            Some(id) => format!("{} of {}", id, occupant.who),
+            None => occupant.who.clone(),
+        },
+    );
+    Error::new(
+        ErrorCode::LockDenied,
+        format!("the candidate is in the hands of {who}"),
+    )
+    .with_device(device)
+    .with_reason("held")
+    .with_holder(holder)
+    .with_hint("wait_seconds waits for it; mode private works beside it")
+}
 
 impl Gateway {
     /// The locks and private copies on a device: ours exactly, others' as far as the device told lately. Role `read`.
