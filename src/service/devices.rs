@@ -47,16 +47,7 @@ impl Gateway {
     /// `invalid-argument` for a page token of another list.
     pub async fn list_devices(&self, ctx: &CallContext, request: ListRequest) -> Result<DeviceList, Error> {
         ctx.principal.require(Role::Read)?;
-        let size = match request.page_size {
-            0 => DEFAULT_PAGE,
-            size if size > LARGEST_PAGE => {
-                return Err(Error::invalid(
-                    "?page_size",
-                    format!("{size} is more than {LARGEST_PAGE}"),
-                ));
-            }
-            size => size,
-        };
+        let size = page_size(request.page_size)?;
         let mut labels = BTreeMap::new();
         for (key, value) in request.labels {
             if labels.insert(key.clone(), value).is_some() {
@@ -303,8 +294,25 @@ fn faults(faults: Vec<FieldFault>) -> Error {
     })
 }
 
+/// How long a page is to be; 0: as long as usual (H10).
+///
+/// # Errors
+/// More than a page may have.
+pub(super) fn page_size(wanted: u32) -> Result<u32, Error> {
+    match wanted {
+        0 => Ok(DEFAULT_PAGE),
+        size if size > LARGEST_PAGE => Err(Error::invalid(
+            "?page_size",
+            format!("{size} is more than {LARGEST_PAGE}"),
+        )),
+        size => Ok(size),
+    }
+}
+
 /// Runs what computes for a while beside the threads that serve everybody.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         Error::new(
             ErrorCode::Internal,

@@ -33,6 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::call::CallContext;
@@ -85,6 +86,12 @@ struct Inner {
     tasks: TaskTracker,
     started: Instant,
     draining: AtomicBool,
+    /// Changes under way.
+    changes: changes::Running,
+    /// Locks of others that refusals told of.
+    seen: locks::Seen,
+    /// Cancelled when the gateway ends, for what would go on for ever.
+    ending: CancellationToken,
 }
 
 impl Gateway {
@@ -108,9 +115,14 @@ impl Gateway {
                 tasks: parts.tasks,
                 started,
                 draining: AtomicBool::new(false),
+                changes: changes::Running::default(),
+                seen: locks::Seen::default(),
+                ending: CancellationToken::new(),
             }),
         };
+        gateway.settle_changes().await?;
         gateway.install_all().await?;
+        gateway.inner.tasks.spawn(gateway.clone().forget_old_changes());
         Ok(gateway)
     }
 
@@ -122,6 +134,7 @@ impl Gateway {
     /// Ends all sessions politely; what is not done within `grace` is cut.
     pub async fn close(&self, grace: Duration) -> bool {
         self.drain();
+        self.inner.ending.cancel();
         self.inner.devices.shutdown(grace).await
     }
 
