@@ -13,6 +13,7 @@ mod builder;
 mod carrier;
 pub mod command;
 pub mod config;
+pub mod console;
 mod demo;
 pub mod device;
 mod device_error;
@@ -30,7 +31,9 @@ mod subtree;
 mod when;
 
 pub use builder::{BuildError, Builder};
+pub use console::Console;
 pub use demo::demo_devices;
+pub use device::Member;
 pub use device_error::{DeviceError, Severity};
 pub use faults::{Fault, Faults, Rule, RuleId};
 pub use profile::Profile;

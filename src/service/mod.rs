@@ -90,7 +90,11 @@ struct Inner {
     tasks: TaskTracker,
     started: Instant,
     draining: AtomicBool,
-    /// Ends what runs for as long as the gateway does.
+    /// Changes under way.
+    changes: changes::Running,
+    /// Locks of others that refusals told of.
+    seen: locks::Seen,
+    /// Cancelled when the gateway ends, for what would go on for ever.
     ending: CancellationToken,
 }
 
@@ -116,12 +120,16 @@ impl Gateway {
                 tasks: parts.tasks,
                 started,
                 draining: AtomicBool::new(false),
+                changes: changes::Running::default(),
+                seen: locks::Seen::default(),
                 ending: CancellationToken::new(),
             }),
         };
+        gateway.settle_changes().await?;
         gateway.settle_edit_sessions().await?;
         gateway.install_all().await?;
         let tasks = gateway.inner.tasks.clone();
+        tasks.spawn(gateway.clone().forget_old_changes());
         tasks.spawn(gateway.clone().forget_old_edit_sessions());
         Ok(gateway)
     }

@@ -2,7 +2,7 @@
 
 use super::configuration::{changed_marks, committed_marks, configuration};
 use super::{Answer, Outcome, Request};
-use crate::emulator::config::Database;
+use crate::emulator::config::{Database, Store};
 use crate::emulator::device_error::DeviceError;
 use crate::emulator::markup::Tag;
 use crate::emulator::subtree;
@@ -13,25 +13,20 @@ pub(super) const MONITORING: &str = "urn:ietf:params:xml:ns:yang:ietf-netconf-mo
 
 /// `<get-config>` (RFC 6241 section 7.1).
 pub(super) fn get_config(request: &Request<'_>) -> Outcome {
-    let source = request
-        .operation
-        .child("source")
-        .and_then(|source| source.children().next());
-    let source = source.ok_or_else(|| missing("source"))?;
+    let store = datastore(request, "source")?;
     let running = request.device.running();
     let profile = request.device.profile;
-    let offered = |capability: &str| profile.capabilities().iter().any(|uri| uri.contains(capability));
-    let (database, marks) = match source.local.as_str() {
-        "running" => (Database::Committed, committed_marks(&running)),
-        "candidate" if offered(":candidate:") => (Database::Candidate, changed_marks(&running)),
-        "startup" if offered(":startup:") => (Database::Committed, committed_marks(&running)),
-        other if profile.junos() => return Err(DeviceError::syntax(other)),
-        other => {
-            let error = DeviceError::new(format!("datastore {other} is not supported"));
-            return Err(error.tagged("protocol", "invalid-value").element(other));
+    let (tree, marks) = match store {
+        Store::Candidate => {
+            let tree = request.device.candidate_of(request.caller.session);
+            (tree, changed_marks(&running))
+        }
+        Store::Running => (running.tree.clone(), committed_marks(&running)),
+        Store::Startup => {
+            let tree = request.device.tree(Database::Startup);
+            (tree.unwrap_or_default(), committed_marks(&running))
         }
     };
-    let tree = request.device.tree(database).unwrap_or_default();
     let marks = if profile.junos() { marks } else { Vec::new() };
     let tags = vec![configuration(request, &tree, marks)];
     Ok(Answer::Tags(vec![data(request, filtered(request, tags)?)]))
@@ -50,7 +45,42 @@ pub(super) fn get(request: &Request<'_>) -> Outcome {
     Ok(Answer::Tags(vec![data(request, filtered(request, tags)?)]))
 }
 
-fn missing(element: &str) -> DeviceError {
+/// The datastore that an argument such as `<target>` or `<source>` names, where the server has it.
+pub(super) fn datastore(request: &Request<'_>, argument: &str) -> Result<Store, DeviceError> {
+    let given = request.operation.child(argument);
+    let given = given.and_then(|given| given.children().next());
+    let given = given.ok_or_else(|| missing(argument))?;
+    let profile = request.device.profile;
+    let offered = |capability: &str| profile.offers(capability);
+    match given.local.as_str() {
+        "running" => Ok(Store::Running),
+        "candidate" if offered(":candidate:") => Ok(Store::Candidate),
+        "startup" if offered(":startup:") => Ok(Store::Startup),
+        other if profile.junos() => Err(DeviceError::syntax(other)),
+        other => {
+            let error = DeviceError::new(format!("datastore {other} is not supported"));
+            Err(error.tagged("protocol", "invalid-value").element(other))
+        }
+    }
+}
+
+/// Fails where this datastore is changed by commits alone (RFC 6241 section 8.2).
+pub(super) fn writable(request: &Request<'_>, store: Store) -> Result<(), DeviceError> {
+    let profile = request.device.profile;
+    if store != Store::Running || profile.offers(":writable-running:") {
+        return Ok(());
+    }
+    let error = DeviceError::new("running cannot be edited directly");
+    Err(if profile.junos() {
+        error.element("running")
+    } else {
+        error
+            .tagged("protocol", "operation-not-supported")
+            .element("running")
+    })
+}
+
+pub(super) fn missing(element: &str) -> DeviceError {
     DeviceError::new(format!("missing mandatory element {element}"))
         .tagged("protocol", "missing-element")
         .element(element)
