@@ -400,6 +400,7 @@ impl Session {
             Ok(Answer::Close) => tag_bytes(&Tag::empty(profile.netconf_name("ok"))),
             Ok(Answer::EndSession) => tag_bytes(&Tag::empty("end-session")),
             Ok(Answer::Tags(tags)) => tags.iter().flat_map(tag_bytes).collect(),
+            Ok(Answer::Broken(text)) => text.into_bytes(),
             Ok(Answer::Bare(text)) => {
                 let mut escaped = String::with_capacity(text.len());
                 crate::xml::escape_text(&text, &mut escaped);

@@ -30,6 +30,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0001_devices.sql"),
     ),
     (
+        2,
+        "edit sessions",
+        include_str!("../../migrations/sqlite/0002_edit_sessions.sql"),
+        include_str!("../../migrations/postgres/0002_edit_sessions.sql"),
+    ),
+    (
         3,
         "changes",
         include_str!("../../migrations/sqlite/0003_changes.sql"),

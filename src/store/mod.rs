@@ -7,6 +7,7 @@
 mod changes;
 mod database;
 mod devices;
+mod edit_sessions;
 mod keys;
 mod page;
 mod seal;
@@ -25,6 +26,7 @@ use seal::Keyring;
 
 pub use changes::ChangeRecord;
 pub use devices::{DeviceRecord, Learned};
+pub use edit_sessions::{EditSessionRecord, OPENING};
 pub use keys::{KeyError, KeySource};
 pub use page::Page;
 pub use seal::SealError;

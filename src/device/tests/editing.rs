@@ -192,10 +192,13 @@ async fn killed_session_is_lost_at_once() {
     assert_eq!(device.killed(handle.session_id()), Some("e1".to_owned()));
     assert_eq!(ended(&handle), (EditState::Lost, Some(EditReason::Killed)));
     router.kill(handle.session_id());
-    let answers = running.await.unwrap().unwrap();
-    assert_eq!(answers[0].as_ref().unwrap_err().outcome, Outcome::Unknown);
+    // Before the RPC that runs is over.
+    assert!(matches!(handle.renew(), Err(RunError::Ended(_))));
+    // This device ends the session between two RPCs only.
+    running.await.unwrap().unwrap();
     handle.finished().await;
     assert_eq!(ended(&handle), (EditState::Lost, Some(EditReason::Killed)));
+    assert_eq!(router.operations(), ["lock", "wait-300"]);
 }
 
 /// L2: if the device does not let go, the NETCONF session is closed, which has the same effect.

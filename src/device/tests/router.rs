@@ -65,6 +65,8 @@ impl State {
                 self.copies.retain(|copy| *copy != session);
                 ok()
             }
+            // In a copy: the shared candidate stays as it is.
+            "load-configuration" | "edit-config" if self.copies.contains(&session) => ok(),
             "load-configuration" | "edit-config" => {
                 self.edited = Some(session);
                 ok()

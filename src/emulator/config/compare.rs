@@ -31,17 +31,21 @@ impl Item<'_> {
         words.map(str::to_owned).collect()
     }
 
-    /// `unit 0 { ... }`, `host-name mx1`
+    /// `unit 0`, `host-name mx1`
     fn brief(&self) -> String {
         let prefix = self.prefix.map(Node::words).unwrap_or_default();
         let words = prefix.into_iter().chain(self.node.full_words());
-        let mut text = words.map(quoted).collect::<Vec<_>>().join(" ");
-        text.push_str(if self.node.children.is_empty() {
+        words.map(quoted).collect::<Vec<_>>().join(" ")
+    }
+
+    /// `unit 0 { ... }`, `host-name mx1;`
+    fn shortened(&self) -> String {
+        let inside = if self.node.children.is_empty() {
             ";"
         } else {
             " { ... }"
-        });
-        text
+        };
+        self.brief() + inside
     }
 
     fn text(&self) -> String {
@@ -175,7 +179,7 @@ fn changed(before: &Item<'_>, now: &Item<'_>, lines: &mut String) {
         signed("+  ", &now.text(), lines);
         return;
     }
-    let mut switch = |word: &str| lines.push_str(&format!("!   {word}: {}\n", now.brief()));
+    let mut switch = |word: &str| lines.push_str(&format!("!   {word}: {};\n", now.brief()));
     if before.node.inactive != now.node.inactive {
         switch(if now.node.inactive { "inactive" } else { "active" });
     }
@@ -247,9 +251,9 @@ fn moved(before: &[Item<'_>], after: &[Item<'_>], lines: &mut String) {
         }
         let same = |item: &&&Item<'_>| item.node.statement.name == new[index].node.statement.name;
         if let Some(above) = index.checked_sub(1).and_then(|above| new.get(above)).filter(same) {
-            lines.push_str(&format!("     {}\n", above.brief()));
+            lines.push_str(&format!("     {}\n", above.shortened()));
         }
-        lines.push_str(&format!("!    {}\n", new[index].brief()));
+        lines.push_str(&format!("!    {}\n", new[index].shortened()));
     }
 }
 
@@ -324,7 +328,7 @@ mod tests {
 +       server 192.0.2.1;
 +   }
 [edit interfaces]
-!   inactive: ge-0/0/1 { ... }
+!   inactive: ge-0/0/1;
 +   ae11 {
 +       unit 0 {
 +           description Test;

@@ -76,6 +76,9 @@ pub struct Committed {
     pub output: Option<String>,
 }
 
+/// Under what name the dynamic database is kept; no instance can have it.
+const DYNAMIC: &str = " dynamic";
+
 impl Committed {
     /// Nothing was committed, and nothing is to be said.
     pub fn nothing() -> Self {
@@ -399,6 +402,15 @@ impl Engine {
         }
         let base = self.ephemeral(instance);
         self.open(session, Working::Ephemeral, Some(instance.to_owned()), base)
+    }
+
+    /// Opens the dynamic database.
+    ///
+    /// # Errors
+    /// The session has something open or holds the lock.
+    pub fn open_dynamic(&mut self, session: u32) -> Result<(), DeviceError> {
+        let base = self.ephemeral(DYNAMIC);
+        self.open(session, Working::Ephemeral, Some(DYNAMIC.to_owned()), base)
     }
 
     fn open(

@@ -50,9 +50,8 @@ fn level(base: &Node, mine: &Node, merged: &mut Node) {
     if order(&base.children) != order(&mine.children) {
         reorder(mine, merged);
     }
-    merged
-        .children
-        .retain(|child| child.statement.kind != Kind::Container || !child.children.is_empty());
+    let empty = |child: &Node| child.statement.kind == Kind::Container && child.children.is_empty();
+    merged.children.retain(|child| child.protected || !empty(child));
 }
 
 fn after_nothing(node: &Node) -> Node {

@@ -183,8 +183,12 @@ impl Applying {
         path.extend(guarded.words().into_iter().map(str::to_owned));
         let mut tell = |words: String, verb: &str| {
             let message = format!("[{}] is protected, '{words}' cannot be {verb}", path.join(" "));
-            self.problems
-                .push(DeviceError::new(message).at(banner(&self.path)).element(words));
+            let error = DeviceError::new(message).at(banner(&self.path)).element(words);
+            self.problems.push(if self.manner.lenient {
+                error.into_warning()
+            } else {
+                error.tagged("protocol", "access-denied")
+            });
         };
         if patch.changes_node() && (patch.act != Act::Merge || !guarded.statement.holds_statements()) {
             let verb = match patch.act {
@@ -205,10 +209,15 @@ impl Applying {
         true
     }
 
+    /// Deletes what the patch names. What is protected below it stays, and so does all that leads there.
     fn delete(&mut self, parent: &mut Node, patch: &Patch) {
-        let before = parent.children.len();
-        parent.children.retain(|child| !patch.names(child));
-        if parent.children.len() == before && patch.act == Act::Delete {
+        let mut found = false;
+        parent.children.retain_mut(|child| {
+            let named = patch.names(child);
+            found |= named;
+            !named || child.clear()
+        });
+        if !found && patch.act == Act::Delete {
             self.not_found(&patch.words());
         }
     }
@@ -224,13 +233,19 @@ impl Applying {
             found = true;
             let emptied = self.below(&mut parent.children[at], patch);
             self.switch(parent, at, patch);
-            if emptied {
+            if emptied && !parent.children[at].protected {
                 parent.children.remove(at);
             } else {
                 at += 1;
             }
         }
-        if !found && !only_removes(patch) {
+        if found || only_removes(patch) || patch.protect == Some(false) {
+            return;
+        }
+        if protects(patch) {
+            // What is to be protected and is not there is made first.
+            self.put(parent, patch);
+        } else {
             self.not_found(&patch.words());
         }
     }
@@ -248,7 +263,7 @@ impl Applying {
         let there = parent.children.iter().any(|child| patch.names(child));
         let child = parent.ensure(patch.statement, argument);
         if patch.act == Act::Replace && self.manner.replaces {
-            child.children.clear();
+            child.clear();
             child.inactive = false;
         }
         let emptied = self.below(child, patch);
@@ -261,7 +276,7 @@ impl Applying {
             let refused = !there && !patch.children.is_empty() && parent.children[at].children.is_empty();
             let hollow = emptied || (refused && patch.statement.kind == Kind::Container);
             self.switch(parent, at, patch);
-            if hollow {
+            if hollow && !parent.children[at].protected {
                 parent.children.remove(at);
             }
         }
@@ -336,6 +351,11 @@ impl Applying {
             .at(banner(&self.path))
             .element(bad_element)
     }
+}
+
+/// Whether something in it is to be protected.
+fn protects(patch: &Patch) -> bool {
+    patch.protect == Some(true) || patch.children.iter().any(protects)
 }
 
 /// Whether all that the patch does is done where nothing is.

@@ -106,7 +106,7 @@ fn run(root: &mut Node, line: &str) -> Result<Vec<DeviceError>, SetError> {
     match command(root.statement, line)? {
         Command::Patches(patches) => Ok(patch::apply(root, &patches, Manner::REPLACE)),
         Command::DeleteAll => {
-            root.children.clear();
+            root.clear();
             Ok(Vec::new())
         }
         Command::Copy { path, to } => Ok(copy(root, &path, &to).into_iter().collect()),

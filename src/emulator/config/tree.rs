@@ -144,6 +144,12 @@ impl Node {
         at
     }
 
+    /// Takes everything out that is not protected, and tells whether something was, which stays.
+    pub fn clear(&mut self) -> bool {
+        self.children.retain_mut(|child| child.protected || child.clear());
+        !self.children.is_empty()
+    }
+
     /// The words that name this node inside its parent: `unit 0`, `host-name`, `ge-0/0/0`.
     pub fn words(&self) -> Vec<&str> {
         let mut words = Vec::with_capacity(2);

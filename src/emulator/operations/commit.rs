@@ -191,12 +191,14 @@ fn results(
         tags.push(tag);
     }
     if quirks.unclosed_members && options.check {
-        let mut text = String::from("\n");
+        let mut text = String::new();
         for tag in &tags {
             let xml = tag.to_xml();
             text.push_str(xml.strip_suffix("</routing-engine>").unwrap_or(&xml));
         }
-        return Answer::Tags(vec![Tag::raw("commit-results", text), request.ok()]);
+        text.push_str(&request.ok().to_xml());
+        text.push('\n');
+        return Answer::Broken(text);
     }
     let mut tags = vec![Tag::parent("commit-results", tags)];
     tags.extend((!failed).then(|| request.ok()));

@@ -58,6 +58,7 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("commit-scripts", &["apply", "apply-no-transients", "view"]),
     ("compare", &["rollback", "configuration-revision"]),
     ("key", &["key"]),
+    ("use-fast-diff", &["yes"]),
 ];
 const FREE: &[&str] = &["rollback", "configuration-revision"];
 

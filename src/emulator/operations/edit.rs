@@ -6,7 +6,7 @@ use super::netconf::{datastore, missing, writable};
 use super::{Answer, Outcome, Request, told};
 use crate::emulator::config::patch::{self, Act, Manner, Patch};
 use crate::emulator::config::render::{XmlOptions, tags};
-use crate::emulator::config::{Database, Node, Store, patch_xml, schema};
+use crate::emulator::config::{Database, Node, Store, patch_text, patch_xml, schema};
 use crate::emulator::device_error::{DeviceError, Severity};
 use crate::emulator::markup::Tag;
 use crate::xml::Limits;
@@ -23,16 +23,7 @@ pub(super) fn edit_config(request: &Request<'_>) -> Outcome {
         Some(other) => return Err(invalid("default-operation", other)),
     };
     let options = EditOptions::read(request)?;
-    let fetched;
-    let config = match request.operation.child("config") {
-        Some(config) => config,
-        None => {
-            let url = request.argument("url").ok_or_else(|| missing("config"))?;
-            fetched = fetch(request, &url)?;
-            &fetched
-        }
-    };
-    let (patches, mut problems) = read(request, config, act)?;
+    let (patches, mut problems) = data(request, act)?;
     let wrong = problems.iter().any(|problem| problem.severity == Severity::Error);
     if wrong && options.stops {
         return Ok(told(request, &problems));
@@ -47,7 +38,7 @@ pub(super) fn edit_config(request: &Request<'_>) -> Outcome {
         let change = |root: &mut Node| {
             let before = root.clone();
             if whole {
-                root.children.clear();
+                root.clear();
             }
             let told = patch::apply(root, &patches, manner);
             let failed = told.iter().any(|problem| problem.severity == Severity::Error);
@@ -117,6 +108,21 @@ impl EditOptions {
             rolls_back,
         })
     }
+}
+
+/// What an edit consists of: `<config>`, what lies under `<url>`, or, on Junos, `<config-text>`.
+fn data(request: &Request<'_>, act: Act) -> Result<(Vec<Patch>, Vec<DeviceError>), DeviceError> {
+    let operation = request.operation;
+    if let Some(config) = operation.child("config") {
+        return read(request, config, act);
+    }
+    if let Some(text) = operation.path(&["config-text", "configuration-text"])
+        && request.device.profile.junos()
+    {
+        return Ok(patch_text::patches(schema::root(), &text.text()));
+    }
+    let url = request.argument("url").ok_or_else(|| missing("config"))?;
+    read(request, &fetch(request, &url)?, act)
 }
 
 /// What stands inside `<config>`, as patches.

@@ -124,10 +124,7 @@ fn written(action: Action, format: Option<&str>, text: &str) -> Result<Loaded, D
     match (action, format) {
         (Action::Set, _) => Ok(commands(text.to_owned())),
         (Action::Patch, _) => Ok(difference(text)),
-        (Action::Replace, Some("json")) => Err(invalid("action", "replace")),
-        (Action::Merge | Action::Override | Action::Update, Some("json")) => {
-            Ok(xml(&patch_json::element(schema::root(), text)?, action))
-        }
+        (_, Some("json")) => Ok(xml(&patch_json::element(schema::root(), text)?, action)),
         (_, None | Some("xml")) => {
             let unreadable = |_| DeviceError::new("xml input syntax error");
             let root = Element::parse(text, &Limits::default()).map_err(unreadable)?;
@@ -179,7 +176,7 @@ fn patched(patches: Vec<Patch>, problems: Vec<DeviceError>, action: Action) -> L
         problems,
         change: Box::new(move |root| {
             if action.whole() {
-                *root = Node::root();
+                root.clear();
             }
             patch::apply(root, &patches, action.manner())
         }),

@@ -50,6 +50,10 @@ pub(super) fn open_configuration(request: &Request<'_>) -> Outcome {
         .map(|child| child.local.as_str())
     {
         Some("private") => request.with_engine(|engine, _| engine.open_private(session)),
+        // The batch database is a private copy whose commits may wait; here none does. The dynamic one is kept apart
+        // from what is configured statically, as an instance is.
+        Some("batch") => request.with_engine(|engine, _| engine.open_private(session)),
+        Some("dynamic") => request.with_engine(|engine, _| engine.open_dynamic(session)),
         Some("ephemeral") => request.with_engine(|engine, _| engine.open_ephemeral(session, "")),
         Some("ephemeral-instance") => {
             let name = request.argument("ephemeral-instance");

@@ -96,6 +96,8 @@ pub enum Answer {
     Tags(Vec<Tag>),
     /// Bare text between the tags of the reply: what a device makes of `format="json"`.
     Bare(String),
+    /// Text as it stands, which is no well-formed XML: what some devices make of some answers.
+    Broken(String),
     /// `<ok/>`, and the session ends.
     Close,
     /// `<end-session/>`, and the session ends.

@@ -102,11 +102,7 @@ impl Change {
     }
 
     pub fn view(&self) -> ChangeView {
-        let Self {
-            row,
-            state,
-            document,
-        } = self.clone();
+        let Self { row, state, document } = self.clone();
         ChangeView {
             id: row.id,
             device: row.device,

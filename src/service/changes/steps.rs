@@ -254,9 +254,7 @@ impl Work {
 
     /// Sends one step and judges its reply.
     pub async fn send(&mut self, step: Step, undo: bool) -> Result<RawReply, Stop> {
-        let Step {
-            name, rpc, touch, ..
-        } = step;
+        let Step { name, rpc, touch, .. } = step;
         let request = device::Request {
             build: Box::new(move |_| Ok(rpc)),
             attributes: Vec::new(),
@@ -379,8 +377,7 @@ impl Work {
                     .source
                     .read_to_string(MOST_HISTORY)
                     .map_err(|error| unreadable(error.to_string()))?;
-                let told =
-                    CommitInformation::parse(&text).map_err(|error| unreadable(error.to_string()))?;
+                let told = CommitInformation::parse(&text).map_err(|error| unreadable(error.to_string()))?;
                 let revision = told.newest().and_then(|newest| newest.revision.clone());
                 self.check_revision(step, revision)?;
             }
@@ -497,8 +494,7 @@ impl Work {
     /// A warning of the gateway's own.
     pub fn warn(&mut self, words: impl Into<String>) {
         let warning = RpcErrorView::warning(words);
-        self.journal
-            .note(|change| change.document.warnings.push(warning));
+        self.journal.note(|change| change.document.warnings.push(warning));
     }
 
     /// What nothing was sent for is as it was before anybody knew of it.
