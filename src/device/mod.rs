@@ -53,6 +53,7 @@ use self::domain::Domain;
 use self::edit::EditSessions;
 use self::hold::Holders;
 use self::lane::{Lane, NoTurn, Purpose, Turn};
+use crate::netconf::capability::Capabilities;
 use crate::transport::TransportError;
 
 /// How a device is doing, in one word.
@@ -299,6 +300,11 @@ impl Device {
                 Failure::DeadlineInQueue,
             )),
         }
+    }
+
+    /// What may be asked of a device that showed this: under the policy `ignore` everything (S7).
+    pub fn offered(&self, shown: &Established) -> Arc<Capabilities> {
+        call::offered(&self.core, &shown.capabilities)
     }
 
     /// How the device is doing, without asking it.

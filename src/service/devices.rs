@@ -117,7 +117,7 @@ impl Gateway {
     /// Removes a device and ends its sessions politely.
     ///
     /// # Errors
-    /// `not-found`, `etag-mismatch`.
+    /// `not-found`, `etag-mismatch`; `invalid-state` while edit sessions are open on it.
     pub async fn delete_device(
         &self,
         ctx: &CallContext,
@@ -128,6 +128,17 @@ impl Gateway {
         self.accepting()?;
         let read = self.record(name).await?;
         check_etag(&read, if_match)?;
+        let open = self.inner.devices.get(name).map(|device| device.edit_sessions());
+        if let Some(session) = open.unwrap_or_default().first() {
+            let detail = format!(
+                "the edit session {} of {} is open on it",
+                session.id(),
+                session.who()
+            );
+            return Err(Error::new(ErrorCode::InvalidState, detail)
+                .with_device(name)
+                .with_hint("end its edit sessions first"));
+        }
         let expected = if_match.is_some().then_some(read.version);
         self.inner
             .store
@@ -239,6 +250,21 @@ fn settings_of_sessions(settings: &DeviceSettings) -> DeviceSettings {
         labels: BTreeMap::new(),
         partial: model::Partial::default(),
         ..settings.clone()
+    }
+}
+
+/// How many entries a page of a list has; 0 stands for the default (H10).
+///
+/// # Errors
+/// More than a page may have.
+pub(super) fn page_size(wanted: u32) -> Result<u32, Error> {
+    match wanted {
+        0 => Ok(DEFAULT_PAGE),
+        size if size > LARGEST_PAGE => Err(Error::invalid(
+            "?page_size",
+            format!("{size} is more than {LARGEST_PAGE}"),
+        )),
+        size => Ok(size),
     }
 }
 

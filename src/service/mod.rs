@@ -11,6 +11,7 @@ mod config;
 mod datastores;
 mod devices;
 pub mod edit;
+mod edit_sessions;
 mod failure;
 mod kill;
 mod locks;
@@ -63,7 +64,9 @@ pub struct Parts {
     pub read_only_rpcs: BTreeSet<String>,
     /// Where devices may be sent for configuration.
     pub urls: UrlPolicy,
-    /// Owns the short tasks that write to the store beside a connect.
+    /// For how long edit sessions are told of that have ended.
+    pub edit_sessions_kept: Duration,
+    /// Owns the tasks of the use cases.
     pub tasks: TaskTracker,
 }
 
@@ -83,6 +86,7 @@ struct Inner {
     idle_timeout: Duration,
     read_only_rpcs: BTreeSet<String>,
     urls: UrlPolicy,
+    edit_sessions_kept: Duration,
     tasks: TaskTracker,
     started: Instant,
     draining: AtomicBool,
@@ -90,7 +94,7 @@ struct Inner {
     changes: changes::Running,
     /// Locks of others that refusals told of.
     seen: locks::Seen,
-    /// Cancelled when the gateway ends, for what would go on for ever.
+    /// Ends what runs for as long as the gateway does.
     ending: CancellationToken,
 }
 
@@ -112,6 +116,7 @@ impl Gateway {
                 idle_timeout: parts.idle_timeout,
                 read_only_rpcs: parts.read_only_rpcs,
                 urls: parts.urls,
+                edit_sessions_kept: parts.edit_sessions_kept,
                 tasks: parts.tasks,
                 started,
                 draining: AtomicBool::new(false),
@@ -120,22 +125,28 @@ impl Gateway {
                 ending: CancellationToken::new(),
             }),
         };
+        gateway.settle_edit_sessions().await?;
         gateway.settle_changes().await?;
         gateway.install_all().await?;
-        gateway.inner.tasks.spawn(gateway.clone().forget_old_changes());
+        let tasks = gateway.inner.tasks.clone();
+        tasks.spawn(gateway.clone().forget_old_edit_sessions());
+        tasks.spawn(gateway.clone().forget_old_changes());
         Ok(gateway)
     }
 
-    /// From now on nothing new that changes a device, and nothing in the inventory, is accepted.
+    /// From now on nothing new that changes a device, and nothing in the inventory, is accepted. Edit sessions end, each
+    /// after the RPC that it runs (D1).
     pub fn drain(&self) {
         self.inner.draining.store(true, Ordering::Release);
+        self.inner.devices.stop_edit_sessions();
     }
 
     /// Ends all sessions politely; what is not done within `grace` is cut.
     pub async fn close(&self, grace: Duration) -> bool {
         self.drain();
+        let polite = self.inner.devices.shutdown(grace).await;
         self.inner.ending.cancel();
-        self.inner.devices.shutdown(grace).await
+        polite
     }
 
     fn draining(&self) -> bool {
