@@ -13,6 +13,7 @@ mod corpus_replies;
 mod database;
 mod device;
 mod devices;
+mod edit_commands;
 mod errors;
 mod faults;
 mod first_line;

@@ -8,6 +8,7 @@ mod inventory;
 pub mod keys;
 pub mod program;
 pub mod proxy;
+pub mod write;
 
 use std::net::SocketAddr;
 use std::time::Duration;
