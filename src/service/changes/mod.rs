@@ -93,6 +93,7 @@ impl Gateway {
             ),
             marker: marker(&id, ctx.principal.id()),
         };
+        let capabilities = live.offered(&shown);
         let script = writer.script(&capabilities).await.map_err(on_device)?;
         if writer.request.plan {
             return Ok(Planned::Plan(Plan {

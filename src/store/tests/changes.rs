@@ -86,8 +86,16 @@ async fn old_changes_are_forgotten() {
         }
         let before = START + ::time::Duration::days(1);
         let kept = ["scheduled"];
-        assert_eq!(store.delete_changes_before(START, &kept).await.unwrap(), 0, "{kind}");
-        assert_eq!(store.delete_changes_before(before, &kept).await.unwrap(), 1, "{kind}");
+        assert_eq!(
+            store.delete_changes_before(START, &kept).await.unwrap(),
+            0,
+            "{kind}"
+        );
+        assert_eq!(
+            store.delete_changes_before(before, &kept).await.unwrap(),
+            1,
+            "{kind}"
+        );
         let left = store.list_changes("d1", None, 10, None).await.unwrap().items;
         assert_eq!(left.len(), 1, "{kind}");
         assert_eq!(left[0].state, "scheduled", "{kind}");
