@@ -196,7 +196,7 @@ impl Gateway {
             .established(ctx.principal.id(), self.deadline(ctx, &live))
             .await
             .map_err(failure::device)?;
-        let rpc = build(&shown.capabilities).map_err(on_device)?;
+        let rpc = build(&live.offered(&shown)).map_err(on_device)?;
         if operation.plan {
             return Ok(RpcAnswer::Plan(Plan {
                 device: name.to_owned(),

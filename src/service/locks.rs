@@ -216,7 +216,7 @@ impl Gateway {
             .established(ctx.principal.id(), deadline)
             .await
             .map_err(failure::device)?;
-        let steps = Clearing::new(&shown.capabilities).map_err(on_device)?;
+        let steps = Clearing::new(&live.offered(&shown)).map_err(on_device)?;
         if request.plan {
             let rpcs = steps.all().map(|step| step.rpc.body.as_str().to_owned());
             return Ok(Planned::Plan(Plan {

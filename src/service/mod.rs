@@ -94,7 +94,7 @@ struct Inner {
     changes: changes::Running,
     /// Locks of others that refusals told of.
     seen: locks::Seen,
-    /// Cancelled when the gateway ends, for what would go on for ever.
+    /// Ends what runs for as long as the gateway does.
     ending: CancellationToken,
 }
 
@@ -125,12 +125,12 @@ impl Gateway {
                 ending: CancellationToken::new(),
             }),
         };
-        gateway.settle_changes().await?;
         gateway.settle_edit_sessions().await?;
+        gateway.settle_changes().await?;
         gateway.install_all().await?;
         let tasks = gateway.inner.tasks.clone();
-        tasks.spawn(gateway.clone().forget_old_changes());
         tasks.spawn(gateway.clone().forget_old_edit_sessions());
+        tasks.spawn(gateway.clone().forget_old_changes());
         Ok(gateway)
     }
 

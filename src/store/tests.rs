@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::device::model::{DeviceSecrets, DeviceSettings, apply_merge_patch, read_device};
 
+mod changes;
+
 const START: OffsetDateTime = OffsetDateTime::UNIX_EPOCH.saturating_add(time::Duration::days(20_000));
 
 fn device(name: &str, labels: &[(&str, &str)]) -> (DeviceSettings, DeviceSecrets) {

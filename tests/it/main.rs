@@ -4,6 +4,8 @@ mod addresses;
 mod bad_input;
 mod bad_xml;
 mod calls;
+mod change_faults;
+mod changes;
 mod commands;
 mod concurrency;
 mod config;

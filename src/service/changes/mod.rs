@@ -93,7 +93,8 @@ impl Gateway {
             ),
             marker: marker(&id, ctx.principal.id()),
         };
-        let script = writer.script(&shown.capabilities).await.map_err(on_device)?;
+        let capabilities = live.offered(&shown);
+        let script = writer.script(&capabilities).await.map_err(on_device)?;
         if writer.request.plan {
             return Ok(Planned::Plan(Plan {
                 device: device.to_owned(),
@@ -113,7 +114,7 @@ impl Gateway {
                 device: live,
                 request: writer.request.clone(),
                 script,
-                capabilities: shown.capabilities.clone(),
+                capabilities,
                 again: Box::new(move |capabilities| writer.write(capabilities)),
                 journal,
                 patience,

@@ -5,6 +5,7 @@ pub mod child;
 pub mod doors;
 pub mod grpc;
 mod inventory;
+pub mod judged;
 pub mod keys;
 pub mod program;
 pub mod proxy;
