@@ -17,8 +17,8 @@ use crate::support::child::Child;
 use crate::support::doors::{DOORS, Door};
 use crate::support::{TestGateway, code, eventually, junos, listen, sent};
 
-fn building(name: &str) -> Value {
-    json!({"config": {"system": {"location": {"building": name}}}})
+fn contact(name: &str) -> Value {
+    json!({"config": {"snmp": {"contact": name}}})
 }
 
 fn id(session: &Value) -> &str {
@@ -56,7 +56,7 @@ async fn open(gateway: &Gateway, ctx: &CallContext, wait_seconds: u64) -> Result
 }
 
 fn edit() -> EditRequest {
-    let body = EditBody::Config("set system location building east".to_owned());
+    let body = EditBody::Config("set snmp contact east".to_owned());
     EditRequest {
         edit: Edit::new(EditFormat::Set, body),
         plan: false,
@@ -160,7 +160,7 @@ async fn one_of_two_gets_the_lock_and_the_other_learns_who() {
     }
     assert_eq!(won[0] + won[1], 200);
     assert_eq!(
-        (sent(&device, "lock").len(), sent(&device, "unlock").len()),
+        (device.stats().count("lock"), device.stats().count("unlock")),
         (200, 200)
     );
     gateway.stop().await;
@@ -255,7 +255,7 @@ async fn holder_outside_the_gateway_is_named() {
 #[tokio::test]
 async fn leftovers_of_others_are_shown_and_stay() {
     for door in DOORS {
-        let leftovers = junos().uncommitted("noc", "set system location building attic");
+        let leftovers = junos().uncommitted("noc", "set snmp contact attic");
         let (gateway, device) = TestGateway::with_device(leftovers).await;
         let refused = gateway
             .open(door, "mx1", json!({"wait_seconds": 5}))
@@ -269,7 +269,7 @@ async fn leftovers_of_others_are_shown_and_stay() {
             refused
                 .diff
                 .as_deref()
-                .is_some_and(|diff| diff.contains("building attic")),
+                .is_some_and(|diff| diff.contains("contact attic")),
             "{refused:?}"
         );
         assert!(
@@ -305,10 +305,7 @@ async fn unused_session_expires_and_renewal_keeps_it() {
             started.elapsed() > Duration::from_secs(3)
         })
         .await;
-        gateway
-            .edit(door, "mx1", session, building("east"))
-            .await
-            .unwrap();
+        gateway.edit(door, "mx1", session, contact("east")).await.unwrap();
         eventually("it has expired", async || {
             gateway.edit_session(door, "mx1", session).await.unwrap()["state"] == "expired"
         })
@@ -321,7 +318,7 @@ async fn unused_session_expires_and_renewal_keeps_it() {
             (&json!("ttl_expired"), &json!(false))
         );
         let refused = gateway
-            .edit(door, "mx1", session, building("west"))
+            .edit(door, "mx1", session, contact("west"))
             .await
             .unwrap_err();
         assert_eq!(
@@ -339,10 +336,7 @@ async fn killed_session_is_lost() {
         let (gateway, device) = TestGateway::with_device(junos()).await;
         let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
         let session = id(&opened);
-        gateway
-            .edit(door, "mx1", session, building("east"))
-            .await
-            .unwrap();
+        gateway.edit(door, "mx1", session, contact("east")).await.unwrap();
         let victim = opened["session_id"].as_u64().unwrap();
         let killed = gateway.kill(door, "mx1", victim, json!({})).await.unwrap();
         assert_eq!(killed["edit_session"], opened["id"]);
@@ -352,7 +346,7 @@ async fn killed_session_is_lost() {
             (&json!("lost"), &json!("killed"))
         );
         let refused = gateway
-            .edit(door, "mx1", session, building("west"))
+            .edit(door, "mx1", session, contact("west"))
             .await
             .unwrap_err();
         assert_eq!(
@@ -373,10 +367,7 @@ async fn dropped_session_is_lost_and_not_taken_up_again() {
         let (gateway, device) = TestGateway::with_device(junos()).await;
         let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
         let session = id(&opened);
-        gateway
-            .edit(door, "mx1", session, building("east"))
-            .await
-            .unwrap();
+        gateway.edit(door, "mx1", session, contact("east")).await.unwrap();
         device.drop_connections();
         eventually("it is lost", async || {
             gateway.edit_session(door, "mx1", session).await.unwrap()["state"] == "lost"
@@ -420,7 +411,7 @@ async fn end_of_the_gateway_ends_its_edit_sessions() {
         let (status, opened) = child.post("/v1/devices/mx1/edit-sessions", &json!({})).await;
         assert_eq!(status, StatusCode::CREATED, "{opened}");
         let path = format!("/v1/devices/mx1/edit-sessions/{}", id(&opened));
-        let (status, edited) = child.post(&format!("{path}/edit"), &building("east")).await;
+        let (status, edited) = child.post(&format!("{path}/edit"), &contact("east")).await;
         assert_eq!((status, &edited["uncommitted"]), (StatusCode::OK, &json!(true)));
         child.signal(signal);
         let status = child.ended().await;
@@ -441,7 +432,7 @@ async fn end_of_the_gateway_ends_its_edit_sessions() {
         );
         assert!(lost["end_time"].is_string());
         let refused = again
-            .edit(Door::Grpc, "mx1", id(&opened), building("west"))
+            .edit(Door::Grpc, "mx1", id(&opened), contact("west"))
             .await
             .unwrap_err();
         assert_eq!(

@@ -1,15 +1,21 @@
 //! Edit sessions in each mode, from opening to commit, through both doors (S20–S25).
 
+use ncgate::emulator::config::Change;
 use ncgate::emulator::{Profile, RunningEmulator};
 use serde_json::{Value, json};
 
 use crate::support::doors::{DOORS, Door};
 use crate::support::{TestGateway, junos, listen, sent};
 
-const BUILDING: &str = "system/location";
+const CONTACT: &str = "snmp/contact";
 
-fn building(name: &str) -> Value {
-    json!({"config": {"system": {"location": {"building": name}}}})
+fn contact(name: &str) -> Value {
+    json!({"config": {"snmp": {"contact": name}}})
+}
+
+/// The same for a server that knows nothing of Junos.
+fn qualified(name: &str) -> Value {
+    json!({"config": {"example-router:configuration": {"snmp": {"contact": name}}}})
 }
 
 fn id(session: &Value) -> &str {
@@ -46,23 +52,20 @@ async fn exclusive_session_from_lock_to_unlock() {
         assert_eq!(opened["session_id"], holder);
         let session = id(&opened);
 
-        let edited = gateway
-            .edit(door, "mx1", session, building("east"))
-            .await
-            .unwrap();
+        let edited = gateway.edit(door, "mx1", session, contact("east")).await.unwrap();
         assert_eq!(edited["uncommitted"], true);
-        let seen = gateway.edited(door, "mx1", session, BUILDING).await.unwrap();
-        let location = &seen["data"]["configuration"]["system"]["location"];
-        assert_eq!(location["building"], "east", "{seen}");
+        let seen = gateway.edited(door, "mx1", session, CONTACT).await.unwrap();
+        let snmp = &seen["data"]["configuration"]["snmp"];
+        assert_eq!(snmp["contact"], "east", "{seen}");
         assert_eq!(seen["session_id"], opened["session_id"]);
-        assert!(!running(&device).contains("building east"));
+        assert!(!running(&device).contains("contact east"));
         let diff = gateway.diff(door, "mx1", session).await.unwrap();
         assert_eq!(
             (&diff["changed"], &diff["format"]),
             (&json!(true), &json!("junos"))
         );
         assert!(
-            diff["diff"].as_str().unwrap().contains("+      building east;"),
+            diff["diff"].as_str().unwrap().contains("+   contact east;"),
             "{diff}"
         );
         gateway
@@ -86,7 +89,7 @@ async fn exclusive_session_from_lock_to_unlock() {
             done["commit"]["id"].as_str().unwrap()
         );
         assert_eq!(newest.log.as_deref(), Some(mark.as_str()));
-        assert!(running(&device).contains("building east"));
+        assert!(running(&device).contains("contact east"));
         let diff = gateway.diff(door, "mx1", session).await.unwrap();
         assert_eq!((&diff["changed"], &diff["diff"]), (&json!(false), &json!("")));
         assert!(lock_holder(&device).is_some());
@@ -104,7 +107,7 @@ async fn exclusive_session_from_lock_to_unlock() {
             json!([ended])
         );
         for again in [
-            gateway.edit(door, "mx1", session, building("west")).await,
+            gateway.edit(door, "mx1", session, contact("west")).await,
             gateway.act(door, "mx1", session, "renew", Value::Null).await,
             gateway.diff(door, "mx1", session).await,
             gateway.close(door, "mx1", session).await,
@@ -130,10 +133,7 @@ async fn uncommitted_edits_are_taken_back() {
         let before = running(&device);
         let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
         let session = id(&opened);
-        gateway
-            .edit(door, "mx1", session, building("east"))
-            .await
-            .unwrap();
+        gateway.edit(door, "mx1", session, contact("east")).await.unwrap();
         let bad = json!({"format": "set", "config": "set system no-such-statement x"});
         let refused = gateway.edit(door, "mx1", session, bad).await.unwrap_err();
         assert_eq!(
@@ -153,10 +153,7 @@ async fn uncommitted_edits_are_taken_back() {
             .unwrap();
         assert_eq!(discarded["uncommitted"], false);
         assert!(!device.device().is_modified());
-        gateway
-            .edit(door, "mx1", session, building("west"))
-            .await
-            .unwrap();
+        gateway.edit(door, "mx1", session, contact("west")).await.unwrap();
         assert!(device.device().is_modified());
         gateway.close(door, "mx1", session).await.unwrap();
         assert!(!device.device().is_modified());
@@ -178,21 +175,17 @@ async fn plans_send_nothing() {
         assert!(lock_holder(&device).is_none());
         let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
         let session = id(&opened);
-        let mut edit = building("east");
+        let mut edit = contact("east");
         edit["plan"] = json!(true);
         let plan = gateway.edit(door, "mx1", session, edit).await.unwrap();
         assert!(
             plan["rpcs"][0]
                 .as_str()
                 .unwrap()
-                .contains("<building>east</building>"),
+                .contains("<contact>east</contact>"),
             "{plan}"
         );
-        for (action, element) in [
-            ("validate", "<check/>"),
-            ("discard", "<discard-changes/>"),
-            ("commit", "<log>"),
-        ] {
+        for (action, element) in [("discard", "<discard-changes/>"), ("commit", "<log>")] {
             let plan = gateway
                 .act(door, "mx1", session, action, json!({"plan": true}))
                 .await
@@ -228,14 +221,11 @@ async fn private_copy_works_beside_a_lock() {
         );
         let exclusive = gateway.open(door, "mx1", json!({})).await.unwrap();
         gateway
-            .edit(door, "mx1", id(&private), building("north"))
+            .edit(door, "mx1", id(&private), contact("north"))
             .await
             .unwrap();
-        let seen = gateway.edited(door, "mx1", id(&private), BUILDING).await.unwrap();
-        assert_eq!(
-            seen["data"]["configuration"]["system"]["location"]["building"],
-            "north"
-        );
+        let seen = gateway.edited(door, "mx1", id(&private), CONTACT).await.unwrap();
+        assert_eq!(seen["data"]["configuration"]["snmp"]["contact"], "north");
         assert!(!device.device().is_modified());
         let refused = gateway
             .act(door, "mx1", id(&private), "commit", json!({}))
@@ -253,14 +243,14 @@ async fn private_copy_works_beside_a_lock() {
             .await
             .unwrap();
         assert_eq!(done["uncommitted"], false);
-        assert!(running(&device).contains("building north"));
+        assert!(running(&device).contains("contact north"));
         gateway
-            .edit(door, "mx1", id(&private), building("south"))
+            .edit(door, "mx1", id(&private), contact("south"))
             .await
             .unwrap();
         gateway.close(door, "mx1", id(&private)).await.unwrap();
         assert!(!sent(&device, "close-configuration").is_empty());
-        assert!(running(&device).contains("building north"));
+        assert!(running(&device).contains("contact north"));
         gateway.stop().await;
     }
 }
@@ -270,16 +260,20 @@ async fn private_copy_works_beside_a_lock() {
 #[tokio::test]
 async fn ephemeral_instance_is_edited_and_committed() {
     for door in DOORS {
-        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let blue = junos().commit(Change {
+            user: "root".to_owned(),
+            client: "cli".to_owned(),
+            seconds: 1_768_400_000,
+            commands: "set system configuration-database ephemeral instance blue".to_owned(),
+            log: None,
+        });
+        let (gateway, device) = TestGateway::with_device(blue).await;
         let body = json!({"mode": "ephemeral", "instance": "blue"});
         let opened = gateway.open(door, "mx1", body).await.unwrap();
         assert_eq!(opened["instance"], "blue");
         assert!(opened["warnings"].to_string().contains("do not survive a reboot"));
         let session = id(&opened);
-        gateway
-            .edit(door, "mx1", session, building("east"))
-            .await
-            .unwrap();
+        gateway.edit(door, "mx1", session, contact("east")).await.unwrap();
         let discarded = gateway
             .act(door, "mx1", session, "discard", Value::Null)
             .await
@@ -288,10 +282,7 @@ async fn ephemeral_instance_is_edited_and_committed() {
             (&discarded["uncommitted"], &discarded["state"]),
             (&json!(false), &json!("open"))
         );
-        gateway
-            .edit(door, "mx1", session, building("west"))
-            .await
-            .unwrap();
+        gateway.edit(door, "mx1", session, contact("west")).await.unwrap();
         let refused = gateway.diff(door, "mx1", session).await.unwrap_err();
         assert_eq!(refused.code, "invalid-argument");
         let checked = gateway
@@ -314,7 +305,7 @@ async fn ephemeral_instance_is_edited_and_committed() {
             .unwrap();
         let instance = ncgate::emulator::config::set::render(&device.device().ephemeral("blue"));
         assert!(
-            instance.contains("building west") && !instance.contains("east"),
+            instance.contains("contact west") && !instance.contains("east"),
             "{instance}"
         );
         gateway.close(door, "mx1", session).await.unwrap();
@@ -335,10 +326,7 @@ async fn shared_session_never_discards_by_itself() {
         let opened = gateway.open(door, "mx1", shared.clone()).await.unwrap();
         assert!(opened["warnings"].to_string().contains("not locked"), "{opened}");
         let session = id(&opened);
-        gateway
-            .edit(door, "mx1", session, building("east"))
-            .await
-            .unwrap();
+        gateway.edit(door, "mx1", session, contact("east")).await.unwrap();
         let refused = gateway
             .act(door, "mx1", session, "discard", Value::Null)
             .await
@@ -402,7 +390,7 @@ async fn members_of_a_commit_are_told_one_by_one() {
             let (gateway, _device) = TestGateway::with_device(builder).await;
             let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
             gateway
-                .edit(door, "mx1", id(&opened), building("east"))
+                .edit(door, "mx1", id(&opened), contact("east"))
                 .await
                 .unwrap();
             let done = gateway.act(door, "mx1", id(&opened), "commit", json!({})).await;
@@ -445,13 +433,13 @@ async fn rfc_server_is_edited_by_its_own_operations() {
         let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
         let session = id(&opened);
         gateway
-            .edit(door, "mx1", session, building("east"))
+            .edit(door, "mx1", session, qualified("east"))
             .await
             .unwrap();
         let diff = gateway.diff(door, "mx1", session).await.unwrap();
         assert_eq!(diff["format"], "paths");
         assert!(
-            diff["diff"].as_str().unwrap().contains("/building = east"),
+            diff["diff"].as_str().unwrap().contains("/snmp/contact = east"),
             "{diff}"
         );
         gateway
@@ -463,7 +451,7 @@ async fn rfc_server_is_edited_by_its_own_operations() {
             .await
             .unwrap();
         assert_eq!(done["uncommitted"], false);
-        assert!(running(&device).contains("building east"));
+        assert!(running(&device).contains("contact east"));
         assert_eq!(sent(&device, "copy-config").len(), 1);
         assert_eq!(
             gateway.diff(door, "mx1", session).await.unwrap()["changed"],
@@ -490,11 +478,11 @@ async fn running_is_locked_where_there_is_no_candidate() {
             .await
             .unwrap();
         let edited = gateway
-            .edit(door, "mx1", id(&opened), building("east"))
+            .edit(door, "mx1", id(&opened), qualified("east"))
             .await
             .unwrap();
         assert_eq!(edited["uncommitted"], false);
-        assert!(running(&device).contains("building east"));
+        assert!(running(&device).contains("contact east"));
         for action in ["commit", "discard"] {
             let refused = gateway
                 .act(door, "mx1", id(&opened), action, json!({}))
