@@ -253,6 +253,21 @@ fn settings_of_sessions(settings: &DeviceSettings) -> DeviceSettings {
     }
 }
 
+/// How long a page is to be; 0: as long as usual (H10).
+///
+/// # Errors
+/// More than a page may have.
+pub(super) fn page_size(wanted: u32) -> Result<u32, Error> {
+    match wanted {
+        0 => Ok(DEFAULT_PAGE),
+        size if size > LARGEST_PAGE => Err(Error::invalid(
+            "?page_size",
+            format!("{size} is more than {LARGEST_PAGE}"),
+        )),
+        size => Ok(size),
+    }
+}
+
 /// A device that nobody has added, or that the caller may not see.
 pub(super) fn unknown_device(name: &str) -> Error {
     Error::new(ErrorCode::NotFound, format!("there is no device named {name:?}"))
