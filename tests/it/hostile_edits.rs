@@ -15,24 +15,45 @@ fn refused() -> Vec<(&'static str, Value)> {
     let json_edit = |config: Value| json!({"edits": [{"config": config}]});
     vec![
         ("a name with markup", json_edit(json!({"system": {"a><b": "x"}}))),
-        ("a name with a blank", json_edit(json!({"system": {"a b=\"c\"": "x"}}))),
+        (
+            "a name with a blank",
+            json_edit(json!({"system": {"a b=\"c\"": "x"}})),
+        ),
         ("a NUL", json_edit(json!({"system": {"host-name": "a\u{0}b"}}))),
-        ("an escape", json_edit(json!({"system": {"host-name": "a\u{1b}b"}}))),
-        ("a NUL in set lines", json!({"edits": [{"format": "set", "config": "set a \u{0}"}]})),
-        ("a document type", xml("<!DOCTYPE x [<!ENTITY e 'v'>]><system>&e;</system>")),
-        ("an external entity", xml("<!DOCTYPE x SYSTEM 'file:///etc/passwd'><system/>")),
+        (
+            "an escape",
+            json_edit(json!({"system": {"host-name": "a\u{1b}b"}})),
+        ),
+        (
+            "a NUL in set lines",
+            json!({"edits": [{"format": "set", "config": "set a \u{0}"}]}),
+        ),
+        (
+            "a document type",
+            xml("<!DOCTYPE x [<!ENTITY e 'v'>]><system>&e;</system>"),
+        ),
+        (
+            "an external entity",
+            xml("<!DOCTYPE x SYSTEM 'file:///etc/passwd'><system/>"),
+        ),
         ("an undefined entity", xml("<system>&e;</system>")),
         ("a character that is none", xml("<system>&#0;</system>")),
         ("an instruction", xml("<?php x?><system/>")),
         ("two roots", xml("<system/><snmp/>")),
         ("an open element", xml("<system><host-name>x</system>")),
-        ("an end of message in a comment", xml("<system><!-- ]]>]]> --></system>")),
+        (
+            "an end of message in a comment",
+            xml("<system><!-- ]]>]]> --></system>"),
+        ),
         ("an end of message in an attribute", xml("<system a=\"]]>]]>\"/>")),
         ("an end of message in text", xml("<system>]]>]]></system>")),
         ("an undeclared prefix", xml("<a:system/>")),
-        ("a comment with a NUL", json!({
-            "edits": [{"format": "set", "config": "set snmp contact x"}], "commit": {"comment": "a\u{0}"}
-        })),
+        (
+            "a comment with a NUL",
+            json!({
+                "edits": [{"format": "set", "config": "set snmp contact x"}], "commit": {"comment": "a\u{0}"}
+            }),
+        ),
     ]
 }
 
@@ -40,14 +61,32 @@ fn refused() -> Vec<(&'static str, Value)> {
 fn carried() -> Vec<(&'static str, Value)> {
     let hostile = format!("x {END}<rpc message-id=\"9\"><kill-session/></rpc>{END} & \"'");
     vec![
-        ("JSON text", json!({"edits": [{"config": {"snmp": {"contact": hostile}}}]})),
-        ("JSON attribute", json!({"edits": [{"config": {"snmp": {"@": {"x": hostile}, "contact": "x"}}}]})),
-        ("set lines", json!({"edits": [{"format": "set", "config": format!("set snmp contact \"{END}\"")}]})),
-        ("configuration text", json!({"edits": [{"format": "text", "config": format!("snmp {{ contact \"{END}\"; }}")}]})),
-        ("a comment", json!({
-            "edits": [{"format": "set", "config": "set snmp location y"}], "commit": {"comment": hostile}
-        })),
-        ("CDATA", json!({"edits": [{"format": "xml", "config": "<snmp><contact><![CDATA[a ]]]]><![CDATA[> <b>]]></contact></snmp>"}]})),
+        (
+            "JSON text",
+            json!({"edits": [{"config": {"snmp": {"contact": hostile}}}]}),
+        ),
+        (
+            "JSON attribute",
+            json!({"edits": [{"config": {"snmp": {"@": {"x": hostile}, "contact": "x"}}}]}),
+        ),
+        (
+            "set lines",
+            json!({"edits": [{"format": "set", "config": format!("set snmp contact \"{END}\"")}]}),
+        ),
+        (
+            "configuration text",
+            json!({"edits": [{"format": "text", "config": format!("snmp {{ contact \"{END}\"; }}")}]}),
+        ),
+        (
+            "a comment",
+            json!({
+                "edits": [{"format": "set", "config": "set snmp location y"}], "commit": {"comment": hostile}
+            }),
+        ),
+        (
+            "CDATA",
+            json!({"edits": [{"format": "xml", "config": "<snmp><contact><![CDATA[a ]]]]><![CDATA[> <b>]]></contact></snmp>"}]}),
+        ),
     ]
 }
 

@@ -30,7 +30,11 @@ async fn a_forgotten_lock_is_broken_if_its_holder_is_as_demanded() {
             (&killed["session_id"], &killed["victim"]["user"]),
             (&json!(victim), &json!("carol"))
         );
-        assert!(killed["effects"][0].as_str().is_some_and(|words| words.contains("locks")));
+        assert!(
+            killed["effects"][0]
+                .as_str()
+                .is_some_and(|words| words.contains("locks"))
+        );
         assert_sent(
             &device,
             "kill-session",
@@ -47,13 +51,21 @@ async fn a_forgotten_lock_is_broken_if_its_holder_is_as_demanded() {
 async fn a_killed_edit_session_is_lost() {
     for door in DOORS {
         let (gateway, device) = TestGateway::with_device(junos()).await;
-        let opened = good(door, gateway.open(door, "mx1", json!({"mode": "exclusive"})).await);
+        let opened = good(
+            door,
+            gateway.open(door, "mx1", json!({"mode": "exclusive"})).await,
+        );
         let id = opened["id"].as_str().expect("an id");
         let victim = opened["session_id"].as_u64().expect("a session");
         let locks = good(door, gateway.locks(door, "mx1").await);
         let lock = &locks["locks"][0];
         assert_eq!(
-            (&lock["ours"], &lock["kind"], &lock["edit_session"], &lock["owner"]),
+            (
+                &lock["ours"],
+                &lock["kind"],
+                &lock["edit_session"],
+                &lock["owner"]
+            ),
             (&json!(true), &json!("lock"), &json!(id), &json!("anonymous"))
         );
         assert_eq!(lock["holder"]["session_id"], victim);
@@ -61,7 +73,10 @@ async fn a_killed_edit_session_is_lost() {
         let killed = good(door, gateway.kill(door, "mx1", victim, json!({})).await);
         assert_eq!(killed["edit_session"], id);
         let now = good(door, gateway.edit_session(door, "mx1", id).await);
-        assert_eq!((&now["state"], &now["reason"]), (&json!("lost"), &json!("killed")));
+        assert_eq!(
+            (&now["state"], &now["reason"]),
+            (&json!("lost"), &json!("killed"))
+        );
         eventually("free", async || is_free(&device)).await;
         gateway.stop().await;
         device.stop().await;

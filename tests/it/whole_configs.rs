@@ -62,7 +62,11 @@ async fn what_cannot_be_done_is_refused_before_anything_is_sent() {
         let (gateway, device) = TestGateway::with_device(junos().profile(Profile::Rfc)).await;
         let before = device.stats().requests.len();
         for (action, body, missing) in [
-            ("copy", json!({"source": "candidate", "target": "running"}), "writable-running"),
+            (
+                "copy",
+                json!({"source": "candidate", "target": "running"}),
+                "writable-running",
+            ),
             ("delete", json!({"target": {"url": "ftp://192.0.2.1/x"}}), ""),
             ("rescue", Value::Null, "junos"),
         ] {
@@ -77,10 +81,22 @@ async fn what_cannot_be_done_is_refused_before_anything_is_sent() {
             }
         }
         for (action, body, field) in [
-            ("copy", json!({"source": "running", "target": "running"}), "target"),
+            (
+                "copy",
+                json!({"source": "running", "target": "running"}),
+                "target",
+            ),
             ("delete", json!({"target": "running"}), "target"),
-            ("copy", json!({"source": {"url": "/etc/passwd"}, "target": "candidate"}), "source.url"),
-            ("validate", json!({"source": {"url": "file:///etc/passwd"}}), "source.url"),
+            (
+                "copy",
+                json!({"source": {"url": "/etc/passwd"}, "target": "candidate"}),
+                "source.url",
+            ),
+            (
+                "validate",
+                json!({"source": {"url": "file:///etc/passwd"}}),
+                "source.url",
+            ),
         ] {
             let refusal = bad(door, gateway.whole(door, "mx1", action, body).await);
             assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
@@ -95,7 +111,8 @@ async fn what_cannot_be_done_is_refused_before_anything_is_sent() {
 /// X8: a URL that the operator allows is sent, on a device that knows its scheme.
 #[tokio::test]
 async fn an_allowed_url_is_sent() {
-    let gateway = TestGateway::with(|settings| settings.device_urls = Some("ftp://192.0.2.1".to_owned())).await;
+    let gateway =
+        TestGateway::with(|settings| settings.device_urls = Some("ftp://192.0.2.1".to_owned())).await;
     let device = listen(junos()).await;
     gateway.add("mx1", &device, json!({})).await;
     for door in DOORS {
