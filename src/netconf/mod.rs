@@ -8,6 +8,7 @@ pub mod error_class;
 pub mod framing;
 pub mod hello;
 pub mod junos;
+pub mod lock_refusal;
 pub mod operation;
 pub mod path;
 pub mod prologue;
@@ -18,3 +19,6 @@ pub mod urls;
 
 pub use confirm_timeout::ConfirmTimeout;
 pub use datastore::Datastore;
+
+#[cfg(test)]
+mod golden_tests;
