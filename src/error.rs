@@ -5,7 +5,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::netconf::error_class::LockHolder;
+use crate::netconf::lock_refusal::LockHolder;
 use crate::netconf::rpc_error::RpcError;
 
 /// Who can do something about an error.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::MemberResult;
-use crate::netconf::error_class::LockHolder;
+use crate::netconf::lock_refusal::LockHolder;
 use crate::netconf::rpc_error::RpcError;
 use crate::service::view::Plan;
 
