@@ -33,7 +33,6 @@ def leaf(router, path, database="committed"):
 
 def formats(judge, args):
     """Set, text, XML and JSON load the same; the difference is the same."""
-    wanted = "\n[edit system]\n+  domain-name pyez.example;\n[edit interfaces ge-0/0/2]\n-  description \"customer B\";\n+  description loaded;\n"
     loads = [
         ("set", "set system domain-name pyez.example\nset interfaces ge-0/0/2 description loaded"),
         ("text", "system { domain-name pyez.example; }\ninterfaces { ge-0/0/2 { description loaded; } }"),
@@ -58,7 +57,6 @@ def formats(judge, args):
             judge.equal(f"{form}: check", config.commit_check(), True)
             judge.equal(f"{form}: rollback", config.rollback(0), True)
             judge.equal(f"{form}: no difference", config.diff(), None)
-        del wanted
 
 
 def actions(judge, args):
@@ -108,9 +106,8 @@ def errors(judge, args):
         error = judge.raises("half of it", ConfigLoadError, lambda: config.load("system { domain-name half.example; nonsense; }", format="text", merge=True))
         judge.contains("what could be loaded was", config.diff(), "domain-name half.example;")
         config.rollback(0)
-        error = judge.raises("not there", ConfigLoadError, lambda: config.load("delete system time-zone", format="set")) if leaf(router, "system/time-zone", "candidate") is None else None
-        if error:
-            judge.equal("is a warning", error.errs[0]["severity"], "warning")
+        error = judge.raises("not there", ConfigLoadError, lambda: config.load("delete system login user nobody", format="set"))
+        judge.equal("is a warning", error.errs[0]["severity"], "warning")
         judge.true("and can be passed over", config.load("delete system login user nobody", format="set", ignore_warning="statement not found") is not None)
         config.load("set system login user bob uid 2100", format="set")
         error = judge.raises("check", CommitError, config.commit_check)
@@ -141,7 +138,7 @@ def commits(judge, args):
         judge.equal("comment", newest.findtext("log"), "by PyEZ")
         judge.equal("user", newest.findtext("user"), args.user)
         judge.equal("client", newest.findtext("client"), "netconf")
-        judge.contains("diff with the one before", config.diff(rb_id=1), f"+  location committed;")
+        judge.contains("diff with the one before", config.diff(rb_id=1), "+  location committed;")
         config.rollback(1)
         detail = config.commit(detail=True, sync=True)
         judge.equal("member", detail.findtext(".//routing-engine/name"), "re0")
