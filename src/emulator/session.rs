@@ -145,6 +145,7 @@ impl Session {
                 // These strike elsewhere, see `Fault::point`.
                 Fault::RefuseConnection
                 | Fault::RefuseAuthentication
+                | Fault::HangUpAtLogin
                 | Fault::RefuseSubsystem
                 | Fault::Delay(_)
                 | Fault::DropBeforeReply
@@ -325,6 +326,7 @@ impl Session {
                 Fault::Swallow
                 | Fault::RefuseConnection
                 | Fault::RefuseAuthentication
+                | Fault::HangUpAtLogin
                 | Fault::RefuseSubsystem
                 | Fault::NoHello
                 | Fault::LateHello(_)

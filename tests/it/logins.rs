@@ -63,25 +63,21 @@ async fn every_login_works_over_both_ways_in() {
             "password",
             device().password("s3cret"),
             json!({"password": "s3cret"}),
-            1,
         ),
         (
             "ed25519 key",
             device().authorized_key(public(&key, None)),
             json!({"private_key": key}),
-            1,
         ),
         (
             "RSA key",
             device().authorized_key(public(RSA_KEY, None)),
             json!({"private_key": RSA_KEY}),
-            1,
         ),
         (
             "key with passphrase",
             device().authorized_key(public(ENCRYPTED_KEY, Some(PASSPHRASE))),
             json!({"private_key": ENCRYPTED_KEY, "passphrase": PASSPHRASE}),
-            1,
         ),
         (
             "keyboard-interactive",
@@ -93,17 +89,14 @@ async fn every_login_works_over_both_ways_in() {
                 {"prompt": "Token", "answer": "123456"},
                 {"prompt": "Again", "answer": "yes"},
             ]}),
-            1,
         ),
         (
             "password for a single prompt",
             device().keyboard_interactive(vec![prompt("Password:", "s3cret")]),
             json!({"password": "s3cret"}),
-            // First as a password, for which this server has no method.
-            2,
         ),
     ];
-    for (name, builder, auth, attempts) in logins {
+    for (name, builder, auth) in logins {
         let device = listen(builder.motd("Only for those who may.\r\n\r\n")).await;
         for door in DOORS {
             for transport in ["ssh", "ssh_pty"] {
@@ -117,8 +110,8 @@ async fn every_login_works_over_both_ways_in() {
                 );
                 assert_eq!(
                     after.auth_attempts,
-                    before.auth_attempts + attempts,
-                    "{name} over {transport}"
+                    before.auth_attempts + 1,
+                    "{name} over {transport}: nothing is tried in vain"
                 );
             }
         }

@@ -74,6 +74,31 @@ async fn wrong_password_is_sent_once_and_told_without_the_password() {
     }
 }
 
+/// Q4: a server that hangs up on a wrong password has refused it.
+#[tokio::test]
+async fn hanging_up_on_a_password_is_a_refusal() {
+    let plan = Plan {
+        hangs_up: true,
+        ..Plan::default()
+    };
+    let error = failure(&plan, &with(Credentials::password("wrong"))).await;
+    let (offered, tried, partial) = auth_parts(&error);
+    assert_eq!(offered, ["password", "publickey"]);
+    assert_eq!(tried, [attempt("password", "the server closed the connection")]);
+    assert!(!partial);
+    // Nothing was offered that it could have refused.
+    let nothing_sent = Plan {
+        methods: vec![MethodKind::KeyboardInteractive],
+        ..plan
+    };
+    let auth = Credentials {
+        keyboard_interactive: vec![answer("token", "t")],
+        ..Credentials::default()
+    };
+    let error = failure(&nothing_sent, &with(auth)).await;
+    assert_eq!(auth_parts(&error).1, [attempt("keyboard-interactive", "refused")]);
+}
+
 /// S1
 #[tokio::test]
 async fn password_answers_a_single_prompt_where_only_keyboard_interactive_is_offered() {
@@ -83,9 +108,10 @@ async fn password_answers_a_single_prompt_where_only_keyboard_interactive_is_off
         ..Plan::default()
     };
     connect_to(&plan, &target()).await.unwrap();
+    // A password sent with a method that is not offered would be a failed login on some servers.
     assert_eq!(
         plan.log.all()[1..3],
-        ["auth password u", "auth keyboard-interactive"],
+        ["methods asked", "auth keyboard-interactive"],
         "{:?}",
         plan.log.all()
     );
