@@ -17,7 +17,7 @@ use super::compat::{self, Verdict};
 use super::connector::{Connector, Link, LinkStep, Opened};
 use super::domain::{Domain, Suspended};
 use super::error::{ConnectError, DeviceError, Failure, Step};
-use super::login_gate::{LoginGate, OnlyLogin};
+use super::login_gate::{Login, LoginGate};
 use super::settings::{Policy, Profile, Settings};
 use super::software::{self, Software};
 use crate::clock::Clock;
@@ -169,10 +169,11 @@ impl Core {
     /// Opens a session. `asked`: by a person who wants to know now; then failures of the past do not count, and the
     /// software is asked for in any case.
     pub async fn open(self: &Arc<Self>, asked: bool) -> Result<Fresh, DeviceError> {
-        // An open session shows that the credentials are right. Held until the outcome is in the books.
-        let mut only = self.logins.enter(|| self.has_sessions()).await;
+        let login = self.logins.enter(|| self.is_proven()).await;
         let permission = self.permit(asked).map_err(|failure| self.refuse(failure))?;
-        let result = self.open_permitted(asked, &mut only).await;
+        let mut login = Some(login);
+        let result = self.open_permitted(asked, &mut login).await;
+        // A failed login is held until its failure is in the books.
         match result {
             Ok(fresh) => {
                 permission.succeeded();
@@ -257,7 +258,7 @@ impl Core {
     async fn open_permitted(
         self: &Arc<Self>,
         asked: bool,
-        only: &mut Option<OnlyLogin<'_>>,
+        login: &mut Option<Login<'_>>,
     ) -> Result<Fresh, ConnectError> {
         let place = self.place().await?;
         self.wait_for_pace().await?;
@@ -278,7 +279,7 @@ impl Core {
             mut link,
         } = self.connector.connect(config).await?;
         self.start(&handle, run, place);
-        *only = None;
+        *login = None;
         let software = match self.known_software(&handle, asked) {
             Some(software) => software,
             None => {
@@ -441,6 +442,12 @@ impl Core {
     /// Whether any session is open.
     pub fn has_sessions(&self) -> bool {
         !self.memory().sessions.is_empty()
+    }
+
+    /// Whether the credentials are known to be right: there are sessions, and no login was refused since.
+    fn is_proven(&self) -> bool {
+        let memory = self.memory();
+        !memory.sessions.is_empty() && !memory.breaker.is_refused()
     }
 
     /// The sessions that are open now.

@@ -5,6 +5,7 @@ use ncgate::emulator::{Emulator, RunningEmulator};
 use serde_json::{Value, json};
 
 use crate::support::doors::{DOORS, Door, Refusal, bad, good, plain};
+use crate::support::keys::{ed25519, public};
 use crate::support::{PASSWORD, TestGateway, USER, junos, listen};
 
 const NAME: &str = "get-chassis-inventory";
@@ -121,7 +122,7 @@ async fn jump_hosts_stand_in_a_row() {
         let key = [device.host_key_fingerprint()];
         let document = behind(&[hop(&first), inner.clone()], device.addr().port(), &key);
         let refusal = refused(&gateway, door, &document).await;
-        assert_eq!(refusal.code, "host-key-mismatch");
+        assert_eq!(verdict(&refusal), ("host-key-mismatch", Some("jump_host")));
         assert!(
             refusal.detail.contains("jump host 1 (127.0.0.1)"),
             "{}",
@@ -129,6 +130,53 @@ async fn jump_hosts_stand_in_a_row() {
         );
     }
     gateway.stop().await;
+}
+
+/// S1, X7: each host has a login and a policy of its own: a key at the gate, whose host key is learned on first use, and
+/// a password at the device, whose key is pinned. The learned one is required from then on.
+#[tokio::test]
+async fn each_host_has_its_own_login_and_policy() {
+    let gateway = TestGateway::start().await;
+    let device = listen(junos()).await;
+    let key = ed25519();
+    let with_seed = |seed: [u8; 32], port: u16| {
+        let builder = Emulator::builder().hostname("gate").host_key_seed(seed);
+        let builder = builder.user("porter").authorized_key(public(&key, None));
+        let address = format!("127.0.0.1:{port}");
+        async move { builder.jump_host().listen(&address).await.expect("a jump host") }
+    };
+    for door in DOORS {
+        let gate = with_seed([3; 32], 0).await;
+        let mut hop = hop(&gate);
+        hop["auth"] = json!({"private_key": key});
+        hop["host_key"] = json!({"policy": "tofu"});
+        let document = behind(&[hop], device.addr().port(), &[device.host_key_fingerprint()]);
+        good(door, gateway.create(door, &document).await);
+        good(door, gateway.named(door, "r1", NAME, Value::Null, plain()).await);
+        assert_eq!((gate.stats().auth_attempts, gate.stats().auth_successes), (1, 1));
+        let (port, learned) = (gate.addr().port(), gate.host_key_fingerprint());
+        gate.stop().await;
+
+        // Another one answers in its place.
+        let imposter = with_seed([4; 32], port).await;
+        let logins = device.stats().auth_attempts;
+        let refusal = bad(door, gateway.check(door, "r1").await);
+        assert_eq!(verdict(&refusal), ("host-key-mismatch", Some("jump_host")));
+        for words in ["jump host 0", &learned, &imposter.host_key_fingerprint()] {
+            assert!(refusal.detail.contains(words), "{}", refusal.detail);
+        }
+        assert_eq!(
+            (imposter.stats().auth_attempts, device.stats().auth_attempts),
+            (0, logins)
+        );
+        gateway.delete(door, "r1", "").await.expect("it is removed");
+        imposter.stop().await;
+    }
+    gateway.stop().await;
+}
+
+fn verdict(refusal: &Refusal) -> (&str, Option<&str>) {
+    (&refusal.code, refusal.reason.as_deref())
 }
 
 /// Adds the device, reads from it, which must fail, checks it, which must fail in the same way, and removes it.
@@ -167,15 +215,16 @@ async fn failure_on_the_way_names_its_host() {
 
         let unknown = with("host_key", json!({"policy": "pinned", "keys": []}));
         let refusal = refused(&gateway, door, &behind(&unknown, port, &key)).await;
-        assert_eq!(refusal.code, "host-key-unknown");
+        assert_eq!(verdict(&refusal), ("host-key-unknown", Some("jump_host")));
         for words in ["jump host 0 (127.0.0.1)", &gate.host_key_fingerprint()] {
             assert!(refusal.detail.contains(words), "{}", refusal.detail);
         }
+        assert!(refusal.hint.is_some_and(|hint| hint.contains("of the jump host")));
         assert_eq!(gate.stats().auth_attempts, 0, "the key comes first");
 
         let wrong = with("auth", json!({"password": "canary-wrong"}));
         let refusal = refused(&gateway, door, &behind(&wrong, port, &key)).await;
-        assert_eq!(refusal.code, "device-auth-failed");
+        assert_eq!(verdict(&refusal), ("device-auth-failed", Some("jump_host")));
         for words in ["jump host 0 (127.0.0.1)", "porter", "password (refused)"] {
             assert!(refusal.detail.contains(words), "{}", refusal.detail);
         }
@@ -183,18 +232,17 @@ async fn failure_on_the_way_names_its_host() {
 
         let nowhere = with("port", json!(closed));
         let refusal = refused(&gateway, door, &behind(&nowhere, port, &key)).await;
-        assert_eq!(refusal.code, "connection-refused");
+        assert_eq!(verdict(&refusal), ("connection-refused", Some("jump_host")));
         assert!(refusal.detail.contains("jump host 0"), "{}", refusal.detail);
 
         let refusal = refused(&gateway, door, &behind(&[hop(&gate)], closed, &key)).await;
-        assert_eq!(refusal.code, "device-unreachable");
-        assert_eq!(refusal.reason.as_deref(), Some("jump_host"));
+        assert_eq!(verdict(&refusal), ("device-unreachable", Some("jump_host")));
         let words = format!("jump host cannot connect to 127.0.0.1 port {closed}");
         assert!(refusal.detail.contains(&words), "{}", refusal.detail);
 
         // Behind a jump host that works, the device's own failures are not blamed on it.
         let refusal = refused(&gateway, door, &behind(&[hop(&gate)], port, &[])).await;
-        assert_eq!(refusal.code, "host-key-unknown");
+        assert_eq!(verdict(&refusal), ("host-key-unknown", None));
         assert!(
             refusal.detail.contains(&device.host_key_fingerprint()) && !refusal.detail.contains("jump host"),
             "{}",
@@ -206,7 +254,7 @@ async fn failure_on_the_way_names_its_host() {
         forbidding["username"] = json!(USER);
         forbidding["auth"] = json!({"password": PASSWORD});
         let refusal = refused(&gateway, door, &behind(&[forbidding], port, &key)).await;
-        assert_eq!(refusal.code, "device-unreachable");
+        assert_eq!(verdict(&refusal), ("device-unreachable", Some("jump_host")));
         assert!(refusal.detail.contains("Prohibited"), "{}", refusal.detail);
     }
     gateway.stop().await;

@@ -99,6 +99,39 @@ async fn hanging_up_on_a_password_is_a_refusal() {
     assert_eq!(auth_parts(&error).1, [attempt("keyboard-interactive", "refused")]);
 }
 
+/// Q4: a server that has had enough says so and hangs up: what was refused before is told, and the last one with it.
+#[tokio::test]
+async fn too_many_tries_are_a_refusal() {
+    let auth = Credentials {
+        private_key: Some(UserKey::new(Secret::new(key_text(&ed25519_key(7))), None)),
+        password: Some(Secret::new("wrong")),
+        keyboard_interactive: vec![answer("token", "t")],
+    };
+    let goodbye = "the server disconnected: NoMoreAuthMethodsAvailable: Too many authentication attempts";
+    // The question for the methods is the first one that such a server counts.
+    for (max_tries, expected) in [
+        (1, vec![attempt("publickey", goodbye)]),
+        (
+            2,
+            vec![attempt("publickey", "refused"), attempt("password", goodbye)],
+        ),
+    ] {
+        let plan = Plan {
+            methods: vec![
+                MethodKind::PublicKey,
+                MethodKind::Password,
+                MethodKind::KeyboardInteractive,
+            ],
+            max_tries,
+            ..Plan::default()
+        };
+        let error = failure(&plan, &with(auth.clone())).await;
+        let (offered, tried, partial) = auth_parts(&error);
+        assert_eq!(offered, ["publickey", "password", "keyboard-interactive"]);
+        assert_eq!((tried, partial), (expected, false));
+    }
+}
+
 /// S1
 #[tokio::test]
 async fn password_answers_a_single_prompt_where_only_keyboard_interactive_is_offered() {

@@ -70,6 +70,8 @@ pub struct Plan {
     pub prompts: Vec<Vec<(&'static str, &'static str)>>,
     /// A refused password ends the connection, without an answer.
     pub hangs_up: bool,
+    /// Refused requests after which the next one ends the connection, with a reason (`MaxAuthTries`).
+    pub max_tries: usize,
     /// After the first accepted method another one is asked for.
     pub second_factor: Option<MethodKind>,
     pub accept_channel: bool,
@@ -115,6 +117,7 @@ impl Default for Plan {
             signatures: Vec::new(),
             prompts: Vec::new(),
             hangs_up: false,
+            max_tries: 10,
             second_factor: None,
             accept_channel: true,
             accept_pty: true,
@@ -147,6 +150,7 @@ impl Plan {
             keys: self.host_keys.clone(),
             preferred: self.preferred.clone(),
             inactivity_timeout: None,
+            max_auth_attempts: self.max_tries,
             limits: self.limits.clone(),
             ..server::Config::default()
         };
