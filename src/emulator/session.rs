@@ -131,7 +131,10 @@ impl Session {
                     steps.push(Step::Drop);
                     return steps;
                 }
-                Fault::MalformedHello => text = text.replace("</capabilities>", "</capability>"),
+                Fault::MalformedHello => {
+                    let end = |name| format!("</{}>", self.device.profile.netconf_name(name));
+                    text = text.replace(&end("capabilities"), &end("capability"));
+                }
                 Fault::HelloWithoutSessionId => text = self.hello(false),
                 Fault::ErrorBeforeHello => {
                     let error = DeviceError::new("could not start the management daemon");

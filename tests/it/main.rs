@@ -3,6 +3,7 @@
 mod addresses;
 mod bad_input;
 mod bad_xml;
+mod baseline;
 mod calls;
 mod commands;
 mod concurrency;

@@ -208,6 +208,39 @@ async fn connects_of_a_domain_are_paced() {
     );
 }
 
+/// Quality row 32: by default, of 500 devices that are asked for at once no more than a tenth connects in any second,
+/// and all are back within a minute.
+#[tokio::test(start_paused = true)]
+async fn fleet_of_500_is_back_in_time_and_not_at_once() {
+    const FLEET: usize = 500;
+    let world = World::new();
+    let fake = echo_device();
+    let devices: Vec<_> = (0..FLEET)
+        .map(|index| world.add(named(format!("r{index}")), &fake))
+        .collect();
+    let started = Instant::now();
+    let reads = devices
+        .iter()
+        .map(|(device, _)| device.read("a", within(60), request("get")));
+    let answers = futures_util::future::join_all(reads).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(
+        started.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        started.elapsed()
+    );
+    let mut starts: Vec<_> = devices
+        .iter()
+        .flat_map(|(_, connector)| connector.connects())
+        .collect();
+    starts.sort_unstable();
+    assert_eq!(starts.len(), FLEET);
+    for (index, start) in starts.iter().enumerate().skip(FLEET / 10) {
+        let span = *start - starts[index - FLEET / 10];
+        assert!(span >= Duration::from_secs(1), "connect {index}: {span:?}");
+    }
+}
+
 const SOFTWARE: &str = "<software-information><host-name>mx1</host-name><product-model>mx240</product-model>\
     <product-name>mx240</product-name><junos-version>24.4R1.9</junos-version></software-information>";
 

@@ -161,6 +161,12 @@ impl Child {
         number.parse().expect("a number")
     }
 
+    /// How many files and sockets the process has open.
+    pub fn descriptors(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.process.id());
+        std::fs::read_dir(path).expect("the process lives").count()
+    }
+
     /// Files that the process has open under its spool directory, deleted ones included.
     pub fn spooled(&self) -> Vec<String> {
         let descriptors =
