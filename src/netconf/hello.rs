@@ -215,7 +215,6 @@ mod tests {
         ServerHello::parse(text).expect_err("no usable hello")
     }
 
-    /// What a reader makes of a stream, cut into pieces of `step` bytes, and how many bytes it leaves.
     /// S4: no session-id, unprefixed tags, both versions.
     #[test]
     fn our_hello_is_byte_exact() {

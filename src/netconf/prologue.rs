@@ -47,7 +47,7 @@ enum Tag {
 
 impl HelloPrologue {
     /// At the beginning of a stream on which nothing but the server writes.
-    pub fn new() -> Self {
+    pub fn of_subsystem() -> Self {
         Self {
             skipped: Vec::new(),
             at: 0,
@@ -61,7 +61,7 @@ impl HelloPrologue {
     pub fn of_terminal() -> Self {
         Self {
             terminal: true,
-            ..Self::new()
+            ..Self::of_subsystem()
         }
     }
 
@@ -199,7 +199,7 @@ mod tests {
     fn begins(text: &str) -> Option<usize> {
         let mut found = Vec::new();
         for cut in 0..=text.len() {
-            let mut prologue = HelloPrologue::new();
+            let mut prologue = HelloPrologue::of_subsystem();
             let (mut first, mut second) = text.as_bytes().split_at(cut);
             let position = match prologue.push(&mut first).expect("short") {
                 Some(held) => {
@@ -278,7 +278,7 @@ mod tests {
         ] {
             for step in 1..=text.len() {
                 assert_eq!(
-                    refusal(text, step, HelloPrologue::new()).as_deref(),
+                    refusal(text, step, HelloPrologue::of_subsystem()).as_deref(),
                     expected,
                     "{text:?} in pieces of {step}"
                 );
@@ -296,7 +296,7 @@ mod tests {
     fn prologue_is_bounded() {
         let noise = "x".repeat(MAX_PROLOGUE + 1000);
         for step in [1000, noise.len()] {
-            let mut prologue = HelloPrologue::new();
+            let mut prologue = HelloPrologue::of_subsystem();
             let mut result = Ok(None);
             for mut piece in noise.as_bytes().chunks(step) {
                 result = prologue.push(&mut piece);
@@ -315,7 +315,7 @@ mod tests {
         let mut input = "x".repeat(MAX_PROLOGUE - 100);
         input.push_str("<hello>");
         assert!(matches!(
-            HelloPrologue::new().push(&mut input.as_bytes()),
+            HelloPrologue::of_subsystem().push(&mut input.as_bytes()),
             Ok(Some(_))
         ));
     }

@@ -213,6 +213,55 @@ async fn password_is_not_tried_where_only_questions_are_asked() {
     device.stop().await;
 }
 
+/// Q4, fault 31: when devices of one credential domain refuse together, the rest of the domain is spared; one of them
+/// that lets a person in frees the others.
+#[tokio::test]
+async fn refusals_of_a_domain_spare_its_other_devices() {
+    let gateway = TestGateway::start().await;
+    let device = listen(junos()).await;
+    // One emulated box under many names: what counts is how often it is asked in all.
+    let names = ["mx1", "mx2", "mx3", "mx4", "mx5", "mx6"];
+    for name in names {
+        let settings = json!({"auth": {"password": "wrong"}, "credential_domain": "tacacs"});
+        gateway.add(name, &device, settings).await;
+    }
+    let read = async |name: &str| {
+        let path = format!("/v1/devices/{name}/rpc/get-system-uptime-information");
+        gateway.get(&path).await
+    };
+    for _ in 0..5 {
+        for (index, name) in names.into_iter().enumerate() {
+            let (status, problem) = read(name).await;
+            assert_eq!(problem["outcome"], "not_sent", "{problem}");
+            if index < 3 {
+                continue;
+            }
+            assert_eq!(
+                (status, code(&problem), problem["reason"].as_str()),
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "circuit-open",
+                    Some("credential_domain")
+                ),
+                "{name}: {problem}"
+            );
+            assert!(problem["retry_after_seconds"].as_u64() > Some(800), "{problem}");
+        }
+    }
+    assert_eq!(device.stats().auth_attempts, 3);
+    patch(&gateway, json!({"auth": {"password": PASSWORD}})).await;
+    let (status, report) = gateway.post("/v1/devices/mx1/check", &json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{report}");
+    let (_, problem) = read("mx6").await;
+    assert_eq!(
+        code(&problem),
+        "device-auth-failed",
+        "it is tried again: {problem}"
+    );
+    gateway.stop().await;
+    device.stop().await;
+}
+
 /// Q4: a check that succeeds ends the waiting.
 #[tokio::test]
 async fn check_ends_the_waiting_after_refused_credentials() {

@@ -30,7 +30,7 @@ impl HelloReader {
     /// For the subsystem, where nothing but the server writes.
     pub fn new() -> Self {
         Self {
-            prologue: HelloPrologue::new(),
+            prologue: HelloPrologue::of_subsystem(),
             begun: false,
             decoder: Decoder::new(),
             message: Vec::new(),
@@ -154,6 +154,7 @@ mod tests {
             .to_owned()
     }
 
+    /// What a reader makes of a stream, cut into pieces of `step` bytes, and how many bytes it leaves.
     fn read(mut reader: HelloReader, stream: &[u8], step: usize) -> (Result<ServerHello, HelloError>, usize) {
         let mut used = 0;
         for mut piece in stream.chunks(step) {
