@@ -6,6 +6,7 @@ pub mod demo;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,8 +88,12 @@ impl Running {
     ///
     /// # Errors
     /// [`AppError`]; whatever was started has ended then.
-    pub async fn start(config: &Config) -> Result<Self, AppError> {
-        Self::start_with(config, Clock::system(), Ids::from_entropy()).await
+    pub fn start(config: &Config) -> impl Future<Output = Result<Self, AppError>> {
+        // Boxed as a trait object, so that all of the gateway is compiled here, and not again in whatever program
+        // starts one.
+        let started: Pin<Box<dyn Future<Output = _>>> =
+            Box::pin(Self::start_with(config, Clock::system(), Ids::from_entropy()));
+        started
     }
 
     async fn start_with(config: &Config, clock: Clock, ids: Ids) -> Result<Self, AppError> {

@@ -31,12 +31,18 @@ pub struct Bare {
 
 impl Bare {
     pub async fn connect(port: u16) -> Result<Self, Fault> {
+        let preferred = Preferred {
+            cipher: Cow::Borrowed(&[cipher::AES_128_GCM]),
+            ..Preferred::default()
+        };
+        Self::connect_preferring(preferred, port).await
+    }
+
+    /// With other algorithms.
+    pub async fn connect_preferring(preferred: Preferred, port: u16) -> Result<Self, Fault> {
         let config = client::Config {
             nodelay: true,
-            preferred: Preferred {
-                cipher: Cow::Borrowed(&[cipher::AES_128_GCM]),
-                ..Preferred::default()
-            },
+            preferred,
             ..client::Config::default()
         };
         let mut connection = client::connect(Arc::new(config), ("127.0.0.1", port), AnyHost).await?;

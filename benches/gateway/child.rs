@@ -1,6 +1,6 @@
 //! Other processes of this program, so that CPU time and memory of the two ends are told apart.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::Fault;
@@ -28,6 +28,12 @@ impl Process {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Writes a line to its standard input.
+    pub fn tell(&mut self, line: &str) -> Result<(), Fault> {
+        let stdin = self.child.stdin.as_mut().ok_or("no standard input")?;
+        Ok(stdin.write_all(format!("{line}\n").as_bytes())?)
     }
 
     /// The next line that it prints. Blocks.

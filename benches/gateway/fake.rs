@@ -28,9 +28,10 @@ pub async fn serve() -> Result<(), Fault> {
     let pair = Ed25519Keypair::from_seed(&[7; 32]);
     let config = Arc::new(server::Config {
         keys: vec![keys::PrivateKey::new(KeypairData::from(pair), "")?],
-        // As the gateway prefers it; the library's own list of a server leaves it out.
+        // The client's order decides. The gateway prefers the first, which the library's own list of a server leaves
+        // out; clients that know nothing but that list take the second.
         preferred: Preferred {
-            cipher: Cow::Borrowed(&[cipher::AES_128_GCM]),
+            cipher: Cow::Borrowed(&[cipher::AES_128_GCM, cipher::CHACHA20_POLY1305]),
             ..Preferred::default()
         },
         inactivity_timeout: None,

@@ -2,24 +2,28 @@
 //!
 //! `cargo bench --bench gateway -- [session] [rest] [memory] [start]` measures all of these, or those named.
 //! `cargo bench --bench gateway -- peers COMMAND…` starts server and gateway, and the command with their addresses.
+//! `cargo bench --bench gateway -- clients DIRECTORY` measures the public Rust clients whose programs lie there.
 //! The other words are for the processes that this one starts. Nothing is asserted on time; `benches/README.md` has
 //! the results and the marks.
 
 mod bare;
 mod child;
+mod clients;
 mod fake;
+mod grpc;
 mod memory;
 mod ours;
 mod rest;
 mod session;
+mod side;
+mod stack;
 mod start;
 mod tally;
 
 use std::process::Command;
 
 use child::Process;
-
-type Fault = Box<dyn std::error::Error + Send + Sync>;
+use side::Fault;
 
 const NETCONF: &str = "urn:ietf:params:xml:ns:netconf:base:1.0";
 const USER: &str = "bench";
@@ -37,6 +41,7 @@ async fn main() -> Result<(), Fault> {
     match words[..] {
         ["fake"] => return fake::serve().await,
         ["serve", port, sessions] => return rest::serve(port.parse()?, sessions.parse()?).await,
+        ["side", side, port] => return clients::obey(side, port.parse()?).await,
         ["idle", side, port] => return memory::idle(side, port.parse()?).await,
         ["growth", side, port, filter] => return memory::growth(side, port.parse()?, filter).await,
         _ => {}
@@ -52,6 +57,9 @@ async fn main() -> Result<(), Fault> {
             .env("GATEWAY", address)
             .status()?;
         return Ok(());
+    }
+    if let ["clients", directory] = words[..] {
+        return clients::run(port, directory.as_ref());
     }
     let wanted = |part: &str| words.is_empty() || words.contains(&part);
     if wanted("session") {

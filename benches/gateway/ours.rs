@@ -95,8 +95,13 @@ impl Ours {
 
     /// A device of this name on the server.
     pub fn device(&self, registry: &Registry, name: &str) -> Arc<Device> {
+        self.device_of(registry, Settings::new(name))
+    }
+
+    /// A device with these settings.
+    pub fn device_of(&self, registry: &Registry, settings: Settings) -> Arc<Device> {
         let connector = SshConnector::new(self.target(), self.dialer.clone(), None);
-        registry.upsert(Settings::new(name), Arc::new(connector))
+        registry.upsert(settings, Arc::new(connector))
     }
 }
 

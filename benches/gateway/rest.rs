@@ -1,4 +1,4 @@
-//! A read of a small configuration through REST, beside a bare SSH loop with the codec in it.
+//! A read of a small configuration through REST and through gRPC, beside a bare SSH loop with the codec in it.
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::bare::Bare;
 use crate::child::{Process, until_stdin_ends};
+use crate::grpc::Grpc;
 use crate::tally::{Samples, cpu, heading, line, micros};
 use crate::{Fault, PASSWORD, USER};
 
@@ -21,72 +22,83 @@ const ROUNDS: usize = 9;
 const REQUESTS: usize = 240;
 
 /// What is read, and the same in a URL.
-const FILTER: &str = "<gw xmlns=\"urn:example:gw\"><system/></gw>";
+pub const FILTER: &str = "<gw xmlns=\"urn:example:gw\"><system/></gw>";
 const PATH: &str = "/v1/devices/fake/config?protocol=rfc&filter=%3Cgw%20xmlns%3D%22urn%3Aexample%3Agw%22%3E%3Csystem%2F%3E%3C%2Fgw%3E";
 
-/// Prints one table.
+/// Prints two tables.
 pub async fn run(port: u16) -> Result<(), Fault> {
+    let (one, four) = (compare(port, 1).await?, compare(port, 4).await?);
     heading("REST read of a small configuration against a bare russh loop with codec");
-    for sessions in [1, 4] {
-        compare(port, sessions).await?;
-    }
+    lines(1, "of loop and of gateway", &one.bare, &one.rest);
+    lines(4, "of loop and of gateway", &four.bare, &four.rest);
+    heading("gRPC read of the same against REST");
+    lines(1, "of the gateway", &one.rest, &one.grpc);
+    lines(4, "of the gateway", &four.rest, &four.grpc);
     Ok(())
 }
 
-async fn compare(port: u16, sessions: usize) -> Result<(), Fault> {
+/// What one way to read took, round by round.
+#[derive(Default)]
+struct Taken {
+    wall: Samples,
+    rate: Samples,
+    cpu: Samples,
+}
+
+#[derive(Default)]
+struct Sides {
+    bare: Taken,
+    rest: Taken,
+    grpc: Taken,
+}
+
+fn lines(sessions: usize, whose: &str, yardstick: &Taken, ours: &Taken) {
+    let name = |figure: &str| format!("{sessions} in flight, {figure}");
+    line(&name("p50 µs"), &yardstick.wall, &ours.wall, "");
+    line(&name("reads/s"), &yardstick.rate, &ours.rate, "");
+    line(&name(&format!("CPU µs {whose}")), &yardstick.cpu, &ours.cpu, "");
+}
+
+async fn compare(port: u16, sessions: usize) -> Result<Sides, Fault> {
     let mut gateway = Process::start(&["serve", &port.to_string(), &sessions.to_string()])?;
     let address = gateway.line()?;
-    let mut loops = Vec::new();
-    let mut clients = Vec::new();
+    let (mut loops, mut clients, mut stubs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..sessions {
         loops.push(Bare::connect(port).await?);
         clients.push(Http::connect(&address).await?);
+        stubs.push(Grpc::connect(&address).await?);
     }
-    let [mut bare_wall, mut our_wall, mut bare_cpu, mut our_cpu] = [(); 4].map(|()| Samples::default());
-    let [mut bare_rate, mut our_rate] = [(); 2].map(|()| Samples::default());
+    let each = REQUESTS / sessions;
+    let (mut sides, mut warm_up) = (Sides::default(), Sides::default());
     for round in 0..=ROUNDS {
-        let each = REQUESTS / sessions;
-        let (start, before) = (Instant::now(), cpu(None));
-        let (back, bare_samples) = read(loops, each).await?;
-        loops = back;
-        let bare_used = (start.elapsed(), cpu(None) - before);
-        let (start, before) = (Instant::now(), cpu(Some(gateway.id())));
-        let (back, our_samples) = read(clients, each).await?;
-        clients = back;
-        let our_used = (start.elapsed(), cpu(Some(gateway.id())) - before);
-        if round > 0 {
-            let total = (each * sessions) as f64;
-            bare_wall.push(bare_samples.median());
-            our_wall.push(our_samples.median());
-            bare_rate.push(total / bare_used.0.as_secs_f64());
-            our_rate.push(total / our_used.0.as_secs_f64());
-            bare_cpu.push(micros(bare_used.1) / total);
-            our_cpu.push(micros(our_used.1) / total);
-        }
+        let sides = if round == 0 { &mut warm_up } else { &mut sides };
+        turn(&mut loops, each, None, &mut sides.bare).await?;
+        turn(&mut clients, each, Some(gateway.id()), &mut sides.rest).await?;
+        turn(&mut stubs, each, Some(gateway.id()), &mut sides.grpc).await?;
     }
-    line(
-        &format!("{sessions} in flight, p50 µs"),
-        &bare_wall,
-        &our_wall,
-        "",
-    );
-    line(
-        &format!("{sessions} in flight, reads/s"),
-        &bare_rate,
-        &our_rate,
-        "",
-    );
-    line(
-        &format!("{sessions} in flight, CPU µs of loop and of gateway"),
-        &bare_cpu,
-        &our_cpu,
-        "",
-    );
+    Ok(sides)
+}
+
+/// A round of one side; the CPU time is that of `process`, or of this one.
+async fn turn<R: Reader>(
+    readers: &mut Vec<R>,
+    each: usize,
+    process: Option<u32>,
+    taken: &mut Taken,
+) -> Result<(), Fault> {
+    let total = (each * readers.len()) as f64;
+    let (start, before) = (Instant::now(), cpu(process));
+    let (back, samples) = read(std::mem::take(readers), each).await?;
+    let (took, used) = (start.elapsed(), cpu(process) - before);
+    *readers = back;
+    taken.wall.push(samples.median());
+    taken.rate.push(total / took.as_secs_f64());
+    taken.cpu.push(micros(used) / total);
     Ok(())
 }
 
 /// Someone who reads the configuration again and again.
-trait Reader: Send + 'static {
+pub trait Reader: Send + 'static {
     fn read(&mut self) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
@@ -179,14 +191,14 @@ impl Http {
     }
 
     pub async fn get(&mut self, path: &str) -> Result<&[u8], Fault> {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: gateway\r\n\r\n"))
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
             .await
     }
 
     async fn post(&mut self, path: &str, body: &str) -> Result<&[u8], Fault> {
         let length = body.len();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: {length}"
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}"
         );
         self.ask(&format!("{head}\r\n\r\n{body}")).await
     }

@@ -27,7 +27,7 @@ impl Samples {
     }
 
     /// Round by round, this over that.
-    fn over(&self, other: &Self) -> Self {
+    pub fn over(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(a, b)| a / b).collect())
     }
 }

@@ -2,37 +2,86 @@
 
     pip install ncclient xmltodict
     cargo bench --bench gateway -- peers python3 benches/peers/compare.py
+    cargo bench --bench gateway -- peers python3 benches/peers/compare.py netconfd
 
-All talk to the same cheap server. Each way has one request in flight. Prints medians of the rounds and their ratios
-to the gateway.
+All talk to the same cheap server, or all to the same netconfd (see `tests/netconfd`). Each way has one request in
+flight. Prints medians of the rounds and their ratios to the gateway.
 """
 
+import contextlib
+import dataclasses
 import http.client
 import http.server
 import json
 import os
 import statistics
 import subprocess
+import sys
+import tempfile
 import threading
 import time
+import urllib.parse
 
 import xmltodict
 from ncclient import manager
 
 ROUNDS = 5
-PORT = int(os.environ["FAKE_PORT"])
-FILTER = '<gw xmlns="urn:example:gw"><system/></gw>'
+GATEWAY = os.environ["GATEWAY"]
 BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
-QUERY = "protocol=rfc&filter=%3Cgw%20xmlns%3D%22urn%3Aexample%3Agw%22%3E%3Csystem%2F%3E%3C%2Fgw%3E"
+NETCONFD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests", "netconfd", "netconfd.py")
 
 
-def connect():
-    return manager.connect(host="127.0.0.1", port=PORT, username="bench", password="bench", hostkey_verify=False,
-                           allow_agent=False, look_for_keys=False, timeout=30)
+@dataclasses.dataclass
+class Server:
+    """Who is read from: `device` is its name in the gateway, `marker` something that each reply must hold."""
+
+    device: str
+    port: int
+    filter: str
+    marker: bytes
+    login: dict
+    pipe: list  # the words of `ssh` that log in
 
 
-def read(session):
-    return session.get_config("running", filter=("subtree", FILTER)).data_xml
+def cheap():
+    """The server that this was started with; the gateway knows it already."""
+    return Server("fake", int(os.environ["FAKE_PORT"]), '<gw xmlns="urn:example:gw"><system/></gw>', b"host-name",
+                  {"username": "bench", "password": "bench"}, ["pipe@127.0.0.1"])
+
+
+@contextlib.contextmanager
+def netconfd():
+    """A netconfd with its first configuration, added to the gateway."""
+    with tempfile.TemporaryDirectory(prefix="ncgate-bench-") as directory:
+        process = subprocess.Popen([sys.executable, NETCONFD, "run", directory], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True)
+        try:
+            words = process.stdout.readline().split()
+            assert words[:1] == ["ready"], "netconfd did not start"
+            said = dict(word.split("=", 1) for word in words[2:])
+            port = int(words[1].rsplit(":", 1)[1])
+            with open(said["key"]) as file:
+                device = {"name": "netconfd", "address": "127.0.0.1", "port": port, "username": said["user"],
+                          "auth": {"private_key": file.read()}, "host_key": {"policy": "tofu"}}
+            connection = http.client.HTTPConnection(GATEWAY)
+            connection.request("POST", "/v1/devices", json.dumps(device), {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            assert answer.status == 201, answer.read()
+            yield Server("netconfd", port, '<greenhouse xmlns="urn:example:ncgate-lab"/>', b"south-slope",
+                         {"username": said["user"], "key_filename": said["key"]},
+                         ["-i", said["key"], f"{said['user']}@127.0.0.1"])
+        finally:
+            process.stdin.close()
+            process.wait()
+
+
+def connect(server):
+    return manager.connect(host="127.0.0.1", port=server.port, hostkey_verify=False, allow_agent=False,
+                           look_for_keys=False, timeout=30, **server.login)
+
+
+def read(session, server):
+    return session.get_config("running", filter=("subtree", server.filter)).data_xml
 
 
 class Http:
@@ -53,24 +102,28 @@ class Http:
 class Ncclient:
     """One kept session; the reply stays XML."""
 
-    def __init__(self):
-        self.session = connect()
+    def __init__(self, server):
+        self.server = server
+        self.session = connect(server)
 
     def __call__(self):
-        return read(self.session).encode()
+        return read(self.session, self.server).encode()
 
 
 class Pipe:
     """`ssh -s … netconf` with requests written to it; the reply stays bytes."""
 
-    def __init__(self):
+    def __init__(self, server):
+        self.filter = server.filter
         command = ["ssh", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                   "-o", "LogLevel=ERROR", "-c", "aes128-gcm@openssh.com", "-p", str(PORT), "-s", "pipe@127.0.0.1",
+                   "-o", "LogLevel=ERROR", "-c", "aes128-gcm@openssh.com", "-p", str(server.port), "-s", *server.pipe,
                    "netconf"]
         self.ssh = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.send(f'<hello xmlns="{BASE}"><capabilities><capability>urn:ietf:params:netconf:base:1.1</capability>'
                   "</capabilities></hello>]]>]]>")
         self.until(b"]]>]]>")
+        # netconfd would keep a request that it reads together with our hello.
+        time.sleep(0.1)
 
     def send(self, text):
         self.ssh.stdin.write(text.encode())
@@ -86,14 +139,14 @@ class Pipe:
 
     def __call__(self):
         rpc = (f'<rpc xmlns="{BASE}" message-id="1"><get-config><source><running/></source>'
-               f'<filter type="subtree">{FILTER}</filter></get-config></rpc>')
+               f'<filter type="subtree">{self.filter}</filter></get-config></rpc>')
         self.send(f"\n#{len(rpc)}\n{rpc}\n##\n")
         return self.until(b"\n##\n")
 
 
-def by_hand(kept):
+def by_hand(kept, server):
     """The gateway of an afternoon: ncclient and xmltodict behind HTTP. Returns its address."""
-    session = connect() if kept else None
+    session = connect(server) if kept else None
     lock = threading.Lock()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -104,10 +157,10 @@ def by_hand(kept):
         def do_GET(self):
             if session:
                 with lock:
-                    xml = read(session)
+                    xml = read(session, server)
             else:
-                with connect() as own:
-                    xml = read(own)
+                with connect(server) as own:
+                    xml = read(own, server)
             body = json.dumps(xmltodict.parse(xml)).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -117,19 +170,20 @@ def by_hand(kept):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return f"127.0.0.1:{server.server_port}"
+    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    return f"127.0.0.1:{listener.server_port}"
 
 
-def main():
-    gateway = Http(os.environ["GATEWAY"], f"/v1/devices/fake/config?{QUERY}")
+def compare(server):
+    query = urllib.parse.urlencode({"protocol": "rfc", "filter": server.filter})
+    gateway = Http(GATEWAY, f"/v1/devices/{server.device}/config?{query}")
     ways = [
         ("ncgate, REST", gateway, 100),
-        ("ssh -s netconf, a pipe", Pipe(), 100),
-        ("ncclient, one session", Ncclient(), 40),
-        ("by hand, one kept session", Http(by_hand(True), "/"), 40),
-        ("by hand, a session per request", Http(by_hand(False), "/"), 4),
+        ("ssh -s netconf, a pipe", Pipe(server), 100),
+        ("ncclient, one session", Ncclient(server), 40),
+        ("by hand, one kept session", Http(by_hand(True, server), "/"), 40),
+        ("by hand, a session per request", Http(by_hand(False, server), "/"), 4),
     ]
     samples = {name: [] for name, _, _ in ways}
     for lap in range(ROUNDS + 1):
@@ -139,15 +193,19 @@ def main():
                 begin = time.perf_counter()
                 body = way()
                 took.append((time.perf_counter() - begin) * 1e3)
-                assert b"host-name" in body
+                assert server.marker in body, body
             if lap:  # the first warms up
                 samples[name].append(statistics.median(took))
     yardstick = statistics.median(samples["ncgate, REST"])
-    print("\n### One small read after the other, p50 ms\n")
+    print(f"\n### One small read after the other from {server.device}, p50 ms\n")
     print("| way | median of rounds | min | max | ratio to ncgate |\n| --- | --- | --- | --- | --- |")
     for name, rounds in samples.items():
         median = statistics.median(rounds)
         print(f"| {name} | {median:.2f} | {min(rounds):.2f} | {max(rounds):.2f} | {median / yardstick:.2f} |")
 
 
-main()
+if sys.argv[1:] == ["netconfd"]:
+    with netconfd() as real:
+        compare(real)
+else:
+    compare(cheap())
