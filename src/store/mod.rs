@@ -8,6 +8,7 @@ mod changes;
 mod database;
 mod devices;
 mod edit_sessions;
+mod file;
 mod keys;
 mod page;
 mod seal;
