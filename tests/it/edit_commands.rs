@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::support::{TestGateway, junos};
 
-const LINES: &str = "set system location building east\n";
-const DIFF: &str = "[edit system]\n+  location {\n+      building east;\n+  }\n";
+const LINES: &str = "set snmp contact east\n";
+const DIFF: &str = "[edit snmp]\n-  contact noc@example.net;\n+  contact east;\n";
 
 /// S12, S21, S27: a change from a file of set lines on standard input: planned, tried, made, found again.
 #[tokio::test]
@@ -18,8 +18,7 @@ async fn a_change_is_made_from_the_command_line() {
         .await;
     assert_eq!(plan.code, 0, "{plan:?}");
     assert!(
-        plan.out
-            .contains("<configuration-set>set system location building east"),
+        plan.out.contains("<configuration-set>set snmp contact east"),
         "{plan:?}"
     );
     assert!(plan.out.contains("to the east"), "{plan:?}");
@@ -30,14 +29,7 @@ async fn a_change_is_made_from_the_command_line() {
     assert_eq!(tried.code, 0, "{tried:?}");
     assert!(tried.out.starts_with(DIFF), "{tried:?}");
     let untouched = gateway
-        .ncgate(&[
-            "config",
-            "get",
-            "mx1",
-            "system/location",
-            "--config-format",
-            "set",
-        ])
+        .ncgate(&["config", "get", "mx1", "snmp", "--config-format", "set"])
         .await;
     assert!(!untouched.out.contains("east"), "{untouched:?}");
 
@@ -131,9 +123,9 @@ async fn an_edit_session_is_used_from_the_command_line() {
     let diff = gateway.ncgate(&["edit-session", "diff", "mx1", id]).await;
     assert_eq!(diff.out, DIFF);
     let read = gateway
-        .ncgate(&["edit-session", "config", "mx1", id, "system/location"])
+        .ncgate(&["edit-session", "config", "mx1", id, "snmp"])
         .await;
-    assert!(read.out.contains("\"building\": \"east\""), "{read:?}");
+    assert!(read.out.contains("\"contact\": \"east\""), "{read:?}");
     assert_eq!(
         gateway
             .ncgate(&["edit-session", "validate", "mx1", id])
