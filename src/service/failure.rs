@@ -44,7 +44,7 @@ pub(super) fn refused(device: &str, session_id: u64, errors: Vec<RpcError>, aske
         if let Some(reason) = class.lock_reason() {
             error = error.with_reason(reason.as_str());
         }
-        if let Some(hint) = hint(&class) {
+        if let Some(hint) = hint(&class, asked) {
             error = error.with_hint(hint);
         }
         if let ErrorClass::LockHeld { holder } = class {
@@ -119,11 +119,14 @@ fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
     }
 }
 
-fn hint(class: &ErrorClass) -> Option<&'static str> {
+fn hint(class: &ErrorClass, asked: Asked) -> Option<&'static str> {
     match class {
         ErrorClass::AccessDenied => {
             Some("the device denies this to the user that the gateway logs in as; its login class decides")
         }
+        ErrorClass::UnknownElement if asked == Asked::Write => Some(
+            "the device does not know a statement of the configuration: error_path and bad_element say which",
+        ),
         ErrorClass::UnknownElement => Some(
             "check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` shows what a CLI command maps to",
         ),

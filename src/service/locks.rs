@@ -111,6 +111,17 @@ struct Told {
 }
 
 impl Gateway {
+    /// Keeps who holds a lock, as its refusal told.
+    pub(super) fn note_refusal(&self, device: &str, datastore: Datastore, error: &Error) {
+        if error.reason() == Some("held")
+            && let Some(holder) = error.holder()
+        {
+            self.inner
+                .seen
+                .note(device, datastore, holder, self.inner.clock.wall());
+        }
+    }
+
     /// The locks and private copies on a device: ours exactly, others' as far as the device told lately. Role `read`.
     /// Never tries a lock to find out (L4).
     ///

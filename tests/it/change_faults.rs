@@ -50,7 +50,7 @@ const RFC: &[Point] = &[
 
 fn junos_body(mode: &str) -> Value {
     json!({"mode": mode, "edits": [
-        {"format": "set", "config": "set system location building east"},
+        {"format": "set", "config": "set snmp location east"},
         {"config": {"snmp": {"contact": "x"}}},
     ]})
 }

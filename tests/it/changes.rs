@@ -46,7 +46,7 @@ async fn a_change_does_the_nine_steps_on_junos() {
                 "mx1",
                 json!({
                     "edits": [
-                        {"config": {"system": {"location": {"building": "east"}}}},
+                        {"config": {"snmp": {"location": "east"}}},
                         {"format": "set", "config": "set snmp contact \"the night shift\""},
                     ],
                     "commit": {"comment": "moving"},
@@ -63,7 +63,7 @@ async fn a_change_does_the_nine_steps_on_junos() {
             (&json!("committed"), &json!("applied"), &json!(true))
         );
         let diff = change["diff"].as_str().expect("a difference");
-        assert!(diff.contains("+      building east;"), "{diff}");
+        assert!(diff.contains("location east;"), "{diff}");
         assert!(diff.contains("contact \"the night shift\";"), "{diff}");
         assert_eq!(change["diff_sha256"].as_str().map(str::len), Some(64));
         assert!(change.get("undo").is_none(), "{change}");
@@ -169,7 +169,7 @@ async fn a_dry_run_leaves_nothing() {
     for (profile, body, taken) in [
         (
             Profile::Junos,
-            set("set system location building east"),
+            set("set snmp location east"),
             &["open", "edit", "validate", "diff", "close"][..],
         ),
         (
@@ -211,7 +211,7 @@ async fn leftovers_stop_a_change_and_are_left_alone() {
             let before = holdings(&device);
             let body = match profile {
                 Profile::Rfc => json!({"edits": [contact("x")]}),
-                _ => set("set system location building east"),
+                _ => set("set snmp location east"),
             };
             let refusal = bad(door, gateway.change(door, "mx1", body.clone()).await);
             assert_eq!(refusal.verdict(), ("lock-denied", "not_applied"));
@@ -274,7 +274,7 @@ async fn a_held_lock_names_its_holder_and_is_waited_for() {
             (&json!(false), &json!("candidate"), &json!("carol"))
         );
         assert_eq!(locks["device_reports"], false);
-        let mut patient = set("set system location building east");
+        let mut patient = set("set snmp location east");
         patient["wait_seconds"] = json!(20);
         let (change, ()) = tokio::join!(gateway.change(door, "mx1", patient), async {
             eventually("another try", async || device.stats().count("lock") >= 2).await;
@@ -294,7 +294,7 @@ async fn changes_of_one_device_follow_each_other() {
     let (gateway, device) = TestGateway::with_device(junos()).await;
     let slow = Fault::Delay(Duration::from_millis(1500));
     device.faults().add(Rule::on("load-configuration", slow).once());
-    let first = gateway.change(Door::Rest, "mx1", set("set system location building east"));
+    let first = gateway.change(Door::Rest, "mx1", set("set snmp location east"));
     let others = async {
         eventually("the first is under way", async || {
             device.stats().count("load-configuration") == 1
@@ -325,7 +325,7 @@ async fn a_change_may_demand_a_revision() {
     for door in DOORS {
         let (gateway, device) = TestGateway::with_device(junos()).await;
         let revision = device.device().running().identifier();
-        let mut body = set("set system location building east");
+        let mut body = set("set snmp location east");
         body["if_revision"] = json!("re0-1-1");
         let before = holdings(&device);
         let refusal = bad(door, gateway.change(door, "mx1", body.clone()).await);
@@ -348,7 +348,7 @@ async fn a_scheduled_commit_is_called_off() {
     for door in DOORS {
         let (gateway, device) = TestGateway::with_device(junos()).await;
         let before = holdings(&device);
-        let mut body = set("set system location building east");
+        let mut body = set("set snmp location east");
         body["commit"] = json!({"at": "reboot"});
         let change = good(door, gateway.change(door, "mx1", body).await);
         assert_eq!(
@@ -408,10 +408,7 @@ async fn a_commit_that_did_nothing_is_told_as_such() {
 #[tokio::test]
 async fn a_plan_is_what_is_sent() {
     for (profile, edit) in [
-        (
-            Profile::Junos,
-            json!({"config": {"system": {"location": {"building": "east"}}}}),
-        ),
+        (Profile::Junos, json!({"config": {"snmp": {"location": "east"}}})),
         (Profile::Rfc, contact("x")),
         (Profile::RfcRunning, contact("x")),
     ] {
@@ -451,7 +448,7 @@ async fn a_caller_who_leaves_does_not_stop_the_commit() {
     device
         .faults()
         .add(Rule::on("commit-configuration", slow).after(1).once());
-    let caller = gateway.change(Door::Rest, "mx1", set("set system location building east"));
+    let caller = gateway.change(Door::Rest, "mx1", set("set snmp location east"));
     tokio::select! {
         answered = caller => panic!("too early: {answered:?}"),
         () = eventually("the commit is sent", async || device.stats().count("commit-configuration") == 2) => {}
@@ -477,7 +474,7 @@ async fn a_deadline_during_the_commit_leaves_the_outcome_open() {
     let request = gateway
         .request(Method::POST, "/v1/devices/mx1/changes")
         .header("Request-Timeout", "1")
-        .json(&set("set system location building east"));
+        .json(&set("set snmp location east"));
     let (status, problem) = crate::support::answer(request).await;
     assert_eq!(
         (status.as_u16(), code(&problem)),
@@ -506,7 +503,7 @@ async fn a_deadline_before_the_commit_undoes_what_was_done() {
     let request = gateway
         .request(Method::POST, "/v1/devices/mx1/changes")
         .header("Request-Timeout", "1")
-        .json(&set("set system location building east"));
+        .json(&set("set snmp location east"));
     let (status, problem) = crate::support::answer(request).await;
     assert_eq!(
         (status.as_u16(), code(&problem)),

@@ -80,7 +80,9 @@ impl Procedure {
         held.map_err(|error| match error {
             HoldError::Device(error) => failure::device(error),
             HoldError::HeldHere(occupant) => {
-                locks::held_here(&change.row.device, occupant.as_ref(), &self.device.holders())
+                let holders = self.device.holders();
+                locks::held_here(&change.row.device, occupant.as_ref(), &holders)
+                    .with_step(StepName::Lock.as_str())
             }
         })
     }

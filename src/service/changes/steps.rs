@@ -211,11 +211,8 @@ impl Work {
             };
             let now = Instant::now();
             let held = stop.error.reason() == Some("held");
-            if held && let Some(holder) = stop.error.holder() {
-                let gateway = self.journal.gateway();
-                let at = gateway.inner.clock.wall();
-                gateway.inner.seen.note(&device, datastore, holder, at);
-            }
+            let gateway = self.journal.gateway();
+            gateway.note_refusal(&device, datastore, &stop.error);
             if held && now < until {
                 let pause = LOCK_PAUSE / 2 + self.journal.gateway().inner.store.jitter(LOCK_PAUSE / 2);
                 tokio::time::sleep(pause.min(until - now)).await;

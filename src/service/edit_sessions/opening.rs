@@ -255,14 +255,23 @@ impl Opening {
             Ok(raw) => raw,
             Err(error) => return Err(unanswered(error).with_step(name.as_str())),
         };
+        let lock = match touch {
+            Touch::Acquires(Hold::Lock(datastore)) => Some(datastore),
+            _ => None,
+        };
         if !raw.scan.is_error() {
+            if let Some(datastore) = lock {
+                self.gateway.inner.seen.forget(&self.facts.device, datastore);
+            }
             return Ok(raw);
         }
-        Err(
-            failure::lock_refused(&self.facts.device, raw.session_id, raw.scan.errors)
-                .with_step(name.as_str())
-                .with_message(Some(raw.session_id), Some(raw.message_id)),
-        )
+        let error = failure::lock_refused(&self.facts.device, raw.session_id, raw.scan.errors);
+        if let Some(datastore) = lock {
+            self.gateway.note_refusal(&self.facts.device, datastore, &error);
+        }
+        Err(error
+            .with_step(name.as_str())
+            .with_message(Some(raw.session_id), Some(raw.message_id)))
     }
 }
 
