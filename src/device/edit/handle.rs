@@ -1,5 +1,6 @@
 //! What others see of an edit session: its facts, where it stands, and the way to have RPCs sent in it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -99,6 +100,8 @@ pub(super) struct Shared {
     clock: Clock,
     state: Mutex<State>,
     ending: watch::Sender<Ending>,
+    /// A kill of its session is under way: its end may be seen before the answer to that.
+    killing: AtomicBool,
 }
 
 impl Shared {
@@ -121,6 +124,7 @@ impl Shared {
             clock,
             state: Mutex::new(state),
             ending: watch::Sender::new(Ending::No),
+            killing: AtomicBool::new(false),
         }
     }
 
@@ -128,7 +132,16 @@ impl Shared {
     pub(super) fn on(&self, event: Event) {
         let mut state = self.lock();
         let now = Instant::now();
-        let effect = state.lease.on(event, now);
+        let effect = match event {
+            Event::SessionEnded if self.killing.load(Ordering::Acquire) => {
+                match state.lease.on(Event::Stop(EditReason::Killed), now) {
+                    Effect::Nothing => Effect::Nothing,
+                    // There is no session to wind down in.
+                    Effect::WindDown | Effect::GiveUp => Effect::GiveUp,
+                }
+            }
+            _ => state.lease.on(event, now),
+        };
         if effect == Effect::Nothing {
             return;
         }
@@ -294,6 +307,11 @@ impl EditHandle {
     /// Ends it: its state is another one when this returns. What it did is undone after the RPC that it runs.
     pub fn stop(&self, reason: EditReason) {
         self.shared.on(Event::Stop(reason));
+    }
+
+    /// Says whether a kill of its session is under way: if the session ends then, that is why.
+    pub fn expect_kill(&self, expected: bool) {
+        self.shared.killing.store(expected, Ordering::Release);
     }
 
     /// Waits until it has ended and holds nothing on the device any more.

@@ -187,13 +187,9 @@ impl Device {
         self.shared.edits.lock().sessions.remove(id);
     }
 
-    /// A NETCONF session of this device was killed: the edit session in it, if any, is lost from now on. Returns its id.
-    pub fn killed(&self, session_id: u64) -> Option<String> {
-        let victim = self
-            .edit_sessions()
-            .into_iter()
-            .find(|handle| handle.session_id() == session_id)?;
-        victim.stop(EditReason::Killed);
-        Some(victim.id().to_owned())
+    /// The open edit session in this NETCONF session, if there is one.
+    pub fn edit_session_in(&self, session_id: u64) -> Option<EditHandle> {
+        let mut open = self.edit_sessions().into_iter();
+        open.find(|handle| handle.session_id() == session_id)
     }
 }
