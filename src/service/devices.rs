@@ -253,7 +253,7 @@ fn settings_of_sessions(settings: &DeviceSettings) -> DeviceSettings {
     }
 }
 
-/// How many entries a page of a list has; 0 stands for the default (H10).
+/// How long a page is to be; 0: as long as usual (H10).
 ///
 /// # Errors
 /// More than a page may have.

@@ -16,6 +16,8 @@ mod database;
 mod device;
 mod devices;
 mod edit_commands;
+mod edit_session_ends;
+mod edit_sessions;
 mod errors;
 mod faults;
 mod first_line;

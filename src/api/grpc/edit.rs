@@ -10,7 +10,7 @@ use crate::service::edit::request::{
 };
 use crate::service::edit::view::{
     ChangeErrorView, ChangeView, DiscardedView, EditSessionView, KilledView, LockHolderView, LockView,
-    MemberView, RpcErrorView,
+    MemberView, RpcErrorView, ScheduledView,
 };
 use crate::service::view::Plan;
 
@@ -228,6 +228,19 @@ pub fn edit_session(view: EditSessionView) -> proto::EditSession {
         warnings: rpc_errors(view.warnings),
         create_time: view.create_time,
         end_time: view.end_time,
+        commit: view.commit.map(|commit| proto::EditSessionCommit {
+            id: commit.id,
+            members: commit.members.into_iter().map(member).collect(),
+            revision: commit.revision,
+            scheduled: commit.scheduled.map(scheduled),
+        }),
+    }
+}
+
+fn scheduled(view: ScheduledView) -> proto::ScheduledCommit {
+    proto::ScheduledCommit {
+        at: view.at,
+        time_zone: view.time_zone,
     }
 }
 
@@ -275,10 +288,7 @@ pub fn change_view(view: ChangeView) -> proto::Change {
         warnings: rpc_errors(view.warnings),
         members: view.members.into_iter().map(member).collect(),
         undo: view.undo,
-        scheduled: view.scheduled.map(|scheduled| proto::ScheduledCommit {
-            at: scheduled.at,
-            time_zone: scheduled.time_zone,
-        }),
+        scheduled: view.scheduled.map(scheduled),
         session_id: view.session_id,
         revision: view.revision,
         error: view.error.map(change_error),

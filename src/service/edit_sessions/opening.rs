@@ -144,7 +144,10 @@ impl Opening {
         let built = |error| on_device(failure::unbuildable(&error));
         let mut warnings = Vec::new();
         for step in self.ground.open(&capabilities).map_err(built)? {
-            warnings.extend(self.send(held, step).await?.scan.warnings);
+            let touch = step.touch;
+            let sent = self.send(held, step).await;
+            self.note_holder(touch, &sent);
+            warnings.extend(sent?.scan.warnings);
         }
         if self.ground.mode == Mode::Exclusive && held.holds().contains(Hold::Lock(self.ground.target)) {
             // Not every server refuses the lock of a candidate that somebody has changed.
@@ -171,6 +174,24 @@ impl Opening {
             ));
         }
         Ok(warnings)
+    }
+
+    /// Keeps what a lock tells of its holder, for the list of locks.
+    fn note_holder(&self, touch: Touch, sent: &Result<RawReply, Error>) {
+        let Touch::Acquires(Hold::Lock(datastore)) = touch else {
+            return;
+        };
+        let inner = &self.gateway.inner;
+        match sent {
+            Ok(_) => inner.seen.forget(&self.facts.device, datastore),
+            Err(error) => {
+                if let Some(holder) = error.holder().filter(|_| error.reason() == Some("held")) {
+                    inner
+                        .seen
+                        .note(&self.facts.device, datastore, holder, inner.clock.wall());
+                }
+            }
+        }
     }
 
     fn check_leftovers(&self, running: &Snapshot, candidate: &Snapshot) -> Result<(), Error> {

@@ -67,6 +67,11 @@ impl TestGateway {
         self.running.address()
     }
 
+    /// The use cases themselves, for calls of several principals: the doors know one as long as there is no login.
+    pub fn service(&self) -> &ncgate::service::Gateway {
+        self.running.gateway()
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
     }

@@ -119,6 +119,10 @@ pub fn holder(holder: proto::LockHolder) -> Value {
     }))
 }
 
+fn scheduled(commit: proto::ScheduledCommit) -> Value {
+    given(json!({"at": commit.at, "time_zone": commit.time_zone}))
+}
+
 fn edit_session(session: proto::EditSession) -> Value {
     given(json!({
         "id": session.id,
@@ -136,6 +140,15 @@ fn edit_session(session: proto::EditSession) -> Value {
         "warnings": rpc_errors(session.warnings),
         "create_time": session.create_time,
         "end_time": session.end_time,
+        "commit": session.commit.map(|commit| {
+            let members: Vec<Value> = commit.members.into_iter().map(member_result).collect();
+            given(json!({
+                "id": commit.id,
+                "members": (!members.is_empty()).then_some(members),
+                "revision": commit.revision,
+                "scheduled": commit.scheduled.map(scheduled),
+            }))
+        }),
     }))
 }
 
@@ -175,7 +188,7 @@ fn change(change: proto::Change) -> Value {
         "warnings": rpc_errors(change.warnings),
         "members": members,
         "undo": change.undo,
-        "scheduled": change.scheduled.map(|at| given(json!({"at": at.at, "time_zone": at.time_zone}))),
+        "scheduled": change.scheduled.map(scheduled),
         "session_id": change.session_id,
         "revision": change.revision,
         "error": error,
