@@ -15,7 +15,7 @@ use super::edit::view::{KilledView, LockHolderView, Planned, RpcErrorView};
 use super::failure::{self, Asked};
 use super::schemas::monitored;
 use super::time::rfc3339;
-use crate::device::{Device, Held, Occupant, Request, Way};
+use crate::device::{Device, Held, Killing, Occupant, Request, Way};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::lock_refusal::LockHolder;
@@ -80,6 +80,7 @@ impl Gateway {
             selection: None,
             ..Request::new(build)
         };
+        let killing = live.killing(session_id);
         let raw = live
             .single_use(ctx.principal.id(), self.deadline(ctx, &live), kill)
             .await
@@ -96,7 +97,7 @@ impl Gateway {
                 error
             });
         }
-        let edit_session = live.killed(session_id);
+        let edit_session = killing.map(Killing::done);
         if let Some(id) = &edit_session {
             effects.push(format!("the edit session {id} of the gateway is lost"));
         }

@@ -81,6 +81,8 @@ struct State {
     lease: Lease,
     holds: Holds,
     warnings: Vec<RpcError>,
+    /// Calls under way that kill its NETCONF session.
+    kills: usize,
     ended: Option<Ended>,
 }
 
@@ -112,6 +114,7 @@ impl Shared {
             lease: Lease::new(facts.ttl, Instant::now()),
             holds: Holds::default(),
             warnings: Vec::new(),
+            kills: 0,
             ended: None,
         };
         Self {
@@ -128,6 +131,16 @@ impl Shared {
     pub(super) fn on(&self, event: Event) {
         let mut state = self.lock();
         let now = Instant::now();
+        let event = match event {
+            // The device may be quicker to end it than to say so.
+            Event::SessionEnded if state.kills > 0 => Event::Stop(EditReason::Killed),
+            Event::SessionEnded
+            | Event::Begins
+            | Event::Ends
+            | Event::Renew
+            | Event::Tick
+            | Event::Stop(_) => event,
+        };
         let effect = state.lease.on(event, now);
         if effect == Effect::Nothing {
             return;
@@ -294,6 +307,16 @@ impl EditHandle {
     /// Ends it: its state is another one when this returns. What it did is undone after the RPC that it runs.
     pub fn stop(&self, reason: EditReason) {
         self.shared.on(Event::Stop(reason));
+    }
+
+    /// A call that kills its NETCONF session begins, or is over.
+    pub(super) fn doom(&self, begins: bool) {
+        let mut state = self.shared.lock();
+        state.kills = if begins {
+            state.kills + 1
+        } else {
+            state.kills.saturating_sub(1)
+        };
     }
 
     /// Waits until it has ended and holds nothing on the device any more.

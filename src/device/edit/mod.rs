@@ -187,13 +187,32 @@ impl Device {
         self.shared.edits.lock().sessions.remove(id);
     }
 
-    /// A NETCONF session of this device was killed: the edit session in it, if any, is lost from now on. Returns its id.
-    pub fn killed(&self, session_id: u64) -> Option<String> {
+    /// A NETCONF session of this device is about to be killed. Gives the edit session in it, if there is one, which from
+    /// now on counts as killed should it end.
+    pub fn killing(&self, session_id: u64) -> Option<Killing> {
         let victim = self
             .edit_sessions()
             .into_iter()
             .find(|handle| handle.session_id() == session_id)?;
-        victim.stop(EditReason::Killed);
-        Some(victim.id().to_owned())
+        victim.doom(true);
+        Some(Killing(victim))
+    }
+}
+
+/// An edit session whose NETCONF session is being killed. Dropping it says that the device did not do it.
+#[derive(Debug)]
+pub struct Killing(EditHandle);
+
+impl Killing {
+    /// It was done: the edit session is lost from now on. Returns its id.
+    pub fn done(self) -> String {
+        self.0.stop(EditReason::Killed);
+        self.0.id().to_owned()
+    }
+}
+
+impl Drop for Killing {
+    fn drop(&mut self) {
+        self.0.doom(false);
     }
 }

@@ -188,8 +188,8 @@ async fn killed_session_is_lost_at_once() {
     while !router.operations().contains(&"wait-300".to_owned()) {
         tokio::task::yield_now().await;
     }
-    assert_eq!(device.killed(9), None);
-    assert_eq!(device.killed(handle.session_id()), Some("e1".to_owned()));
+    assert!(device.killing(9).is_none());
+    assert_eq!(device.killing(handle.session_id()).unwrap().done(), "e1");
     assert_eq!(ended(&handle), (EditState::Lost, Some(EditReason::Killed)));
     router.kill(handle.session_id());
     // Before the RPC that runs is over.
@@ -199,6 +199,23 @@ async fn killed_session_is_lost_at_once() {
     handle.finished().await;
     assert_eq!(ended(&handle), (EditState::Lost, Some(EditReason::Killed)));
     assert_eq!(router.operations(), ["lock", "wait-300"]);
+}
+
+/// S26: the device may end the victim before it says that it does; what it refuses to kill goes on.
+#[tokio::test(start_paused = true)]
+async fn session_that_ends_while_it_is_killed_counts_as_killed() {
+    let world = World::new();
+    let (device, router) = router(&world, settings());
+    for (refused, reason) in [(true, EditReason::SessionLost), (false, EditReason::Killed)] {
+        let handle = open(&device, "e1").await;
+        let killing = device.killing(handle.session_id()).unwrap();
+        let killing = (!refused).then_some(killing);
+        router.kill(handle.session_id());
+        handle.finished().await;
+        assert_eq!(ended(&handle), (EditState::Lost, Some(reason)));
+        assert_eq!(killing.map(Killing::done), (!refused).then(|| "e1".to_owned()));
+        device.forget_edit_session("e1");
+    }
 }
 
 /// L2: if the device does not let go, the NETCONF session is closed, which has the same effect.
