@@ -241,6 +241,13 @@ impl Builder {
         self
     }
 
+    /// Private copies are neither opened nor committed while somebody has changed the shared candidate.
+    #[must_use]
+    pub fn refuses_private_copies_beside_changes(mut self) -> Self {
+        self.quirks.private_wants_clean = true;
+        self
+    }
+
     /// A failed load is answered with the number of its errors alone, as by old releases.
     #[must_use]
     pub fn counts_load_errors(mut self) -> Self {

@@ -30,7 +30,7 @@ pub struct Facts {
     pub mac: [u8; 4],
 }
 
-/// In what a device differs from others of its kind.
+/// In what a device differs from others of its kind. Each is turned on by the builder's method of that meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quirks {
     /// Opening a private copy is answered with a warning, as before Junos 18.2.
@@ -39,6 +39,8 @@ pub struct Quirks {
     pub load_error_count: bool,
     /// `<routing-engine>` is never closed in the answer to a check, as by some clusters: no well-formed XML.
     pub unclosed_members: bool,
+    /// Private copies are neither opened nor committed while somebody has changed the shared candidate.
+    pub private_wants_clean: bool,
     /// What the device warns of at every commit that succeeds, and at every check.
     pub commit_warnings: Vec<String>,
     /// A commit after a successful validate says that it went well and does nothing.

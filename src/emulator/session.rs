@@ -486,3 +486,5 @@ fn tag_bytes(tag: &Tag) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod write_tests;

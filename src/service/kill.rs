@@ -15,7 +15,7 @@ use super::edit::view::{KilledView, LockHolderView, Planned, RpcErrorView};
 use super::failure::{self, Asked};
 use super::schemas::monitored;
 use super::time::rfc3339;
-use crate::device::{Device, EditReason, Held, Occupant, Request, Way};
+use crate::device::{Device, Held, Killing, Occupant, Request, Way};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::lock_refusal::LockHolder;
@@ -80,18 +80,12 @@ impl Gateway {
             selection: None,
             ..Request::new(build)
         };
-        let victim = live.edit_session_in(session_id);
-        if let Some(victim) = &victim {
-            victim.expect_kill(true);
-        }
+        let killing = live.killing(session_id);
         let raw = live
             .single_use(ctx.principal.id(), self.deadline(ctx, &live), kill)
             .await
             .map_err(failure::device)?;
         if raw.scan.is_error() {
-            if let Some(victim) = &victim {
-                victim.expect_kill(false);
-            }
             let errors = raw.scan.errors;
             let error = failure::refused(device, raw.session_id, errors, Asked::Read)
                 .with_message(Some(raw.session_id), Some(raw.message_id));
@@ -103,10 +97,7 @@ impl Gateway {
                 error
             });
         }
-        let edit_session = victim.map(|victim| {
-            victim.stop(EditReason::Killed);
-            victim.id().to_owned()
-        });
+        let edit_session = killing.map(Killing::done);
         if let Some(id) = &edit_session {
             effects.push(format!("the edit session {id} of the gateway is lost"));
         }

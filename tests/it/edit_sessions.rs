@@ -65,7 +65,7 @@ async fn exclusive_session_from_lock_to_unlock() {
             (&json!(true), &json!("junos"))
         );
         assert!(
-            diff["diff"].as_str().unwrap().contains("+   contact east;"),
+            diff["diff"].as_str().unwrap().contains("+  contact east;"),
             "{diff}"
         );
         gateway
@@ -393,7 +393,9 @@ async fn members_of_a_commit_are_told_one_by_one() {
                 .edit(door, "mx1", id(&opened), contact("east"))
                 .await
                 .unwrap();
-            let done = gateway.act(door, "mx1", id(&opened), "commit", json!({})).await;
+            let done = gateway
+                .act(door, "mx1", id(&opened), "commit", json!({"synchronize": true}))
+                .await;
             let results = |members: &[Value]| -> Vec<(Value, Value)> {
                 let of = |member: &Value| (member["name"].clone(), member["result"].clone());
                 members.iter().map(of).collect()

@@ -1,6 +1,5 @@
 //! What others see of an edit session: its facts, where it stands, and the way to have RPCs sent in it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -82,6 +81,8 @@ struct State {
     lease: Lease,
     holds: Holds,
     warnings: Vec<RpcError>,
+    /// Calls under way that kill its NETCONF session.
+    kills: usize,
     ended: Option<Ended>,
 }
 
@@ -100,8 +101,6 @@ pub(super) struct Shared {
     clock: Clock,
     state: Mutex<State>,
     ending: watch::Sender<Ending>,
-    /// A kill of its session is under way: its end may be seen before the answer to that.
-    killing: AtomicBool,
 }
 
 impl Shared {
@@ -115,6 +114,7 @@ impl Shared {
             lease: Lease::new(facts.ttl, Instant::now()),
             holds: Holds::default(),
             warnings: Vec::new(),
+            kills: 0,
             ended: None,
         };
         Self {
@@ -124,7 +124,6 @@ impl Shared {
             clock,
             state: Mutex::new(state),
             ending: watch::Sender::new(Ending::No),
-            killing: AtomicBool::new(false),
         }
     }
 
@@ -132,16 +131,17 @@ impl Shared {
     pub(super) fn on(&self, event: Event) {
         let mut state = self.lock();
         let now = Instant::now();
-        let effect = match event {
-            Event::SessionEnded if self.killing.load(Ordering::Acquire) => {
-                match state.lease.on(Event::Stop(EditReason::Killed), now) {
-                    Effect::Nothing => Effect::Nothing,
-                    // There is no session to wind down in.
-                    Effect::WindDown | Effect::GiveUp => Effect::GiveUp,
-                }
-            }
-            _ => state.lease.on(event, now),
+        let event = match event {
+            // The device may be quicker to end it than to say so.
+            Event::SessionEnded if state.kills > 0 => Event::Stop(EditReason::Killed),
+            Event::SessionEnded
+            | Event::Begins
+            | Event::Ends
+            | Event::Renew
+            | Event::Tick
+            | Event::Stop(_) => event,
         };
+        let effect = state.lease.on(event, now);
         if effect == Effect::Nothing {
             return;
         }
@@ -309,9 +309,14 @@ impl EditHandle {
         self.shared.on(Event::Stop(reason));
     }
 
-    /// Says whether a kill of its session is under way: if the session ends then, that is why.
-    pub fn expect_kill(&self, expected: bool) {
-        self.shared.killing.store(expected, Ordering::Release);
+    /// A call that kills its NETCONF session begins, or is over.
+    pub(super) fn doom(&self, begins: bool) {
+        let mut state = self.shared.lock();
+        state.kills = if begins {
+            state.kills + 1
+        } else {
+            state.kills.saturating_sub(1)
+        };
     }
 
     /// Waits until it has ended and holds nothing on the device any more.

@@ -187,9 +187,32 @@ impl Device {
         self.shared.edits.lock().sessions.remove(id);
     }
 
-    /// The open edit session in this NETCONF session, if there is one.
-    pub fn edit_session_in(&self, session_id: u64) -> Option<EditHandle> {
-        let mut open = self.edit_sessions().into_iter();
-        open.find(|handle| handle.session_id() == session_id)
+    /// A NETCONF session of this device is about to be killed. Gives the edit session in it, if there is one, which from
+    /// now on counts as killed should it end.
+    pub fn killing(&self, session_id: u64) -> Option<Killing> {
+        let victim = self
+            .edit_sessions()
+            .into_iter()
+            .find(|handle| handle.session_id() == session_id)?;
+        victim.doom(true);
+        Some(Killing(victim))
+    }
+}
+
+/// An edit session whose NETCONF session is being killed. Dropping it says that the device did not do it.
+#[derive(Debug)]
+pub struct Killing(EditHandle);
+
+impl Killing {
+    /// It was done: the edit session is lost from now on. Returns its id.
+    pub fn done(self) -> String {
+        self.0.stop(EditReason::Killed);
+        self.0.id().to_owned()
+    }
+}
+
+impl Drop for Killing {
+    fn drop(&mut self) {
+        self.0.doom(false);
     }
 }

@@ -175,24 +175,6 @@ async fn lost_session_is_told_with_its_reason() {
     assert_eq!(device.candidate_occupant(), None);
 }
 
-/// S26: the end of the session may be seen before the device says that it has killed it: it is lost for that reason.
-#[tokio::test(start_paused = true)]
-async fn session_that_ends_during_a_kill_was_killed() {
-    let world = World::new();
-    let (device, router) = router(&world, settings());
-    for (id, expected, reason) in [
-        ("e1", true, EditReason::Killed),
-        ("e2", false, EditReason::SessionLost),
-    ] {
-        let handle = open(&device, id).await;
-        handle.expect_kill(true);
-        handle.expect_kill(expected);
-        router.kill(handle.session_id());
-        handle.finished().await;
-        assert_eq!(ended(&handle), (EditState::Lost, Some(reason)));
-    }
-}
-
 /// S26: killed by a call of the gateway, it is lost at once, also while an RPC of it runs.
 #[tokio::test(start_paused = true)]
 async fn killed_session_is_lost_at_once() {
@@ -206,10 +188,8 @@ async fn killed_session_is_lost_at_once() {
     while !router.operations().contains(&"wait-300".to_owned()) {
         tokio::task::yield_now().await;
     }
-    assert!(device.edit_session_in(9).is_none());
-    let victim = device.edit_session_in(handle.session_id()).unwrap();
-    assert_eq!(victim.id(), "e1");
-    victim.stop(EditReason::Killed);
+    assert!(device.killing(9).is_none());
+    assert_eq!(device.killing(handle.session_id()).unwrap().done(), "e1");
     assert_eq!(ended(&handle), (EditState::Lost, Some(EditReason::Killed)));
     router.kill(handle.session_id());
     // Before the RPC that runs is over.
@@ -219,6 +199,23 @@ async fn killed_session_is_lost_at_once() {
     handle.finished().await;
     assert_eq!(ended(&handle), (EditState::Lost, Some(EditReason::Killed)));
     assert_eq!(router.operations(), ["lock", "wait-300"]);
+}
+
+/// S26: the device may end the victim before it says that it does; what it refuses to kill goes on.
+#[tokio::test(start_paused = true)]
+async fn session_that_ends_while_it_is_killed_counts_as_killed() {
+    let world = World::new();
+    let (device, router) = router(&world, settings());
+    for (refused, reason) in [(true, EditReason::SessionLost), (false, EditReason::Killed)] {
+        let handle = open(&device, "e1").await;
+        let killing = device.killing(handle.session_id()).unwrap();
+        let killing = (!refused).then_some(killing);
+        router.kill(handle.session_id());
+        handle.finished().await;
+        assert_eq!(ended(&handle), (EditState::Lost, Some(reason)));
+        assert_eq!(killing.map(Killing::done), (!refused).then(|| "e1".to_owned()));
+        device.forget_edit_session("e1");
+    }
 }
 
 /// L2: if the device does not let go, the NETCONF session is closed, which has the same effect.

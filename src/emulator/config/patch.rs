@@ -2,6 +2,7 @@
 //! patches, and one function applies them.
 
 use super::compare::banner;
+use super::pattern::Pattern;
 use super::schema::{Kind, Statement};
 use super::tree::Node;
 use crate::emulator::device_error::{DeviceError, Severity};
@@ -54,6 +55,8 @@ pub struct Patch {
     pub place: Option<Place>,
     /// Its new key.
     pub rename: Option<String>,
+    /// What is replaced in its words, and in those of all below.
+    pub pattern: Option<Pattern>,
     /// Changes below.
     pub children: Vec<Patch>,
 }
@@ -95,6 +98,7 @@ impl Patch {
             protect: None,
             place: None,
             rename: None,
+            pattern: None,
             children: Vec::new(),
         }
     }
@@ -294,6 +298,10 @@ impl Applying {
     /// Everything but adding and taking away. `at` is where the node stands.
     fn switch(&mut self, parent: &mut Node, at: usize, patch: &Patch) {
         let node = &mut parent.children[at];
+        if let Some(pattern) = &patch.pattern {
+            let mut path = self.path.clone();
+            self.problems.extend(pattern.replace(node, &mut path));
+        }
         node.inactive = patch.inactive.unwrap_or(node.inactive);
         node.protected = patch.protect.unwrap_or(node.protected);
         if let Some(name) = &patch.rename {
@@ -360,6 +368,9 @@ fn protects(patch: &Patch) -> bool {
 
 /// Whether all that the patch does is done where nothing is.
 fn only_removes(patch: &Patch) -> bool {
+    if patch.pattern.is_some() {
+        return true;
+    }
     let switches = patch.inactive.is_some() || patch.protect.is_some();
     let moves = patch.place.is_some() || patch.rename.is_some();
     !switches

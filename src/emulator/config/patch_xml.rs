@@ -2,6 +2,7 @@
 
 use super::compare::banner;
 use super::patch::{Act, Patch, Place};
+use super::pattern::Pattern;
 use super::schema::{Kind, Statement};
 use crate::emulator::device_error::DeviceError;
 use crate::xml::tree::{Attribute, Element};
@@ -14,7 +15,15 @@ pub fn patches(statement: &'static Statement, element: &Element, act: Act) -> (V
         problems: Vec::new(),
     };
     let act = operation(element).unwrap_or(act);
-    let patches = reading.below(statement, element, act);
+    let mut patches = reading.below(statement, element, act);
+    if let Some(pattern) = reading.pattern(element) {
+        // At the root it is looked for in all there is.
+        patches.extend(statement.children().iter().map(|child| {
+            let mut patch = Patch::new(child, None, Act::Touch);
+            patch.pattern = Some(pattern.clone());
+            patch
+        }));
+    }
     (patches, reading.problems)
 }
 
@@ -48,7 +57,13 @@ impl Reading {
             self.wrong(&message, &element.local);
             return None;
         }
-        let act = operation(element).unwrap_or(act);
+        let pattern = self.pattern(element);
+        let act = match (operation(element), &pattern) {
+            (Some(act), _) => act,
+            // Nothing is added where something is replaced.
+            (None, Some(_)) => Act::Touch,
+            (None, None) => act,
+        };
         let argument = match statement.kind {
             Kind::List { key } => element.child(key).map(Element::text),
             Kind::Leaf | Kind::LeafList => Some(element.text()),
@@ -61,6 +76,7 @@ impl Reading {
             return None;
         }
         let mut patch = Patch::new(statement, argument, act);
+        patch.pattern = pattern;
         for attribute in &element.attributes {
             self.attribute(&mut patch, element, attribute);
         }
@@ -78,6 +94,24 @@ impl Reading {
         Some(patch)
     }
 
+    /// What `replace-pattern`, `with` and `upto` ask for.
+    fn pattern(&mut self, element: &Element) -> Option<Pattern> {
+        let expression = element.attribute("replace-pattern")?;
+        let with = element.attribute("with").unwrap_or_default();
+        let upto = element.attribute("upto").map(str::parse::<usize>);
+        if let Some(Err(_)) = upto {
+            self.wrong("invalid value for attribute upto", &element.local);
+            return None;
+        }
+        match Pattern::new(expression, with, upto.and_then(Result::ok)) {
+            Ok(pattern) => Some(pattern),
+            Err(error) => {
+                self.problems.push(error);
+                None
+            }
+        }
+    }
+
     fn attribute(&mut self, patch: &mut Patch, element: &Element, attribute: &Attribute) {
         let key = patch.statement.key().unwrap_or("name");
         match attribute.local.as_str() {
@@ -87,7 +121,7 @@ impl Reading {
             "unprotect" => patch.protect = Some(false),
             "rename" => patch.rename = element.attribute(key).map(str::to_owned),
             "insert" => {
-                let referent = || element.attribute(key).unwrap_or_default().to_owned();
+                let referent = || referent(element, key);
                 patch.place = match attribute.value.as_str() {
                     "first" => Some(Place::First),
                     "last" => Some(Place::Last),
@@ -112,6 +146,15 @@ impl Reading {
                 .element(bad_element),
         );
     }
+}
+
+/// The entry that `insert` names: by its key as Junos has it, or by `key` or `value` of RFC 7950 section 7.8.6.
+fn referent(element: &Element, key: &str) -> String {
+    let quoted = |text: &str| text.split(['\'', '"']).nth(1).map(str::to_owned);
+    let by_key = || element.attribute("key").and_then(quoted);
+    let by_value = || element.attribute("value").map(str::to_owned);
+    let own = element.attribute(key).map(str::to_owned);
+    own.or_else(by_key).or_else(by_value).unwrap_or_default()
 }
 
 /// Values of the attribute `operation`, and what they ask for (RFC 6241 section 7.2).

@@ -51,20 +51,22 @@ impl Pattern {
     pub fn apply(&self, node: &mut Node) -> Vec<DeviceError> {
         let mut problems = Vec::new();
         for child in &mut node.children {
-            self.replace(child, &mut Vec::new(), &mut problems);
+            problems.extend(self.replace(child, &mut Vec::new()));
         }
         problems
     }
 
-    fn replace(&self, node: &mut Node, path: &mut Vec<String>, problems: &mut Vec<DeviceError>) {
+    /// The same for a node and what is below; `path` leads to its level.
+    pub fn replace(&self, node: &mut Node, path: &mut Vec<String>) -> Vec<DeviceError> {
         let depth = path.len();
         path.extend(node.words().into_iter().map(str::to_owned));
+        let mut problems = Vec::new();
         if node.protected && self.touches(node) {
             let message = format!(
                 "[{}] is protected, its pattern cannot be replaced",
                 path.join(" ")
             );
-            problems.push(DeviceError::new(message));
+            problems.push(DeviceError::warning(message));
         } else {
             let limit = self.upto.unwrap_or(0);
             let argument = self
@@ -72,10 +74,11 @@ impl Pattern {
                 .replacen(&node.argument, limit, self.with.as_str());
             node.argument = argument.into_owned();
             for child in &mut node.children {
-                self.replace(child, path, problems);
+                problems.extend(self.replace(child, path));
             }
         }
         path.truncate(depth);
+        problems
     }
 
     fn touches(&self, node: &Node) -> bool {
@@ -110,5 +113,26 @@ mod tests {
             "set system domain-name \"$aa\"\n"
         );
         assert!(Pattern::new("(", "", None).is_err());
+    }
+
+    /// S12: what is protected is told and left alone; what is beside it is replaced.
+    #[test]
+    fn protected_statements_are_passed_over() {
+        let mut root = Node::root();
+        set::apply(
+            &mut root,
+            "set snmp contact a\nset system host-name a\nprotect system",
+        )
+        .unwrap();
+        let told = Pattern::new("a", "b", None).unwrap().apply(&mut root);
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            &*told[0].message,
+            "[system] is protected, its pattern cannot be replaced"
+        );
+        assert_eq!(
+            set::render(&root),
+            "set system host-name a\nprotect system\nset snmp contact b\n"
+        );
     }
 }

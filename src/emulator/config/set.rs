@@ -128,12 +128,13 @@ fn command(root: &'static Statement, line: &str) -> Result<Command, SetError> {
                 .collect(),
         ))
     };
-    // `insert PATH before KEY`, `rename PATH to KEY`.
-    let tail = |keyword: &[&str]| match path {
-        [.., word, key] if keyword.contains(&word.as_str()) => {
-            Ok((&path[..path.len() - 2], word.as_str(), key.clone()))
+    // `insert PATH before KEY`, `rename PATH to KEY`; the name of the statement may stand before the key again.
+    let tail = |keywords: &[&str]| {
+        let at = path.iter().rposition(|word| keywords.contains(&word.as_str()));
+        match at.map(|at| (&path[..at], path[at].as_str(), &path[at + 1..])) {
+            Some((path, word, [key] | [_, key])) => Ok((path, word, key.clone())),
+            Some(_) | None => Err(SetError::Missing(line.to_owned())),
         }
-        _ => Err(SetError::Missing(line.to_owned())),
     };
     match command.as_str() {
         "set" => {

@@ -115,6 +115,10 @@ fn commit_with(request: &Request<'_>, options: &Options, synchronize: bool) -> O
             engine.discard(request.caller, now).map_err(|error| vec![error])?;
             return Ok(Committed::nothing());
         }
+        let private = engine.working(request.caller.session) == Working::Private;
+        if quirks.private_wants_clean && private && engine.is_modified() {
+            return Err(vec![shared_modified()]);
+        }
         engine.commit(request.caller, options, now)
     });
     let ephemeral = request.device.working(request.caller.session) == Working::Ephemeral;
@@ -127,6 +131,11 @@ fn commit_with(request: &Request<'_>, options: &Options, synchronize: bool) -> O
         };
         super::told(request, &problems)
     })
+}
+
+/// What is said of a private copy beside a shared candidate that somebody changed.
+pub(super) fn shared_modified() -> DeviceError {
+    DeviceError::new("shared configuration database modified")
 }
 
 /// `<commit-results>`, with what every member says, and `<ok/>` where all went well.
@@ -191,18 +200,23 @@ fn results(
         tags.push(tag);
     }
     if quirks.unclosed_members && options.check {
-        let mut text = String::new();
-        for tag in &tags {
-            let xml = tag.to_xml();
-            text.push_str(xml.strip_suffix("</routing-engine>").unwrap_or(&xml));
-        }
-        text.push_str(&request.ok().to_xml());
-        text.push('\n');
-        return Answer::Broken(text);
+        return unclosed(request, &tags);
     }
     let mut tags = vec![Tag::parent("commit-results", tags)];
     tags.extend((!failed).then(|| request.ok()));
     Answer::Tags(tags)
+}
+
+/// What some clusters make of the answer to a check: no `<routing-engine>` ends.
+fn unclosed(request: &Request<'_>, members: &[Tag]) -> Answer {
+    let mut text = String::new();
+    for tag in members {
+        let xml = tag.to_xml();
+        text.push_str(xml.strip_suffix("</routing-engine>").unwrap_or(&xml));
+    }
+    text.push_str(&request.ok().to_xml());
+    text.push('\n');
+    Answer::Broken(text)
 }
 
 fn member(member: &Member) -> Tag {
@@ -246,6 +260,21 @@ fn success(committed: &Committed, options: &Options, member: &Member) -> Vec<Tag
         ));
     }
     tags
+}
+
+/// What a device with members answers to a `<validate>` that found nothing wrong; none answers `<ok/>` as others do.
+pub(super) fn validated(request: &Request<'_>) -> Option<Answer> {
+    let quirks = &request.device.quirks;
+    if !quirks.unclosed_members || !request.device.profile.junos() {
+        return None;
+    }
+    let checked = |each: &Member| {
+        let mut tag = member(each);
+        tag.push(Tag::empty("commit-check-success"));
+        tag
+    };
+    let members: Vec<Tag> = quirks.members.iter().map(checked).collect();
+    Some(unclosed(request, &members))
 }
 
 /// `<cancel-commit>` (RFC 6241 section 8.4.4.1)

@@ -282,6 +282,11 @@ pub(super) fn validate(request: &Request<'_>) -> Outcome {
         }
         checked
     });
+    if checked.is_ok()
+        && let Some(answer) = super::commit::validated(request)
+    {
+        return Ok(answer);
+    }
     Ok(told(request, &checked.unwrap_or_else(|errors| errors)))
 }
 

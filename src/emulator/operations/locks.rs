@@ -49,7 +49,12 @@ pub(super) fn open_configuration(request: &Request<'_>) -> Outcome {
         .next()
         .map(|child| child.local.as_str())
     {
-        Some("private") => request.with_engine(|engine, _| engine.open_private(session)),
+        Some("private") => request.with_engine(|engine, _| {
+            if request.device.quirks.private_wants_clean && engine.is_modified() {
+                return Err(super::commit::shared_modified());
+            }
+            engine.open_private(session)
+        }),
         // The batch database is a private copy whose commits may wait; here none does. The dynamic one is kept apart
         // from what is configured statically, as an instance is.
         Some("batch") => request.with_engine(|engine, _| engine.open_private(session)),

@@ -212,6 +212,10 @@ fn commits(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
 fn commits_text(tags: &[Tag]) -> String {
     let mut out = String::new();
     for entry in tags.iter().flat_map(Tag::tags) {
+        if entry.local() == "output" {
+            out.push_str(&format!("{}\n", entry.text()));
+            continue;
+        }
         let value = |name: &str| entry.child_text(name);
         out.push_str(&format!(
             "{:<4}{} by {} via {}\n",

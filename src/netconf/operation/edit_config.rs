@@ -172,10 +172,10 @@ mod tests {
     /// S12: names that callers write.
     #[test]
     fn options_are_found_by_their_names() {
-        for option in TestOption::ALL {
+        for &option in TestOption::ALL {
             assert_eq!(TestOption::from_name(option.as_str()), Some(option));
         }
-        for option in ErrorOption::ALL {
+        for &option in ErrorOption::ALL {
             assert_eq!(ErrorOption::from_name(option.as_str()), Some(option));
         }
         assert_eq!(TestOption::from_name("Set"), None);

@@ -35,9 +35,10 @@ const RFC: Manner = Manner {
     stops: false,
 };
 
-/// Set commands for one node of every statement of the table below the root, `groups` left out.
-fn every_statement() -> Vec<String> {
-    fn below(statement: &'static Statement, path: &str, out: &mut Vec<String>) {
+/// Every statement of the table below the root, `groups` left out, as the words of a command: those that name it,
+/// and those that make it be there, which for containers name something inside.
+fn every_statement() -> Vec<(String, String)> {
+    fn below(statement: &'static Statement, path: &str, out: &mut Vec<(String, String)>) {
         for child in statement.children() {
             if child.name == "groups" {
                 continue;
@@ -49,10 +50,17 @@ fn every_statement() -> Vec<String> {
             if child.takes_argument() {
                 words.push_str(" some-word");
             }
-            if child.style != schema::Style::Prefix {
-                out.push(words.clone());
-            }
+            let at = out.len();
             below(child, &words, out);
+            let made = match child.kind {
+                Kind::Container => out[at].1.clone(),
+                Kind::Presence | Kind::List { .. } | Kind::Leaf | Kind::LeafList | Kind::Flag => {
+                    words.clone()
+                }
+            };
+            if child.style != schema::Style::Prefix {
+                out.push((words, made));
+            }
         }
     }
     let mut all = Vec::new();
@@ -66,8 +74,8 @@ fn every_statement() -> Vec<String> {
 fn protecting_works_for_every_statement() {
     let statements = every_statement();
     assert!(statements.len() > 60, "{}", statements.len());
-    for path in &statements {
-        let set = format!("set{path}");
+    for (path, made) in &statements {
+        let set = format!("set{made}");
         let before = configured(&set);
         assert_ne!(set::render(&before), "", "{set}");
         let mut tree = before.clone();
@@ -100,7 +108,7 @@ fn protecting_works_for_every_statement() {
 /// Issue 3, item 9: `replace pattern` finds keys and values of every statement that has one, and of no other.
 #[test]
 fn replacing_a_pattern_works_for_every_statement() {
-    for path in every_statement() {
+    for (_, path) in every_statement() {
         let mut tree = configured(&format!("set{path}"));
         let pattern = Pattern::new("some-(word)", r"other-\1", None).unwrap();
         assert_eq!(pattern.apply(&mut tree), []);
@@ -136,7 +144,7 @@ fn ephemeral_instances_take_every_statement() {
             log: None,
         }])
         .unwrap();
-        for path in every_statement() {
+        for (_, path) in every_statement() {
             engine.open_ephemeral(actor.session, instance).unwrap();
             let told = engine
                 .edit(&actor, 0, |root| set::load(root, &format!("set{path}")))
@@ -285,6 +293,50 @@ set policy-options policy-statement p term c then accept";
     let (tree, told) = merged(&tree, "<system><host-name>c</host-name></system>");
     assert_eq!(told, ["[system] is protected, 'host-name c' cannot be changed"]);
     assert_eq!(tree, "set system host-name b\nprotect system\n");
+}
+
+/// S12: `replace-pattern` acts at its level and below, on keys and values, and adds nothing.
+#[test]
+fn patterns_are_replaced_at_their_level() {
+    let before =
+        "set interfaces ge-0/0/0 description ge\nset interfaces ge-0/0/1 description ge\nset snmp contact ge";
+    let (tree, told) = merged(before, "<interfaces replace-pattern=\"ge\" with=\"xe\"/>");
+    assert_eq!(told, [] as [&str; 0]);
+    assert_eq!(
+        tree,
+        "set interfaces xe-0/0/0 description xe\nset interfaces xe-0/0/1 description xe\nset snmp contact ge\n"
+    );
+    let one = "<interfaces><interface replace-pattern=\"^g\" with=\"G\"><name>ge-0/0/1</name></interface></interfaces>";
+    let (tree, _) = merged(before, one);
+    assert_eq!(
+        tree,
+        "set interfaces ge-0/0/0 description ge\nset interfaces Ge-0/0/1 description Ge\nset snmp contact ge\n"
+    );
+    let mut tree = configured(before);
+    let text = "<configuration replace-pattern=\"ge\" with=\"xe\"/>";
+    let element = Element::parse(text, &Limits::default()).unwrap();
+    let (patches, _) = patch_xml::patches(schema::root(), &element, Act::Merge);
+    assert_eq!(apply(&mut tree, &patches, Manner::MERGE), []);
+    assert!(!set::render(&tree).contains("ge"), "{}", set::render(&tree));
+    assert_eq!(
+        merged(before, "<snmp replace-pattern=\"(\" with=\"\"/>").1,
+        ["invalid regular expression"]
+    );
+}
+
+/// RFC 7950 section 7.8.6: where an entry is put, as other servers say it.
+#[test]
+fn entries_are_inserted_as_yang_says() {
+    let terms = "set policy-options policy-statement p term a then accept
+set policy-options policy-statement p term b then accept";
+    let xml = "<policy-options xmlns:y=\"urn:ietf:params:xml:ns:yang:1\"><policy-statement><name>p</name>\
+        <term y:insert=\"after\" y:key=\"[name='b']\"><name>a</name></term></policy-statement></policy-options>";
+    let (tree, told) = loaded(terms, xml, Act::Merge, RFC);
+    assert_eq!(told, [] as [&str; 0]);
+    assert!(
+        tree.starts_with("set policy-options policy-statement p term b"),
+        "{tree}"
+    );
 }
 
 /// S12: the commands of configuration mode.
