@@ -134,6 +134,7 @@ impl Running {
             idle_timeout: config.devices.idle_session,
             read_only_rpcs: config.devices.read_only_rpcs.iter().cloned().collect(),
             urls: UrlPolicy::new(&config.devices.urls)?,
+            edit_sessions_kept: config.devices.edit_sessions_kept,
             tasks: tasks.clone(),
         })
         .await?;

@@ -94,6 +94,8 @@ pub struct Devices {
     pub read_only_rpcs: Vec<String>,
     /// Schemes with hosts that devices may be sent to.
     pub urls: Vec<String>,
+    /// For how long edit sessions are told of that have ended.
+    pub edit_sessions_kept: Duration,
 }
 
 /// Where large replies lie, and how large they may be (Q8). Sizes in bytes.
@@ -196,6 +198,7 @@ impl Config {
             known_hosts: values.read("known_hosts", parse::optional_path)?,
             idle_session: values.read("idle_session_seconds", parse::seconds)?,
             urls: values.read("device_urls", parse::entries)?,
+            edit_sessions_kept: values.read("edit_session_history_seconds", parse::seconds)?,
             read_only_rpcs: values.read("read_only_rpcs", parse::rpc_names)?,
         };
         let spool = Spool {

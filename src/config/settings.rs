@@ -80,6 +80,8 @@ settings! {
         "The known_hosts file for devices with that host key policy"
     idle_session_seconds "NCGATE_IDLE_SESSION_SECONDS" "N" "300"
         "An idle NETCONF session is closed after this time; 300 unless given"
+    edit_session_history_seconds "NCGATE_EDIT_SESSION_HISTORY_SECONDS" "N" "86400"
+        "How long edit sessions that have ended are told of; 86400, a day, unless given"
     read_only_rpcs "NCGATE_READ_ONLY_RPCS" "NAME,…" ""
         "Request tags to treat as read-only beside the reviewed ones"
     spool_directory "NCGATE_SPOOL_DIRECTORY" "DIR" ""

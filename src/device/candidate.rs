@@ -2,12 +2,17 @@
 //! of one holder happen in one turn, and commits of private copies take a turn too.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::lane::{Lane, NoTurn, Purpose, Turn};
 use crate::metrics::Metrics;
+
+/// How often, and for how long, who wants no wait looks for the name of the one who got the lane this moment.
+const NAMELESS_TRIES: usize = 100;
+const NAMELESS_PAUSE: Duration = Duration::from_millis(1);
 
 /// Who has the lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,18 +56,40 @@ impl CandidateLane {
     /// # Errors
     /// As [`Lane::enter`]; without a wait [`NoTurn::Deadline`].
     pub async fn enter(&self, claim: Occupant, deadline: Option<Instant>) -> Result<CandidateTurn, NoTurn> {
-        let turn = match self.lane.try_enter(Purpose::Exclusive) {
-            Some(turn) => turn,
-            None => {
-                let deadline = deadline.unwrap_or_else(Instant::now);
-                self.lane.enter(&claim.who, Purpose::Exclusive, deadline).await?
+        if let Some(turn) = self.try_enter(&claim) {
+            return Ok(turn);
+        }
+        if let Some(deadline) = deadline {
+            let turn = self.lane.enter(&claim.who, Purpose::Exclusive, deadline).await?;
+            *self.lock() = Some(claim);
+            return Ok(self.turn(turn));
+        }
+        // Who is refused is told by whom. A turn that is just being passed on has no name yet.
+        for _ in 0..NAMELESS_TRIES {
+            if self.occupant().is_some() {
+                break;
             }
-        };
-        *self.lock() = Some(claim);
-        Ok(CandidateTurn {
+            tokio::time::sleep(NAMELESS_PAUSE).await;
+            if let Some(turn) = self.try_enter(&claim) {
+                return Ok(turn);
+            }
+        }
+        Err(self.lane.refuse())
+    }
+
+    fn try_enter(&self, claim: &Occupant) -> Option<CandidateTurn> {
+        let mut occupant = self.lock();
+        let turn = self.lane.try_enter(Purpose::Exclusive)?;
+        *occupant = Some(claim.clone());
+        drop(occupant);
+        Some(self.turn(turn))
+    }
+
+    fn turn(&self, turn: Turn) -> CandidateTurn {
+        CandidateTurn {
             lane: self.clone(),
             _turn: turn.unpaced(),
-        })
+        }
     }
 
     /// As [`Self::enter`], for who has a session already: whoever has the lane and still waits for a session steps

@@ -183,6 +183,11 @@ impl DeviceError {
         }
     }
 
+    /// The deadline passed while the call waited for its turn.
+    pub(super) fn deadline_in_queue(device: &str) -> Self {
+        Self::not_sent(device, Step::Queue, Failure::DeadlineInQueue)
+    }
+
     /// A failure in a session. `mutates`: whether the RPC can change the device.
     pub(super) fn in_session(device: &str, session_id: u64, mutates: bool, error: SessionError) -> Self {
         let outcome = match (error.sent(), mutates) {

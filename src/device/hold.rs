@@ -323,6 +323,16 @@ impl Held {
         self.grip().pinned.holds()
     }
 
+    /// From now on this session and no other: what died in the pool is not replaced any more.
+    pub(super) fn keep(&mut self) {
+        self.grip_mut().untouched = false;
+    }
+
+    /// Waits until the device owes no reply any more, or the session has ended.
+    pub async fn idle(&self) {
+        self.grip().pinned.idle().await;
+    }
+
     /// Sends one RPC, at most once; `touch` says what it does to the session. A session that died in the pool is
     /// replaced as long as nothing was sent in it.
     ///

@@ -168,6 +168,17 @@ impl Lane {
         Some(self.turn(purpose))
     }
 
+    /// What somebody is told who got no turn and does not wait for one.
+    pub fn refuse(&self) -> NoTurn {
+        if self.lock().draining {
+            self.metrics.queue_rejected("draining");
+            NoTurn::Draining
+        } else {
+            self.metrics.queue_rejected("deadline");
+            NoTurn::Deadline
+        }
+    }
+
     fn ask(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Asked, NoTurn> {
         let now = Instant::now();
         let mut inner = self.lock();

@@ -1,7 +1,8 @@
-//! One device: its lane and fair queue, its sessions, what is known of it, and when it may be dialled. Later its locks
-//! and pending commits.
+//! One device: its lane and fair queue, its sessions, who holds one of them, what is known of it, and when it may be
+//! dialled. Later its pending commits.
 //!
-//! A call waits for its turn (`lane`), then runs in a task of its own (`call`) on a session of the pool. Sessions are
+//! A call waits for its turn (`lane`), then runs in a task of its own (`call`) on a session of the pool. Who needs a
+//! session for longer holds one (`hold`), and may bind it to a caller for a time (`edit`). Sessions are
 //! opened in one place (`core`), under the rules of `breaker` and `domain`, and judged by `compat`. It knows no HTTP,
 //! no principals beyond a name to be fair by, and nothing of the database: `model` is only the stored shape.
 
@@ -12,6 +13,7 @@ mod compat;
 mod connector;
 mod core;
 mod domain;
+mod edit;
 mod error;
 mod fair_queue;
 mod hold;
@@ -35,6 +37,10 @@ pub use self::compat::Verdict;
 pub use self::connector::{Connector, Learned, Link, LinkStep, Opened, SshConnector};
 pub use self::core::{Established, Loss, LossCause, OpenSession, Surroundings};
 pub use self::domain::ConnectRate;
+pub use self::edit::{
+    EditFacts, EditHandle, EditMode, EditReason, EditState, EditStatus, Killing, Release, RunError, Terms,
+    Work,
+};
 pub use self::error::{ConnectError, DeviceError, Failure, Outcome, Step};
 pub use self::hold::{Held, HoldError, Holder, Way};
 pub use self::registry::Registry;
@@ -45,8 +51,10 @@ use self::call::{CLOSE_GRACE, Reads, Sessions, SingleUse, check_attributes, inte
 use self::candidate::CandidateLane;
 use self::core::{Core, Opener};
 use self::domain::Domain;
+use self::edit::EditSessions;
 use self::hold::Holders;
 use self::lane::{Lane, NoTurn, Purpose, Turn};
+use crate::netconf::capability::Capabilities;
 use crate::transport::TransportError;
 
 /// How a device is doing, in one word.
@@ -104,6 +112,7 @@ pub struct Device {
 #[derive(Clone, Default)]
 struct Shared {
     holders: Holders,
+    edits: EditSessions,
 }
 
 impl Device {
@@ -294,6 +303,11 @@ impl Device {
         }
     }
 
+    /// What may be asked of a device that showed this: under the policy `ignore` everything (S7).
+    pub fn offered(&self, shown: &Established) -> Arc<Capabilities> {
+        call::offered(&self.core, &shown.capabilities)
+    }
+
     /// How the device is doing, without asking it.
     pub fn status(&self) -> DeviceStatus {
         let held = self.core.held();
@@ -340,8 +354,9 @@ impl Device {
     /// Refuses new calls, waits for those under way, and closes all sessions politely.
     async fn drain(&self) {
         self.lane.drain();
-        self.candidate.drain();
         self.lane.idle().await;
+        // Edit sessions that were open may still have committed: now nobody is left who could.
+        self.candidate.drain();
         self.sessions.close();
         self.core.all_ended().await;
     }

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use super::connector::Connector;
 use super::core::Surroundings;
 use super::domain::{ConnectRate, Domain};
+use super::edit::EditReason;
 use super::settings::Settings;
 use super::{Device, Shared};
 
@@ -92,7 +93,7 @@ impl Registry {
         device
     }
 
-    /// Takes a device out; `false` if there is none of this name.
+    /// Takes a device out; `false` if there is none of this name. Its edit sessions are lost.
     pub fn remove(&self, name: &str) -> bool {
         let old = self
             .devices
@@ -100,6 +101,7 @@ impl Registry {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(name);
         let found = old.is_some();
+        self.shared.edits.stop_of(name, EditReason::DeviceRemoved);
         if let Some(old) = old {
             self.retire(old);
         }
@@ -109,11 +111,22 @@ impl Registry {
     /// Ends everything politely (D1, S30): new calls are refused, those under way finish, sessions are closed with
     /// `<close-session>`; what is not done within `grace` is cut. Returns whether all of it was done.
     pub async fn shutdown(&self, grace: Duration) -> bool {
+        self.stop_edit_sessions();
         let devices = self.all();
-        let draining = join_all(devices.iter().map(|device| device.drain()));
+        let draining = async {
+            // Some may be of devices that were replaced meanwhile.
+            self.shared.edits.finished().await;
+            join_all(devices.iter().map(|device| device.drain())).await;
+        };
         let polite = tokio::time::timeout(grace, draining).await.is_ok();
         self.around.cut.cancel();
         polite
+    }
+
+    /// Ends all edit sessions politely because the gateway does, each after the RPC that it runs; returns at once. None
+    /// is opened any more.
+    pub fn stop_edit_sessions(&self) {
+        self.shared.edits.stop_all(EditReason::GatewayRestarted);
     }
 
     fn retire(&self, device: Arc<Device>) {

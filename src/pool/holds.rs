@@ -42,17 +42,6 @@ impl Hold {
             Self::Edits => 1 << 5,
         }
     }
-
-    /// What goes with it: the device discards uncommitted changes with the lock of the candidate (RFC 6241 section
-    /// 8.3.5.2), the private copy or the instance that they were made in (S23).
-    fn with_its_edits(self) -> u8 {
-        match self {
-            Self::Lock(Datastore::Candidate) | Self::Private | Self::Ephemeral => {
-                self.bit() | Self::Edits.bit()
-            }
-            Self::Lock(Datastore::Running | Datastore::Startup) | Self::Edits => self.bit(),
-        }
-    }
 }
 
 impl fmt::Display for Hold {
@@ -122,6 +111,10 @@ pub struct Booking {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Holds {
     held: u8,
+    /// Of that, what the device said ok to.
+    confirmed: u8,
+    /// What the edits were made in, all of them: they go with it.
+    home: u8,
     /// An RPC of unknown effect was sent.
     spoiled: bool,
 }
@@ -148,7 +141,15 @@ impl Holds {
         match touch {
             Touch::Nothing | Touch::Releases(_) | Touch::Applies => {}
             Touch::Acquires(hold) => self.held |= hold.bit(),
-            Touch::Edits => self.held |= Hold::Edits.bit(),
+            Touch::Edits => {
+                let home = self.home_of_an_edit();
+                self.home = if self.contains(Hold::Edits) {
+                    self.home & home
+                } else {
+                    home
+                };
+                self.held |= Hold::Edits.bit();
+            }
             Touch::Unknown => self.spoiled = true,
         }
         Booking {
@@ -169,16 +170,37 @@ impl Holds {
             }
             // What was held before the request stays: the device refuses a lock that the session has already.
             (Came::Refused, Touch::Acquires(_)) => self.held &= !booking.added,
-            (Came::Ok, Touch::Releases(hold)) => self.held &= !hold.with_its_edits(),
-            (
-                Came::Ok,
-                Touch::Nothing | Touch::Acquires(_) | Touch::Edits | Touch::Applies | Touch::Unknown,
-            )
+            (Came::Ok, Touch::Releases(hold)) => {
+                self.held &= !hold.bit();
+                self.confirmed &= !hold.bit();
+                if self.home & hold.bit() != 0 {
+                    self.held &= !Hold::Edits.bit();
+                }
+            }
+            (Came::Ok, Touch::Acquires(hold)) => self.confirmed |= hold.bit(),
+            (Came::Ok, Touch::Nothing | Touch::Edits | Touch::Applies | Touch::Unknown)
             | (
                 Came::Refused,
                 Touch::Nothing | Touch::Releases(_) | Touch::Edits | Touch::Applies | Touch::Unknown,
             )
-            | (Came::Nothing, _) => {}
+            | (
+                Came::Nothing,
+                Touch::Nothing | Touch::Acquires(_) | Touch::Edits | Touch::Applies | Touch::Unknown,
+            ) => {}
+            // Perhaps it is gone.
+            (Came::Nothing, Touch::Releases(hold)) => self.confirmed &= !hold.bit(),
+        }
+    }
+
+    /// What takes an edit along that is made now: the device discards uncommitted changes with the private copy or the
+    /// instance that they were made in (S23), else with the lock of the candidate (RFC 6241 section 8.3.5.2).
+    fn home_of_an_edit(self) -> u8 {
+        let copies = self.held & (Hold::Private.bit() | Hold::Ephemeral.bit());
+        match copies.count_ones() {
+            0 => self.confirmed & Hold::Lock(Datastore::Candidate).bit(),
+            1 => self.confirmed & copies,
+            // In one of them: nothing is known to take it along.
+            _ => 0,
         }
     }
 }
@@ -292,6 +314,8 @@ mod tests {
     #[derive(Debug, Default)]
     struct Truth {
         held: Vec<Hold>,
+        /// What each edit was made in; `None`: the candidate, unlocked.
+        edits: Vec<Option<Hold>>,
         unknown: bool,
     }
 
@@ -302,12 +326,18 @@ mod tests {
             match touch {
                 Touch::Nothing | Touch::Applies => {}
                 Touch::Acquires(hold) if done => self.add(hold),
+                Touch::Releases(Hold::Edits) if done => self.edits.clear(),
                 Touch::Releases(hold) if done => {
-                    self.held.retain(|held| hold.with_its_edits() & held.bit() == 0);
+                    self.held.retain(|held| *held != hold);
+                    self.edits.retain(|home| *home != Some(hold));
                 }
                 Touch::Acquires(_) | Touch::Releases(_) => {}
                 // Also what the device refuses may leave a part behind.
-                Touch::Edits if seen => self.add(Hold::Edits),
+                Touch::Edits if seen => {
+                    let homes = [Hold::Private, Hold::Ephemeral, CANDIDATE];
+                    let home = homes.into_iter().find(|home| self.held.contains(home));
+                    self.edits.push(home);
+                }
                 Touch::Unknown if seen => self.unknown = true,
                 Touch::Edits | Touch::Unknown => {}
             }
@@ -322,10 +352,11 @@ mod tests {
 
     fn touch() -> impl Strategy<Value = Touch> {
         let hold = || proptest::sample::select(Hold::ALL.to_vec());
+        let thing = || proptest::sample::select(Hold::ALL[..5].to_vec());
         prop_oneof![
             2 => Just(Touch::Nothing),
             1 => Just(Touch::Applies),
-            6 => hold().prop_map(Touch::Acquires),
+            6 => thing().prop_map(Touch::Acquires),
             8 => hold().prop_map(Touch::Releases),
             4 => Just(Touch::Edits),
             1 => Just(Touch::Unknown),
@@ -360,6 +391,7 @@ mod tests {
                 for hold in &truth.held {
                     prop_assert!(holds.contains(*hold), "{hold} is not in {holds:?} after {touch:?}");
                 }
+                prop_assert!(truth.edits.is_empty() || holds.contains(Hold::Edits), "after {touch:?}: {truth:?}");
                 if holds.is_empty() {
                     prop_assert!(truth.held.is_empty() && !truth.unknown);
                 }

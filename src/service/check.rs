@@ -159,7 +159,8 @@ fn monitored_sessions(
 /// At most this much of a list of sessions is looked at, in bytes.
 const MOST_SESSIONS: u64 = 4 << 20;
 
-fn told_sessions(name: &str, raw: &crate::session::RawReply) -> Result<Vec<SessionView>, Error> {
+/// What the device lists as its sessions.
+pub(super) fn told_sessions(name: &str, raw: &crate::session::RawReply) -> Result<Vec<SessionView>, Error> {
     let broken = |detail: String| super::reply::unreadable(name, raw.session_id, &raw.message_id, &detail);
     let text = raw
         .source

@@ -8,7 +8,7 @@ use super::prepare;
 use super::reply::Reply;
 use super::request::{CompareRequest, Content, Format, GetConfigRequest, JunosConfigOptions};
 use super::url_policy::{UrlPolicy, refusal};
-use crate::device::Device;
+use crate::device::{Device, Request};
 use crate::error::Error;
 use crate::json::{Target, ToXmlOptions};
 use crate::netconf::capability::Capabilities;
@@ -42,9 +42,24 @@ impl Gateway {
         let output = Output::new(&request.output, record.settings.partial).map_err(on_device)?;
         let wanted = Wanted::new(&request, output.format, &self.inner.urls).map_err(on_device)?;
         let is_junos = self.is_junos(ctx, &device).await?;
-        let read = wanted.plan(is_junos, request.junos).map_err(on_device)?;
-        let request = output.request(move |caps| read.rpc(caps), Vec::new());
+        let request = wanted
+            .request(is_junos, request.junos, &output)
+            .map_err(on_device)?;
         self.read(ctx, name, &device, request, &output, Asked::Read).await
+    }
+
+    /// The request for a device that speaks the Junos XML protocol, or does not.
+    ///
+    /// # Errors
+    /// As [`Self::get_config`], before anything is sent.
+    pub(super) fn config_request(
+        &self,
+        request: GetConfigRequest,
+        output: &Output,
+        is_junos: bool,
+    ) -> Result<Request, Error> {
+        let wanted = Wanted::new(&request, output.format, &self.inner.urls)?;
+        wanted.request(is_junos, request.junos, output)
     }
 
     /// The difference between two configurations, in the device's own notation.
@@ -240,6 +255,11 @@ impl Wanted {
             protocol,
             format,
         })
+    }
+
+    fn request(self, is_junos: bool, options: JunosConfigOptions, output: &Output) -> Result<Request, Error> {
+        let read = self.plan(is_junos, options)?;
+        Ok(output.request(move |caps| read.rpc(caps), Vec::new()))
     }
 
     /// Chooses the operation. What only one of the two protocols has decides; otherwise Junos devices are asked in

@@ -47,16 +47,7 @@ impl Gateway {
     /// `invalid-argument` for a page token of another list.
     pub async fn list_devices(&self, ctx: &CallContext, request: ListRequest) -> Result<DeviceList, Error> {
         ctx.principal.require(Role::Read)?;
-        let size = match request.page_size {
-            0 => DEFAULT_PAGE,
-            size if size > LARGEST_PAGE => {
-                return Err(Error::invalid(
-                    "?page_size",
-                    format!("{size} is more than {LARGEST_PAGE}"),
-                ));
-            }
-            size => size,
-        };
+        let size = page_size(request.page_size)?;
         let mut labels = BTreeMap::new();
         for (key, value) in request.labels {
             if labels.insert(key.clone(), value).is_some() {
@@ -126,7 +117,7 @@ impl Gateway {
     /// Removes a device and ends its sessions politely.
     ///
     /// # Errors
-    /// `not-found`, `etag-mismatch`.
+    /// `not-found`, `etag-mismatch`; `invalid-state` while edit sessions are open on it.
     pub async fn delete_device(
         &self,
         ctx: &CallContext,
@@ -137,6 +128,17 @@ impl Gateway {
         self.accepting()?;
         let read = self.record(name).await?;
         check_etag(&read, if_match)?;
+        let open = self.inner.devices.get(name).map(|device| device.edit_sessions());
+        if let Some(session) = open.unwrap_or_default().first() {
+            let detail = format!(
+                "the edit session {} of {} is open on it",
+                session.id(),
+                session.who()
+            );
+            return Err(Error::new(ErrorCode::InvalidState, detail)
+                .with_device(name)
+                .with_hint("end its edit sessions first"));
+        }
         let expected = if_match.is_some().then_some(read.version);
         self.inner
             .store
@@ -251,6 +253,21 @@ fn settings_of_sessions(settings: &DeviceSettings) -> DeviceSettings {
     }
 }
 
+/// How long a page is to be; 0: as long as usual (H10).
+///
+/// # Errors
+/// More than a page may have.
+pub(super) fn page_size(wanted: u32) -> Result<u32, Error> {
+    match wanted {
+        0 => Ok(DEFAULT_PAGE),
+        size if size > LARGEST_PAGE => Err(Error::invalid(
+            "?page_size",
+            format!("{size} is more than {LARGEST_PAGE}"),
+        )),
+        size => Ok(size),
+    }
+}
+
 /// A device that nobody has added, or that the caller may not see.
 pub(super) fn unknown_device(name: &str) -> Error {
     Error::new(ErrorCode::NotFound, format!("there is no device named {name:?}"))
@@ -303,8 +320,25 @@ fn faults(faults: Vec<FieldFault>) -> Error {
     })
 }
 
+/// How long a page is to be; 0: as long as usual (H10).
+///
+/// # Errors
+/// More than a page may have.
+pub(super) fn page_size(wanted: u32) -> Result<u32, Error> {
+    match wanted {
+        0 => Ok(DEFAULT_PAGE),
+        size if size > LARGEST_PAGE => Err(Error::invalid(
+            "?page_size",
+            format!("{size} is more than {LARGEST_PAGE}"),
+        )),
+        size => Ok(size),
+    }
+}
+
 /// Runs what computes for a while beside the threads that serve everybody.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         Error::new(
             ErrorCode::Internal,

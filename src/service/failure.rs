@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::MissingCapability;
 use crate::netconf::error_class::ErrorClass;
 use crate::netconf::hello::HelloError;
+use crate::netconf::lock_refusal::{LockReason, LockRefusal};
 use crate::netconf::rpc::RequestError;
 use crate::netconf::rpc_error::{RpcError, headline};
 use crate::session::spool::SpoolError;
@@ -20,6 +21,8 @@ pub(super) enum Asked {
     Read,
     /// XML that the caller wrote.
     RawXml,
+    /// An edit, a check or a commit.
+    Write,
 }
 
 /// The error for a reply that holds rpc-errors (conventions section 2, M1, M2): the status of the first, the words of
@@ -41,18 +44,53 @@ pub(super) fn refused(device: &str, session_id: u64, errors: Vec<RpcError>, aske
         if let Some(reason) = class.lock_reason() {
             error = error.with_reason(reason.as_str());
         }
-        if let Some(hint) = hint(&class) {
+        if let Some(hint) = hint(&class, asked) {
             error = error.with_hint(hint);
+        }
+        if let ErrorClass::LockHeld { holder } = class {
+            error = error.with_holder(holder);
         }
     }
     error.with_rpc_errors(errors)
 }
 
+/// The error for a lock that the device refused (S22): why, and who has it, as far as it says. What is about something
+/// else is as in [`refused`].
+pub(super) fn lock_refused(device: &str, session_id: u64, errors: Vec<RpcError>) -> Error {
+    let refusal = errors.iter().find_map(|error| error.lock_refusal(session_id));
+    let error = refused(device, session_id, errors, Asked::Write);
+    match refusal {
+        None => error,
+        Some(LockRefusal { reason, holder }) => {
+            let words = error.detail().to_owned();
+            let told = Error::new(ErrorCode::LockDenied, words)
+                .with_device(device)
+                .with_outcome(Outcome::NotApplied)
+                .with_reason(reason.as_str())
+                .with_rpc_errors(error.rpc_errors().to_vec());
+            match reason {
+                LockReason::Held => told
+                    .with_holder(holder)
+                    .with_hint("wait_seconds waits for it; an admin can end the holder's session with kill"),
+                LockReason::CandidateModified => told.with_hint(LEFTOVERS),
+                LockReason::SameSession => told,
+            }
+        }
+    }
+}
+
+/// What can be done about uncommitted changes of somebody else.
+pub(super) const LEFTOVERS: &str = "mode private works beside these changes; whoever made them commits or discards \
+     them, or an admin does, with candidate/discard";
+
 fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
     match class {
         ErrorClass::InUse | ErrorClass::ConfirmedCommitPending => ErrorCode::InUse,
         ErrorClass::InvalidValue => ErrorCode::DeviceInvalidValue,
-        ErrorClass::TooBig => ErrorCode::ResponseTooBig,
+        ErrorClass::TooBig => match asked {
+            Asked::Write => ErrorCode::RequestTooBig,
+            Asked::Read | Asked::RawXml => ErrorCode::ResponseTooBig,
+        },
         ErrorClass::MissingAttribute => ErrorCode::DeviceMissingAttribute,
         ErrorClass::BadAttribute => ErrorCode::DeviceBadAttribute,
         ErrorClass::UnknownAttribute => ErrorCode::DeviceUnknownAttribute,
@@ -69,20 +107,26 @@ fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
         ErrorClass::DataExists => ErrorCode::DataExists,
         ErrorClass::DataMissing => ErrorCode::DataMissing,
         ErrorClass::OperationNotSupported => ErrorCode::OperationNotSupported,
-        ErrorClass::OperationFailed => ErrorCode::DeviceError,
+        ErrorClass::OperationFailed => match asked {
+            Asked::Write => ErrorCode::OperationFailed,
+            Asked::Read | Asked::RawXml => ErrorCode::DeviceError,
+        },
         ErrorClass::PartialOperation => ErrorCode::PartialOperation,
         ErrorClass::MalformedMessage => match asked {
             Asked::RawXml => ErrorCode::DeviceMalformedMessage,
-            Asked::Read => ErrorCode::GatewayMalformedMessage,
+            Asked::Read | Asked::Write => ErrorCode::GatewayMalformedMessage,
         },
     }
 }
 
-fn hint(class: &ErrorClass) -> Option<&'static str> {
+fn hint(class: &ErrorClass, asked: Asked) -> Option<&'static str> {
     match class {
         ErrorClass::AccessDenied => {
             Some("the device denies this to the user that the gateway logs in as; its login class decides")
         }
+        ErrorClass::UnknownElement if asked == Asked::Write => Some(
+            "the device does not know a statement of the configuration: error_path and bad_element say which",
+        ),
         ErrorClass::UnknownElement => Some(
             "check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` shows what a CLI command maps to",
         ),

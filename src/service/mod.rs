@@ -11,6 +11,7 @@ mod config;
 mod datastores;
 mod devices;
 pub mod edit;
+mod edit_sessions;
 mod failure;
 mod kill;
 mod locks;
@@ -33,6 +34,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::call::CallContext;
@@ -62,7 +64,9 @@ pub struct Parts {
     pub read_only_rpcs: BTreeSet<String>,
     /// Where devices may be sent for configuration.
     pub urls: UrlPolicy,
-    /// Owns the short tasks that write to the store beside a connect.
+    /// For how long edit sessions are told of that have ended.
+    pub edit_sessions_kept: Duration,
+    /// Owns the tasks of the use cases.
     pub tasks: TaskTracker,
 }
 
@@ -82,9 +86,16 @@ struct Inner {
     idle_timeout: Duration,
     read_only_rpcs: BTreeSet<String>,
     urls: UrlPolicy,
+    edit_sessions_kept: Duration,
     tasks: TaskTracker,
     started: Instant,
     draining: AtomicBool,
+    /// Changes under way.
+    changes: changes::Running,
+    /// Locks of others that refusals told of.
+    seen: locks::Seen,
+    /// Ends what runs for as long as the gateway does.
+    ending: CancellationToken,
 }
 
 impl Gateway {
@@ -105,24 +116,37 @@ impl Gateway {
                 idle_timeout: parts.idle_timeout,
                 read_only_rpcs: parts.read_only_rpcs,
                 urls: parts.urls,
+                edit_sessions_kept: parts.edit_sessions_kept,
                 tasks: parts.tasks,
                 started,
                 draining: AtomicBool::new(false),
+                changes: changes::Running::default(),
+                seen: locks::Seen::default(),
+                ending: CancellationToken::new(),
             }),
         };
+        gateway.settle_edit_sessions().await?;
+        gateway.settle_changes().await?;
         gateway.install_all().await?;
+        let tasks = gateway.inner.tasks.clone();
+        tasks.spawn(gateway.clone().forget_old_edit_sessions());
+        tasks.spawn(gateway.clone().forget_old_changes());
         Ok(gateway)
     }
 
-    /// From now on nothing new that changes a device, and nothing in the inventory, is accepted.
+    /// From now on nothing new that changes a device, and nothing in the inventory, is accepted. Edit sessions end, each
+    /// after the RPC that it runs (D1).
     pub fn drain(&self) {
         self.inner.draining.store(true, Ordering::Release);
+        self.inner.devices.stop_edit_sessions();
     }
 
     /// Ends all sessions politely; what is not done within `grace` is cut.
     pub async fn close(&self, grace: Duration) -> bool {
         self.drain();
-        self.inner.devices.shutdown(grace).await
+        let polite = self.inner.devices.shutdown(grace).await;
+        self.inner.ending.cancel();
+        polite
     }
 
     fn draining(&self) -> bool {

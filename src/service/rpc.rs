@@ -190,7 +190,7 @@ impl Gateway {
     }
 
     /// Where an RPC may run, if anywhere. `pointer` is where the caller wrote it.
-    fn judge(&self, prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Error> {
+    pub(super) fn judge(&self, prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Error> {
         self.check_urls(&prepared.body, pointer)?;
         // The operator's list is for operational RPCs: it opens no way around the resources, nor for CLI text.
         if self.inner.read_only_rpcs.contains(&prepared.operation)
@@ -216,7 +216,7 @@ impl Gateway {
 }
 
 /// Where an RPC may run (conventions Q9).
-enum Runs {
+pub(super) enum Runs {
     Pooled,
     Alone,
 }
@@ -242,14 +242,14 @@ fn judge(prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Er
     }
 }
 
-fn asked(body: &RpcBody) -> Asked {
+pub(super) fn asked(body: &RpcBody) -> Asked {
     match body {
         RpcBody::Whole(Content::Xml(_)) => Asked::RawXml,
         RpcBody::Whole(Content::Json(_)) | RpcBody::Named { .. } => Asked::Read,
     }
 }
 
-fn check_attributes(attributes: &[(String, String)], pointer: &str) -> Result<(), Error> {
+pub(super) fn check_attributes(attributes: &[(String, String)], pointer: &str) -> Result<(), Error> {
     rpc::check_attributes(attributes)
         .map_err(|error| Error::invalid(format!("{pointer}/{}", escape(error.name())), error.to_string()))
 }

@@ -5,8 +5,10 @@ use tonic::{Request, Response, Status};
 
 use super::convert::some;
 use super::stream::{self, Messages};
-use super::{Services, context, device_json, proto, view};
+use super::{Services, context, device_json, edit, proto, view};
 use crate::error::Error;
+use crate::service::edit::request::{DiscardCandidateRequest, KillRequest};
+use crate::service::edit::view::Planned;
 use crate::service::request::{ListRequest, OutputOptions};
 use crate::service::view::DeviceView;
 
@@ -248,6 +250,81 @@ impl proto::device_service_server::DeviceService for Services {
                 Ok(view::sessions(
                     self.0.gateway.list_sessions(&ctx, &input.device).await?,
                 ))
+            },
+        )
+        .await
+    }
+
+    async fn kill_session(
+        &self,
+        request: Request<proto::KillSessionRequest>,
+    ) -> Result<Response<proto::KillSessionResponse>, Status> {
+        use proto::kill_session_response::Result as Answer;
+        context::call(
+            &self.0,
+            "DeviceService/KillSession",
+            request,
+            async |ctx, input| {
+                let request = KillRequest {
+                    reason: some(input.reason),
+                    if_user: some(input.if_user),
+                    if_idle_seconds_at_least: input.if_idle_seconds_at_least,
+                    force: input.force,
+                    plan: input.plan,
+                };
+                let planned = self
+                    .0
+                    .gateway
+                    .kill_session(&ctx, &input.device, input.session_id, request)
+                    .await?;
+                let result = match planned {
+                    Planned::Done(killed) => Answer::Killed(edit::killed(killed)),
+                    Planned::Plan(plan) => Answer::Plan(edit::plan(plan)),
+                };
+                Ok(proto::KillSessionResponse { result: Some(result) })
+            },
+        )
+        .await
+    }
+
+    async fn list_locks(
+        &self,
+        request: Request<proto::ListLocksRequest>,
+    ) -> Result<Response<proto::ListLocksResponse>, Status> {
+        context::call(&self.0, "DeviceService/ListLocks", request, async |ctx, input| {
+            let list = self.0.gateway.list_locks(&ctx, &input.device).await?;
+            Ok(proto::ListLocksResponse {
+                locks: list.locks.into_iter().map(edit::lock).collect(),
+                device_reports: list.device_reports,
+            })
+        })
+        .await
+    }
+
+    async fn discard_candidate(
+        &self,
+        request: Request<proto::DiscardCandidateRequest>,
+    ) -> Result<Response<proto::DiscardCandidateResponse>, Status> {
+        use proto::discard_candidate_response::Result as Answer;
+        context::call(
+            &self.0,
+            "DeviceService/DiscardCandidate",
+            request,
+            async |ctx, input| {
+                let request = DiscardCandidateRequest {
+                    expect_diff_sha256: input.expect_diff_sha256,
+                    plan: input.plan,
+                };
+                let planned = self
+                    .0
+                    .gateway
+                    .discard_candidate(&ctx, &input.device, request)
+                    .await?;
+                let result = match planned {
+                    Planned::Done(discarded) => Answer::Candidate(edit::discarded(discarded)),
+                    Planned::Plan(plan) => Answer::Plan(edit::plan(plan)),
+                };
+                Ok(proto::DiscardCandidateResponse { result: Some(result) })
             },
         )
         .await

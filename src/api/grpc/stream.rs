@@ -46,6 +46,8 @@ parts! {
     StreamRunCliResponse in stream_run_cli_response;
     StreamGetConfigResponse in stream_get_config_response;
     StreamCompareConfigResponse in stream_compare_config_response;
+    StreamCallEditSessionRpcResponse in stream_call_edit_session_rpc_response;
+    StreamGetEditSessionConfigResponse in stream_get_edit_session_config_response;
 }
 
 /// Data of a reply as it is; a message says what it is.

@@ -152,7 +152,8 @@ pub async fn compare(
     envelope::respond(&app, &context, connection.as_ref(), answer, reply).await
 }
 
-fn read_get(mut query: Query, answer: Answer) -> Result<GetConfigRequest, ApiError> {
+/// Reads the options of a read.
+pub fn read_get(mut query: Query, answer: Answer) -> Result<GetConfigRequest, ApiError> {
     let request = GetConfigRequest {
         source: query.value("source")?,
         path: query.value("path")?,

@@ -88,7 +88,7 @@ pub async fn call(
             safe_only: false,
             plan: plan.unwrap_or(false),
         },
-        (Media::Json | Media::MergePatch, text) => match read_body(text, output, plan)? {
+        (Media::Json | Media::MergePatch | Media::Text, text) => match read_body(text, output, plan)? {
             Body::One(request) => request,
             Body::Batch(batch) => {
                 if answer == Answer::Xml {
@@ -278,7 +278,8 @@ pub async fn cli_rpc(
     ))
 }
 
-async fn respond(
+/// Answers with a reply or a plan.
+pub async fn respond(
     app: &App,
     context: &CallContext,
     connection: Option<&Connection>,

@@ -2,6 +2,7 @@
 
 mod calls;
 mod connecting;
+mod editing;
 mod holding;
 mod router;
 

@@ -65,6 +65,8 @@ impl State {
                 self.copies.retain(|copy| *copy != session);
                 ok()
             }
+            // In a copy: the shared candidate stays as it is.
+            "load-configuration" | "edit-config" if self.copies.contains(&session) => ok(),
             "load-configuration" | "edit-config" => {
                 self.edited = Some(session);
                 ok()
@@ -114,7 +116,6 @@ pub(super) struct Router {
 }
 
 pub(super) const CANDIDATE: &str = "urn:ietf:params:netconf:capability:candidate:1.0";
-pub(super) const WRITABLE_RUNNING: &str = "urn:ietf:params:netconf:capability:writable-running:1.0";
 
 impl Router {
     pub(super) fn new(capabilities: &'static [&'static str]) -> Self {
@@ -145,15 +146,6 @@ impl Router {
         let cord = state.sessions.get(&session).cloned();
         state.ended(session);
         cord.unwrap().cancel();
-    }
-
-    /// Somebody else locks the candidate.
-    pub(super) fn lock_by(&self, session: u32) {
-        self.state().locks.insert("candidate".to_owned(), session);
-    }
-
-    pub(super) fn unlock(&self) {
-        self.state().locks.clear();
     }
 
     async fn open(&self, config: session::Config) -> Result<Opened, ConnectError> {

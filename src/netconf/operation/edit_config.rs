@@ -37,7 +37,8 @@ pub enum TestOption {
 }
 
 impl TestOption {
-    const ALL: [Self; 3] = [Self::TestThenSet, Self::Set, Self::TestOnly];
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::TestThenSet, Self::Set, Self::TestOnly];
 
     /// The name, on the wire and in the API.
     pub fn as_str(self) -> &'static str {
@@ -50,7 +51,7 @@ impl TestOption {
 
     /// The option of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|option| option.as_str() == name)
+        Self::ALL.iter().copied().find(|option| option.as_str() == name)
     }
 
     fn require(self, capabilities: &Capabilities) -> Result<(), RequestError> {
@@ -76,7 +77,8 @@ pub enum ErrorOption {
 }
 
 impl ErrorOption {
-    const ALL: [Self; 3] = [Self::StopOnError, Self::ContinueOnError, Self::RollbackOnError];
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::StopOnError, Self::ContinueOnError, Self::RollbackOnError];
 
     /// The name, on the wire and in the API.
     pub fn as_str(self) -> &'static str {
@@ -89,7 +91,7 @@ impl ErrorOption {
 
     /// The option of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|option| option.as_str() == name)
+        Self::ALL.iter().copied().find(|option| option.as_str() == name)
     }
 
     fn require(self, capabilities: &Capabilities) -> Result<(), RequestError> {
@@ -170,10 +172,10 @@ mod tests {
     /// S12: names that callers write.
     #[test]
     fn options_are_found_by_their_names() {
-        for option in TestOption::ALL {
+        for &option in TestOption::ALL {
             assert_eq!(TestOption::from_name(option.as_str()), Some(option));
         }
-        for option in ErrorOption::ALL {
+        for &option in ErrorOption::ALL {
             assert_eq!(ErrorOption::from_name(option.as_str()), Some(option));
         }
         assert_eq!(TestOption::from_name("Set"), None);

@@ -178,7 +178,11 @@ impl Ground {
             target: self.target,
             urls,
         };
-        Ok(Step::new(StepName::Edit, loader.rpc(edit, at)?, Touch::Edits))
+        let touch = match self.target {
+            Datastore::Candidate => Touch::Edits,
+            Datastore::Running | Datastore::Startup => Touch::Applies,
+        };
+        Ok(Step::new(StepName::Edit, loader.rpc(edit, at)?, touch))
     }
 
     /// The device's own check before a commit, where it has one (S14).

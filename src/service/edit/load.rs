@@ -51,7 +51,17 @@ impl Loader<'_> {
     /// offered.
     fn protocol(&self, edit: &Edit, at: &str) -> Result<edit::Protocol, Error> {
         let refused = |detail: String| Err(Error::invalid(format!("{at}/protocol"), detail));
+        // `<load-configuration>` knows no other target.
+        let elsewhere = self.target != Datastore::Candidate;
         match (edit.protocol, junos_only(edit), rfc_only(edit)) {
+            (Some(Protocol::Junos), ..) if elsewhere && self.capabilities.is_junos() => refused(format!(
+                "load-configuration does not edit {}",
+                self.target.as_str()
+            )),
+            (_, Some(junos), _) if elsewhere && self.capabilities.is_junos() => refused(format!(
+                "{junos} belongs to load-configuration, which does not edit {}",
+                self.target.as_str()
+            )),
             (_, Some(junos), Some(rfc)) => refused(format!(
                 "{junos} belongs to load-configuration, {rfc} to edit-config"
             )),
@@ -61,7 +71,7 @@ impl Loader<'_> {
             }
             (Some(Protocol::Junos), _, None) | (None, Some(_), None) => Ok(edit::Protocol::Junos),
             (Some(Protocol::Rfc), None, _) | (None, None, Some(_)) => Ok(edit::Protocol::Rfc),
-            (None, None, None) if self.capabilities.is_junos() => Ok(edit::Protocol::Junos),
+            (None, None, None) if self.capabilities.is_junos() && !elsewhere => Ok(edit::Protocol::Junos),
             (None, None, None) => Ok(edit::Protocol::Rfc),
         }
     }

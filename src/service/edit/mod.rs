@@ -3,6 +3,8 @@
 
 pub mod ground;
 mod load;
+pub(super) mod reading;
 pub mod request;
 pub mod script;
+pub(super) mod snapshot;
 pub mod view;

@@ -1,6 +1,7 @@
 //! What callers of the write path ask for, already taken apart by the front end but not yet judged (design sections
 //! 4 to 6). Words of the API are types here; their `parse` is the one place that knows how they are written.
 
+pub use crate::device::EditMode as Mode;
 use crate::netconf::datastore::Datastore;
 pub use crate::netconf::operation::{ErrorOption, TestOption};
 use crate::service::request::{Content, OutputOptions};
@@ -63,20 +64,6 @@ words! {
     Protocol {
         Junos = "junos",
         Rfc = "rfc",
-    }
-}
-
-words! {
-    /// How a caller gets at the candidate (S20).
-    Mode {
-        /// Under a lock.
-        Exclusive = "exclusive",
-        /// In a copy of one's own; Junos only.
-        Private = "private",
-        /// An ephemeral instance; Junos only.
-        Ephemeral = "ephemeral",
-        /// The candidate that everybody edits, without a lock.
-        Shared = "shared",
     }
 }
 

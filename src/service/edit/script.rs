@@ -2,6 +2,8 @@
 //! is asked for it gives steps, each with its XML and what it does to the session (`Touch`). `plan=true` prints them,
 //! edit sessions run parts of them, a change runs them whole.
 
+use std::borrow::Cow;
+
 use super::ground::{Dialect, Ground, read, unbuildable};
 use super::request::{ChangeRequest, Edit, EditBody, EditFormat, ErrorOption, Mode};
 use crate::error::{Error, ErrorCode};
@@ -103,7 +105,10 @@ impl Step {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Script {
     pub ground: Ground,
+    /// Up to the commit and what follows from it.
     pub steps: Vec<Step>,
+    /// Giving back what is held then.
+    pub ending: Vec<Step>,
     /// What the answer warns of whatever happens.
     pub warnings: Vec<String>,
     /// Whether a failure leaves the device as it was.
@@ -151,10 +156,10 @@ pub fn change(
     }
     steps.extend(ground.before(capabilities).map_err(built)?);
     for (index, edit) in request.edits.iter().enumerate() {
-        let mut edit = edit.clone();
+        let mut edit = Cow::Borrowed(edit);
         if ground.target == Datastore::Running && undo_guaranteed && edit.error_option.is_none() {
             // The one edit acts at once: all of it, or nothing.
-            edit.error_option = Some(ErrorOption::RollbackOnError);
+            edit.to_mut().error_option = Some(ErrorOption::RollbackOnError);
         }
         let step = ground.edit(capabilities, urls, &edit, &format!("/edits/{index}"))?;
         steps.push(Step {
@@ -170,7 +175,9 @@ pub fn change(
     let mut committed = false;
     if !request.dry_run {
         let scheduled = request.commit.at.is_some();
-        if ground.verify && !scheduled && commit.is_some() && ground.mode != Mode::Ephemeral {
+        // What a copy or an instance becomes in running depends on others.
+        let whole = matches!(ground.mode, Mode::Exclusive | Mode::Shared);
+        if ground.verify && !scheduled && commit.is_some() && whole {
             if ground.dialect == Dialect::Junos {
                 steps.push(
                     read(capabilities, StepName::Verify, Datastore::Candidate, Tells::After)
@@ -196,13 +203,21 @@ pub fn change(
         steps.extend(save.map_err(|error| unbuildable(&error, "/commit"))?);
     }
     let held = ground.held_after_open(capabilities, !committed);
-    steps.extend(ground.release(capabilities, &held).map_err(built)?);
     Ok(Script {
+        ending: ground.release(capabilities, &held).map_err(built)?,
         warnings: warnings(&ground, request),
         ground,
         steps,
         undo_guaranteed,
     })
+}
+
+impl Script {
+    /// Every RPC in order, as `plan=true` shows it.
+    pub fn plan(&self) -> Vec<String> {
+        let all = self.steps.iter().chain(&self.ending);
+        all.map(|step| step.rpc.body.as_str().to_owned()).collect()
+    }
 }
 
 /// A dry run must be able to leave nothing, and to show something.

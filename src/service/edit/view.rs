@@ -132,10 +132,29 @@ pub struct EditSessionView {
     pub uncommitted: bool,
     /// What the device, or the gateway, warned of when it was opened and since.
     pub warnings: Vec<RpcErrorView>,
+    /// In the answer to a commit only: what it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitView>,
     pub create_time: String,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<String>,
+}
+
+/// What a commit of an edit session did (S27).
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct CommitView {
+    /// Stands in the device's history with the name of the caller, where the device keeps comments.
+    pub id: String,
+    /// What each routing engine or cluster member said; empty on devices with one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberView>,
+    /// The device's configuration revision after it, where the device tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// The device commits later: when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<ScheduledView>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]

@@ -75,6 +75,16 @@ pub struct Refusal {
     /// Where the request is wrong, without the notation of the door: `/rpc/x` and `?x` are `rpc.x` and `x`.
     pub fields: Vec<String>,
     pub retry_after_seconds: Option<u64>,
+    pub step: Option<String>,
+    /// The change that failed.
+    pub change_id: Option<String>,
+    /// Who holds the lock that was refused.
+    pub holder: Option<Value>,
+    /// The uncommitted changes in the way, and what names them.
+    pub diff: Option<String>,
+    pub diff_sha256: Option<String>,
+    /// What each member said to a commit.
+    pub members: Vec<Value>,
 }
 
 impl Refusal {
@@ -96,6 +106,12 @@ impl Refusal {
                 .map(|field| plain_field(field["pointer"].as_str().unwrap_or_default()))
                 .collect(),
             retry_after_seconds: problem["retry_after_seconds"].as_u64(),
+            step: text("step"),
+            change_id: text("change_id"),
+            holder: problem.get("holder").cloned(),
+            diff: text("diff"),
+            diff_sha256: text("diff_sha256"),
+            members: problem["members"].as_array().cloned().unwrap_or_default(),
         };
         assert_eq!(problem["status"], http.as_u16(), "{problem}");
         assert_eq!(refusal.row().http, http, "{problem}");
@@ -121,6 +137,12 @@ impl Refusal {
             rpc_errors: problem.rpc_errors.into_iter().map(grpc::rpc_error).collect(),
             fields: Vec::new(),
             retry_after_seconds: None,
+            step: None,
+            change_id: None,
+            holder: None,
+            diff: None,
+            diff_sha256: None,
+            members: Vec::new(),
         };
         assert_eq!(i32::from(refusal.row().grpc), problem.status);
         refusal
