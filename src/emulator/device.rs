@@ -184,7 +184,12 @@ impl Device {
 
     /// Who holds this datastore.
     pub fn lock_holder(&self, store: Store) -> Option<Actor> {
-        self.read(|engine| engine.holder(store).cloned())
+        self.lock_held(store).map(|(holder, _)| holder)
+    }
+
+    /// Who holds this datastore, and since when, in seconds since 1970.
+    pub fn lock_held(&self, store: Store) -> Option<(Actor, i64)> {
+        self.read(|engine| engine.held(store).map(|(holder, since)| (holder.clone(), since)))
     }
 
     /// All commits, newest first.

@@ -110,7 +110,8 @@ pub struct Engine {
     pub(super) candidate: Arc<Node>,
     pub(super) startup: Arc<Node>,
     pub(super) ephemeral: BTreeMap<String, Arc<Node>>,
-    pub(super) locks: BTreeMap<Store, Actor>,
+    /// Who holds what, and since when.
+    pub(super) locks: BTreeMap<Store, (Actor, i64)>,
     pub(super) copies: BTreeMap<u32, Copy>,
     pub(super) scheduled: Option<Scheduled>,
     pub(super) confirmed: Option<Confirmed>,
@@ -423,7 +424,7 @@ impl Engine {
         let locked = self
             .locks
             .get(&Store::Candidate)
-            .is_some_and(|holder| holder.session == session);
+            .is_some_and(|(holder, _)| holder.session == session);
         if locked || self.copies.contains_key(&session) {
             return Err(super::locks::already_open());
         }
@@ -452,7 +453,7 @@ impl Engine {
         let held: Vec<Store> = self
             .locks
             .iter()
-            .filter(|(_, holder)| holder.session == session)
+            .filter(|(_, (holder, _))| holder.session == session)
             .map(|(store, _)| *store)
             .collect();
         for store in held {

@@ -10,7 +10,7 @@ impl Engine {
     /// # Errors
     /// It is locked already, or the candidate holds what nobody committed.
     pub fn lock(&mut self, store: Store, actor: &Actor, now: i64) -> Result<(), DeviceError> {
-        if let Some(holder) = self.locks.get(&store) {
+        if let Some((holder, _)) = self.locks.get(&store) {
             return Err(if holder.session == actor.session {
                 already_open().held_by(holder.session)
             } else {
@@ -23,7 +23,7 @@ impl Engine {
         if store == Store::Candidate && self.is_modified() {
             return Err(DeviceError::new("configuration database modified").held_by(0));
         }
-        self.locks.insert(store, actor.clone());
+        self.locks.insert(store, (actor.clone(), now));
         Ok(())
     }
 
@@ -33,11 +33,11 @@ impl Engine {
     /// This session does not hold the lock.
     pub fn unlock(&mut self, store: Store, actor: &Actor, now: i64) -> Result<(), DeviceError> {
         match self.locks.get(&store) {
-            Some(holder) if holder.session == actor.session => {
+            Some((holder, _)) if holder.session == actor.session => {
                 self.release(store);
                 Ok(())
             }
-            Some(holder) => Err(locked_by(holder, now)),
+            Some((holder, _)) => Err(locked_by(holder, now)),
             None => Err(DeviceError::new("Configuration database is not open")),
         }
     }
@@ -50,15 +50,15 @@ impl Engine {
         }
     }
 
-    /// Who holds this datastore.
-    pub fn holder(&self, store: Store) -> Option<&Actor> {
-        self.locks.get(&store)
+    /// Who holds this datastore, and since when.
+    pub fn held(&self, store: Store) -> Option<(&Actor, i64)> {
+        self.locks.get(&store).map(|(holder, since)| (holder, *since))
     }
 
     /// Fails where somebody else has locked the datastore.
     pub(super) fn may_write(&self, store: Store, actor: &Actor, now: i64) -> Result<(), DeviceError> {
         match self.locks.get(&store) {
-            Some(holder) if holder.session != actor.session => Err(locked_by(holder, now)),
+            Some((holder, _)) if holder.session != actor.session => Err(locked_by(holder, now)),
             Some(_) | None => Ok(()),
         }
     }

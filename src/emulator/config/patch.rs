@@ -264,25 +264,21 @@ impl Applying {
             }
             None => "",
         };
-        let there = parent.children.iter().any(|child| patch.names(child));
-        let child = parent.ensure(patch.statement, argument);
+        let before = parent.children.len();
+        let at = parent.ensure(patch.statement, argument);
+        let there = parent.children.len() == before;
+        let child = &mut parent.children[at];
         if patch.act == Act::Replace && self.manner.replaces {
             child.clear();
             child.inactive = false;
         }
         let emptied = self.below(child, patch);
-        let at = parent
-            .children
-            .iter()
-            .position(|child| child.is(patch.statement, argument));
-        if let Some(at) = at {
-            // An entry whose statements were all refused stays away, as one that was never named.
-            let refused = !there && !patch.children.is_empty() && parent.children[at].children.is_empty();
-            let hollow = emptied || (refused && patch.statement.kind == Kind::Container);
-            self.switch(parent, at, patch);
-            if hollow && !parent.children[at].protected {
-                parent.children.remove(at);
-            }
+        // A container whose statements were all refused stays away, as one that was never named.
+        let refused = !there && !patch.children.is_empty() && parent.children[at].children.is_empty();
+        let hollow = emptied || (refused && patch.statement.kind == Kind::Container);
+        self.switch(parent, at, patch);
+        if hollow && !parent.children[at].protected {
+            parent.children.remove(at);
         }
     }
 

@@ -115,8 +115,8 @@ impl Node {
         words
     }
 
-    /// The child that is this statement, made where it is missing. A leaf takes the new value.
-    pub fn ensure(&mut self, statement: &'static Statement, argument: &str) -> &mut Node {
+    /// Where the child stands that is this statement; it is made where it is missing. A leaf takes the new value.
+    pub fn ensure(&mut self, statement: &'static Statement, argument: &str) -> usize {
         let at = match self
             .children
             .iter()
@@ -129,7 +129,7 @@ impl Node {
         if statement.kind == Kind::Leaf && child.argument != argument {
             child.argument = argument.to_owned();
         }
-        child
+        at
     }
 
     /// Puts a node behind the last one that a device shows before it, and tells where.

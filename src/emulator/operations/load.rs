@@ -74,10 +74,13 @@ impl Action {
     }
 }
 
+/// A change to a configuration, which tells what went wrong.
+type Change = Box<dyn FnOnce(&mut Node) -> Vec<DeviceError>>;
+
 /// What a request asks to be done, as far as it could be read.
 struct Loaded {
     problems: Vec<DeviceError>,
-    change: Box<dyn FnOnce(&mut Node) -> Vec<DeviceError>>,
+    change: Change,
 }
 
 fn invalid(name: &str, value: &str) -> DeviceError {

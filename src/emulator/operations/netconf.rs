@@ -110,7 +110,36 @@ fn filtered(request: &Request<'_>, tags: Vec<Tag>) -> Result<Vec<Tag>, DeviceErr
     }
 }
 
-/// What RFC 6022 says about a server, as far as a device tells: capabilities and sessions.
+/// The datastores that there are, with who has locked each (RFC 6022 section 2.1.2).
+fn datastores(request: &Request<'_>) -> Vec<Tag> {
+    let profile = request.device.profile;
+    let all = [
+        ("candidate", Store::Candidate, profile.has_candidate()),
+        ("running", Store::Running, true),
+        ("startup", Store::Startup, profile.offers(":startup:")),
+    ];
+    let there = all.into_iter().filter(|(_, _, there)| *there);
+    let datastore = |(name, store, _)| {
+        let mut tag = Tag::parent("datastore", vec![Tag::leaf("name", name)]);
+        if let Some((holder, since)) = request.device.lock_held(store) {
+            let lock = vec![
+                Tag::leaf("locked-by-session", holder.session.to_string()),
+                Tag::leaf("locked-time", rfc3339(since)),
+            ];
+            let lock = Tag::parent("global-lock", lock);
+            tag.push(Tag::parent("locks", vec![lock]));
+        }
+        tag
+    };
+    there.map(datastore).collect()
+}
+
+/// `2026-01-15T12:00:00Z`
+fn rfc3339(seconds: i64) -> String {
+    date_time(seconds).replace(" UTC", "Z").replace(' ', "T")
+}
+
+/// What RFC 6022 says about a server, as far as a device tells: capabilities, locks and sessions.
 fn netconf_state(request: &Request<'_>) -> Tag {
     let device = request.device;
     let capabilities = device
@@ -127,14 +156,14 @@ fn netconf_state(request: &Request<'_>) -> Tag {
                 Tag::leaf("transport", "netconf-ssh"),
                 Tag::leaf("username", session.user.clone()),
                 Tag::leaf("source-host", session.from.clone()),
-                Tag::leaf(
-                    "login-time",
-                    date_time(session.since).replace(' ', "T").replace("TUTC", "Z"),
-                ),
+                Tag::leaf("login-time", rfc3339(session.since)),
             ],
         )
     });
-    let mut tags = vec![Tag::parent("capabilities", capabilities.collect())];
+    let mut tags = vec![
+        Tag::parent("capabilities", capabilities.collect()),
+        Tag::parent("datastores", datastores(request)),
+    ];
     tags.extend(super::schemas::schemas(request));
     tags.push(Tag::parent("sessions", sessions.collect()));
     Tag::parent("netconf-state", tags).with("xmlns", MONITORING)

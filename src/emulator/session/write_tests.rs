@@ -462,3 +462,60 @@ fn the_cli_and_a_session_share_the_candidate() {
     assert!(set::render(&running).ends_with("set snmp location cli\nset snmp contact session\n"));
     assert!(!device.is_modified());
 }
+
+/// RFC 6241 section 7.2: what `test-option` and `error-option` keep from happening.
+#[test]
+fn the_options_of_an_edit_hold() {
+    let device = device(Emulator::builder().profile(Profile::Rfc));
+    let mut session = login(&device, "a");
+    let edit = |options: &str, inside: &str| {
+        format!(
+            "<edit-config><target><candidate/></target>{options}<config><configuration>{inside}</configuration>\
+             </config></edit-config>"
+        )
+    };
+    let half = "<snmp><contact>x</contact><location operation=\"delete\"/></snmp>";
+    let contact = || leaf(&device, Database::Candidate, &["snmp", "contact"]);
+    let rolls_back = "<error-option>rollback-on-error</error-option>";
+    assert!(ask(&mut session, &edit(rolls_back, half)).contains("<error-tag>data-missing</error-tag>"));
+    assert_eq!(contact(), None);
+    assert!(ask(&mut session, &edit("", half)).contains("data-missing"));
+    assert_eq!(
+        contact().as_deref(),
+        Some("x"),
+        "stop-on-error leaves what was done before"
+    );
+    let valid = "<snmp><contact>y</contact></snmp>";
+    ok(&mut session, &edit("<test-option>test-only</test-option>", valid));
+    assert_eq!(contact().as_deref(), Some("x"));
+    let invalid = "<system><login><user><name>bob</name></user></login></system>";
+    let tested = edit("<test-option>test-then-set</test-option>", invalid);
+    assert!(ask(&mut session, &tested).contains("Missing mandatory statement: 'class'"));
+    assert!(leaf(&device, Database::Candidate, &["system", "login"]).is_none());
+    ok(&mut session, &edit("<test-option>set</test-option>", invalid));
+    for wrong in [
+        "<test-option>perhaps</test-option>",
+        "<error-option>perhaps</error-option>",
+        "<default-operation>perhaps</default-operation>",
+    ] {
+        assert!(
+            ask(&mut session, &edit(wrong, valid)).contains("<error-tag>invalid-value</error-tag>"),
+            "{wrong}"
+        );
+    }
+}
+
+/// S5, RFC 6022 section 2.1.2: locks are among what can be looked at.
+#[test]
+fn locks_can_be_looked_at() {
+    let device = device(Emulator::builder().profile(Profile::Rfc));
+    let (mut holder, mut other) = (login(&device, "a"), login(&device, "b"));
+    ok(&mut holder, LOCK);
+    let filter = "<get><filter type=\"subtree\"><netconf-state><datastores/></netconf-state></filter></get>";
+    let pid = holder.caller.session;
+    assert!(ask(&mut other, filter).contains(&format!(
+        "<datastores><datastore><name>candidate</name><locks><global-lock><locked-by-session>{pid}</locked-by-session>\
+         <locked-time>2026-01-15T12:00:00Z</locked-time></global-lock></locks></datastore><datastore>\
+         <name>running</name></datastore><datastore><name>startup</name></datastore></datastores>"
+    )));
+}
