@@ -86,7 +86,8 @@ impl Gateway {
     }
 
     /// Changes a device by a JSON merge patch (RFC 7396). If sessions depend on what changes, they are ended politely
-    /// and opened anew.
+    /// and opened anew, and who waits for one waits for a new one. A patch that changes nothing leaves everything as
+    /// it is, the version included.
     ///
     /// # Errors
     /// `invalid-argument`, `not-found`, `etag-mismatch` when `if_match` names another version.
@@ -109,6 +110,10 @@ impl Gateway {
                 .map_err(faults)?;
         self.check_addresses(&settings)?;
         check_usable(&settings, &secrets)?;
+        if settings == read.settings && secrets == read.secrets {
+            // Nothing to store, so nothing that others read has changed either.
+            return Ok(self.view(&read));
+        }
         let reconnect = settings_of_sessions(&settings) != settings_of_sessions(&read.settings)
             || secrets != read.secrets;
         let record = self

@@ -119,7 +119,7 @@ pub(super) fn device(error: DeviceError) -> Error {
             Error::new(ErrorCode::DeadlineInQueue, "the deadline passed before the request could be sent")
         }
         Failure::Draining => {
-            Error::new(ErrorCode::Draining, "the device is being changed or removed, or the gateway shuts down")
+            Error::new(ErrorCode::Draining, "the device is being removed, or the gateway shuts down")
                 .with_retry_after(1)
         }
         Failure::Connect { error, retry_after } => waiting(connect(error), *retry_after),
