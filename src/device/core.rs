@@ -166,8 +166,22 @@ impl Core {
     /// Opens a session. `asked`: by a person who wants to know now; then failures of the past do not count, and the
     /// software is asked for in any case.
     pub async fn open(self: &Arc<Self>, asked: bool) -> Result<Fresh, DeviceError> {
+        self.open_in(None, asked).await
+    }
+
+    /// Opens a session if the device may have one more now, so that none has to leave the pool for it.
+    pub async fn open_beside(self: &Arc<Self>) -> Option<Result<Fresh, DeviceError>> {
+        let place = self.places.clone().try_acquire_owned().ok()?;
+        Some(self.open_in(Some(place), false).await)
+    }
+
+    async fn open_in(
+        self: &Arc<Self>,
+        place: Option<OwnedSemaphorePermit>,
+        asked: bool,
+    ) -> Result<Fresh, DeviceError> {
         let permission = self.permit(asked).map_err(|failure| self.refuse(failure))?;
-        let result = self.open_permitted(asked).await;
+        let result = self.open_permitted(place, asked).await;
         match result {
             Ok(fresh) => {
                 permission.succeeded();
@@ -249,8 +263,15 @@ impl Core {
         })
     }
 
-    async fn open_permitted(self: &Arc<Self>, asked: bool) -> Result<Fresh, ConnectError> {
-        let place = self.place().await?;
+    async fn open_permitted(
+        self: &Arc<Self>,
+        place: Option<OwnedSemaphorePermit>,
+        asked: bool,
+    ) -> Result<Fresh, ConnectError> {
+        let place = match place {
+            Some(place) => place,
+            None => self.place().await?,
+        };
         self.wait_for_pace().await?;
         let config = session::Config {
             spool: self.around.spool.clone(),

@@ -111,6 +111,31 @@ impl Capability {
         }
     }
 
+    /// The capabilities that a short name means, as people write it: `candidate`, `:candidate`, `validate:1.1`.
+    /// Without a version it means any.
+    pub fn of_name(name: &str) -> impl Iterator<Item = Self> {
+        let wanted = name.trim().trim_start_matches(':');
+        Self::ALL.into_iter().filter(move |known| {
+            let name = known.name();
+            name == wanted || name.split(':').next() == Some(wanted)
+        })
+    }
+
+    /// Whether a text has the shape of a short name, known or not: a word, perhaps with a version.
+    pub fn is_short_name(text: &str) -> bool {
+        let text = text.trim();
+        let bare = text.strip_prefix(':').unwrap_or(text);
+        let (word, version) = bare
+            .split_once(':')
+            .map_or((bare, None), |(word, version)| (word, Some(version)));
+        let numbers = |version: &str| version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && version.is_none_or(|version| !version.is_empty() && numbers(version))
+    }
+
     /// Which capability a URI without its parameters names, in any spelling seen in the field.
     fn recognise(base: &str, parameters: &str) -> Option<Self> {
         let by_uri = |uri: &str| Self::ALL.into_iter().find(|known| known.uri() == uri);
@@ -258,9 +283,12 @@ impl Capabilities {
         self.known.contains(&capability)
     }
 
-    /// Whether a URI is offered: a known capability in any spelling, anything else with or without its
-    /// parameters. For lists of required capabilities that people write.
+    /// Whether a URI is offered: a known capability in any spelling or by its short name, anything else with or
+    /// without its parameters. For lists of required capabilities that people write.
     pub fn has_uri(&self, uri: &str) -> bool {
+        if Capability::is_short_name(uri) {
+            return Capability::of_name(uri).any(|known| self.has(known));
+        }
         let (base, parameters) = split(uri.trim());
         if parameters.is_empty()
             && let Some(known) = Capability::recognise(base, parameters)
@@ -623,5 +651,16 @@ mod tests {
         assert!(found.has_uri("urn:ietf:params:netconf:capability:candidate:1.0"));
         assert!(found.has_uri("urn:example:a") && found.has_uri("urn:example:a?module=a&revision=1"));
         assert!(!found.has_uri("urn:example:a?module=a&revision=2") && !found.has_uri("urn:example"));
+        for name in ["candidate", ":candidate", "candidate:1.0", " :candidate:1.0 "] {
+            assert!(found.has_uri(name), "{name}");
+        }
+        for name in ["candidate:1.1", "startup", ":", "", "base:1.1"] {
+            assert!(!found.has_uri(name), "{name}");
+        }
+        assert!(
+            Capability::of_name("confirmed-commit")
+                .eq([Capability::ConfirmedCommit10, Capability::ConfirmedCommit11])
+        );
+        assert!(Capability::is_short_name("nonsense") && !Capability::is_short_name("urn:example:a"));
     }
 }

@@ -6,14 +6,14 @@ use super::failure::{self, Asked};
 use super::output::Output;
 use super::prepare;
 use super::reply::RpcAnswer;
-use super::request::CliRequest;
+use super::request::{CliRequest, Format};
 use super::view::CliRpc;
 use crate::device;
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::json;
 use crate::netconf::junos;
 use crate::netconf::junos::classify::{OperationClass, classify_command};
-use crate::netconf::junos::command::{Command, mapped_request};
+use crate::netconf::junos::command::{Command, Display, OtherPipes, mapped_request, take_display};
 use crate::xml::tree::{Element, Node};
 use crate::xml::{Fragment, Limits, NETCONF_BASE_NS, Source, WriteError, Writer};
 
@@ -34,8 +34,9 @@ impl Gateway {
     ) -> Result<RpcAnswer, Error> {
         ctx.principal.require(Role::Read)?;
         let (record, device) = self.device(name).await?;
-        let output = Output::new(&request.output, record.settings.partial)?;
+        let mut output = Output::new(&request.output, record.settings.partial)?;
         let command = checked(&request.command)?;
+        let command = displayed(command, &mut output.format).map_err(|error| error.with_device(name))?;
         self.check_urls(&as_request(&command)?, "/command")
             .map_err(|error| error.with_device(name))?;
         let wire = Command {
@@ -150,6 +151,39 @@ fn forget_base_namespace(element: &mut Element) {
             forget_base_namespace(child);
         }
     }
+}
+
+/// The command without the pipe that says in which form it shows its output; the format of the answer says so instead.
+fn displayed(command: String, format: &mut Format) -> Result<String, Error> {
+    let Some((bare, display)) = take_display(&command) else {
+        return Ok(command);
+    };
+    let wanted = match display {
+        Ok(Display::Json) => Format::DeviceJson,
+        Ok(Display::Xml) => Format::Xml,
+        Err(OtherPipes) => {
+            return Err(Error::invalid(
+                "/command",
+                "`| display xml` and `| display json` cannot stand with pipes that work on lines",
+            )
+            .with_hint("leave it out, and ask for the format: json, xml or device_json"));
+        }
+    };
+    match (*format, wanted) {
+        // Not asked for by name, or by both names: then it is the command that knows.
+        (Format::Json, Format::DeviceJson) => *format = wanted,
+        // The XML that was asked for becomes the JSON of the answer, as always.
+        (Format::Json, _) => {}
+        (asked, _) if asked == wanted => {}
+        (asked, _) => {
+            let detail = format!(
+                "its pipe asks for another form of output than format={}",
+                asked.as_str()
+            );
+            return Err(Error::invalid("/command", detail).with_hint("leave the pipe out"));
+        }
+    }
+    Ok(bare.to_owned())
 }
 
 /// More than any request has, in bytes.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::call::{CallContext, Role};
-use super::request::ListRequest;
+use super::request::{IfMatch, ListRequest};
 use super::target::{self, ssh_target};
 use super::view::{ConnectionView, DeviceList, DeviceView};
 use super::{Gateway, time};
@@ -96,13 +97,13 @@ impl Gateway {
         ctx: &CallContext,
         name: &str,
         patch: &str,
-        if_match: Option<&str>,
+        if_match: Option<IfMatch>,
     ) -> Result<DeviceView, Error> {
         ctx.principal.require(Role::Admin)?;
         self.accepting()?;
         let patch = parse(patch)?;
         let read = self.record(name).await?;
-        check_etag(&read, if_match)?;
+        check_etag(&read, if_match.as_ref())?;
         let (old_settings, old_secrets) = (read.settings.clone(), read.secrets.clone());
         let (settings, secrets) =
             blocking(move || model::apply_merge_patch(&old_settings, &old_secrets, &patch))
@@ -136,12 +137,12 @@ impl Gateway {
         &self,
         ctx: &CallContext,
         name: &str,
-        if_match: Option<&str>,
+        if_match: Option<IfMatch>,
     ) -> Result<(), Error> {
         ctx.principal.require(Role::Admin)?;
         self.accepting()?;
         let read = self.record(name).await?;
-        check_etag(&read, if_match)?;
+        check_etag(&read, if_match.as_ref())?;
         let expected = if_match.is_some().then_some(read.version);
         self.inner
             .store
@@ -195,12 +196,13 @@ impl Gateway {
     }
 
     pub(super) fn view(&self, record: &DeviceRecord) -> DeviceView {
+        let connection = self.connection(record.name());
         DeviceView {
             document: model::document(&record.settings, &record.secrets),
-            connection: self.connection(record.name()),
+            etag: etag(record, &connection),
+            connection,
             create_time: time::rfc3339(record.created_at),
             update_time: time::rfc3339(record.updated_at),
-            etag: record.etag(),
         }
     }
 
@@ -262,12 +264,26 @@ pub(super) fn unknown_device(name: &str) -> Error {
         .with_hint("GET /v1/devices lists the devices, POST /v1/devices adds one")
 }
 
-fn check_etag(record: &DeviceRecord, if_match: Option<&str>) -> Result<(), Error> {
+/// The version of what is stored, then how the connection is now: a device looks different as soon as either changes.
+fn etag(record: &DeviceRecord, connection: &ConnectionView) -> String {
+    let now = serde_json::to_vec(connection).expect("strings and numbers always serialise");
+    let digest = Sha256::digest(now);
+    let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{}.{digest}\"", record.etag().trim_matches('"'))
+}
+
+/// Only the version counts: a change cannot be stale because a session was opened meanwhile.
+fn check_etag(record: &DeviceRecord, if_match: Option<&IfMatch>) -> Result<(), Error> {
+    let version = record.etag();
+    let version = version.trim_matches('"');
+    let is_this = |tag: &String| {
+        tag.strip_prefix(version)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
     match if_match {
-        Some(wanted) if wanted.trim() != "*" && !wanted.split(',').any(|tag| tag.trim() == record.etag()) => {
-            Err(etag_mismatch().with_device(record.name()))
-        }
-        _ => Ok(()),
+        None | Some(IfMatch::Any) => Ok(()),
+        Some(IfMatch::OneOf(tags)) if tags.iter().any(is_this) => Ok(()),
+        Some(IfMatch::OneOf(_)) => Err(etag_mismatch().with_device(record.name())),
     }
 }
 

@@ -16,8 +16,10 @@ use crate::transport::TransportError;
 /// What kind of request a device refused: the same rpc-error means different things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// Something that the gateway wrote itself from structured arguments.
+    /// Something that the gateway wrote itself: a read of configuration, or a CLI command.
     Read,
+    /// An RPC that the caller named, from structured arguments.
+    Rpc,
     /// XML that the caller wrote.
     RawXml,
 }
@@ -41,7 +43,7 @@ pub(super) fn refused(device: &str, session_id: u64, errors: Vec<RpcError>, aske
         if let Some(reason) = lock_reason(&class) {
             error = error.with_reason(reason);
         }
-        if let Some(hint) = hint(&class) {
+        if let Some(hint) = hint(&class, asked) {
             error = error.with_hint(hint);
         }
     }
@@ -73,7 +75,7 @@ fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
         ErrorClass::PartialOperation => ErrorCode::PartialOperation,
         ErrorClass::MalformedMessage => match asked {
             Asked::RawXml => ErrorCode::DeviceMalformedMessage,
-            Asked::Read => ErrorCode::GatewayMalformedMessage,
+            Asked::Read | Asked::Rpc => ErrorCode::GatewayMalformedMessage,
         },
     }
 }
@@ -88,14 +90,18 @@ fn lock_reason(class: &ErrorClass) -> Option<&'static str> {
     }
 }
 
-fn hint(class: &ErrorClass) -> Option<&'static str> {
+fn hint(class: &ErrorClass, asked: Asked) -> Option<&'static str> {
     match class {
         ErrorClass::AccessDenied => {
             Some("the device denies this to the user that the gateway logs in as; its login class decides")
         }
-        ErrorClass::UnknownElement => Some(
-            "check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` shows what a CLI command maps to",
-        ),
+        ErrorClass::UnknownElement => match asked {
+            Asked::Rpc | Asked::RawXml => Some(
+                "check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` shows what a CLI command maps to",
+            ),
+            // The names that the device does not know are those of a path, a filter or a command.
+            Asked::Read => None,
+        },
         _ => None,
     }
 }
@@ -171,11 +177,17 @@ fn interrupted(outcome: DeviceOutcome) -> Error {
     }
 }
 
+/// Tells when the gateway connects again by itself. For what a person has to mend that is no time to come back at.
 fn waiting(error: Error, retry_after: Option<Duration>) -> Error {
-    match retry_after {
-        Some(wait) => error.with_retry_after(wait.as_secs_f64().ceil() as u64),
-        None => error,
+    let Some(wait) = retry_after else { return error };
+    let seconds = (wait.as_secs_f64().ceil() as u64).max(1);
+    let error = error.with_retry_after(seconds);
+    if error.retryable() || error.hint().is_some() {
+        return error;
     }
+    error.with_hint(format!(
+        "the gateway tries again in {seconds} s, POST …/check does at once"
+    ))
 }
 
 /// Why there is no session: every cause has its own code (M3).
@@ -358,6 +370,17 @@ mod tests {
             (ErrorCode::LockDenied, Some("candidate_modified"))
         );
         assert!(!error.retryable());
+    }
+
+    /// H2: a hint about RPC names is for who named an RPC.
+    #[test]
+    fn only_named_rpcs_are_told_to_check_their_name() {
+        let unknown = || vec![rpc_error(Some("unknown-element"), "syntax error", None)];
+        for (asked, hinted) in [(Asked::Rpc, true), (Asked::RawXml, true), (Asked::Read, false)] {
+            let error = refused("mx1", 7, unknown(), asked);
+            assert_eq!(error.code(), ErrorCode::DeviceUnknownElement);
+            assert_eq!(error.hint().is_some(), hinted, "{asked:?}");
+        }
     }
 
     /// Conventions section 2: who wrote the XML decides whose fault a malformed message is.

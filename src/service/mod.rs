@@ -39,7 +39,7 @@ use crate::store::{DeviceRecord, Store, StoreError};
 use crate::transport::{Dialer, NetworkPolicy};
 
 /// No caller waits longer than this (conventions H6: the longest class).
-const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
+pub const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// What the service layer works with.
 pub struct Parts {

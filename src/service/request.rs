@@ -179,6 +179,27 @@ pub struct CompareRequest {
     pub output: OutputOptions,
 }
 
+/// Which version of a thing a change may meet (conventions H9): RFC 9110 section 13.1.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IfMatch {
+    /// `*`: any.
+    Any,
+    /// One of these, without their quotes. Weak tags never match, so they are not among them.
+    OneOf(Vec<String>),
+}
+
+impl IfMatch {
+    /// A single tag as an answer showed it.
+    pub fn one(etag: &str) -> Self {
+        let etag = etag.trim();
+        match etag {
+            "*" => Self::Any,
+            weak if weak.starts_with("W/") => Self::OneOf(Vec::new()),
+            tag => Self::OneOf(vec![tag.trim_matches('"').to_owned()]),
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct ListRequest {
     /// At most this many; 0 = the default of 50, never above 1000.

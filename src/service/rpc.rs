@@ -245,7 +245,7 @@ fn judge(prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Er
 fn asked(body: &RpcBody) -> Asked {
     match body {
         RpcBody::Whole(Content::Xml(_)) => Asked::RawXml,
-        RpcBody::Whole(Content::Json(_)) | RpcBody::Named { .. } => Asked::Read,
+        RpcBody::Whole(Content::Json(_)) | RpcBody::Named { .. } => Asked::Rpc,
     }
 }
 

@@ -7,7 +7,7 @@ use super::convert::some;
 use super::stream::{self, Messages};
 use super::{Services, context, device_json, proto, view};
 use crate::error::Error;
-use crate::service::request::{ListRequest, OutputOptions};
+use crate::service::request::{IfMatch, ListRequest, OutputOptions};
 use crate::service::view::DeviceView;
 
 /// The names of the labels that a device has.
@@ -101,7 +101,7 @@ impl proto::device_service_server::DeviceService for Services {
                 let device = self
                     .0
                     .gateway
-                    .update_device(&ctx, &device.name, &patch, Some(&etag))
+                    .update_device(&ctx, &device.name, &patch, Some(IfMatch::one(&etag)))
                     .await?;
                 Ok(proto::UpdateDeviceResponse {
                     device: Some(view::device(device)?),
@@ -122,7 +122,11 @@ impl proto::device_service_server::DeviceService for Services {
             async |ctx, input| {
                 self.0
                     .gateway
-                    .delete_device(&ctx, &input.device, some(input.etag).as_deref())
+                    .delete_device(
+                        &ctx,
+                        &input.device,
+                        some(input.etag).map(|etag| IfMatch::one(&etag)),
+                    )
                     .await?;
                 Ok(proto::DeleteDeviceResponse {})
             },

@@ -70,7 +70,8 @@ pub async fn list(
     negotiate::only(&headers, JSON)?;
     let request = ListRequest {
         page_size: query.number("page_size")?.unwrap_or(0),
-        page_token: query.value("page_token")?,
+        // An empty one is what a form sends that has none yet; gRPC knows no other way to say so.
+        page_token: query.value("page_token")?.filter(|token| !token.is_empty()),
         labels: query.pairs("label")?,
     };
     query.finish()?;
@@ -102,7 +103,7 @@ pub async fn get(
     let known = Condition::if_none_match(&headers)?;
     let device = app.gateway.get_device(&context, &device).await?;
     let mut response = with_etag(&device);
-    if known.is_some_and(|known| known.matches(device.etag.trim_matches('"'))) {
+    if known.is_some_and(|known| known.matches_weakly(device.etag.trim_matches('"'))) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = axum::body::Body::empty();
         response.headers_mut().remove(header::CONTENT_TYPE);
@@ -137,10 +138,10 @@ pub async fn update(
     negotiate::only(&headers, JSON)?;
     query.finish()?;
     let (_, patch) = input.text(&[Media::MergePatch])?;
-    let if_match = if_match(&headers)?;
+    let if_match = Condition::if_match(&headers)?.map(Condition::strong);
     let device = app
         .gateway
-        .update_device(&context, &device, patch, if_match.as_deref())
+        .update_device(&context, &device, patch, if_match)
         .await?;
     Ok(with_etag(&device))
 }
@@ -165,10 +166,8 @@ pub async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     query.finish()?;
-    let if_match = if_match(&headers)?;
-    app.gateway
-        .delete_device(&context, &device, if_match.as_deref())
-        .await?;
+    let if_match = Condition::if_match(&headers)?.map(Condition::strong);
+    app.gateway.delete_device(&context, &device, if_match).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -290,19 +289,6 @@ pub async fn sessions(
     Ok(envelope::json(
         &app.gateway.list_sessions(&context, &device).await?,
     ))
-}
-
-/// `If-Match` as it was written, once it is known to be well-formed.
-fn if_match(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    if Condition::if_match(headers)?.is_none() {
-        return Ok(None);
-    }
-    let values: Vec<&str> = headers
-        .get_all(header::IF_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    Ok(Some(values.join(", ")))
 }
 
 fn with_etag(device: &DeviceView) -> Response {
