@@ -83,7 +83,10 @@ fn named(name: &str, arguments: &Arguments) -> Result<Fragment, Error> {
             }
         }
         Arguments::Content(Content::Xml(text)) => {
-            let inner = from_xml(text, "/arguments")?;
+            let inner = match arguments_from_xml(name, text)? {
+                XmlArguments::Whole(operation) => return Ok(operation),
+                XmlArguments::Inner(inner) => inner,
+            };
             writer
                 .fragment(&inner)
                 .map_err(|error| unwritable("/arguments", &error))?;
@@ -105,6 +108,26 @@ fn named(name: &str, arguments: &Arguments) -> Result<Fragment, Error> {
     }
     writer.close().map_err(|error| unwritable("/name", &error))?;
     writer.finish().map_err(|error| unwritable("/name", &error))
+}
+
+/// What the XML of arguments may be.
+enum XmlArguments {
+    /// The operation element itself, with them inside.
+    Whole(Fragment),
+    Inner(Fragment),
+}
+
+/// Arguments in XML: the operation element with them inside, or they alone, one or several side by side.
+fn arguments_from_xml(name: &str, text: &str) -> Result<XmlArguments, Error> {
+    match from_xml(text, "/arguments") {
+        Ok(one) if one.root_name() == name => Ok(XmlArguments::Whole(one)),
+        Ok(one) => Ok(XmlArguments::Inner(one)),
+        // A document has one root; several are whole inside of the operation, or not at all.
+        Err(not_one) => match from_xml(&format!("<{name}>{text}</{name}>"), "/arguments") {
+            Ok(operation) => Ok(XmlArguments::Whole(operation)),
+            Err(_) => Err(not_one),
+        },
+    }
 }
 
 /// `{}` stands for no arguments at all.

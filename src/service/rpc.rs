@@ -5,7 +5,7 @@ use super::failure::{self, Asked};
 use super::output::Output;
 use super::prepare::{self, Prepared};
 use super::reply::{Reply, RpcAnswer};
-use super::request::{BatchRequest, Content, OnError, RpcBody, RpcRequest};
+use super::request::{Arguments, BatchRequest, Content, OnError, RpcBody, RpcRequest};
 use super::view::Plan;
 use super::{Gateway, url_policy};
 use crate::device::{self, Device};
@@ -244,7 +244,11 @@ fn judge(prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Er
 
 fn asked(body: &RpcBody) -> Asked {
     match body {
-        RpcBody::Whole(Content::Xml(_)) => Asked::RawXml,
+        RpcBody::Whole(Content::Xml(_))
+        | RpcBody::Named {
+            arguments: Arguments::Content(Content::Xml(_)),
+            ..
+        } => Asked::RawXml,
         RpcBody::Whole(Content::Json(_)) | RpcBody::Named { .. } => Asked::Rpc,
     }
 }

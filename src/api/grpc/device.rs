@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 use tonic::{Request, Response, Status};
 
 use super::convert::some;
-use super::stream::{self, Messages};
+use super::stream::Messages;
 use super::{Services, context, device_json, proto, view};
 use crate::error::Error;
-use crate::service::request::{IfMatch, ListRequest, OutputOptions};
+use crate::service::request::{IfMatch, ListRequest};
 use crate::service::view::DeviceView;
 
 /// The names of the labels that a device has.
@@ -189,23 +189,8 @@ impl proto::device_service_server::DeviceService for Services {
         &self,
         request: Request<proto::GetSchemaRequest>,
     ) -> Result<Response<proto::GetSchemaResponse>, Status> {
-        context::call(&self.0, "DeviceService/GetSchema", request, async |ctx, input| {
-            let (version, format) = (some(input.version), some(input.format));
-            let reply = self
-                .0
-                .gateway
-                .get_schema(
-                    &ctx,
-                    &input.device,
-                    &input.name,
-                    version.as_deref(),
-                    format.as_deref(),
-                    OutputOptions::default(),
-                )
-                .await?;
-            Ok(proto::GetSchemaResponse {
-                reply: Some(stream::whole(reply, &ctx.request_id).await?),
-            })
+        self.reply("DeviceService/GetSchema", request, |reply| {
+            proto::GetSchemaResponse { reply: Some(reply) }
         })
         .await
     }
@@ -216,28 +201,7 @@ impl proto::device_service_server::DeviceService for Services {
         &self,
         request: Request<proto::StreamGetSchemaRequest>,
     ) -> Result<Response<Self::StreamGetSchemaStream>, Status> {
-        context::call(
-            &self.0,
-            "DeviceService/StreamGetSchema",
-            request,
-            async |ctx, input| {
-                let (version, format) = (some(input.version), some(input.format));
-                let reply = self
-                    .0
-                    .gateway
-                    .get_schema(
-                        &ctx,
-                        &input.device,
-                        &input.name,
-                        version.as_deref(),
-                        format.as_deref(),
-                        OutputOptions::default(),
-                    )
-                    .await?;
-                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-            },
-        )
-        .await
+        self.stream("DeviceService/StreamGetSchema", request).await
     }
 
     async fn list_sessions(

@@ -9,7 +9,7 @@ use super::body::{Input, Media};
 use super::context::Context;
 use super::device_schema::{Device, DeviceInput, DevicePage, DevicePatch};
 use super::envelope::{self, Envelope};
-use super::extract::{Condition, OfConnection, PathArgs};
+use super::extract::{Condition, OfConnection, PathArgs, PlainJson};
 use super::negotiate::{self, Answer};
 use super::openapi::{BodyProblems, Problems};
 use super::problem::{ApiError, Problem};
@@ -32,12 +32,10 @@ const JSON: &str = "application/json";
 pub async fn create(
     State(app): State<App>,
     Context(context): Context,
-    query: Query,
+    _: PlainJson,
     headers: HeaderMap,
     input: Input,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     // `If-None-Match: *` asks for what adding always does: nothing is ever replaced (H9).
     Condition::if_none_match(&headers)?;
     let device = app.gateway.create_device(&context, input.json()?).await?;
@@ -95,11 +93,9 @@ pub async fn get(
     State(app): State<App>,
     Context(context): Context,
     PathArgs(device): PathArgs<String>,
-    query: Query,
+    _: PlainJson,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     let known = Condition::if_none_match(&headers)?;
     let device = app.gateway.get_device(&context, &device).await?;
     let mut response = with_etag(&device);
@@ -131,12 +127,10 @@ pub async fn update(
     State(app): State<App>,
     Context(context): Context,
     PathArgs(device): PathArgs<String>,
-    query: Query,
+    _: PlainJson,
     headers: HeaderMap,
     input: Input,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     let (_, patch) = input.text(&[Media::MergePatch])?;
     let if_match = Condition::if_match(&headers)?.map(Condition::strong);
     let device = app
@@ -181,12 +175,9 @@ pub async fn check(
     State(app): State<App>,
     Context(context): Context,
     PathArgs(device): PathArgs<String>,
-    query: Query,
-    headers: HeaderMap,
+    _: PlainJson,
     input: Input,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     input.nothing()?;
     Ok(envelope::json(
         &app.gateway.check_device(&context, &device).await?,
@@ -201,11 +192,8 @@ pub async fn capabilities(
     State(app): State<App>,
     Context(context): Context,
     PathArgs(device): PathArgs<String>,
-    query: Query,
-    headers: HeaderMap,
+    _: PlainJson,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     Ok(envelope::json(
         &app.gateway.get_capabilities(&context, &device).await?,
     ))
@@ -219,11 +207,8 @@ pub async fn schemas(
     State(app): State<App>,
     Context(context): Context,
     PathArgs(device): PathArgs<String>,
-    query: Query,
-    headers: HeaderMap,
+    _: PlainJson,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     Ok(envelope::json(
         &app.gateway.list_schemas(&context, &device).await?,
     ))
@@ -281,11 +266,8 @@ pub async fn sessions(
     State(app): State<App>,
     Context(context): Context,
     PathArgs(device): PathArgs<String>,
-    query: Query,
-    headers: HeaderMap,
+    _: PlainJson,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     Ok(envelope::json(
         &app.gateway.list_sessions(&context, &device).await?,
     ))

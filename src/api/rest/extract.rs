@@ -5,6 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 use serde::de::DeserializeOwned;
 
+use super::negotiate;
 use super::problem::ApiError;
 use super::query::Query;
 use crate::api::server::Connection;
@@ -36,6 +37,19 @@ impl<S: Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         Query::parse(parts.uri.query().unwrap_or_default())
+    }
+}
+
+/// For resources that take no query options and answer in JSON only: both are held against the request.
+pub struct PlainJson;
+
+impl<S: Sync> FromRequestParts<S> for PlainJson {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        negotiate::only(&parts.headers, "application/json")?;
+        Query::parse(parts.uri.query().unwrap_or_default())?.finish()?;
+        Ok(Self)
     }
 }
 
