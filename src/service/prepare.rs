@@ -7,6 +7,7 @@ use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::junos;
 use crate::netconf::rpc::{RequestError, Rpc};
 use crate::service::request::{Arguments, Content, Format, RpcBody};
+use crate::xml::tree::{Element, Node};
 use crate::xml::{self, Fragment, Limits, WriteError, Writer};
 
 /// One RPC, ready to be judged and sent.
@@ -124,10 +125,20 @@ fn arguments_from_xml(name: &str, text: &str) -> Result<XmlArguments, Error> {
         Ok(one) => Ok(XmlArguments::Inner(one)),
         // A document has one root; several are whole inside of the operation, or not at all.
         Err(not_one) => match from_xml(&format!("<{name}>{text}</{name}>"), "/arguments") {
-            Ok(operation) => Ok(XmlArguments::Whole(operation)),
-            Err(_) => Err(not_one),
+            Ok(operation) if holds_elements_only(&operation) => Ok(XmlArguments::Whole(operation)),
+            Ok(_) | Err(_) => Err(not_one),
         },
     }
+}
+
+/// Whether no text stands between the arguments: it would be nobody's value.
+fn holds_elements_only(operation: &Fragment) -> bool {
+    Element::parse(operation.as_str(), &Limits::default()).is_ok_and(|operation| {
+        operation.children.iter().all(|child| match child {
+            Node::Element(_) => true,
+            Node::Text(text) => text.trim().is_empty(),
+        })
+    })
 }
 
 /// `{}` stands for no arguments at all.
