@@ -379,6 +379,7 @@ impl Core {
                     },
                 });
                 drop(memory);
+                self.around.metrics.session_lost(cause.label());
                 let detail = error_chain(&cause);
                 warn!(
                     device = self.name(),

@@ -8,14 +8,13 @@ use super::prepare;
 use super::reply::RpcAnswer;
 use super::request::{CliRequest, Format};
 use super::view::CliRpc;
-use crate::device;
-use crate::error::{Error, ErrorCode, Outcome};
+use crate::error::{Error, ErrorCode};
 use crate::json;
 use crate::netconf::junos;
 use crate::netconf::junos::classify::{OperationClass, classify_command};
 use crate::netconf::junos::command::{Command, Display, OtherPipes, mapped_request, take_display};
 use crate::xml::tree::{Element, Node};
-use crate::xml::{Fragment, Limits, NETCONF_BASE_NS, Source, WriteError, Writer};
+use crate::xml::{Fragment, NETCONF_BASE_NS, Source, WriteError, Writer};
 
 /// The longest command, in bytes.
 const LONGEST_COMMAND: usize = 8192;
@@ -63,7 +62,7 @@ impl Gateway {
                 .with_hint(format!("use {resource}"))
                 .with_device(name))
             }
-            OperationClass::Operational | OperationClass::EndsSession => {
+            class @ (OperationClass::Operational | OperationClass::EndsSession) => {
                 ctx.principal.require(Role::Configure)?;
                 if request.plan {
                     return self
@@ -75,6 +74,13 @@ impl Gateway {
                 self.change(ctx, name, &device, request, &output, Asked::Read)
                     .await
                     .map(RpcAnswer::Reply)
+                    .map_err(|error| match class {
+                        OperationClass::EndsSession => failure::ended_as_asked(error),
+                        OperationClass::ReadOnly
+                        | OperationClass::Operational
+                        | OperationClass::Configuration { .. }
+                        | OperationClass::Session { .. } => error,
+                    })
             }
         }
     }
@@ -94,45 +100,32 @@ impl Gateway {
             text: command.clone(),
             format: junos::Format::Xml,
         };
-        let request = device::Request {
-            selection: None,
-            ..device::Request::new(move |caps| wire.mapping_rpc(caps))
-        };
-        let raw = device
-            .read(ctx.principal.id(), self.deadline(ctx, &device), request)
-            .await
-            .map_err(failure::device)?;
-        let (session_id, message_id) = (raw.session_id, raw.message_id.clone());
-        if !raw.scan.errors.is_empty() {
-            return Err(failure::refused(name, session_id, raw.scan.errors, Asked::Read));
-        }
-        let text = raw
-            .source
-            .read_to_string(LONGEST_RPC)
-            .map_err(|error| protocol(name, &format!("the reply cannot be read: {error}")))?;
-        let reply = Element::parse(&text, &Limits::default())
-            .map_err(|error| protocol(name, &format!("the reply cannot be read: {error}")))?;
-        let mapped = mapped_request(&reply).ok_or_else(|| {
+        let told = self
+            .told(ctx, name, &device, LONGEST_RPC, move |caps| {
+                wire.mapping_rpc(caps)
+            })
+            .await?;
+        let mapped = mapped_request(&told.reply).ok_or_else(|| {
             Error::invalid("?command", format!("the device maps {command:?} to no RPC"))
                 .with_device(name)
-                .with_message(Some(session_id), Some(message_id))
+                .with_message(Some(told.session_id), Some(told.message_id.clone()))
         })?;
         let mut mapped = mapped.clone();
         forget_base_namespace(&mut mapped);
         let mut writer = Writer::new();
         mapped
             .write(&mut writer)
-            .map_err(|error| protocol(name, &error.to_string()))?;
+            .map_err(|error| told.unreadable(name, &error.to_string()))?;
         let rpc_xml = writer
             .finish()
-            .map_err(|error| protocol(name, &error.to_string()))?;
+            .map_err(|error| told.unreadable(name, &error.to_string()))?;
         let json = json::to_json(
             &Source::Memory(rpc_xml.as_str().to_owned().into()),
             json::Selection::Document,
             &json::Options::api_default(),
         )
-        .map_err(|error| protocol(name, &error.to_string()))?;
-        let rpc = serde_json::from_str(&json).map_err(|error| protocol(name, &error.to_string()))?;
+        .map_err(|error| told.unreadable(name, &error.to_string()))?;
+        let rpc = serde_json::from_str(&json).map_err(|error| told.unreadable(name, &error.to_string()))?;
         Ok(CliRpc {
             command,
             rpc_xml: rpc_xml.as_str().to_owned(),
@@ -216,10 +209,4 @@ fn as_request(command: &str) -> Result<Fragment, Error> {
     let mut writer = Writer::new();
     writer.leaf("command", command).map_err(unwritable)?;
     writer.finish().map_err(unwritable)
-}
-
-fn protocol(device: &str, detail: &str) -> Error {
-    Error::new(ErrorCode::DeviceProtocolError, detail)
-        .with_device(device)
-        .with_outcome(Outcome::NotApplied)
 }

@@ -163,6 +163,22 @@ pub(super) fn device(error: DeviceError) -> Error {
         .with_message(*session_id, message_id.clone())
 }
 
+/// A lost session is what comes of an RPC that ends it when it succeeds (H6): not a failure of the session, and no
+/// success before the device is back.
+pub(super) fn ended_as_asked(error: Error) -> Error {
+    if error.code() != ErrorCode::SessionLost || error.outcome() != Outcome::Unknown {
+        return error;
+    }
+    let words = "the device ended the session, as it does when it obeys";
+    Error::new(ErrorCode::OutcomeUnknown, words)
+        .with_device(error.device().unwrap_or_default())
+        .with_step(error.step().unwrap_or_default())
+        .with_outcome(Outcome::Unknown)
+        .with_message(error.session_id(), error.message_id().map(str::to_owned))
+        .with_reason("session_ended")
+        .with_hint("POST …/check tells when the device is back, get-system-uptime-information since when")
+}
+
 /// The task that served the call ended early. 503 is for what was not sent (H3).
 fn interrupted(outcome: DeviceOutcome) -> Error {
     match outcome {
@@ -271,7 +287,7 @@ fn session(error: &SessionError) -> Error {
         SessionError::Write(_) => Error::new(ErrorCode::InvalidArgument, words),
         SessionError::DeadlineBeforeSending => Error::new(ErrorCode::DeadlineInQueue, words),
         SessionError::Timeout { .. } => Error::new(ErrorCode::DeviceTimeout, words)
-            .with_hint("the device may still be at work; the header Request-Timeout allows more seconds"),
+            .with_hint("the device may still be at work; a longer deadline (Request-Timeout, grpc-timeout) or the device's timeouts allow more"),
         SessionError::Lost { cause, .. } if cause.is_protocol_error() => {
             Error::new(ErrorCode::DeviceProtocolError, words)
         }

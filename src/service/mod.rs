@@ -18,6 +18,7 @@ mod schemas;
 mod status;
 mod target;
 mod time;
+mod told;
 pub mod url_policy;
 pub mod view;
 

@@ -15,6 +15,7 @@ mod device;
 mod devices;
 mod errors;
 mod faults;
+mod field_pains;
 mod first_line;
 mod framing;
 mod hello;
