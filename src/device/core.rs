@@ -16,7 +16,7 @@ use super::breaker::{self, Attempt, Breaker, Held};
 use super::compat::{self, Verdict};
 use super::connector::{Connector, Link, LinkStep, Opened};
 use super::domain::{Domain, Suspended};
-use super::error::{ConnectError, DeviceError, Failure, Step};
+use super::error::{ConnectError, DeviceError, Failure, Step, error_chain};
 use super::settings::{Policy, Profile, Settings};
 use super::software::{self, Software};
 use crate::clock::Clock;
@@ -587,16 +587,4 @@ fn held_back(held: Held, last: Option<&Arc<ConnectError>>, now: Instant) -> Opti
             retry_after,
         },
     })
-}
-
-/// An error with its causes, for the log.
-pub fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

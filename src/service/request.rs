@@ -82,7 +82,7 @@ pub enum RpcBody {
 #[derive(Debug, Clone)]
 pub enum Arguments {
     None,
-    /// A JSON object, or the XML of the arguments side by side.
+    /// A JSON object, or XML: the arguments side by side, or the operation with them inside.
     Content(Content),
     /// From a query string, in order; without a value an empty element.
     Pairs(Vec<(String, Option<String>)>),
