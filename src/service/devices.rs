@@ -34,6 +34,7 @@ impl Gateway {
             .map_err(faults)?;
         self.check_addresses(&settings)?;
         check_usable(&settings, &secrets)?;
+        let _changing = self.inner.changing.lock().await;
         let record = self
             .inner
             .store
@@ -102,6 +103,8 @@ impl Gateway {
         ctx.principal.require(Role::Admin)?;
         self.accepting()?;
         let patch = parse(patch)?;
+        // One after the other: who names no version never meets another's change half-way.
+        let _changing = self.inner.changing.lock().await;
         let read = self.record(name).await?;
         check_etag(&read, if_match.as_ref())?;
         let (old_settings, old_secrets) = (read.settings.clone(), read.secrets.clone());
@@ -141,6 +144,7 @@ impl Gateway {
     ) -> Result<(), Error> {
         ctx.principal.require(Role::Admin)?;
         self.accepting()?;
+        let _changing = self.inner.changing.lock().await;
         let read = self.record(name).await?;
         check_etag(&read, if_match.as_ref())?;
         let expected = if_match.is_some().then_some(read.version);

@@ -81,6 +81,8 @@ struct Inner {
     tasks: TaskTracker,
     started: Instant,
     draining: AtomicBool,
+    /// Held while the inventory and the devices that are talked to are changed, so that the two never disagree.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Gateway {
@@ -104,6 +106,7 @@ impl Gateway {
                 tasks: parts.tasks,
                 started,
                 draining: AtomicBool::new(false),
+                changing: tokio::sync::Mutex::default(),
             }),
         };
         gateway.install_all().await?;
@@ -166,6 +169,12 @@ impl Gateway {
 
     /// The stored device and the one that is talked to. The store decides what exists.
     async fn device(&self, name: &str) -> Result<(DeviceRecord, Arc<Device>), Error> {
+        let record = self.record(name).await?;
+        if let Some(device) = self.inner.devices.get(name) {
+            return Ok((record, device));
+        }
+        let _changing = self.inner.changing.lock().await;
+        // It may have been changed, removed or made ready while this call waited.
         let record = self.record(name).await?;
         let device = match self.inner.devices.get(name) {
             Some(device) => device,

@@ -149,7 +149,6 @@ async fn text_of_twenty_megabytes_is_no_limit() {
     device.faults().add(Rule::on("get-log", Fault::ReplyWith(reply)));
     let whole = gateway.read("/v1/devices/mx1/rpc/get-log").await;
     let output = whole["data"]["output"][0].as_str().expect("a string");
-    assert_eq!(output.len(), text.len());
     assert!(output.trim_end() == text.trim_end());
     let (_, data, _) = gateway.stream_named("mx1", "get-log").await;
     assert!(data["output"][0].as_str() == Some(output));

@@ -1,5 +1,6 @@
 //! Entity tags: what changes them, and the conditions that name them (H9, RFC 9110 section 13.1).
 
+use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -102,6 +103,40 @@ async fn conditions_are_lists_and_know_weak_tags() {
             status(&gateway, Method::PATCH, "If-Match", value).await,
             expected,
             "{value}"
+        );
+    }
+}
+
+/// H9: changes at once that name no version are made one after the other; none is lost, and none is refused.
+#[tokio::test]
+async fn changes_at_once_are_all_made() {
+    let (gateway, _device) = TestGateway::with_device(junos()).await;
+    let changes = (0..8).map(|n| {
+        let gateway = &gateway;
+        async move {
+            let patch = json!({"labels": {format!("n{n}"): "1"}, "timeouts": {"connect_seconds": 10 + n}});
+            let request = gateway
+                .request(Method::PATCH, "/v1/devices/mx1")
+                .header("Content-Type", "application/merge-patch+json")
+                .body(patch.to_string());
+            answer(request).await
+        }
+    });
+    for (status, body) in join_all(changes).await {
+        assert_eq!(status, StatusCode::OK, "{body}");
+    }
+    for door in DOORS {
+        let shown = good(door, gateway.device(door, "mx1").await);
+        assert_eq!(
+            shown["labels"].as_object().map(serde_json::Map::len),
+            Some(8),
+            "{shown}"
+        );
+        good(
+            door,
+            gateway
+                .named(door, "mx1", "get-chassis-inventory", Value::Null, plain())
+                .await,
         );
     }
 }
