@@ -235,7 +235,7 @@ async fn attempt(
 }
 
 fn build(core: &Core, session: &SessionHandle, items: &mut [Item], deadline: Instant, on_error: OnError) {
-    let capabilities = offered(core, session);
+    let capabilities = offered(core, session.capabilities());
     for item in items {
         let Item::New(_) = item else { continue };
         let Item::New(request) = std::mem::replace(item, Item::Done(Box::new(Err(interrupted(core, false)))))
@@ -351,7 +351,7 @@ impl SingleUse {
                 }
             };
             if let Some(request) = request.take() {
-                match request.into_call(&offered(&core, own.session()), deadline, Traces::Possible) {
+                match request.into_call(&offered(&core, own.capabilities()), deadline, Traces::Possible) {
                     Ok(built) => call = Some(built),
                     Err(error) => {
                         // Nothing was sent: the session is as clean as before.
@@ -366,18 +366,17 @@ impl SingleUse {
                 own.unused();
                 return;
             };
-            let result = own.session().call(call).await;
+            let result = own.call(call).await;
             // A session that died in the pool took nothing. Whatever was sent is sent once (Q3).
             if matches!(result, Err(SessionError::NotOpen)) {
                 continue;
             }
             observe(&core, "single_use", &result);
-            let session_id = own.session().session_id();
+            let session_id = own.session_id();
             let result =
                 result.map_err(|error| DeviceError::in_session(core.name(), session_id, true, error));
             let _ = answer.send(result);
-            own.session().idle().await;
-            own.session().close(CLOSE_GRACE).await;
+            own.end().await;
             drop(turn);
             return;
         }
@@ -404,10 +403,38 @@ impl Own {
         }
     }
 
-    fn session(&self) -> &SessionHandle {
+    async fn call(&self, call: Call) -> Result<RawReply, SessionError> {
         match self {
-            Self::Fresh(handle) => handle,
-            Self::Pooled(pinned) => pinned,
+            Self::Fresh(handle) => handle.call(call).await,
+            Self::Pooled(pinned) => pinned.call(call).await,
+        }
+    }
+
+    fn capabilities(&self) -> &Arc<Capabilities> {
+        match self {
+            Self::Fresh(handle) => handle.capabilities(),
+            Self::Pooled(pinned) => pinned.capabilities(),
+        }
+    }
+
+    fn session_id(&self) -> u64 {
+        match self {
+            Self::Fresh(handle) => handle.session_id(),
+            Self::Pooled(pinned) => pinned.session_id(),
+        }
+    }
+
+    /// Waits for a reply that is still to come, and closes the session politely.
+    async fn end(self) {
+        match self {
+            Self::Fresh(handle) => {
+                handle.idle().await;
+                handle.close(CLOSE_GRACE).await;
+            }
+            Self::Pooled(pinned) => {
+                pinned.idle().await;
+                pinned.close(CLOSE_GRACE).await;
+            }
         }
     }
 
@@ -421,10 +448,10 @@ impl Own {
 }
 
 /// What may be asked of the device: under `ignore` everything (S7).
-fn offered(core: &Core, session: &SessionHandle) -> Arc<Capabilities> {
+fn offered(core: &Core, capabilities: &Arc<Capabilities>) -> Arc<Capabilities> {
     match core.settings.compatibility.policy {
-        Policy::Ignore => Arc::new(Capabilities::clone(session.capabilities()).unchecked()),
-        Policy::Adapt | Policy::Refuse => session.capabilities().clone(),
+        Policy::Ignore => Arc::new(Capabilities::clone(capabilities).unchecked()),
+        Policy::Adapt | Policy::Refuse => capabilities.clone(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::call::{CallContext, Role};
 use super::failure;
-use super::told::text_of;
+use super::told::{self, text_of};
 use super::view::{
     CapabilitiesView, CapabilityView, CheckReport, CompatibilityView, ConnectionView, HelloView, LossView,
     ModuleView, SessionList, SessionView, SoftwareView, SshView, StepView,
@@ -12,7 +12,7 @@ use crate::device::{DeviceStatus, Established, LossCause};
 use crate::error::{Error, ErrorCode};
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::framing::Framing;
-use crate::xml::tree::Element;
+use crate::session::RawReply;
 
 impl Gateway {
     /// Connects now, whatever went wrong before, and tells what the connection showed.
@@ -100,12 +100,12 @@ impl Gateway {
             .await
             .map_err(failure::device)?;
         let theirs = if shown.capabilities.has(Capability::Monitoring) {
-            let told = self
-                .told(ctx, name, &device, MOST_SESSIONS, |caps| {
+            let raw = self
+                .told(ctx, name, &device, |caps| {
                     super::schemas::monitored("sessions", caps)
                 })
                 .await?;
-            Some(told_sessions(&told.reply))
+            Some(told_sessions(name, &raw)?)
         } else {
             None
         };
@@ -144,11 +144,14 @@ impl Gateway {
 /// At most this much of a list of sessions is looked at, in bytes.
 const MOST_SESSIONS: u64 = 4 << 20;
 
-fn told_sessions(reply: &Element) -> Vec<SessionView> {
+/// What the device lists as its sessions.
+fn told_sessions(name: &str, raw: &RawReply) -> Result<Vec<SessionView>, Error> {
+    let reply = told::tree(name, raw, MOST_SESSIONS)?;
     let Some(list) = reply.path(&["data", "netconf-state", "sessions"]) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
-    list.children_named("session")
+    Ok(list
+        .children_named("session")
         .filter_map(|session| {
             Some(SessionView {
                 session_id: text_of(session, "session-id")?.parse().ok()?,
@@ -159,7 +162,7 @@ fn told_sessions(reply: &Element) -> Vec<SessionView> {
                 state: None,
             })
         })
-        .collect()
+        .collect())
 }
 
 /// How a device is doing, for its view.

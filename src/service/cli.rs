@@ -5,8 +5,9 @@ use super::call::{CallContext, Role};
 use super::failure::{self, Asked};
 use super::output::Output;
 use super::prepare;
-use super::reply::RpcAnswer;
+use super::reply::{RpcAnswer, unreadable};
 use super::request::{CliRequest, Format};
+use super::told;
 use super::view::CliRpc;
 use crate::error::{Error, ErrorCode};
 use crate::json;
@@ -100,32 +101,30 @@ impl Gateway {
             text: command.clone(),
             format: junos::Format::Xml,
         };
-        let told = self
-            .told(ctx, name, &device, LONGEST_RPC, move |caps| {
-                wire.mapping_rpc(caps)
-            })
+        let raw = self
+            .told(ctx, name, &device, move |caps| wire.mapping_rpc(caps))
             .await?;
-        let mapped = mapped_request(&told.reply).ok_or_else(|| {
+        let reply = told::tree(name, &raw, LONGEST_RPC)?;
+        let broken = |detail: String| unreadable(name, raw.session_id, &raw.message_id, &detail);
+        let mapped = mapped_request(&reply).ok_or_else(|| {
             Error::invalid("?command", format!("the device maps {command:?} to no RPC"))
                 .with_device(name)
-                .with_message(Some(told.session_id), Some(told.message_id.clone()))
+                .with_message(Some(raw.session_id), Some(raw.message_id.clone()))
         })?;
         let mut mapped = mapped.clone();
         forget_base_namespace(&mut mapped);
         let mut writer = Writer::new();
         mapped
             .write(&mut writer)
-            .map_err(|error| told.unreadable(name, &error.to_string()))?;
-        let rpc_xml = writer
-            .finish()
-            .map_err(|error| told.unreadable(name, &error.to_string()))?;
+            .map_err(|error| broken(error.to_string()))?;
+        let rpc_xml = writer.finish().map_err(|error| broken(error.to_string()))?;
         let json = json::to_json(
             &Source::Memory(rpc_xml.as_str().to_owned().into()),
             json::Selection::Document,
             &json::Options::api_default(),
         )
-        .map_err(|error| told.unreadable(name, &error.to_string()))?;
-        let rpc = serde_json::from_str(&json).map_err(|error| told.unreadable(name, &error.to_string()))?;
+        .map_err(|error| broken(error.to_string()))?;
+        let rpc = serde_json::from_str(&json).map_err(|error| broken(error.to_string()))?;
         Ok(CliRpc {
             command,
             rpc_xml: rpc_xml.as_str().to_owned(),

@@ -6,7 +6,7 @@ use super::failure::{self, Asked};
 use super::output::Output;
 use super::reply::Reply;
 use super::request::{Format, OutputOptions};
-use super::told::text_of;
+use super::told::{self, text_of};
 use super::view::{SchemaList, SchemaView};
 use crate::error::Error;
 use crate::netconf::capability::{Capabilities, Capability};
@@ -41,12 +41,11 @@ impl Gateway {
                 source: "hello".to_owned(),
             });
         }
-        let told = self
-            .told(ctx, name, &device, MOST_SCHEMAS, |caps| {
-                monitored("schemas", caps)
-            })
+        let raw = self
+            .told(ctx, name, &device, |caps| monitored("schemas", caps))
             .await?;
-        let list = told.reply.path(&["data", "netconf-state", "schemas"]);
+        let reply = told::tree(name, &raw, MOST_SCHEMAS)?;
+        let list = reply.path(&["data", "netconf-state", "schemas"]);
         let schemas = list
             .into_iter()
             .flat_map(|list| list.children_named("schema"))
