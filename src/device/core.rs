@@ -17,6 +17,7 @@ use super::compat::{self, Verdict};
 use super::connector::{Connector, Link, LinkStep, Opened};
 use super::domain::{Domain, Suspended};
 use super::error::{ConnectError, DeviceError, Failure, Step, error_chain};
+use super::login_gate::{Login, LoginGate};
 use super::settings::{Policy, Profile, Settings};
 use super::software::{self, Software};
 use crate::clock::Clock;
@@ -108,10 +109,18 @@ pub struct Core {
     connector: Arc<dyn Connector>,
     domain: Arc<Mutex<Domain>>,
     memory: Mutex<Memory>,
+    logins: LoginGate,
     /// One permit for each session, pooled, pinned or closing (Q1).
     places: Arc<Semaphore>,
     /// Told whenever a session comes back to the pool or ends.
     pub freed: Notify,
+}
+
+/// What to do while all places of the device are taken.
+#[derive(Clone, Copy)]
+enum Room {
+    Wait,
+    Now,
 }
 
 /// A fresh session, judged.
@@ -142,6 +151,7 @@ impl Core {
             connector,
             domain,
             memory: Mutex::new(memory),
+            logins: LoginGate::default(),
             places,
             freed: Notify::new(),
         }
@@ -166,22 +176,30 @@ impl Core {
     /// Opens a session. `asked`: by a person who wants to know now; then failures of the past do not count, and the
     /// software is asked for in any case.
     pub async fn open(self: &Arc<Self>, asked: bool) -> Result<Fresh, DeviceError> {
-        self.open_in(None, asked).await
+        self.open_in(Room::Wait, asked).await
     }
 
     /// Opens a session if the device may have one more now, so that none has to leave the pool for it.
     pub async fn open_beside(self: &Arc<Self>) -> Option<Result<Fresh, DeviceError>> {
-        let place = self.places.clone().try_acquire_owned().ok()?;
-        Some(self.open_in(Some(place), false).await)
+        if !self.has_place() {
+            return None;
+        }
+        match self.open_in(Room::Now, false).await {
+            // Somebody else was quicker.
+            Err(DeviceError {
+                failure: Failure::Connect { error, .. },
+                ..
+            }) if matches!(*error, ConnectError::NoRoom(_)) => None,
+            result => Some(result),
+        }
     }
 
-    async fn open_in(
-        self: &Arc<Self>,
-        place: Option<OwnedSemaphorePermit>,
-        asked: bool,
-    ) -> Result<Fresh, DeviceError> {
+    async fn open_in(self: &Arc<Self>, room: Room, asked: bool) -> Result<Fresh, DeviceError> {
+        let login = self.logins.enter(|| self.is_proven()).await;
         let permission = self.permit(asked).map_err(|failure| self.refuse(failure))?;
-        let result = self.open_permitted(place, asked).await;
+        let mut login = Some(login);
+        let result = self.open_permitted(room, asked, &mut login).await;
+        // A failed login is held until its failure is in the books.
         match result {
             Ok(fresh) => {
                 permission.succeeded();
@@ -265,12 +283,16 @@ impl Core {
 
     async fn open_permitted(
         self: &Arc<Self>,
-        place: Option<OwnedSemaphorePermit>,
+        room: Room,
         asked: bool,
+        login: &mut Option<Login<'_>>,
     ) -> Result<Fresh, ConnectError> {
-        let place = match place {
-            Some(place) => place,
-            None => self.place().await?,
+        let place = match room {
+            Room::Wait => self.place().await?,
+            Room::Now => match self.places.clone().try_acquire_owned() {
+                Ok(place) => place,
+                Err(_) => return Err(ConnectError::NoRoom(Duration::ZERO)),
+            },
         };
         self.wait_for_pace().await?;
         let config = session::Config {
@@ -290,6 +312,7 @@ impl Core {
             mut link,
         } = self.connector.connect(config).await?;
         self.start(&handle, run, place);
+        *login = None;
         let software = match self.known_software(&handle, asked) {
             Some(software) => software,
             None => {
@@ -453,6 +476,12 @@ impl Core {
     /// Whether any session is open.
     pub fn has_sessions(&self) -> bool {
         !self.memory().sessions.is_empty()
+    }
+
+    /// Whether the credentials are known to be right: there are sessions, and no login was refused since.
+    fn is_proven(&self) -> bool {
+        let memory = self.memory();
+        !memory.sessions.is_empty() && !memory.breaker.is_refused()
     }
 
     /// The sessions that are open now.

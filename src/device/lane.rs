@@ -144,7 +144,7 @@ impl Lane {
     ///
     /// # Errors
     /// At once when the queue is full, when the deadline cannot be met, or when the lane is drained; later when
-    /// the deadline passes or the lane is drained meanwhile.
+    /// the deadline passes, the lane is drained, or another principal needs the place, who has fewer.
     pub async fn enter(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, NoTurn> {
         self.enter_as(Standing::New, who, purpose, deadline).await
     }
@@ -211,14 +211,22 @@ impl Lane {
             purpose,
             turn: sender,
         };
-        let key = match standing {
-            Standing::LetIn => inner.queue.take_over(who, waiter),
+        let (key, displaced) = match standing {
+            Standing::LetIn => (inner.queue.take_over(who, waiter), None),
             Standing::New => inner.queue.push(who, waiter).map_err(|Full(limit)| {
                 self.metrics.queue_rejected("full");
                 NoTurn::Full { limit }
             })?,
         };
+        let limit = inner.queue.len();
+        drop(inner);
         self.metrics.queued();
+        if let Some(displaced) = displaced {
+            self.metrics.dequeued();
+            self.metrics.queue_rejected("full");
+            // Who does not listen any more needs no answer.
+            let _ = displaced.turn.send(Err(NoTurn::Full { limit }));
+        }
         Ok(Asked::Waiting(Waiting {
             lane: self.clone(),
             who: who.to_owned(),

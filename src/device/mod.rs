@@ -14,6 +14,7 @@ mod domain;
 mod error;
 mod fair_queue;
 mod lane;
+mod login_gate;
 pub mod model;
 mod registry;
 mod settings;

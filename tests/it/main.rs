@@ -3,6 +3,7 @@
 mod addresses;
 mod bad_input;
 mod bad_xml;
+mod baseline;
 mod calls;
 mod commands;
 mod concurrency;
@@ -17,8 +18,10 @@ mod errors;
 mod faults;
 mod field_pains;
 mod first_line;
+mod fleet;
 mod framing;
 mod hello;
+mod jump;
 mod layers;
 mod limits;
 mod logins;
