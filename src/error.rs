@@ -1,6 +1,7 @@
 //! The one error type of the service layer. It knows no HTTP and no gRPC: `api::status` alone
 //! turns a code into a status of either protocol.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
@@ -345,6 +346,34 @@ impl Error {
         &self.0.detail
     }
 
+    /// The detail for readers who may see nothing else: where the request is wrong comes first, and how many places
+    /// more are. `place` writes a pointer as the caller knows it.
+    pub fn headline(&self, place: impl Fn(&str) -> String) -> Cow<'_, str> {
+        let Some(first) = self
+            .0
+            .fields
+            .first()
+            .filter(|field| field.detail == self.0.detail)
+        else {
+            return Cow::Borrowed(&self.0.detail);
+        };
+        let place = place(&first.pointer);
+        let colon = if place.is_empty() { "" } else { ": " };
+        let more = match self.0.fields.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        Cow::Owned(format!("{place}{colon}{}{more}", first.detail))
+    }
+
+    /// Tells the places of what is wrong with the request in other words.
+    pub fn with_places(mut self, place: impl Fn(&str) -> String) -> Self {
+        for field in &mut self.0.fields {
+            field.pointer = place(&field.pointer);
+        }
+        self
+    }
+
     pub fn device(&self) -> Option<&str> {
         self.0.device.as_deref()
     }
@@ -413,7 +442,61 @@ impl Error {
             ErrorCode::SessionLost | ErrorCode::DeviceTimeout | ErrorCode::HelloTimeout => {
                 self.0.outcome == Outcome::NotSent || self.0.outcome == Outcome::NotApplied
             }
-            _ => false,
+            ErrorCode::InvalidArgument
+            | ErrorCode::UseResource
+            | ErrorCode::Unauthenticated
+            | ErrorCode::Forbidden
+            | ErrorCode::NotFound
+            | ErrorCode::AlreadyExists
+            | ErrorCode::MethodNotAllowed
+            | ErrorCode::NotAcceptable
+            | ErrorCode::UnsupportedMediaType
+            | ErrorCode::PayloadTooLarge
+            | ErrorCode::RequestTimeout
+            | ErrorCode::EtagMismatch
+            | ErrorCode::NotOwner
+            | ErrorCode::EditSessionClosed
+            | ErrorCode::EditSessionExpired
+            | ErrorCode::EditSessionLost
+            | ErrorCode::InvalidState
+            | ErrorCode::PreconditionFailed
+            | ErrorCode::CommitScheduled
+            | ErrorCode::ResponseTooLarge
+            | ErrorCode::Cancelled
+            | ErrorCode::Internal
+            | ErrorCode::AddressNotAllowed
+            | ErrorCode::SshNegotiationFailed
+            | ErrorCode::HostKeyUnknown
+            | ErrorCode::HostKeyMismatch
+            | ErrorCode::DeviceAuthFailed
+            | ErrorCode::NoNetconfSubsystem
+            | ErrorCode::BadHello
+            | ErrorCode::Incompatible
+            | ErrorCode::DeviceProtocolError
+            | ErrorCode::ReplyTooLarge
+            | ErrorCode::OutcomeUnknown
+            | ErrorCode::CapabilityMissing
+            | ErrorCode::ResourceDenied
+            | ErrorCode::DataExists
+            | ErrorCode::DataMissing
+            | ErrorCode::DeviceInvalidValue
+            | ErrorCode::DeviceUnknownElement
+            | ErrorCode::DeviceBadElement
+            | ErrorCode::DeviceMissingElement
+            | ErrorCode::DeviceUnknownAttribute
+            | ErrorCode::DeviceBadAttribute
+            | ErrorCode::DeviceMissingAttribute
+            | ErrorCode::DeviceUnknownNamespace
+            | ErrorCode::DeviceMalformedMessage
+            | ErrorCode::GatewayMalformedMessage
+            | ErrorCode::RequestTooBig
+            | ErrorCode::ResponseTooBig
+            | ErrorCode::AccessDenied
+            | ErrorCode::OperationNotSupported
+            | ErrorCode::OperationFailed
+            | ErrorCode::DeviceError
+            | ErrorCode::PartialOperation
+            | ErrorCode::RollbackFailed => false,
         }
     }
 }
@@ -429,3 +512,27 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// H2: one line says where the request is wrong, and that there is more.
+    #[test]
+    fn headline_names_the_first_place_and_counts_the_others() {
+        let headline = |error: &Error| error.headline(str::to_owned).into_owned();
+        let one = Error::invalid("/port", "must be a number");
+        assert_eq!(headline(&one), "/port: must be a number");
+        let three = one
+            .with_field("/name", "is required")
+            .with_field("/x", "unknown member");
+        assert_eq!(headline(&three), "/port: must be a number (and 2 more)");
+        assert_eq!(three.detail(), "must be a number");
+        assert_eq!(headline(&Error::invalid("", "is no JSON")), "is no JSON");
+        let taken =
+            Error::new(ErrorCode::AlreadyExists, "mx1 is there").with_field("/name", "exists already");
+        assert_eq!(headline(&taken), "mx1 is there");
+        let moved = three.with_places(|place| place.replace('/', "?"));
+        assert_eq!(moved.fields()[1].pointer, "?name");
+    }
+}

@@ -113,10 +113,10 @@ pub fn of(error: &Error) -> Statuses {
 }
 
 /// Seconds for `Retry-After` and `RetryInfo`, at least 1, spread so that callers refused together do not come back
-/// together. `seed` is the request id, which is as good as random and makes the answer repeatable.
+/// together. None for what no repetition mends. `seed` is the request id, which is as good as random and makes the answer repeatable.
 pub fn retry_after_seconds(error: &Error, seed: &str) -> Option<u64> {
     let named = error.retry_after_seconds();
-    if !of(error).retry_after && named.is_none() {
+    if !error.retryable() || (!of(error).retry_after && named.is_none()) {
         return None;
     }
     let base = named.unwrap_or(1).max(1);

@@ -14,7 +14,7 @@ use super::settings::Policy;
 use crate::json::Selection;
 use crate::netconf::capability::Capabilities;
 use crate::netconf::rpc::{self, RequestError, Rpc};
-use crate::pool::{CheckoutError, Lent, Pool, Touch};
+use crate::pool::{CheckoutError, Lent, Pinned, Pool, Touch};
 use crate::session::{Call, RawReply, SessionError, SessionHandle, Traces};
 
 /// Further tries of a read (Q3).
@@ -329,15 +329,15 @@ impl SingleUse {
         let mut request = Some(request);
         let mut call = None;
         for _ in 0..=RETRIES {
-            let checkout = sessions.checkout();
+            let checkout = Own::get(&core, &sessions);
             tokio::pin!(checkout);
             let checked_out = tokio::select! {
                 result = &mut checkout => Some(result),
                 () = sleep_until(deadline) => None,
                 () = answer.closed() => None,
             };
-            let mut pinned = match checked_out {
-                Some(Ok(lent)) => lent.pin(),
+            let mut own = match checked_out {
+                Some(Ok(own)) => own,
                 Some(Err(error)) => {
                     // Nobody to tell is no harm.
                     let _ = answer.send(Err(checkout_error(&core, error)));
@@ -351,11 +351,11 @@ impl SingleUse {
                 }
             };
             if let Some(request) = request.take() {
-                match request.into_call(&offered(&core, pinned.capabilities()), deadline, Traces::Possible) {
+                match request.into_call(&offered(&core, own.capabilities()), deadline, Traces::Possible) {
                     Ok(built) => call = Some(built),
                     Err(error) => {
                         // Nothing was sent: the session is as clean as before.
-                        drop(pinned.release());
+                        own.unused();
                         let _ = answer.send(Err(request_error(&core, error)));
                         return;
                     }
@@ -363,26 +363,87 @@ impl SingleUse {
             }
             let Some(call) = call.clone().filter(|_| !answer.is_closed()) else {
                 // Not sent at all for a caller who is gone.
-                drop(pinned.release());
+                own.unused();
                 return;
             };
-            let result = pinned.call(call, Touch::Unknown).await;
+            let result = own.call(call).await;
             // A session that died in the pool took nothing. Whatever was sent is sent once (Q3).
             if matches!(result, Err(SessionError::NotOpen)) {
                 continue;
             }
             observe(&core, "single_use", &result);
-            let session_id = pinned.session_id();
+            let session_id = own.session_id();
             let result =
                 result.map_err(|error| DeviceError::in_session(core.name(), session_id, true, error));
             let _ = answer.send(result);
-            pinned.idle().await;
-            pinned.close(CLOSE_GRACE).await;
+            own.end().await;
             drop(turn);
             return;
         }
         let error = DeviceError::not_sent(core.name(), Step::Reply, Failure::Session(SessionError::NotOpen));
         let _ = answer.send(Err(error));
+    }
+}
+
+/// A session for one RPC, which nobody uses afterwards.
+enum Own {
+    Fresh(SessionHandle),
+    /// Taken out of the pool, because the device may have no further one.
+    Pooled(Pinned<Opener>),
+}
+
+impl Own {
+    /// Leaves those in the pool to the reads that they wait for, as long as there is room for one more.
+    async fn get(core: &Arc<Core>, sessions: &Sessions) -> Result<Self, CheckoutError<DeviceError>> {
+        match core.open_beside().await {
+            Some(Ok(fresh)) => Ok(Self::Fresh(fresh.handle)),
+            Some(Err(error)) if !core.has_sessions() => Err(CheckoutError::Connect(error)),
+            // The device takes no further session, but has some: one of those will do.
+            Some(Err(_)) | None => Ok(Self::Pooled(sessions.checkout().await?.pin())),
+        }
+    }
+
+    async fn call(&mut self, call: Call) -> Result<RawReply, SessionError> {
+        match self {
+            Self::Fresh(handle) => handle.call(call).await,
+            Self::Pooled(pinned) => pinned.call(call, Touch::Unknown).await,
+        }
+    }
+
+    fn capabilities(&self) -> &Arc<Capabilities> {
+        match self {
+            Self::Fresh(handle) => handle.capabilities(),
+            Self::Pooled(pinned) => pinned.capabilities(),
+        }
+    }
+
+    fn session_id(&self) -> u64 {
+        match self {
+            Self::Fresh(handle) => handle.session_id(),
+            Self::Pooled(pinned) => pinned.session_id(),
+        }
+    }
+
+    /// Waits for a reply that is still to come, and closes the session politely.
+    async fn end(self) {
+        match self {
+            Self::Fresh(handle) => {
+                handle.idle().await;
+                handle.close(CLOSE_GRACE).await;
+            }
+            Self::Pooled(pinned) => {
+                pinned.idle().await;
+                pinned.close(CLOSE_GRACE).await;
+            }
+        }
+    }
+
+    /// Nothing was sent: a session of the pool goes back there, another one ends politely.
+    fn unused(self) {
+        match self {
+            Self::Fresh(handle) => drop(handle),
+            Self::Pooled(pinned) => drop(pinned.release()),
+        }
     }
 }
 

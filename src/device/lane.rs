@@ -56,6 +56,14 @@ impl Places {
     }
 }
 
+/// Whether the queue may refuse a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    New,
+    /// It waited before, where it is waited for no more.
+    LetIn,
+}
+
 struct Waiter {
     purpose: Purpose,
     turn: oneshot::Sender<Result<Turn, NoTurn>>,
@@ -141,7 +149,25 @@ impl Lane {
     /// At once when the queue is full, when the deadline cannot be met, or when the lane is drained; later when
     /// the deadline passes, the lane is drained, or another principal needs the place, who has fewer.
     pub async fn enter(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, NoTurn> {
-        let mut waiting = match self.ask(who, purpose, deadline)? {
+        self.enter_as(Standing::New, who, purpose, deadline).await
+    }
+
+    /// As [`Self::enter`], for a caller that waited already, in the lane that this one takes the place of.
+    ///
+    /// # Errors
+    /// As [`Self::enter`], but never that the queue is full.
+    pub async fn enter_again(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, NoTurn> {
+        self.enter_as(Standing::LetIn, who, purpose, deadline).await
+    }
+
+    async fn enter_as(
+        &self,
+        standing: Standing,
+        who: &str,
+        purpose: Purpose,
+        deadline: Instant,
+    ) -> Result<Turn, NoTurn> {
+        let mut waiting = match self.ask(standing, who, purpose, deadline)? {
             Asked::Granted(turn) => return Ok(turn),
             Asked::Waiting(waiting) => waiting,
         };
@@ -179,7 +205,13 @@ impl Lane {
         }
     }
 
-    fn ask(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Asked, NoTurn> {
+    fn ask(
+        &self,
+        standing: Standing,
+        who: &str,
+        purpose: Purpose,
+        deadline: Instant,
+    ) -> Result<Asked, NoTurn> {
         let now = Instant::now();
         let mut inner = self.lock();
         if inner.draining {
@@ -201,19 +233,17 @@ impl Lane {
             return Err(NoTurn::Deadline);
         }
         let (sender, receiver) = oneshot::channel();
-        let (key, displaced) = inner
-            .queue
-            .push(
-                who,
-                Waiter {
-                    purpose,
-                    turn: sender,
-                },
-            )
-            .map_err(|Full(limit)| {
+        let waiter = Waiter {
+            purpose,
+            turn: sender,
+        };
+        let (key, displaced) = match standing {
+            Standing::LetIn => (inner.queue.take_over(who, waiter), None),
+            Standing::New => inner.queue.push(who, waiter).map_err(|Full(limit)| {
                 self.metrics.queue_rejected("full");
                 NoTurn::Full { limit }
-            })?;
+            })?,
+        };
         let limit = inner.queue.len();
         drop(inner);
         self.metrics.queued();

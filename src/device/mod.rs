@@ -26,7 +26,7 @@ mod software;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -107,6 +107,8 @@ pub struct Device {
     candidate: CandidateLane,
     sessions: Arc<Sessions>,
     shared: Shared,
+    /// The same device with other settings. Set before this one is drained, so that who waits here goes on there.
+    successor: OnceLock<Arc<Device>>,
 }
 
 /// What outlives a change of a device's settings, of all devices.
@@ -139,6 +141,7 @@ impl Device {
             candidate,
             sessions,
             shared,
+            successor: OnceLock::new(),
         }
     }
 
@@ -182,11 +185,11 @@ impl Device {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        let turn = self.enter(who, Purpose::Read, deadline).await?;
+        let (device, turn) = self.admit(who, Purpose::Read, deadline, false).await?;
         let (answer, receiver) = oneshot::channel();
         let job = Reads {
-            core: self.core.clone(),
-            sessions: self.sessions.clone(),
+            core: device.core.clone(),
+            sessions: device.sessions.clone(),
             turn,
             deadline,
             requests,
@@ -209,11 +212,11 @@ impl Device {
     /// Dropping the future before the RPC is sent keeps it from being sent; afterwards it runs to its end.
     pub async fn single_use(&self, who: &str, deadline: Instant, request: Request) -> Answer {
         check_attributes(&self.core, &request)?;
-        let turn = self.enter(who, Purpose::Exclusive, deadline).await?;
+        let (device, turn) = self.admit(who, Purpose::Exclusive, deadline, false).await?;
         let (answer, receiver) = oneshot::channel();
         let job = SingleUse {
-            core: self.core.clone(),
-            sessions: self.sessions.clone(),
+            core: device.core.clone(),
+            sessions: device.sessions.clone(),
             turn,
             deadline,
             request,
@@ -234,9 +237,9 @@ impl Device {
     /// # Cancel safety
     /// Safe; the connection is ended politely by itself.
     pub async fn check(&self, who: &str, deadline: Instant) -> Result<Arc<Established>, DeviceError> {
-        let turn = self.turn(who, Purpose::Read, deadline).await?;
+        let (device, turn) = self.admit(who, Purpose::Read, deadline, true).await?;
         let (answer, receiver) = oneshot::channel();
-        let (core, sessions) = (self.core.clone(), self.sessions.clone());
+        let (core, sessions) = (device.core.clone(), device.sessions.clone());
         self.core.around.tracker.spawn(async move {
             if !core.has_place() {
                 // One that lies idle makes room; the turn says that there is one, or a free place.
@@ -280,9 +283,9 @@ impl Device {
         if let Some(established) = self.core.established() {
             return Ok(established);
         }
-        let turn = self.enter(who, Purpose::Read, deadline).await?;
+        let (device, turn) = self.admit(who, Purpose::Read, deadline, false).await?;
         let (answer, receiver) = oneshot::channel();
-        let (core, sessions) = (self.core.clone(), self.sessions.clone());
+        let (core, sessions) = (device.core.clone(), device.sessions.clone());
         self.core.around.tracker.spawn(async move {
             let result = sessions
                 .checkout()
@@ -360,6 +363,49 @@ impl Device {
         self.candidate.drain();
         self.sessions.close();
         self.core.all_ended().await;
+    }
+
+    /// From now on the other one serves, also those who wait here.
+    fn succeed(&self, successor: Arc<Device>) {
+        // A device leaves the registry once, so there is no other one.
+        let _ = self.successor.set(successor);
+    }
+
+    /// A turn here, or on the device that took this one's place before the turn came. `asked`: by a person who wants
+    /// to know now, whatever went wrong before.
+    async fn admit(
+        &self,
+        who: &str,
+        purpose: Purpose,
+        deadline: Instant,
+        asked: bool,
+    ) -> Result<(&Self, Turn), DeviceError> {
+        let mut device = self;
+        let mut waited = false;
+        loop {
+            let turn = match (asked, waited) {
+                (false, false) => device.enter(who, purpose, deadline).await,
+                (true, false) => device.turn(who, purpose, deadline).await,
+                (_, true) => device
+                    .lane
+                    .enter_again(who, purpose, deadline)
+                    .await
+                    .map_err(|none| no_turn(device.core.name(), none)),
+            };
+            match (turn, device.successor.get()) {
+                (
+                    Err(DeviceError {
+                        failure: Failure::Draining,
+                        ..
+                    }),
+                    Some(successor),
+                ) => {
+                    device = successor;
+                    waited = true;
+                }
+                (turn, _) => return turn.map(|turn| (device, turn)),
+            }
+        }
     }
 
     /// A turn for a call that needs a session: refused at once while none can be had.

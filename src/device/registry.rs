@@ -71,7 +71,8 @@ impl Registry {
     }
 
     /// Adds a device or replaces one of the same name. What ran with the old settings ends in its own time: its calls
-    /// finish, its sessions are closed, and waiting after failures is forgotten (Q4).
+    /// finish, its sessions are closed, and waiting after failures is forgotten (Q4). Who waits for a turn waits on
+    /// for the new one.
     pub fn upsert(&self, settings: Settings, connector: Arc<dyn Connector>) -> Arc<Device> {
         let name = settings.name.clone();
         let domain = self.domain(settings.credential_domain.as_deref().unwrap_or_default());
@@ -88,6 +89,7 @@ impl Registry {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name, device.clone());
         if let Some(old) = old {
+            old.succeed(device.clone());
             self.retire(old);
         }
         device

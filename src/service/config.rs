@@ -10,7 +10,7 @@ use super::request::{CompareRequest, Content, Format, GetConfigRequest, JunosCon
 use super::url_policy::{UrlPolicy, refusal};
 use crate::device::{Device, Request};
 use crate::error::Error;
-use crate::json::{Target, ToXmlOptions};
+use crate::json::{self, Target, ToXmlOptions};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::get_configuration::{
@@ -42,9 +42,11 @@ impl Gateway {
         let output = Output::new(&request.output, record.settings.partial).map_err(on_device)?;
         let wanted = Wanted::new(&request, output.format, &self.inner.urls).map_err(on_device)?;
         let is_junos = self.is_junos(ctx, &device).await?;
-        let request = wanted
-            .request(is_junos, request.junos, &output)
-            .map_err(on_device)?;
+        let read = wanted.plan(is_junos, request.junos).map_err(on_device)?;
+        let selection = read.selection();
+        let mut request = output.request(move |caps| read.rpc(caps), Vec::new());
+        // Wherever it was kept, what callers get is `data.configuration`.
+        request.selection = request.selection.map(|_| selection);
         self.read(ctx, name, &device, request, &output, Asked::Read).await
     }
 
@@ -499,6 +501,16 @@ enum Read {
 }
 
 impl Read {
+    /// What of the reply is the configuration.
+    fn selection(&self) -> json::Selection {
+        match self {
+            Self::Rollback(_) | Self::Rescue(_) => json::Selection::StoredConfiguration,
+            Self::Rfc { .. } | Self::Junos(_) | Self::Rollbacks(_) | Self::Schema(_) => {
+                json::Selection::ReplyPayload
+            }
+        }
+    }
+
     fn rpc(self, caps: &Capabilities) -> Result<Rpc, RequestError> {
         match self {
             Self::Rfc {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::call::{CallContext, Role};
-use super::request::ListRequest;
+use super::request::{IfMatch, ListRequest};
 use super::target::{self, ssh_target};
 use super::view::{ConnectionView, DeviceList, DeviceView};
 use super::{Gateway, time};
@@ -33,6 +34,7 @@ impl Gateway {
             .map_err(faults)?;
         self.check_addresses(&settings)?;
         check_usable(&settings, &secrets)?;
+        let _changing = self.inner.changing.lock().await;
         let record = self
             .inner
             .store
@@ -77,7 +79,8 @@ impl Gateway {
     }
 
     /// Changes a device by a JSON merge patch (RFC 7396). If sessions depend on what changes, they are ended politely
-    /// and opened anew.
+    /// and opened anew, and who waits for one waits for a new one. A patch that changes nothing leaves everything as
+    /// it is, the version included.
     ///
     /// # Errors
     /// `invalid-argument`, `not-found`, `etag-mismatch` when `if_match` names another version.
@@ -86,13 +89,15 @@ impl Gateway {
         ctx: &CallContext,
         name: &str,
         patch: &str,
-        if_match: Option<&str>,
+        if_match: Option<IfMatch>,
     ) -> Result<DeviceView, Error> {
         ctx.principal.require(Role::Admin)?;
         self.accepting()?;
         let patch = parse(patch)?;
+        // One after the other: who names no version never meets another's change half-way.
+        let _changing = self.inner.changing.lock().await;
         let read = self.record(name).await?;
-        check_etag(&read, if_match)?;
+        check_etag(&read, if_match.as_ref())?;
         let (old_settings, old_secrets) = (read.settings.clone(), read.secrets.clone());
         let (settings, secrets) =
             blocking(move || model::apply_merge_patch(&old_settings, &old_secrets, &patch))
@@ -100,6 +105,10 @@ impl Gateway {
                 .map_err(faults)?;
         self.check_addresses(&settings)?;
         check_usable(&settings, &secrets)?;
+        if settings == read.settings && secrets == read.secrets {
+            // Nothing to store, so nothing that others read has changed either.
+            return Ok(self.view(&read));
+        }
         let reconnect = settings_of_sessions(&settings) != settings_of_sessions(&read.settings)
             || secrets != read.secrets;
         let record = self
@@ -122,12 +131,13 @@ impl Gateway {
         &self,
         ctx: &CallContext,
         name: &str,
-        if_match: Option<&str>,
+        if_match: Option<IfMatch>,
     ) -> Result<(), Error> {
         ctx.principal.require(Role::Admin)?;
         self.accepting()?;
+        let _changing = self.inner.changing.lock().await;
         let read = self.record(name).await?;
-        check_etag(&read, if_match)?;
+        check_etag(&read, if_match.as_ref())?;
         let open = self.inner.devices.get(name).map(|device| device.edit_sessions());
         if let Some(session) = open.unwrap_or_default().first() {
             let detail = format!(
@@ -192,12 +202,13 @@ impl Gateway {
     }
 
     pub(super) fn view(&self, record: &DeviceRecord) -> DeviceView {
+        let connection = self.connection(record.name());
         DeviceView {
             document: model::document(&record.settings, &record.secrets),
-            connection: self.connection(record.name()),
+            etag: etag(record, &connection),
+            connection,
             create_time: time::rfc3339(record.created_at),
             update_time: time::rfc3339(record.updated_at),
-            etag: record.etag(),
         }
     }
 
@@ -274,12 +285,26 @@ pub(super) fn unknown_device(name: &str) -> Error {
         .with_hint("GET /v1/devices lists the devices, POST /v1/devices adds one")
 }
 
-fn check_etag(record: &DeviceRecord, if_match: Option<&str>) -> Result<(), Error> {
+/// The version of what is stored, then how the connection is now: a device looks different as soon as either changes.
+fn etag(record: &DeviceRecord, connection: &ConnectionView) -> String {
+    let now = serde_json::to_vec(connection).expect("strings and numbers always serialise");
+    let digest = Sha256::digest(now);
+    let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{}.{digest}\"", record.etag().trim_matches('"'))
+}
+
+/// Only the version counts: a change cannot be stale because a session was opened meanwhile.
+fn check_etag(record: &DeviceRecord, if_match: Option<&IfMatch>) -> Result<(), Error> {
+    let version = record.etag();
+    let version = version.trim_matches('"');
+    let is_this = |tag: &String| {
+        tag.strip_prefix(version)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
     match if_match {
-        Some(wanted) if wanted.trim() != "*" && !wanted.split(',').any(|tag| tag.trim() == record.etag()) => {
-            Err(etag_mismatch().with_device(record.name()))
-        }
-        _ => Ok(()),
+        None | Some(IfMatch::Any) => Ok(()),
+        Some(IfMatch::OneOf(tags)) if tags.iter().any(is_this) => Ok(()),
+        Some(IfMatch::OneOf(_)) => Err(etag_mismatch().with_device(record.name())),
     }
 }
 

@@ -17,8 +17,10 @@ use crate::transport::TransportError;
 /// What kind of request a device refused: the same rpc-error means different things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// Something that the gateway wrote itself from structured arguments.
+    /// Something that the gateway wrote itself: a read of configuration, or a CLI command.
     Read,
+    /// An RPC that the caller named, from structured arguments.
+    Rpc,
     /// XML that the caller wrote.
     RawXml,
     /// An edit, a check or a commit.
@@ -89,7 +91,7 @@ fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
         ErrorClass::InvalidValue => ErrorCode::DeviceInvalidValue,
         ErrorClass::TooBig => match asked {
             Asked::Write => ErrorCode::RequestTooBig,
-            Asked::Read | Asked::RawXml => ErrorCode::ResponseTooBig,
+            Asked::Read | Asked::Rpc | Asked::RawXml => ErrorCode::ResponseTooBig,
         },
         ErrorClass::MissingAttribute => ErrorCode::DeviceMissingAttribute,
         ErrorClass::BadAttribute => ErrorCode::DeviceBadAttribute,
@@ -109,12 +111,12 @@ fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
         ErrorClass::OperationNotSupported => ErrorCode::OperationNotSupported,
         ErrorClass::OperationFailed => match asked {
             Asked::Write => ErrorCode::OperationFailed,
-            Asked::Read | Asked::RawXml => ErrorCode::DeviceError,
+            Asked::Read | Asked::Rpc | Asked::RawXml => ErrorCode::DeviceError,
         },
         ErrorClass::PartialOperation => ErrorCode::PartialOperation,
         ErrorClass::MalformedMessage => match asked {
             Asked::RawXml => ErrorCode::DeviceMalformedMessage,
-            Asked::Read | Asked::Write => ErrorCode::GatewayMalformedMessage,
+            Asked::Read | Asked::Rpc | Asked::Write => ErrorCode::GatewayMalformedMessage,
         },
     }
 }
@@ -124,12 +126,16 @@ fn hint(class: &ErrorClass, asked: Asked) -> Option<&'static str> {
         ErrorClass::AccessDenied => {
             Some("the device denies this to the user that the gateway logs in as; its login class decides")
         }
-        ErrorClass::UnknownElement if asked == Asked::Write => Some(
-            "the device does not know a statement of the configuration: error_path and bad_element say which",
-        ),
-        ErrorClass::UnknownElement => Some(
-            "check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` shows what a CLI command maps to",
-        ),
+        ErrorClass::UnknownElement => match asked {
+            Asked::Rpc | Asked::RawXml => Some(
+                "check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` shows what a CLI command maps to",
+            ),
+            Asked::Write => Some(
+                "the device does not know a statement of the configuration: error_path and bad_element say which",
+            ),
+            // The names that the device does not know are those of a path, a filter or a command.
+            Asked::Read => None,
+        },
         _ => None,
     }
 }
@@ -153,7 +159,7 @@ pub(super) fn device(error: DeviceError) -> Error {
             Error::new(ErrorCode::DeadlineInQueue, "the deadline passed before the request could be sent")
         }
         Failure::Draining => {
-            Error::new(ErrorCode::Draining, "the device is being changed or removed, or the gateway shuts down")
+            Error::new(ErrorCode::Draining, "the device is being removed, or the gateway shuts down")
                 .with_retry_after(1)
         }
         Failure::Connect { error, retry_after } => waiting(connect(error), *retry_after),
@@ -191,6 +197,22 @@ pub(super) fn device(error: DeviceError) -> Error {
         .with_message(*session_id, message_id.clone())
 }
 
+/// A lost session is what comes of an RPC that ends it when it succeeds (H6): not a failure of the session, and no
+/// success before the device is back.
+pub(super) fn ended_as_asked(error: Error) -> Error {
+    if error.code() != ErrorCode::SessionLost || error.outcome() != Outcome::Unknown {
+        return error;
+    }
+    let words = "the device ended the session, as it does when it obeys";
+    Error::new(ErrorCode::OutcomeUnknown, words)
+        .with_device(error.device().unwrap_or_default())
+        .with_step(error.step().unwrap_or_default())
+        .with_outcome(Outcome::Unknown)
+        .with_message(error.session_id(), error.message_id().map(str::to_owned))
+        .with_reason("session_ended")
+        .with_hint("POST …/check tells when the device is back, get-system-uptime-information since when")
+}
+
 /// The task that served the call ended early. 503 is for what was not sent (H3).
 fn interrupted(outcome: DeviceOutcome) -> Error {
     match outcome {
@@ -205,11 +227,17 @@ fn interrupted(outcome: DeviceOutcome) -> Error {
     }
 }
 
+/// Tells when the gateway connects again by itself. For what a person has to mend that is no time to come back at.
 fn waiting(error: Error, retry_after: Option<Duration>) -> Error {
-    match retry_after {
-        Some(wait) => error.with_retry_after(wait.as_secs_f64().ceil() as u64),
-        None => error,
+    let Some(wait) = retry_after else { return error };
+    let seconds = (wait.as_secs_f64().ceil() as u64).max(1);
+    let error = error.with_retry_after(seconds);
+    if error.retryable() || error.hint().is_some() {
+        return error;
     }
+    error.with_hint(format!(
+        "the gateway tries again in {seconds} s, POST …/check does at once"
+    ))
 }
 
 /// Why there is no session: every cause has its own code (M3).
@@ -325,7 +353,7 @@ fn session(error: &SessionError) -> Error {
         SessionError::Write(_) => Error::new(ErrorCode::InvalidArgument, words),
         SessionError::DeadlineBeforeSending => Error::new(ErrorCode::DeadlineInQueue, words),
         SessionError::Timeout { .. } => Error::new(ErrorCode::DeviceTimeout, words)
-            .with_hint("the device may still be at work; the header Request-Timeout allows more seconds"),
+            .with_hint("the device may still be at work; a longer deadline (Request-Timeout, grpc-timeout) or the device's timeouts allow more"),
         SessionError::Lost { cause, .. } if cause.is_protocol_error() => {
             Error::new(ErrorCode::DeviceProtocolError, words)
         }
@@ -455,6 +483,17 @@ mod tests {
             (ErrorCode::LockDenied, Some("candidate_modified"))
         );
         assert!(!error.retryable());
+    }
+
+    /// H2: a hint about RPC names is for who named an RPC.
+    #[test]
+    fn only_named_rpcs_are_told_to_check_their_name() {
+        let unknown = || vec![rpc_error(Some("unknown-element"), "syntax error", None)];
+        for (asked, hinted) in [(Asked::Rpc, true), (Asked::RawXml, true), (Asked::Read, false)] {
+            let error = refused("mx1", 7, unknown(), asked);
+            assert_eq!(error.code(), ErrorCode::DeviceUnknownElement);
+            assert_eq!(error.hint().is_some(), hinted, "{asked:?}");
+        }
     }
 
     /// Conventions section 2: who wrote the XML decides whose fault a malformed message is.

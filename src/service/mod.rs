@@ -24,6 +24,7 @@ mod schemas;
 mod status;
 mod target;
 mod time;
+mod told;
 pub mod url_policy;
 pub mod view;
 
@@ -46,7 +47,7 @@ use crate::store::{DeviceRecord, Store, StoreError};
 use crate::transport::{Dialer, NetworkPolicy};
 
 /// No caller waits longer than this (conventions H6: the longest class).
-const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
+pub const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// What the service layer works with.
 pub struct Parts {
@@ -96,6 +97,8 @@ struct Inner {
     seen: locks::Seen,
     /// Ends what runs for as long as the gateway does.
     ending: CancellationToken,
+    /// Held while the inventory and the devices that are talked to are changed, so that the two never disagree.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Gateway {
@@ -123,6 +126,7 @@ impl Gateway {
                 changes: changes::Running::default(),
                 seen: locks::Seen::default(),
                 ending: CancellationToken::new(),
+                changing: tokio::sync::Mutex::default(),
             }),
         };
         gateway.settle_edit_sessions().await?;
@@ -194,6 +198,12 @@ impl Gateway {
 
     /// The stored device and the one that is talked to. The store decides what exists.
     async fn device(&self, name: &str) -> Result<(DeviceRecord, Arc<Device>), Error> {
+        let record = self.record(name).await?;
+        if let Some(device) = self.inner.devices.get(name) {
+            return Ok((record, device));
+        }
+        let _changing = self.inner.changing.lock().await;
+        // It may have been changed, removed or made ready while this call waited.
         let record = self.record(name).await?;
         let device = match self.inner.devices.get(name) {
             Some(device) => device,

@@ -3,6 +3,7 @@
 use memchr::memmem;
 
 use super::error::{Limits, XmlError, XmlErrorKind};
+use super::event::{Event, Handler};
 use super::rewrite::Rewriter;
 use super::tokenizer::Tokenizer;
 
@@ -46,6 +47,33 @@ impl Fragment {
         let name = &name[..name.find([' ', '/', '>']).unwrap_or(name.len())];
         name.split_once(':').map_or(name, |(_, local)| local)
     }
+
+    /// Namespace of the first element, as far as it is declared there.
+    ///
+    /// # Errors
+    /// A start tag that cannot be read: its namespace must not be guessed.
+    pub fn root_namespace(&self) -> Result<Option<String>, XmlError> {
+        // In values `>` is escaped, so the first one ends the first tag.
+        let end = self.0.find('>').map_or(self.0.len(), |at| at + 1);
+        let mut root = RootNamespace::default();
+        Tokenizer::new(Limits::default()).push(&self.0.as_bytes()[..end], &mut root)?;
+        Ok(root.0)
+    }
+}
+
+/// Notes the namespace of the first element.
+#[derive(Default)]
+struct RootNamespace(Option<String>);
+
+impl Handler for RootNamespace {
+    type Error = XmlError;
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), XmlError> {
+        if let Event::Start(start) = event {
+            self.0 = start.ns().map(str::to_owned);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +96,24 @@ mod tests {
             ),
             Ok(r#"<a xmlns:p="urn:p" x="it&quot;s"><p:b/>&lt;&amp;</a>"#.to_owned())
         );
+    }
+
+    #[test]
+    fn namespace_of_the_root_is_that_of_its_prefix() {
+        for (xml, expected) in [
+            ("<a b=\"c>d\"/>", None),
+            ("<a xmlns='urn:a'><b xmlns='urn:b'/></a>", Some("urn:a")),
+            ("<p:a xmlns='urn:a' xmlns:p='urn:p'>x</p:a>", Some("urn:p")),
+            ("<a xmlns:p='urn:p'/>", None),
+        ] {
+            let fragment = Fragment::parse_one(xml, &Limits::default()).expect("well-formed");
+            assert_eq!(
+                fragment.root_namespace(),
+                Ok(expected.map(str::to_owned)),
+                "{xml}"
+            );
+        }
+        assert_eq!(Fragment::default().root_namespace(), Ok(None));
     }
 
     /// X2, and the EOM and DTD rows of the threat table.

@@ -4,12 +4,12 @@ use serde_json::{Map, Value};
 use tonic::{Request, Response, Status};
 
 use super::convert::some;
-use super::stream::{self, Messages};
+use super::stream::Messages;
 use super::{Services, context, device_json, edit, proto, view};
 use crate::error::Error;
 use crate::service::edit::request::{DiscardCandidateRequest, KillRequest};
 use crate::service::edit::view::Planned;
-use crate::service::request::{ListRequest, OutputOptions};
+use crate::service::request::{IfMatch, ListRequest};
 use crate::service::view::DeviceView;
 
 /// The names of the labels that a device has.
@@ -103,7 +103,7 @@ impl proto::device_service_server::DeviceService for Services {
                 let device = self
                     .0
                     .gateway
-                    .update_device(&ctx, &device.name, &patch, Some(&etag))
+                    .update_device(&ctx, &device.name, &patch, Some(IfMatch::one(&etag)))
                     .await?;
                 Ok(proto::UpdateDeviceResponse {
                     device: Some(view::device(device)?),
@@ -124,7 +124,11 @@ impl proto::device_service_server::DeviceService for Services {
             async |ctx, input| {
                 self.0
                     .gateway
-                    .delete_device(&ctx, &input.device, some(input.etag).as_deref())
+                    .delete_device(
+                        &ctx,
+                        &input.device,
+                        some(input.etag).map(|etag| IfMatch::one(&etag)),
+                    )
                     .await?;
                 Ok(proto::DeleteDeviceResponse {})
             },
@@ -187,23 +191,8 @@ impl proto::device_service_server::DeviceService for Services {
         &self,
         request: Request<proto::GetSchemaRequest>,
     ) -> Result<Response<proto::GetSchemaResponse>, Status> {
-        context::call(&self.0, "DeviceService/GetSchema", request, async |ctx, input| {
-            let (version, format) = (some(input.version), some(input.format));
-            let reply = self
-                .0
-                .gateway
-                .get_schema(
-                    &ctx,
-                    &input.device,
-                    &input.name,
-                    version.as_deref(),
-                    format.as_deref(),
-                    OutputOptions::default(),
-                )
-                .await?;
-            Ok(proto::GetSchemaResponse {
-                reply: Some(stream::whole(reply, &ctx.request_id).await?),
-            })
+        self.reply("DeviceService/GetSchema", request, |reply| {
+            proto::GetSchemaResponse { reply: Some(reply) }
         })
         .await
     }
@@ -214,28 +203,7 @@ impl proto::device_service_server::DeviceService for Services {
         &self,
         request: Request<proto::StreamGetSchemaRequest>,
     ) -> Result<Response<Self::StreamGetSchemaStream>, Status> {
-        context::call(
-            &self.0,
-            "DeviceService/StreamGetSchema",
-            request,
-            async |ctx, input| {
-                let (version, format) = (some(input.version), some(input.format));
-                let reply = self
-                    .0
-                    .gateway
-                    .get_schema(
-                        &ctx,
-                        &input.device,
-                        &input.name,
-                        version.as_deref(),
-                        format.as_deref(),
-                        OutputOptions::default(),
-                    )
-                    .await?;
-                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-            },
-        )
-        .await
+        self.stream("DeviceService/StreamGetSchema", request).await
     }
 
     async fn list_sessions(

@@ -1,6 +1,7 @@
 //! The gRPC front end: the services of `proto/ncgate/v1`, health and reflection. It decides nothing; every method is
 //! one call of the service layer.
 
+mod ask;
 mod change;
 mod config;
 mod context;

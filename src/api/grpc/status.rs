@@ -28,7 +28,7 @@ pub fn of(error: &Error, request_id: &str) -> Status {
     let code = status::of(error).grpc;
     let details = pb::Status {
         code: i32::from(code),
-        message: cut(error.detail(), MAX_TEXT_BYTES),
+        message: cut(&error.headline(field_path), MAX_TEXT_BYTES),
         details: details(error, code, request_id),
     };
     let bytes = details.encode_to_vec();
@@ -155,7 +155,7 @@ fn bad_request(error: &Error) -> pb::BadRequest {
 }
 
 /// `/a/b/0` and `?a` as protobuf names fields: `a.b[0]`, `a`.
-fn field_path(pointer: &str) -> String {
+pub fn field_path(pointer: &str) -> String {
     let Some(path) = pointer.strip_prefix('/') else {
         return pointer.trim_start_matches('?').to_owned();
     };

@@ -181,7 +181,7 @@ pub fn problem(error: &Error) -> proto::Problem {
         status: i32::from(crate::api::status::of(error).grpc),
         code: error.code().as_str().to_owned(),
         title: error.code().title().to_owned(),
-        detail: error.detail().to_owned(),
+        detail: error.headline(status::field_path).into_owned(),
         origin: error.origin().as_str().to_owned(),
         retryable: error.retryable(),
         outcome: error.outcome().as_str().to_owned(),

@@ -140,10 +140,7 @@ fn required(endpoint: Option<Endpoint>, name: &str) -> Result<Endpoint, ApiError
 /// What the query of these calls holds, and how they are answered.
 fn options(mut query: Query, headers: &HeaderMap) -> Result<(Answer, OutputOptions, Option<bool>), ApiError> {
     let answer = negotiate::answer(headers)?;
-    let output = OutputOptions {
-        whole_reply: answer == Answer::Xml,
-        ..query.output()?
-    };
+    let output = query.output(answer)?;
     let plan = query.switch("plan")?;
     query.finish()?;
     Ok((answer, output, plan))

@@ -15,7 +15,7 @@ use super::edit_input::{
 };
 use super::envelope::{self, Envelope};
 use super::extract::{OfConnection, PathArgs};
-use super::negotiate::{self, Answer};
+use super::negotiate;
 use super::openapi::{BodyProblems, Problems};
 use super::output::OutputQuery;
 use super::problem::{ApiError, Problem};
@@ -25,7 +25,7 @@ use super::rpc_input::{Body, RpcInput, read_body};
 use crate::api::App;
 use crate::service::edit::request::EditRequest;
 use crate::service::edit::view::{DiffView, EditSessionList, EditSessionView, Planned};
-use crate::service::request::{Content, ListRequest, OutputOptions, RpcBody, RpcRequest};
+use crate::service::request::{Content, ListRequest, RpcBody, RpcRequest};
 use crate::service::view::Plan;
 
 const JSON: &str = "application/json";
@@ -347,10 +347,7 @@ pub async fn call_rpc(
     input: Input,
 ) -> Result<Response, ApiError> {
     let answer = negotiate::answer(&headers)?;
-    let output = OutputOptions {
-        whole_reply: answer == Answer::Xml,
-        ..query.output()?
-    };
+    let output = query.output(answer)?;
     query.finish()?;
     let request = match input.text(&[Media::Json, Media::Xml])? {
         (Media::Xml, text) => RpcRequest {

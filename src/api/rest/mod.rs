@@ -20,6 +20,7 @@ mod machine;
 mod negotiate;
 mod openapi;
 pub mod output;
+mod places;
 pub mod problem;
 mod query;
 pub mod rpc;

@@ -120,7 +120,8 @@ pub struct Problem {
 /// One thing wrong with a request.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FieldProblem {
-    /// A JSON pointer into the body (RFC 6901), `?name` for a query option, or the name of a header.
+    /// A JSON pointer into the body (RFC 6901), `?name` for a query option, `{name}` for a part of the
+    /// path, or the name of a header.
     pub pointer: String,
     pub detail: String,
 }
@@ -133,7 +134,7 @@ impl Problem {
             kind: format!("/problems/{code}"),
             title: code.title().to_owned(),
             status: status::of(error).http.as_u16(),
-            detail: error.detail().to_owned(),
+            detail: error.headline(str::to_owned).into_owned(),
             instance: instance.to_owned(),
             code: code.as_str().to_owned(),
             request_id: request_id.to_owned(),

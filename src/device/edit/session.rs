@@ -11,7 +11,7 @@ use super::handle::{Command, Ending, RunError, Shared, Work};
 use super::lease::{Effect, Event};
 use super::{EditReason, Release};
 use crate::device::call::{Answer, Request};
-use crate::device::core::error_chain;
+use crate::device::error::error_chain;
 use crate::device::hold::{Held, HoldError};
 use crate::pool::{Hold, Touch};
 

@@ -43,13 +43,15 @@ impl Gateway {
         let runs = self
             .judge(&prepared, request.safe_only, "/rpc")
             .map_err(on_device)?;
+        let mut ends = false;
         let touch = match runs {
             Runs::Pooled if request.plan => {
                 let detail = "the RPC changes nothing, so there is nothing to plan";
                 return Err(on_device(Error::invalid("?plan", detail)));
             }
             Runs::Pooled => Touch::Nothing,
-            Runs::Alone => {
+            Runs::Alone { ends: asked } => {
+                ends = asked;
                 ctx.principal.require(Role::Configure)?;
                 if request.plan {
                     let built = prepared.build(used.handle.capabilities());
@@ -64,8 +66,11 @@ impl Gateway {
             }
         };
         let request = output.request(move |caps| prepared.build(caps), request.attributes);
-        let reply = used.ask(self, ctx, request, touch, &output, asked).await?;
-        Ok(RpcAnswer::Reply(reply))
+        match used.ask(self, ctx, request, touch, &output, asked).await {
+            Ok(reply) => Ok(RpcAnswer::Reply(reply)),
+            Err(error) if ends => Err(failure::ended_as_asked(error)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Configuration as the edit session sees it: unless a source is named, what it edits. Role `read`; its owner or an

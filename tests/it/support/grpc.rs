@@ -364,7 +364,9 @@ pub fn device_message(document: &Value) -> proto::Device {
         timeouts: document["timeouts"].is_object().then(|| proto::Timeouts {
             connect_seconds: small(&document["timeouts"]["connect_seconds"]),
             rpc_seconds: small(&document["timeouts"]["rpc_seconds"]),
-            ..proto::Timeouts::default()
+            commit_seconds: small(&document["timeouts"]["commit_seconds"]),
+            keepalive_seconds: small(&document["timeouts"]["keepalive_seconds"]),
+            auth_retry_seconds: small(&document["timeouts"]["auth_retry_seconds"]),
         }),
         labels: document["labels"]
             .as_object()
