@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::fair_queue::{FairQueue, Full, Key};
@@ -106,8 +106,13 @@ impl Inner {
 /// The queue of one device. Cheap to clone.
 #[derive(Clone)]
 pub struct Lane {
-    inner: Arc<Mutex<Inner>>,
-    busy: Arc<watch::Sender<usize>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inner: Mutex<Inner>,
+    /// Told whenever the last turn that is out comes back.
+    idle: Notify,
     metrics: Arc<Metrics>,
 }
 
@@ -120,10 +125,13 @@ impl Lane {
             draining: false,
             pace: None,
         };
-        Self {
-            inner: Arc::new(Mutex::new(inner)),
-            busy: Arc::new(watch::Sender::new(0)),
+        let shared = Shared {
+            inner: Mutex::new(inner),
+            idle: Notify::new(),
             metrics,
+        };
+        Self {
+            shared: Arc::new(shared),
         }
     }
 
@@ -147,7 +155,7 @@ impl Lane {
             // The sender is dropped only together with the queue.
             Ok(Err(_)) => Err(NoTurn::Draining),
             Err(_) => {
-                self.metrics.queue_rejected("deadline");
+                self.shared.metrics.queue_rejected("deadline");
                 Err(NoTurn::Deadline)
             }
         }
@@ -157,21 +165,20 @@ impl Lane {
         let now = Instant::now();
         let mut inner = self.lock();
         if inner.draining {
-            self.metrics.queue_rejected("draining");
+            self.shared.metrics.queue_rejected("draining");
             return Err(NoTurn::Draining);
         }
         if deadline <= now {
-            self.metrics.queue_rejected("deadline");
+            self.shared.metrics.queue_rejected("deadline");
             return Err(NoTurn::Deadline);
         }
         // With places free nobody waits who could have one: turns are passed on as they come back.
         if inner.admits(purpose) {
             inner.take(purpose);
-            self.busy.send_replace(inner.busy.all);
             return Ok(Asked::Granted(self.turn(purpose)));
         }
         if now + inner.wait_of(who) >= deadline {
-            self.metrics.queue_rejected("deadline");
+            self.shared.metrics.queue_rejected("deadline");
             return Err(NoTurn::Deadline);
         }
         let (sender, receiver) = oneshot::channel();
@@ -185,10 +192,10 @@ impl Lane {
                 },
             )
             .map_err(|Full(limit)| {
-                self.metrics.queue_rejected("full");
+                self.shared.metrics.queue_rejected("full");
                 NoTurn::Full { limit }
             })?;
-        self.metrics.queued();
+        self.shared.metrics.queued();
         Ok(Asked::Waiting(Waiting {
             lane: self.clone(),
             who: who.to_owned(),
@@ -208,8 +215,8 @@ impl Lane {
             }
         }
         for waiter in refused {
-            self.metrics.dequeued();
-            self.metrics.queue_rejected("draining");
+            self.shared.metrics.dequeued();
+            self.shared.metrics.queue_rejected("draining");
             // Who does not listen any more needs no answer.
             let _ = waiter.turn.send(Err(NoTurn::Draining));
         }
@@ -217,9 +224,14 @@ impl Lane {
 
     /// Waits until no turn is out.
     pub async fn idle(&self) {
-        let mut busy = self.busy.subscribe();
-        // The sender lives as long as `self`.
-        let _ = busy.wait_for(|busy| *busy == 0).await;
+        loop {
+            // Hears of what happens from here on, also before it is polled.
+            let idle = self.shared.idle.notified();
+            if self.lock().busy.all == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
 
     fn turn(&self, purpose: Purpose) -> Turn {
@@ -240,10 +252,12 @@ impl Lane {
                 inner.take(waiter.purpose);
                 next.push(waiter);
             }
-            self.busy.send_replace(inner.busy.all);
+            if inner.busy.all == 0 {
+                self.shared.idle.notify_waiters();
+            }
         }
         for waiter in next {
-            self.metrics.dequeued();
+            self.shared.metrics.dequeued();
             // A waiter that left a moment ago drops its turn, which comes back here.
             let _ = waiter.turn.send(Ok(self.turn(waiter.purpose)));
         }
@@ -251,7 +265,7 @@ impl Lane {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every change under the lock is complete in itself.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -272,7 +286,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let removed = self.lane.lock().queue.remove(&self.who, self.key);
         if removed.is_some() {
-            self.lane.metrics.dequeued();
+            self.lane.shared.metrics.dequeued();
         }
     }
 }

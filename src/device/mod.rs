@@ -1,9 +1,10 @@
 //! One device: its lane and fair queue, its sessions, what is known of it, and when it may be dialled. Later its locks
 //! and pending commits.
 //!
-//! A call waits for its turn (`lane`), then runs in a task of its own (`call`) on a session of the pool. Sessions are
-//! opened in one place (`core`), under the rules of `breaker` and `domain`, and judged by `compat`. It knows no HTTP,
-//! no principals beyond a name to be fair by, and nothing of the database: `model` is only the stored shape.
+//! A call waits for its turn (`lane`), then runs (`call`) on a session of the pool, to its end even if its caller
+//! leaves (`errand`). Sessions are opened in one place (`core`), under the rules of `breaker` and `domain`, and judged
+//! by `compat`. It knows no HTTP, no principals beyond a name to be fair by, and nothing of the database: `model` is
+//! only the stored shape.
 
 mod breaker;
 mod call;
@@ -11,6 +12,7 @@ mod compat;
 mod connector;
 mod core;
 mod domain;
+mod errand;
 mod error;
 mod fair_queue;
 mod lane;
@@ -162,10 +164,9 @@ impl Device {
             on_error,
             answer,
         };
-        self.core.around.tracker.spawn(job.run());
-        receiver
+        errand::run(&self.core.around.tracker, job.run(), receiver)
             .await
-            .unwrap_or_else(|_| Err(interrupted(&self.core, false)))
+            .unwrap_or_else(|| Err(interrupted(&self.core, false)))
     }
 
     /// One operational RPC that is not on the read-only list, in a session that is closed afterwards (Q9). It is sent
@@ -188,10 +189,9 @@ impl Device {
             request,
             answer,
         };
-        self.core.around.tracker.spawn(job.run());
-        receiver
+        errand::run(&self.core.around.tracker, job.run(), receiver)
             .await
-            .unwrap_or_else(|_| Err(interrupted(&self.core, true)))
+            .unwrap_or_else(|| Err(interrupted(&self.core, true)))
     }
 
     /// Connects now, whatever went wrong before, and tells what the connection showed. Success ends all waiting after
