@@ -80,6 +80,8 @@ settings! {
         "The known_hosts file for devices with that host key policy"
     idle_session_seconds "NCGATE_IDLE_SESSION_SECONDS" "N" "300"
         "An idle NETCONF session is closed after this time; 300 unless given"
+    device_record_seconds "NCGATE_DEVICE_RECORD_SECONDS" "N" "1"
+        "How soon calls follow what another gateway changes in a shared database; 0 asks it each time; 1 unless given"
     read_only_rpcs "NCGATE_READ_ONLY_RPCS" "NAME,…" ""
         "Request tags to treat as read-only beside the reviewed ones"
     spool_directory "NCGATE_SPOOL_DIRECTORY" "DIR" ""

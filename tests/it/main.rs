@@ -25,6 +25,7 @@ mod logs;
 mod mapping_properties;
 mod network;
 mod refused_logins;
+mod replicas;
 mod rpc;
 mod secrets;
 mod shutdown;
