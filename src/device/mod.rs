@@ -16,6 +16,7 @@ mod errand;
 mod error;
 mod fair_queue;
 mod lane;
+mod login_gate;
 pub mod model;
 mod registry;
 mod settings;

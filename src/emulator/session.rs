@@ -131,7 +131,10 @@ impl Session {
                     steps.push(Step::Drop);
                     return steps;
                 }
-                Fault::MalformedHello => text = text.replace("</capabilities>", "</capability>"),
+                Fault::MalformedHello => {
+                    let end = |name| format!("</{}>", self.device.profile.netconf_name(name));
+                    text = text.replace(&end("capabilities"), &end("capability"));
+                }
                 Fault::HelloWithoutSessionId => text = self.hello(false),
                 Fault::ErrorBeforeHello => {
                     let error = DeviceError::new("could not start the management daemon");
@@ -145,6 +148,7 @@ impl Session {
                 // These strike elsewhere, see `Fault::point`.
                 Fault::RefuseConnection
                 | Fault::RefuseAuthentication
+                | Fault::HangUpAtLogin
                 | Fault::RefuseSubsystem
                 | Fault::Delay(_)
                 | Fault::DropBeforeReply
@@ -325,6 +329,7 @@ impl Session {
                 Fault::Swallow
                 | Fault::RefuseConnection
                 | Fault::RefuseAuthentication
+                | Fault::HangUpAtLogin
                 | Fault::RefuseSubsystem
                 | Fault::NoHello
                 | Fault::LateHello(_)
