@@ -6,7 +6,7 @@
 //! by its own task.
 //!
 //! Checking out may open a session. deadpool drops what it is opening when the checkout is cancelled, so a
-//! checkout belongs into a task that is not cancelled with a caller; `device` does that.
+//! checkout must not be cancelled with a caller; `device` sees to that.
 
 mod holds;
 
@@ -50,7 +50,8 @@ impl<C: Connect> managed::Manager for Manager<C> {
     type Error = C::Error;
 
     async fn create(&self) -> Result<SessionHandle, C::Error> {
-        self.connect.connect().await
+        // Boxed, because every checkout is as large as this, and hardly any gets here.
+        Box::pin(self.connect.connect()).await
     }
 
     async fn recycle(&self, session: &mut SessionHandle, _: &Metrics) -> RecycleResult<C::Error> {
@@ -85,7 +86,7 @@ impl<C: Connect> Pool<C> {
     /// When the pool is closed, or no session can be opened.
     ///
     /// # Cancel safety
-    /// Not safe: a session that is being opened or looked at is lost. Run it in a task of its own.
+    /// Not safe: a session that is being opened or looked at is lost.
     pub async fn checkout(&self) -> Result<Lent<C>, CheckoutError<C::Error>> {
         match self.inner.get().await {
             Ok(object) => Ok(Lent { object: Some(object) }),

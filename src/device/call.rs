@@ -1,5 +1,5 @@
-//! One call or batch on a device, from its turn to the moment its session is free again. It runs in a task of its
-//! own, so that a caller who leaves costs neither the session that is being opened nor the one being read from.
+//! One call or batch on a device, from its turn to the moment its session is free again. It runs to its end (`errand`),
+//! so that a caller who leaves costs neither the session that is being opened nor the one being read from.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,6 +128,8 @@ impl Reads {
             let checkout = sessions.checkout();
             tokio::pin!(checkout);
             let checked_out = tokio::select! {
+                // A session that is ready needs no timer.
+                biased;
                 result = &mut checkout => Some(result),
                 () = sleep_until(deadline) => None,
                 () = answer.closed() => None,
@@ -162,6 +164,7 @@ impl Reads {
                 }
             };
             let finished = tokio::select! {
+                biased;
                 () = attempt(&core, &lent, &mut items, deadline, on_error) => true,
                 () = answer.closed() => false,
             };
@@ -185,7 +188,7 @@ impl Reads {
             let _ = answer.send(Ok(answers(items)));
             return;
         };
-        if lent.status().outstanding == 0 {
+        if !lent.is_busy() {
             // Given back before the answer, so that a caller's next read finds it.
             give_back(&core, lent, turn);
             let _ = answer.send(Ok(answers(items)));
@@ -255,9 +258,8 @@ fn build(core: &Core, session: &SessionHandle, items: &mut [Item], deadline: Ins
 async fn send_in_turn(core: &Core, session: &SessionHandle, items: &mut [Item], on_error: OnError) {
     for item in items {
         if let Item::Open(call, _) = item {
-            let call = call.clone();
-            let result = session.call(call.clone()).await;
-            *item = settle(core, session, call, result);
+            let result = session.call(&*call).await;
+            settle(core, session, item, result);
         }
         let lost = matches!(item, Item::Open(_, Some(_)));
         let unsent = matches!(item, Item::New(_));
@@ -275,33 +277,30 @@ async fn send_together(core: &Core, session: &SessionHandle, items: &mut [Item])
             Item::New(_) | Item::Done(_) => None,
         })
         .collect();
-    let results = match session.call_all(calls.clone()).await {
+    let results = match session.call_all(calls).await {
         Ok(results) => results,
         // Not one of them was sent. The next one of the same kind says the same, so one by one each gets its error.
         Err(_) => return send_in_turn(core, session, items, OnError::Continue).await,
     };
-    let mut settled = calls.into_iter().zip(results);
-    for item in items.iter_mut().filter(|item| matches!(item, Item::Open(..))) {
-        if let Some((call, result)) = settled.next() {
-            *item = settle(core, session, call, result);
-        }
+    let sent = items.iter_mut().filter(|item| matches!(item, Item::Open(..)));
+    for (item, result) in sent.zip(results) {
+        settle(core, session, item, result);
     }
 }
 
 /// What one result means for its RPC: done, or to be tried again.
-fn settle(core: &Core, session: &SessionHandle, call: Call, result: Result<RawReply, SessionError>) -> Item {
+fn settle(core: &Core, session: &SessionHandle, item: &mut Item, result: Result<RawReply, SessionError>) {
     observe(core, "read", &result);
-    match result {
-        Ok(reply) => Item::Done(Box::new(Ok(reply))),
-        Err(error) => {
-            let again = error.allows_another_try();
-            let error = DeviceError::in_session(core.name(), session.session_id(), false, error);
-            if again {
-                Item::Open(call, Some(error))
-            } else {
-                Item::Done(Box::new(Err(error)))
+    let again = result.as_ref().is_err_and(SessionError::allows_another_try);
+    let answer =
+        result.map_err(|error| DeviceError::in_session(core.name(), session.session_id(), false, error));
+    match answer {
+        Err(error) if again => {
+            if let Item::Open(_, last) = item {
+                *last = Some(error);
             }
         }
+        answer => *item = Item::Done(Box::new(answer)),
     }
 }
 
@@ -332,6 +331,8 @@ impl SingleUse {
             let checkout = Own::get(&core, &sessions);
             tokio::pin!(checkout);
             let checked_out = tokio::select! {
+                // A session that is ready needs no timer.
+                biased;
                 result = &mut checkout => Some(result),
                 () = sleep_until(deadline) => None,
                 () = answer.closed() => None,
@@ -472,7 +473,7 @@ pub(super) fn request_error(core: &Core, error: RequestError) -> DeviceError {
     DeviceError::not_sent(core.name(), Step::Request, Failure::Request(error))
 }
 
-/// The task of a call ended before its answer: it was cut, or it panicked.
+/// A call ended without an answer: its task was cut, or it panicked.
 pub(super) fn interrupted(core: &Core, mutates: bool) -> DeviceError {
     DeviceError::interrupted(core.name(), mutates)
 }

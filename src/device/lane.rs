@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::fair_queue::{FairQueue, Full, Key};
@@ -117,8 +117,13 @@ impl Inner {
 /// The queue of one device. Cheap to clone.
 #[derive(Clone)]
 pub struct Lane {
-    inner: Arc<Mutex<Inner>>,
-    busy: Arc<watch::Sender<usize>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inner: Mutex<Inner>,
+    /// Told whenever the last turn that is out comes back.
+    idle: Notify,
     metrics: Arc<Metrics>,
 }
 
@@ -131,10 +136,13 @@ impl Lane {
             draining: false,
             pace: None,
         };
-        Self {
-            inner: Arc::new(Mutex::new(inner)),
-            busy: Arc::new(watch::Sender::new(0)),
+        let shared = Shared {
+            inner: Mutex::new(inner),
+            idle: Notify::new(),
             metrics,
+        };
+        Self {
+            shared: Arc::new(shared),
         }
     }
 
@@ -176,7 +184,7 @@ impl Lane {
             // The sender is dropped only together with the queue.
             Ok(Err(_)) => Err(NoTurn::Draining),
             Err(_) => {
-                self.metrics.queue_rejected("deadline");
+                self.shared.metrics.queue_rejected("deadline");
                 Err(NoTurn::Deadline)
             }
         }
@@ -190,17 +198,16 @@ impl Lane {
             return None;
         }
         inner.take(purpose);
-        self.busy.send_replace(inner.busy.all);
         Some(self.turn(purpose))
     }
 
     /// What somebody is told who got no turn and does not wait for one.
     pub fn refuse(&self) -> NoTurn {
         if self.lock().draining {
-            self.metrics.queue_rejected("draining");
+            self.shared.metrics.queue_rejected("draining");
             NoTurn::Draining
         } else {
-            self.metrics.queue_rejected("deadline");
+            self.shared.metrics.queue_rejected("deadline");
             NoTurn::Deadline
         }
     }
@@ -215,21 +222,20 @@ impl Lane {
         let now = Instant::now();
         let mut inner = self.lock();
         if inner.draining {
-            self.metrics.queue_rejected("draining");
+            self.shared.metrics.queue_rejected("draining");
             return Err(NoTurn::Draining);
         }
         if deadline <= now {
-            self.metrics.queue_rejected("deadline");
+            self.shared.metrics.queue_rejected("deadline");
             return Err(NoTurn::Deadline);
         }
         // With places free nobody waits who could have one: turns are passed on as they come back.
         if inner.admits(purpose) {
             inner.take(purpose);
-            self.busy.send_replace(inner.busy.all);
             return Ok(Asked::Granted(self.turn(purpose)));
         }
         if now + inner.wait_of(who) >= deadline {
-            self.metrics.queue_rejected("deadline");
+            self.shared.metrics.queue_rejected("deadline");
             return Err(NoTurn::Deadline);
         }
         let (sender, receiver) = oneshot::channel();
@@ -240,16 +246,16 @@ impl Lane {
         let (key, displaced) = match standing {
             Standing::LetIn => (inner.queue.take_over(who, waiter), None),
             Standing::New => inner.queue.push(who, waiter).map_err(|Full(limit)| {
-                self.metrics.queue_rejected("full");
+                self.shared.metrics.queue_rejected("full");
                 NoTurn::Full { limit }
             })?,
         };
         let limit = inner.queue.len();
         drop(inner);
-        self.metrics.queued();
+        self.shared.metrics.queued();
         if let Some(displaced) = displaced {
-            self.metrics.dequeued();
-            self.metrics.queue_rejected("full");
+            self.shared.metrics.dequeued();
+            self.shared.metrics.queue_rejected("full");
             // Who does not listen any more needs no answer.
             let _ = displaced.turn.send(Err(NoTurn::Full { limit }));
         }
@@ -272,8 +278,8 @@ impl Lane {
             }
         }
         for waiter in refused {
-            self.metrics.dequeued();
-            self.metrics.queue_rejected("draining");
+            self.shared.metrics.dequeued();
+            self.shared.metrics.queue_rejected("draining");
             // Who does not listen any more needs no answer.
             let _ = waiter.turn.send(Err(NoTurn::Draining));
         }
@@ -281,9 +287,14 @@ impl Lane {
 
     /// Waits until no turn is out.
     pub async fn idle(&self) {
-        let mut busy = self.busy.subscribe();
-        // The sender lives as long as `self`.
-        let _ = busy.wait_for(|busy| *busy == 0).await;
+        loop {
+            // Hears of what happens from here on, also before it is polled.
+            let idle = self.shared.idle.notified();
+            if self.lock().busy.all == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
 
     fn turn(&self, purpose: Purpose) -> Turn {
@@ -305,10 +316,12 @@ impl Lane {
                 inner.take(waiter.purpose);
                 next.push(waiter);
             }
-            self.busy.send_replace(inner.busy.all);
+            if inner.busy.all == 0 {
+                self.shared.idle.notify_waiters();
+            }
         }
         for waiter in next {
-            self.metrics.dequeued();
+            self.shared.metrics.dequeued();
             // A waiter that left a moment ago drops its turn, which comes back here.
             let _ = waiter.turn.send(Ok(self.turn(waiter.purpose)));
         }
@@ -316,7 +329,7 @@ impl Lane {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every change under the lock is complete in itself.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -337,7 +350,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let removed = self.lane.lock().queue.remove(&self.who, self.key);
         if removed.is_some() {
-            self.lane.metrics.dequeued();
+            self.lane.shared.metrics.dequeued();
         }
     }
 }

@@ -1,10 +1,11 @@
 //! One device: its lane and fair queue, its sessions, who holds one of them, what is known of it, and when it may be
 //! dialled. Later its pending commits.
 //!
-//! A call waits for its turn (`lane`), then runs in a task of its own (`call`) on a session of the pool. Who needs a
-//! session for longer holds one (`hold`), and may bind it to a caller for a time (`edit`). Sessions are
-//! opened in one place (`core`), under the rules of `breaker` and `domain`, and judged by `compat`. It knows no HTTP,
-//! no principals beyond a name to be fair by, and nothing of the database: `model` is only the stored shape.
+//! A call waits for its turn (`lane`), then runs (`call`) on a session of the pool, to its end even if its caller
+//! leaves (`errand`). Who needs a session for longer holds one (`hold`), and may bind it to a caller for a time
+//! (`edit`). Sessions are opened in one place (`core`), under the rules of `breaker` and `domain`, and judged by
+//! `compat`. It knows no HTTP, no principals beyond a name to be fair by, and nothing of the database: `model` is only
+//! the stored shape.
 
 mod breaker;
 mod call;
@@ -14,6 +15,7 @@ mod connector;
 mod core;
 mod domain;
 mod edit;
+mod errand;
 mod error;
 mod fair_queue;
 mod hold;
@@ -196,10 +198,9 @@ impl Device {
             on_error,
             answer,
         };
-        self.core.around.tracker.spawn(job.run());
-        receiver
+        errand::run(&self.core.around.tracker, job.run(), receiver)
             .await
-            .unwrap_or_else(|_| Err(interrupted(&self.core, false)))
+            .unwrap_or_else(|| Err(interrupted(&self.core, false)))
     }
 
     /// One operational RPC that is not on the read-only list, in a session that is closed afterwards (Q9). It is sent
@@ -222,10 +223,9 @@ impl Device {
             request,
             answer,
         };
-        self.core.around.tracker.spawn(job.run());
-        receiver
+        errand::run(&self.core.around.tracker, job.run(), receiver)
             .await
-            .unwrap_or_else(|_| Err(interrupted(&self.core, true)))
+            .unwrap_or_else(|| Err(interrupted(&self.core, true)))
     }
 
     /// Connects now, whatever went wrong before, and tells what the connection showed. Success ends all waiting after

@@ -109,15 +109,15 @@ impl Gateway {
             // Nothing to store, so nothing that others read has changed either.
             return Ok(self.view(&read));
         }
-        let reconnect = settings_of_sessions(&settings) != settings_of_sessions(&read.settings)
-            || secrets != read.secrets;
+        let changing = self.inner.records.changing(name);
         let record = self
             .inner
             .store
             .update_device(&read, settings, secrets)
             .await
             .map_err(|error| self.store_error(error).with_device(name))?;
-        if reconnect {
+        drop(changing);
+        if !make_the_same_sessions(&read, &record) {
             self.install(&record)?;
         }
         Ok(self.view(&record))
@@ -150,12 +150,14 @@ impl Gateway {
                 .with_hint("end its edit sessions first"));
         }
         let expected = if_match.is_some().then_some(read.version);
+        let changing = self.inner.records.changing(name);
         self.inner
             .store
             .delete_device(&read.id, expected)
             .await
             .map_err(|error| self.store_error(error).with_device(name))?;
-        self.inner.devices.remove(name);
+        drop(changing);
+        self.uninstall(name);
         Ok(())
     }
 
@@ -252,6 +254,13 @@ impl Gateway {
             }
         }
     }
+}
+
+/// Whether it makes no difference to sessions which of the two is stored. Host keys that were learned since do not
+/// count: where they were learned, they are known.
+pub(super) fn make_the_same_sessions(one: &DeviceRecord, other: &DeviceRecord) -> bool {
+    settings_of_sessions(&one.settings) == settings_of_sessions(&other.settings)
+        && one.secrets == other.secrets
 }
 
 /// What sessions depend on: all but the labels and the default for partial data. Without a change in it, open

@@ -17,6 +17,7 @@ mod kill;
 mod locks;
 mod output;
 mod prepare;
+mod records;
 pub mod reply;
 pub mod request;
 mod rpc;
@@ -61,6 +62,8 @@ pub struct Parts {
     pub known_hosts: PathBuf,
     /// An idle session is closed after this time.
     pub idle_timeout: Duration,
+    /// How long calls go by a stored device before they read it again (`records`); zero: not at all.
+    pub record_age: Duration,
     /// Request tags to treat as read-only beside the reviewed ones.
     pub read_only_rpcs: BTreeSet<String>,
     /// Where devices may be sent for configuration.
@@ -79,6 +82,7 @@ pub struct Gateway {
 
 struct Inner {
     store: Store,
+    records: Arc<records::Records>,
     devices: Arc<Registry>,
     dialer: Arc<dyn Dialer>,
     networks: NetworkPolicy,
@@ -111,6 +115,7 @@ impl Gateway {
         let gateway = Self {
             inner: Arc::new(Inner {
                 store: parts.store,
+                records: Arc::new(records::Records::new(parts.record_age)),
                 devices: parts.devices,
                 dialer: parts.dialer,
                 networks: parts.networks,
@@ -193,23 +198,63 @@ impl Gateway {
         let settings = target::run_settings(&record.settings, self.inner.idle_timeout);
         let learn = self.learn_host_keys(record);
         let connector = SshConnector::new(target, self.inner.dialer.clone(), Some(learn));
-        Ok(self.inner.devices.upsert(settings, Arc::new(connector)))
+        let device = self.inner.devices.upsert(settings, Arc::new(connector));
+        self.inner.records.installed(Arc::new(record.clone()));
+        Ok(device)
     }
 
     /// The stored device and the one that is talked to. The store decides what exists.
-    async fn device(&self, name: &str) -> Result<(DeviceRecord, Arc<Device>), Error> {
-        let record = self.record(name).await?;
+    async fn device(&self, name: &str) -> Result<(Arc<DeviceRecord>, Arc<Device>), Error> {
+        let record = self.current(name).await?;
         if let Some(device) = self.inner.devices.get(name) {
             return Ok((record, device));
         }
         let _changing = self.inner.changing.lock().await;
         // It may have been changed, removed or made ready while this call waited.
-        let record = self.record(name).await?;
+        let record = self.current(name).await?;
         let device = match self.inner.devices.get(name) {
             Some(device) => device,
             None => self.install(&record)?,
         };
         Ok((record, device))
+    }
+
+    /// The stored device, read anew unless that was a moment ago.
+    async fn current(&self, name: &str) -> Result<Arc<DeviceRecord>, Error> {
+        let now = self.inner.clock.now();
+        match self.inner.records.get(name, now) {
+            Ok(record) => Ok(record),
+            Err(reading) => self.read_record(name, reading, now).await,
+        }
+    }
+
+    /// Reads the stored device; what another process has changed or removed is changed or removed here as well.
+    async fn read_record(
+        &self,
+        name: &str,
+        reading: records::Reading,
+        now: Instant,
+    ) -> Result<Arc<DeviceRecord>, Error> {
+        let records = &self.inner.records;
+        let record = self.record(name).await.inspect_err(|error| {
+            if error.code() == ErrorCode::NotFound && records.gone(reading, name) {
+                self.inner.devices.remove(name);
+            }
+        })?;
+        let found = records.found(reading, record, now, devices::make_the_same_sessions);
+        if found.changed
+            && let Err(error) = self.install(&found.record)
+        {
+            // Nothing of what it was before may be used.
+            self.uninstall(name);
+            return Err(error);
+        }
+        Ok(found.record)
+    }
+
+    fn uninstall(&self, name: &str) {
+        self.inner.records.removed(name);
+        self.inner.devices.remove(name);
     }
 
     /// When the call must be over: as the caller says, or as the device's settings do for a read (conventions H6).
@@ -220,7 +265,7 @@ impl Gateway {
 
     /// Stores host keys that were accepted on first use, beside the connect that saw them.
     fn learn_host_keys(&self, record: &DeviceRecord) -> crate::device::Learned {
-        let store = self.inner.store.clone();
+        let (store, records) = (self.inner.store.clone(), self.inner.records.clone());
         let id = record.id.clone();
         let name = record.settings.name.clone();
         let device = target::endpoint(&record.settings.address, record.settings.port);
@@ -242,8 +287,10 @@ impl Gateway {
                     Some((endpoint, line.clone()))
                 })
                 .collect();
-            let (store, id, name) = (store.clone(), id.clone(), name.clone());
+            let (store, records) = (store.clone(), records.clone());
+            let (id, name) = (id.clone(), name.clone());
             tracker.spawn(async move {
+                let _changing = records.changing(&name);
                 for (endpoint, line) in keys {
                     match store.learn_host_key(&id, &endpoint, &line).await {
                         Ok(_) | Err(StoreError::NotFound) => {}

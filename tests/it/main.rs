@@ -38,6 +38,7 @@ mod named;
 mod network;
 mod places;
 mod refused_logins;
+mod replicas;
 mod rpc;
 mod secrets;
 mod shutdown;

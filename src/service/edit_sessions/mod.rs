@@ -290,7 +290,7 @@ impl Gateway {
 /// An edit session in use by a caller.
 struct Used {
     device: Arc<Device>,
-    record: DeviceRecord,
+    record: Arc<DeviceRecord>,
     row: EditSessionRecord,
     handle: EditHandle,
 }
