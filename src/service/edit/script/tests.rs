@@ -1,7 +1,10 @@
 //! The RPCs of each mode and dialect, byte for byte.
 
+mod edits;
+
 use super::*;
 use crate::netconf::capability::Capability;
+use crate::pool::Hold;
 use crate::service::edit::ground::marker;
 use crate::service::edit::request::{Action, CommitOptions, Protocol};
 
@@ -346,175 +349,9 @@ fn comment_is_cut_and_the_marker_is_not() {
     assert!(log.len() <= 512, "{}", log.len());
 }
 
-/// S12: the actions and bodies of an edit on Junos.
-#[test]
-fn edits_on_junos() {
-    let only = |edit: Edit| -> String {
-        let lines = lines(&junos(), &of(vec![edit]));
-        lines[1].strip_prefix("edit ").expect("an edit").to_owned()
-    };
-    let path = |path: &str, edit: Edit| Edit {
-        path: Some(path.to_owned()),
-        ..edit
-    };
-    let acting = |action: Action, edit: Edit| Edit {
-        action: Some(action),
-        ..edit
-    };
-    assert_eq!(
-        only(acting(
-            Action::Replace,
-            path(
-                "system/login/user[name=bob]",
-                json("{\"system\":{\"login\":{\"user\":[{\"name\":\"bob\",\"class\":\"operator\"}]}}}")
-            )
-        )),
-        "<load-configuration action=\"replace\" format=\"xml\"><configuration><system><login>\
-         <user replace=\"replace\"><name>bob</name><class>operator</class></user></login></system></configuration>\
-         </load-configuration>"
-    );
-    assert_eq!(
-        only(json(
-            "{\"snmp\":{\"@\":{\"operation\":\"replace\"},\"name\":\"x\"}}"
-        )),
-        "<load-configuration action=\"replace\" format=\"xml\"><configuration><snmp replace=\"replace\">\
-         <name>x</name></snmp></configuration></load-configuration>"
-    );
-    assert_eq!(
-        only(acting(
-            Action::None,
-            json("{\"snmp\":{\"@\":{\"operation\":\"delete\"}}}")
-        )),
-        "<load-configuration format=\"xml\"><configuration><snmp delete=\"delete\"/></configuration>\
-         </load-configuration>"
-    );
-    let whole = Edit {
-        whole_configuration: true,
-        ..acting(
-            Action::Override,
-            Edit::new(EditFormat::Text, EditBody::Config("system { a; }".into())),
-        )
-    };
-    assert_eq!(
-        only(whole),
-        "<load-configuration action=\"override\" format=\"text\"><configuration-text>system { a; }\
-         </configuration-text></load-configuration>"
-    );
-    let xml = Edit::new(
-        EditFormat::Xml,
-        EditBody::Config("<system><host-name>a</host-name></system>".into()),
-    );
-    assert_eq!(
-        only(xml),
-        "<load-configuration format=\"xml\"><configuration><system><host-name>a</host-name></system></configuration>\
-         </load-configuration>"
-    );
-    assert_eq!(
-        only(Edit::new(EditFormat::Json, EditBody::Rollback(2))),
-        "<load-configuration rollback=\"2\"/>"
-    );
-    assert_eq!(
-        only(Edit::new(EditFormat::Json, EditBody::Rescue)),
-        "<load-configuration rescue=\"rescue\"/>"
-    );
-    assert_eq!(
-        only(Edit::new(
-            EditFormat::Text,
-            EditBody::Url("ftp://192.0.2.1/x".into())
-        )),
-        "<load-configuration url=\"ftp://192.0.2.1/x\" format=\"text\"/>"
-    );
-    let pattern = EditBody::ReplacePattern {
-        pattern: "10\\.0".into(),
-        with: "10.1".into(),
-        path: Some("interfaces".into()),
-    };
-    assert_eq!(
-        only(Edit::new(EditFormat::Json, pattern)),
-        "<load-configuration format=\"xml\"><configuration><interfaces replace-pattern=\"10\\.0\" with=\"10.1\"/>\
-         </configuration></load-configuration>"
-    );
-    let rfc = Edit {
-        protocol: Some(Protocol::Rfc),
-        ..json("{\"system\":{\"host-name\":\"a\"}}")
-    };
-    assert_eq!(
-        only(rfc),
-        "<edit-config><target><candidate/></target><default-operation>merge</default-operation><config>\
-         <configuration><system><host-name>a</host-name></system></configuration></config></edit-config>"
-    );
-}
-
-/// S12, X1, X2, X8: what is wrong with an edit is told by its place.
-#[test]
-fn wrong_edits_are_refused_by_place() {
-    let place = |edit: Edit| refused(&junos(), &of(vec![set("delete a"), edit]));
-    let acting = |action: Action, edit: Edit| Edit {
-        action: Some(action),
-        ..edit
-    };
-    let at = |pointer: &str| (ErrorCode::InvalidArgument, pointer.to_owned());
-    let good = || json("{\"system\":{\"host-name\":\"a\"}}");
-    assert_eq!(
-        place(acting(Action::Override, good())),
-        at("/edits/1/whole_configuration")
-    );
-    assert_eq!(place(acting(Action::Replace, good())), at("/edits/1/path"));
-    assert_eq!(place(acting(Action::None, good())), at("/edits/1/config"));
-    assert_eq!(
-        place(json("{\"system\":{\"1a\":\"x\"}}")),
-        at("/edits/1/config/system/1a")
-    );
-    let bad_path = Edit {
-        path: Some("a/<b/>".into()),
-        ..good()
-    };
-    assert_eq!(place(bad_path), at("/edits/1/path"));
-    let set_in_path = Edit {
-        path: Some("system".into()),
-        ..set("delete a")
-    };
-    assert_eq!(place(set_in_path), at("/edits/1/path"));
-    let instruction = Edit::new(EditFormat::Xml, EditBody::Config("<?x y?><a/>".into()));
-    assert_eq!(place(instruction), at("/edits/1/config"));
-    let both = Edit {
-        error_option: Some(ErrorOption::StopOnError),
-        ..set("delete a")
-    };
-    assert_eq!(place(both), at("/edits/1/protocol"));
-    for url in ["http://169.254.169.254/", "/etc/passwd", "ftp://192.0.2.2/x"] {
-        assert_eq!(
-            place(Edit::new(EditFormat::Text, EditBody::Url(url.into()))),
-            at("/edits/1/url"),
-            "{url}"
-        );
-    }
-    assert_eq!(
-        place(Edit::new(EditFormat::Json, EditBody::Rollback(50))),
-        at("/edits/1/rollback")
-    );
-    let pattern = EditBody::ReplacePattern {
-        pattern: String::new(),
-        with: "b".into(),
-        path: None,
-    };
-    assert_eq!(
-        place(Edit::new(EditFormat::Json, pattern)),
-        at("/edits/1/replace_pattern")
-    );
-    assert_eq!(
-        place(acting(
-            Action::Merge,
-            Edit::new(EditFormat::Json, EditBody::Rescue)
-        )),
-        at("/edits/1/action")
-    );
-}
-
 /// E2, L2: what each hold needs to be given back, last taken first; the shared candidate is left as it is.
 #[test]
 fn what_is_held_is_given_back_in_reverse() {
-    use crate::pool::Hold;
     let capabilities = rfc(&[Capability::Candidate, Capability::WritableRunning]);
     let given_back = |mode: Mode, held: &[Hold]| -> Vec<String> {
         let ground = Ground::new(&capabilities, mode, None).expect("a ground");
@@ -538,4 +375,144 @@ fn what_is_held_is_given_back_in_reverse() {
         ["<unlock><target><running/></target></unlock>"]
     );
     assert_eq!(given_back(Mode::Shared, &[Hold::Edits]), [""; 0]);
+}
+
+/// E7: what a demanded revision is compared with is read under the lock.
+#[test]
+fn demanded_revision_is_read_under_the_lock() {
+    let mut request = of(vec![set("delete snmp")]);
+    request.if_revision = Some("re0-1-1".to_owned());
+    let lines = lines(&junos(), &request);
+    assert_eq!(
+        lines[..2],
+        [
+            "lock <lock><target><candidate/></target></lock>",
+            "check <get-commit-information><include-configuration-revision/></get-commit-information>",
+        ]
+    );
+}
+
+/// `quirks.verify_after_commit`: candidate before and running after a commit, where both must be the same.
+#[test]
+fn verified_change_reads_running_after_the_commit() {
+    let made = |mode: Mode, at: Option<&str>| -> Vec<String> {
+        let capabilities = junos();
+        let mut ground = Ground::new(&capabilities, mode, None).expect("a ground");
+        ground.verify = true;
+        ground.skip_validate = true;
+        let mut request = of(vec![set("delete snmp")]);
+        request.commit.at = at.map(str::to_owned);
+        let made =
+            change(ground, &capabilities, &UrlPolicy::default(), &request, "m").expect("it can be made");
+        made.plan().split_off(2)
+    };
+    let compare = COMPARE.strip_prefix("diff ").expect("a step").to_owned();
+    let unlock = "<unlock><target><candidate/></target></unlock>".to_owned();
+    assert_eq!(
+        made(Mode::Exclusive, None),
+        [
+            compare.clone(),
+            "<get-config><source><candidate/></source></get-config>".to_owned(),
+            "<commit-configuration><log>m</log></commit-configuration>".to_owned(),
+            "<get-config><source><running/></source></get-config>".to_owned(),
+            unlock.clone(),
+        ]
+    );
+    let later =
+        "<commit-configuration><at-time>23:15</at-time><log>m</log></commit-configuration>".to_owned();
+    assert_eq!(
+        made(Mode::Exclusive, Some("23:15")),
+        [compare.clone(), later, unlock]
+    );
+    // What a private copy becomes in running depends on what others committed meanwhile.
+    assert_eq!(
+        made(Mode::Private, None),
+        [
+            compare,
+            "<commit-configuration><log>m</log></commit-configuration>".to_owned(),
+            "<close-configuration/>".to_owned(),
+        ]
+    );
+}
+
+/// L2: taking edits back while going on to hold what is held, by mode.
+#[test]
+fn discarding_depends_on_what_is_edited() {
+    let discards = |capabilities: &Capabilities, mode: Mode| -> Vec<(String, Touch)> {
+        let ground = Ground::new(capabilities, mode, None).expect("a ground");
+        let steps = ground.discard(capabilities).expect("it can be built");
+        steps
+            .into_iter()
+            .map(|step| (step.rpc.body.as_str().to_owned(), step.touch))
+            .collect()
+    };
+    let edits = Touch::Releases(Hold::Edits);
+    let owned = |xml: &str, touch: Touch| (xml.to_owned(), touch);
+    assert_eq!(
+        discards(&junos(), Mode::Exclusive),
+        [owned("<discard-changes/>", edits)]
+    );
+    assert_eq!(
+        discards(&junos(), Mode::Private),
+        [owned("<load-configuration rollback=\"0\"/>", edits)]
+    );
+    assert_eq!(
+        discards(&junos(), Mode::Ephemeral),
+        [
+            owned("<close-configuration/>", Touch::Releases(Hold::Ephemeral)),
+            owned(
+                "<open-configuration><ephemeral/></open-configuration>",
+                Touch::Acquires(Hold::Ephemeral)
+            ),
+        ]
+    );
+    let old = Capabilities::new(["http://xml.juniper.net/netconf/junos/1.0"]);
+    assert_eq!(
+        discards(&old, Mode::Exclusive),
+        [owned("<load-configuration rollback=\"0\"/>", edits)]
+    );
+    let running = rfc(&[Capability::WritableRunning]);
+    assert_eq!(discards(&running, Mode::Exclusive), []);
+}
+
+/// Q2: each step books what it does to its session; an edit of running stays nowhere.
+#[test]
+fn steps_say_what_they_do_to_their_session() {
+    let touches = |capabilities: &Capabilities, request: &ChangeRequest| -> Vec<Touch> {
+        let made = script(capabilities, request).expect("it can be made");
+        let all = made.steps.iter().chain(&made.ending);
+        all.map(|step| step.touch).collect()
+    };
+    let candidate = Hold::Lock(Datastore::Candidate);
+    assert_eq!(
+        touches(&junos(), &of(vec![set("delete snmp")])),
+        [
+            Touch::Acquires(candidate),
+            Touch::Edits,
+            Touch::Nothing,
+            Touch::Nothing,
+            Touch::Releases(Hold::Edits),
+            Touch::Releases(candidate),
+        ]
+    );
+    let running = Hold::Lock(Datastore::Running);
+    let edit = json("{\"sys:system\":{\"name\":\"r1\"}}");
+    assert_eq!(
+        touches(&rfc(&[Capability::WritableRunning]), &of(vec![edit])),
+        [
+            Touch::Acquires(running),
+            Touch::Nothing,
+            Touch::Applies,
+            Touch::Nothing,
+            Touch::Releases(running),
+        ]
+    );
+}
+
+/// E6: a scheduled commit is called off.
+#[test]
+fn scheduled_commit_is_cleared() {
+    let step = crate::service::edit::ground::clear_scheduled(&junos()).expect("it can be built");
+    assert_eq!(step.rpc.body.as_str(), "<clear-system-commit/>");
+    assert!(crate::service::edit::ground::clear_scheduled(&rfc(&[])).is_err());
 }
