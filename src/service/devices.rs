@@ -320,21 +320,6 @@ fn faults(faults: Vec<FieldFault>) -> Error {
     })
 }
 
-/// How long a page is to be; 0: as long as usual (H10).
-///
-/// # Errors
-/// More than a page may have.
-pub(super) fn page_size(wanted: u32) -> Result<u32, Error> {
-    match wanted {
-        0 => Ok(DEFAULT_PAGE),
-        size if size > LARGEST_PAGE => Err(Error::invalid(
-            "?page_size",
-            format!("{size} is more than {LARGEST_PAGE}"),
-        )),
-        size => Ok(size),
-    }
-}
-
 /// Runs what computes for a while beside the threads that serve everybody.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
