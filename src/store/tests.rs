@@ -549,7 +549,7 @@ async fn a_later_schema_is_refused() {
     let path = directory.path().join("ncgate.db");
     let store = open_file(&path).await.unwrap();
     let mut tx = store.database.begin("testing").await.unwrap();
-    sqlx::query("UPDATE _sqlx_migrations SET version = 9000")
+    sqlx::query("UPDATE _sqlx_migrations SET version = 9000 WHERE version = 1")
         .execute(&mut *tx)
         .await
         .unwrap();
