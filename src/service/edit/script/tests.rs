@@ -67,7 +67,7 @@ fn refused(capabilities: &Capabilities, request: &ChangeRequest) -> (ErrorCode, 
 }
 
 const COMPARE: &str =
-    "diff <get-configuration database=\"candidate\" format=\"text\" compare=\"rollback\" rollback=\"0\"/>";
+    "diff <get-configuration database=\"candidate\" compare=\"rollback\" rollback=\"0\" format=\"text\"/>";
 
 /// S21, S31, E3: the nine steps on Junos.
 #[test]

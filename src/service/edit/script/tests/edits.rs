@@ -160,7 +160,7 @@ fn wrong_edits_are_refused_by_place() {
     );
     assert_eq!(
         place(acting(
-            Action::Merge,
+            Action::Replace,
             Edit::new(EditFormat::Json, EditBody::Rescue)
         )),
         at("/edits/1/action")
