@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// Connect failures in a row that open the circuit.
 const OPEN_AFTER: u32 = 5;
 /// Refusals of the credentials after which they are tried only every `auth_retry`.
-const REFUSALS: u32 = 3;
+pub const REFUSALS: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
@@ -71,24 +71,13 @@ impl Breaker {
     pub fn held(&self, now: Instant) -> Option<Held> {
         let (_, failure) = self.last_failure?;
         let until = self.retry_at.unwrap_or(now);
+        let (failures, refusals) = (self.failures, self.refusals);
         match failure {
             Failure::HostKey => Some(Held::HostKey),
-            Failure::Credentials if self.refusals >= REFUSALS && (until > now || self.probing) => {
-                Some(Held::Credentials {
-                    until,
-                    refusals: self.refusals,
-                })
-            }
-            Failure::Credentials | Failure::Connect => {
-                if self.failures >= OPEN_AFTER && (until > now || self.probing) {
-                    Some(Held::Open {
-                        until,
-                        failures: self.failures,
-                    })
-                } else {
-                    (until > now).then_some(Held::Backoff { until })
-                }
-            }
+            Failure::Credentials | Failure::Connect if until <= now && !self.probing => None,
+            Failure::Credentials if refusals >= REFUSALS => Some(Held::Credentials { until, refusals }),
+            Failure::Connect if failures >= OPEN_AFTER => Some(Held::Open { until, failures }),
+            Failure::Credentials | Failure::Connect => Some(Held::Backoff { until }),
         }
     }
 
@@ -138,8 +127,9 @@ impl Breaker {
         self.last_failure = Some((now, failure));
         match failure {
             Failure::Connect => {
+                // Says nothing about the credentials: refusals before it still count. Many a device bars who was
+                // refused too often, and counts on when the bar is lifted.
                 self.failures = self.failures.saturating_add(1);
-                self.refusals = 0;
                 self.retry_at = Some(now + jitter(backoff(self.failures)));
             }
             Failure::Credentials => {
@@ -162,6 +152,11 @@ impl Breaker {
         if attempt.probe {
             self.probing = false;
         }
+    }
+
+    /// Whether the credentials were refused and not accepted since.
+    pub fn is_refused(&self) -> bool {
+        self.refusals > 0
     }
 
     /// When the last failure was, and of what kind.
@@ -285,6 +280,39 @@ mod tests {
         );
         breaker.reset();
         assert!(breaker.admit(now).is_ok());
+    }
+
+    /// Q4: a device that bars us after refused logins is not tried three times more when it lifts the bar.
+    #[test]
+    fn refusals_count_on_over_failed_connects() {
+        let mut breaker = Breaker::new(AUTH_RETRY);
+        let mut now = Instant::now();
+        for failure in [
+            Failure::Credentials,
+            Failure::Credentials,
+            Failure::Connect,
+            Failure::Connect,
+            Failure::Credentials,
+        ] {
+            fail(&mut breaker, failure, now);
+            now += seconds(5);
+        }
+        let until = now - seconds(5) + AUTH_RETRY;
+        assert_eq!(breaker.admit(now), Err(Held::Credentials { until, refusals: 3 }));
+        // The rare try that does not get as far as the login is made up for, by one at a time.
+        fail(&mut breaker, Failure::Connect, until);
+        let soon = until + Duration::from_millis(500);
+        assert_eq!(breaker.admit(until), Err(Held::Backoff { until: soon }));
+        let probe = breaker.admit(soon).unwrap();
+        assert_eq!(breaker.admit(soon), Err(Held::Backoff { until: soon }));
+        breaker.failed(probe, Failure::Credentials, soon, |most| most);
+        assert_eq!(
+            breaker.admit(soon),
+            Err(Held::Credentials {
+                until: soon + AUTH_RETRY,
+                refusals: 4
+            })
+        );
     }
 
     /// Q4: a host key that changed waits for a person, however long.

@@ -17,6 +17,7 @@ use super::compat::{self, Verdict};
 use super::connector::{Connector, Link, LinkStep, Opened};
 use super::domain::{Domain, Suspended};
 use super::error::{ConnectError, DeviceError, Failure, Step};
+use super::login_gate::{Login, LoginGate};
 use super::settings::{Policy, Profile, Settings};
 use super::software::{self, Software};
 use crate::clock::Clock;
@@ -108,6 +109,7 @@ pub struct Core {
     connector: Arc<dyn Connector>,
     domain: Arc<Mutex<Domain>>,
     memory: Mutex<Memory>,
+    logins: LoginGate,
     /// One permit for each session, pooled, pinned or closing (Q1).
     places: Arc<Semaphore>,
     /// Told whenever a session comes back to the pool or ends.
@@ -142,6 +144,7 @@ impl Core {
             connector,
             domain,
             memory: Mutex::new(memory),
+            logins: LoginGate::default(),
             places,
             freed: Notify::new(),
         }
@@ -166,8 +169,11 @@ impl Core {
     /// Opens a session. `asked`: by a person who wants to know now; then failures of the past do not count, and the
     /// software is asked for in any case.
     pub async fn open(self: &Arc<Self>, asked: bool) -> Result<Fresh, DeviceError> {
+        let login = self.logins.enter(|| self.is_proven()).await;
         let permission = self.permit(asked).map_err(|failure| self.refuse(failure))?;
-        let result = self.open_permitted(asked).await;
+        let mut login = Some(login);
+        let result = self.open_permitted(asked, &mut login).await;
+        // A failed login is held until its failure is in the books.
         match result {
             Ok(fresh) => {
                 permission.succeeded();
@@ -249,7 +255,11 @@ impl Core {
         })
     }
 
-    async fn open_permitted(self: &Arc<Self>, asked: bool) -> Result<Fresh, ConnectError> {
+    async fn open_permitted(
+        self: &Arc<Self>,
+        asked: bool,
+        login: &mut Option<Login<'_>>,
+    ) -> Result<Fresh, ConnectError> {
         let place = self.place().await?;
         self.wait_for_pace().await?;
         let config = session::Config {
@@ -269,6 +279,7 @@ impl Core {
             mut link,
         } = self.connector.connect(config).await?;
         self.start(&handle, run, place);
+        *login = None;
         let software = match self.known_software(&handle, asked) {
             Some(software) => software,
             None => {
@@ -431,6 +442,12 @@ impl Core {
     /// Whether any session is open.
     pub fn has_sessions(&self) -> bool {
         !self.memory().sessions.is_empty()
+    }
+
+    /// Whether the credentials are known to be right: there are sessions, and no login was refused since.
+    fn is_proven(&self) -> bool {
+        let memory = self.memory();
+        !memory.sessions.is_empty() && !memory.breaker.is_refused()
     }
 
     /// The sessions that are open now.

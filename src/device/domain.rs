@@ -10,7 +10,8 @@ use tokio::time::Instant;
 /// Refused devices of one domain that together mean the domain and not the device.
 const MANY: usize = 3;
 
-/// How fast connects of one credential domain may follow each other.
+/// How fast connects of one credential domain may follow each other. In no second do more than both together start: by
+/// default a tenth of a fleet of 500 devices that were all lost at once, which are back within 13 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectRate {
     pub per_second: u32,
@@ -21,8 +22,8 @@ pub struct ConnectRate {
 impl Default for ConnectRate {
     fn default() -> Self {
         Self {
-            per_second: 50,
-            burst: 50,
+            per_second: 40,
+            burst: 10,
         }
     }
 }

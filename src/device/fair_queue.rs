@@ -1,5 +1,6 @@
 //! The order in which requests for one device are served: round robin among principals, first come first served
-//! within one, bounded in all (Q1). Pure: it knows no time and no tasks.
+//! within one, bounded in all (Q1). When it is full, whoever has the most in it makes room for who has less, so that
+//! one flood does not close the queue for the others. Pure: it knows no time and no tasks.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -47,14 +48,17 @@ impl<T> FairQueue<T> {
             - usize::from(own > 0)
     }
 
-    /// Adds an item for a principal.
+    /// Adds an item for a principal. The second value is an item that had to make room for it: the newest one of the
+    /// principal with the most.
     ///
     /// # Errors
-    /// [`Full`] when as many items wait as may.
-    pub fn push(&mut self, who: &str, item: T) -> Result<Key, Full> {
-        if self.len >= self.limit {
-            return Err(Full(self.limit));
-        }
+    /// [`Full`] when as many items wait as may, and nobody has so many more than `who` that it would be fairer.
+    pub fn push(&mut self, who: &str, item: T) -> Result<(Key, Option<T>), Full> {
+        let displaced = if self.len < self.limit {
+            None
+        } else {
+            Some(self.displace(who).ok_or(Full(self.limit))?)
+        };
         let key = Key(self.next_key);
         self.next_key += 1;
         self.len += 1;
@@ -64,7 +68,21 @@ impl<T> FairQueue<T> {
             self.waiting.insert(who.to_owned(), VecDeque::from([(key, item)]));
             self.ring.push_back(who.to_owned());
         }
-        Ok(key)
+        Ok((key, displaced))
+    }
+
+    /// Takes the newest item of the principal with the most, if it still has no less than `who` afterwards.
+    fn displace(&mut self, who: &str) -> Option<T> {
+        let count = |name: &String| self.waiting.get(name).map_or(0, VecDeque::len);
+        let most = self.ring.iter().max_by_key(|name| count(name))?;
+        let own = self.waiting.get(who).map_or(0, VecDeque::len);
+        if count(most) < own + 2 {
+            return None;
+        }
+        let most = most.clone();
+        let (key, _) = self.waiting.get(&most)?.back()?;
+        let key = *key;
+        self.remove(&most, key)
     }
 
     /// Takes the next item that can be served now; its principal goes to the end of the ring.
@@ -136,13 +154,32 @@ mod tests {
     #[test]
     fn what_exceeds_the_bound_is_refused() {
         let mut queue = FairQueue::new(2);
-        let first = queue.push("a", "a1").unwrap();
+        let (first, _) = queue.push("a", "a1").unwrap();
         queue.push("b", "b1").unwrap();
         assert_eq!(queue.push("c", "c1"), Err(Full(2)));
         assert_eq!(queue.remove("a", first), Some("a1"));
         assert_eq!(queue.remove("a", first), None);
         queue.push("c", "c1").unwrap();
         assert_eq!(queue.len(), 2);
+    }
+
+    /// Quality row 33: a flood makes room for those who have less in the queue, and gets none back.
+    #[test]
+    fn who_has_the_most_makes_room_for_who_has_less() {
+        let mut queue = FairQueue::new(4);
+        for item in ["a1", "a2", "a3", "a4"] {
+            queue.push("a", item).unwrap();
+        }
+        assert_eq!(queue.push("a", "a5"), Err(Full(4)));
+        let displaced = |pushed: Result<(Key, Option<&'static str>), Full>| pushed.map(|(_, item)| item);
+        assert_eq!(displaced(queue.push("b", "b1")), Ok(Some("a4")));
+        assert_eq!(displaced(queue.push("b", "b2")), Ok(Some("a3")));
+        assert_eq!(queue.push("b", "b3"), Err(Full(4)), "both have half");
+        assert_eq!(queue.push("a", "a6"), Err(Full(4)));
+        assert_eq!(displaced(queue.push("c", "c1")), Ok(Some("b2")));
+        assert_eq!(queue.len(), 4);
+        let order: Vec<_> = std::iter::from_fn(|| pop(&mut queue)).collect();
+        assert_eq!(order, ["a1", "b1", "c1", "a2"]);
     }
 
     #[test]

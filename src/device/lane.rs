@@ -139,7 +139,7 @@ impl Lane {
     ///
     /// # Errors
     /// At once when the queue is full, when the deadline cannot be met, or when the lane is drained; later when
-    /// the deadline passes or the lane is drained meanwhile.
+    /// the deadline passes, the lane is drained, or another principal needs the place, who has fewer.
     pub async fn enter(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, NoTurn> {
         let mut waiting = match self.ask(who, purpose, deadline)? {
             Asked::Granted(turn) => return Ok(turn),
@@ -190,7 +190,7 @@ impl Lane {
             return Err(NoTurn::Deadline);
         }
         let (sender, receiver) = oneshot::channel();
-        let key = inner
+        let (key, displaced) = inner
             .queue
             .push(
                 who,
@@ -203,7 +203,15 @@ impl Lane {
                 self.metrics.queue_rejected("full");
                 NoTurn::Full { limit }
             })?;
+        let limit = inner.queue.len();
+        drop(inner);
         self.metrics.queued();
+        if let Some(displaced) = displaced {
+            self.metrics.dequeued();
+            self.metrics.queue_rejected("full");
+            // Who does not listen any more needs no answer.
+            let _ = displaced.turn.send(Err(NoTurn::Full { limit }));
+        }
         Ok(Asked::Waiting(Waiting {
             lane: self.clone(),
             who: who.to_owned(),

@@ -16,6 +16,7 @@ mod error;
 mod fair_queue;
 mod hold;
 mod lane;
+mod login_gate;
 pub mod model;
 mod registry;
 mod settings;

@@ -104,6 +104,7 @@ impl Default for Builder {
                 subsystem: true,
                 motd: String::new(),
                 login_banner: None,
+                forwards: false,
             },
             faults: Vec::new(),
             quirks: Quirks::default(),
@@ -360,6 +361,13 @@ impl Builder {
     #[must_use]
     pub fn without_subsystem(mut self) -> Self {
         self.options.subsystem = false;
+        self
+    }
+
+    /// Makes the device a jump host: whoever has logged in may connect onward from it, to any address.
+    #[must_use]
+    pub fn jump_host(mut self) -> Self {
+        self.options.forwards = true;
         self
     }
 

@@ -13,6 +13,8 @@ pub enum Fault {
     RefuseConnection,
     /// Every login is refused, whatever is offered.
     RefuseAuthentication,
+    /// A login of any kind ends the connection, without an answer.
+    HangUpAtLogin,
     /// The subsystem and the `netconf` command are refused.
     RefuseSubsystem,
 
@@ -110,7 +112,7 @@ impl Fault {
     pub fn point(&self) -> Point {
         match self {
             Self::RefuseConnection => Point::Connection,
-            Self::RefuseAuthentication => Point::Authentication,
+            Self::RefuseAuthentication | Self::HangUpAtLogin => Point::Authentication,
             Self::RefuseSubsystem => Point::Subsystem,
             Self::NoHello
             | Self::LateHello(_)

@@ -33,6 +33,7 @@ pub(super) struct Options {
     pub subsystem: bool,
     pub motd: String,
     pub login_banner: Option<String>,
+    pub forwards: bool,
 }
 
 /// What all connections share.

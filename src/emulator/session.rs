@@ -148,7 +148,10 @@ impl Session {
                     steps.push(Step::Drop);
                     return steps;
                 }
-                Fault::MalformedHello => text = text.replace("</capabilities>", "</capability>"),
+                Fault::MalformedHello => {
+                    let end = |name| format!("</{}>", self.device.profile.netconf_name(name));
+                    text = text.replace(&end("capabilities"), &end("capability"));
+                }
                 Fault::HelloWithoutSessionId => text = self.hello(false),
                 Fault::ErrorBeforeHello => {
                     let error = DeviceError::new("could not start the management daemon");
@@ -162,6 +165,7 @@ impl Session {
                 // These strike elsewhere, see `Fault::point`.
                 Fault::RefuseConnection
                 | Fault::RefuseAuthentication
+                | Fault::HangUpAtLogin
                 | Fault::RefuseSubsystem
                 | Fault::Delay(_)
                 | Fault::DropBeforeOperation
@@ -362,6 +366,7 @@ impl Session {
                 | Fault::DropBeforeOperation
                 | Fault::RefuseConnection
                 | Fault::RefuseAuthentication
+                | Fault::HangUpAtLogin
                 | Fault::RefuseSubsystem
                 | Fault::NoHello
                 | Fault::LateHello(_)

@@ -8,7 +8,9 @@ use russh::keys::{Algorithm, PublicKey};
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session as Ssh, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, Disconnect, Pty};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty};
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::carrier::{Carriage, End, carry};
@@ -85,21 +87,18 @@ impl Connection {
         self.shared.logins.iter().find(|login| login.user == user)
     }
 
-    /// Counts a login and says yes or no.
-    fn decide(&mut self, user: &str, right: bool) -> Auth {
-        let refused = !self
-            .shared
-            .device
-            .faults
-            .strike(Point::Authentication, None)
-            .is_empty();
-        let accepted = right && !refused;
+    /// Counts a login and says yes or no. An error ends the connection.
+    fn decide(&mut self, user: &str, right: bool) -> Result<Auth, russh::Error> {
+        let struck = self.shared.device.faults.strike(Point::Authentication, None);
+        let accepted = right && struck.is_empty();
         self.shared.device.stats.auth(accepted);
         if accepted {
             user.clone_into(&mut self.user);
-            Auth::Accept
+            Ok(Auth::Accept)
+        } else if struck.contains(&Fault::HangUpAtLogin) {
+            Err(russh::Error::Disconnect)
         } else {
-            self.refuse()
+            Ok(self.refuse())
         }
     }
 
@@ -179,7 +178,7 @@ impl Handler for Connection {
         let right = self
             .login(user)
             .is_some_and(|login| login.password.as_deref() == Some(password));
-        Ok(self.decide(user, right))
+        self.decide(user, right)
     }
 
     async fn auth_publickey_offered(
@@ -197,7 +196,7 @@ impl Handler for Connection {
         let right = self
             .login(user)
             .is_some_and(|login| knows(login, key.public_key, key.algorithm));
-        Ok(self.decide(user, right))
+        self.decide(user, right)
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -225,7 +224,7 @@ impl Handler for Connection {
         self.round += 1;
         match rounds.get(self.round) {
             Some(next) if right => Ok(ask(next)),
-            Some(_) | None => Ok(self.decide(user, right)),
+            Some(_) | None => self.decide(user, right),
         }
     }
 
@@ -250,6 +249,35 @@ impl Handler for Connection {
                 },
             );
         }
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Ssh,
+    ) -> Result<(), Self::Error> {
+        // Dropping the handle refuses the channel.
+        let (true, Ok(port)) = (self.shared.options.forwards, u16::try_from(port)) else {
+            return Ok(());
+        };
+        let (host, stop) = (host.to_owned(), self.stop.clone());
+        self.shared
+            .tasks
+            .spawn(stop.run_until_cancelled_owned(async move {
+                let Ok(mut onward) = TcpStream::connect((host, port)).await else {
+                    reply.reject(ChannelOpenFailure::ConnectFailed).await;
+                    return;
+                };
+                reply.accept().await;
+                // Either end may leave without a word.
+                let _ = copy_bidirectional(&mut channel.into_stream(), &mut onward).await;
+            }));
         Ok(())
     }
 

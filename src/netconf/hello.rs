@@ -1,12 +1,16 @@
 //! The hellos (RFC 6241 section 8.1, S3, S4): ours, the server's, and what a terminal puts before it.
 
+mod reader;
+
+pub use self::reader::HelloReader;
+
 use crate::xml::tree::Element;
-use crate::xml::{Limits, NETCONF_BASE_NS, Sanitizer, Tokenizer, WriteError, Writer, XmlError};
+use crate::xml::{Limits, NETCONF_BASE_NS, Tokenizer, WriteError, Writer, XmlError};
 
 use super::capability::{Capabilities, Capability};
-use super::framing::{Decoder, Frame, Framing, FramingError};
-use super::prologue::HelloPrologue;
+use super::framing::{Framing, FramingError};
 use super::reply::{ReplyScanner, Root};
+use super::root_watch::{Outline, Progress, RootWatch};
 use super::rpc_error::RpcError;
 
 /// X3: the largest hello, in bytes.
@@ -28,9 +32,9 @@ pub enum HelloError {
     TooLong,
     #[error("the hello is not well-formed")]
     Malformed(#[source] XmlError),
-    /// Another element where the hello must stand.
-    #[error("<{root}> came instead of a hello")]
-    NotHello { root: String },
+    /// Another element where the hello must stand: its name, and those of its first children.
+    #[error("<{root}>{} came instead of a hello", with(.children))]
+    NotHello { root: String, children: Vec<String> },
     /// The device refuses the session in so many words.
     #[error("the device refused the session{}", first_message(.0))]
     Refused(Vec<RpcError>),
@@ -47,6 +51,21 @@ pub enum HelloError {
     NoCommonBase,
     #[error("the framing is broken")]
     Framing(#[from] FramingError),
+}
+
+impl HelloError {
+    pub(super) fn not_hello(outline: Outline) -> Self {
+        let Outline { root, children } = outline;
+        Self::NotHello { root, children }
+    }
+}
+
+fn with(children: &[String]) -> String {
+    if children.is_empty() {
+        String::new()
+    } else {
+        format!(" with <{}>", children.join(">, <"))
+    }
 }
 
 fn quoted(seen: &str) -> String {
@@ -102,7 +121,7 @@ impl ServerHello {
             Err(error) => return Err(refusal(text).unwrap_or(HelloError::Malformed(error))),
         };
         if root.local != "hello" || root.ns.as_deref().is_some_and(|ns| ns != NETCONF_BASE_NS) {
-            return Err(refusal(text).unwrap_or(HelloError::NotHello { root: root.local }));
+            return Err(refusal(text).unwrap_or_else(|| foreign(text)));
         }
         Ok(Self {
             session_id: session_id(&root)?,
@@ -129,6 +148,15 @@ fn refusal(text: &str) -> Option<HelloError> {
     let _ = tokenizer.push(text.as_bytes(), &mut scanner);
     let scan = scanner.finish();
     (scan.root == Root::RpcReply && scan.is_error()).then_some(HelloError::Refused(scan.errors))
+}
+
+/// The names of a well-formed document that is no hello.
+fn foreign(text: &str) -> HelloError {
+    let outline = match RootWatch::new().push(text.as_bytes()) {
+        Progress::Complete(outline) => outline,
+        Progress::Open | Progress::Nonsense => Outline::default(),
+    };
+    HelloError::not_hello(outline)
 }
 
 /// The one child of this name.
@@ -168,119 +196,9 @@ fn capabilities(root: &Element) -> Result<Capabilities, HelloError> {
     }
 }
 
-/// Reads the server's hello from the stream, and leaves the framing decoder ready for what follows it.
-#[derive(Debug)]
-pub struct HelloReader {
-    prologue: HelloPrologue,
-    /// Whether the hello has begun.
-    begun: bool,
-    decoder: Decoder,
-    message: Vec<u8>,
-    /// Our own hello without blanks, which a terminal may send back to us before the server's comes.
-    echo: Option<String>,
-}
-
-impl Default for HelloReader {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl HelloReader {
-    /// For the subsystem, where nothing but the server writes.
-    pub fn new() -> Self {
-        Self {
-            prologue: HelloPrologue::new(),
-            begun: false,
-            decoder: Decoder::new(),
-            message: Vec::new(),
-            echo: None,
-        }
-    }
-
-    /// For a pseudo-terminal, which may echo `our_hello`.
-    pub fn with_echo(our_hello: &str) -> Self {
-        Self {
-            echo: Some(without_blanks(our_hello)),
-            ..Self::new()
-        }
-    }
-
-    /// Takes from the front of `input` what belongs to the hello. `None`: `input` is used up, more is needed.
-    ///
-    /// # Errors
-    /// As `ServerHello::parse`; a prologue or a hello that is too long; broken framing.
-    pub fn push(&mut self, input: &mut &[u8]) -> Result<Option<ServerHello>, HelloError> {
-        loop {
-            if !self.begun {
-                let Some(held) = self.prologue.push(input)? else {
-                    return Ok(None);
-                };
-                self.begun = true;
-                // The beginning of a tag: it cannot hold the end of the message.
-                self.decode(&mut held.as_slice())?;
-            }
-            let Some(message) = self.decode(input)? else {
-                return Ok(None);
-            };
-            if self
-                .echo
-                .take_if(|echo| *echo == without_blanks(&message))
-                .is_none()
-            {
-                return ServerHello::parse(&message).map(Some);
-            }
-            self.begun = false;
-            self.prologue = HelloPrologue::new();
-        }
-    }
-
-    /// The stream has ended without a hello: why.
-    pub fn finish(self) -> HelloError {
-        if !self.begun {
-            return self.prologue.finish();
-        }
-        // A device that refuses may close before it has ended its message.
-        refusal(&sanitized(&self.message)).unwrap_or(HelloError::Truncated)
-    }
-
-    /// What reads the messages after the hello.
-    pub fn into_decoder(mut self, framing: Framing) -> Decoder {
-        self.decoder.set_framing(framing);
-        self.decoder
-    }
-
-    fn decode(&mut self, input: &mut &[u8]) -> Result<Option<String>, HelloError> {
-        while let Some(frame) = self.decoder.decode(input)? {
-            match frame {
-                Frame::Data(data) if self.message.len() + data.len() > MAX_HELLO => {
-                    return Err(HelloError::TooLong);
-                }
-                Frame::Data(data) => self.message.extend_from_slice(data),
-                Frame::End => return Ok(Some(sanitized(&std::mem::take(&mut self.message)))),
-            }
-        }
-        Ok(None)
-    }
-}
-
-fn without_blanks(text: &str) -> String {
-    text.chars().filter(|c| !c.is_ascii_whitespace()).collect()
-}
-
-/// X3: bytes that are not UTF-8 cost a character, not the session.
-fn sanitized(bytes: &[u8]) -> String {
-    let mut sanitizer = Sanitizer::new();
-    let mut out = Vec::with_capacity(bytes.len());
-    sanitizer.push(bytes, &mut out);
-    sanitizer.finish(&mut out);
-    String::from_utf8_lossy(&out).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn hello(content: &str) -> String {
         format!("<hello xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\">{content}</hello>")
@@ -295,21 +213,6 @@ mod tests {
 
     fn refused(text: &str) -> HelloError {
         ServerHello::parse(text).expect_err("no usable hello")
-    }
-
-    /// What a reader makes of a stream, cut into pieces of `step` bytes, and how many bytes it leaves.
-    fn read(mut reader: HelloReader, stream: &[u8], step: usize) -> (Result<ServerHello, HelloError>, usize) {
-        let mut used = 0;
-        for mut piece in stream.chunks(step) {
-            let length = piece.len();
-            match reader.push(&mut piece) {
-                Ok(Some(hello)) => return (Ok(hello), stream.len() - used - (length - piece.len())),
-                Ok(None) => assert!(piece.is_empty()),
-                Err(error) => return (Err(error), 0),
-            }
-            used += length;
-        }
-        (Err(reader.finish()), 0)
     }
 
     /// S4: no session-id, unprefixed tags, both versions.
@@ -388,12 +291,16 @@ mod tests {
         assert_eq!(
             refused("<rpc-reply><ok/></rpc-reply>"),
             HelloError::NotHello {
-                root: "rpc-reply".into()
+                root: "rpc-reply".into(),
+                children: vec!["ok".into()],
             }
         );
         assert_eq!(
             refused("<hello xmlns=\"urn:x\"/>"),
-            HelloError::NotHello { root: "hello".into() }
+            HelloError::NotHello {
+                root: "hello".into(),
+                children: Vec::new(),
+            }
         );
         assert!(matches!(
             refused(&format!("{}{}", server(), server())),
@@ -419,118 +326,6 @@ mod tests {
                 "the device refused the session: too many sessions"
             );
             assert!(matches!(refused, HelloError::Refused(errors) if errors.len() == 1));
-        }
-        assert!(matches!(
-            read(HelloReader::new(), error.as_bytes(), 7).0,
-            Err(HelloError::Refused(_))
-        ));
-    }
-
-    /// S3, S6: the reader takes the hello and leaves what follows, however the stream is cut.
-    #[test]
-    fn reader_takes_the_hello_only() {
-        let stream = format!("<?xml version=\"1.0\"?>\n{}]]>]]>\n#3\nabc", server());
-        for step in 1..stream.len() {
-            let (hello, left) = read(HelloReader::new(), stream.as_bytes(), step);
-            assert_eq!(hello.expect("a usable hello").session_id, 27700);
-            assert_eq!(left, 7, "step {step}");
-        }
-        let mut reader = HelloReader::new();
-        let mut input = stream.as_bytes();
-        reader
-            .push(&mut input)
-            .expect("no error")
-            .expect("a usable hello");
-        let mut decoder = reader.into_decoder(Framing::Chunked);
-        assert_eq!(decoder.decode(&mut input), Ok(Some(Frame::Data(b"abc"))));
-    }
-
-    /// S3: banner, message of the day and our own echo come before the hello on a terminal.
-    #[test]
-    fn terminal_noise_is_skipped() {
-        let ours = client_hello().expect("it can be written");
-        let noise = "Welcome to <r1>\r\nlast login: today\r\n<!-- No zombies\nwere killed -->\r\n";
-        let echo = format!("{}]]>]]>\r\n", ours.replace("><", ">\r\n<"));
-        for prefix in [
-            noise.to_owned(),
-            format!("{noise}{echo}"),
-            format!("{echo}{noise}"),
-        ] {
-            let stream = format!("{prefix}{}\r\n]]>]]>", server());
-            for step in [1, 2, 5, 17, stream.len()] {
-                let (hello, left) = read(HelloReader::with_echo(&ours), stream.as_bytes(), step);
-                assert_eq!(
-                    (hello.expect("a usable hello").session_id, left),
-                    (27700, 0),
-                    "{prefix}"
-                );
-            }
-        }
-        let (hello, _) = read(HelloReader::new(), format!("{ours}]]>]]>").as_bytes(), 9);
-        assert_eq!(
-            hello,
-            Err(HelloError::NoSessionId),
-            "without a terminal nothing is an echo"
-        );
-    }
-
-    /// S4: the end of the stream, before and in the hello; a hello without end.
-    #[test]
-    fn missing_hellos_are_told_apart() {
-        let end = |stream: &str| {
-            read(HelloReader::new(), stream.as_bytes(), 10)
-                .0
-                .expect_err("no hello")
-        };
-        assert_eq!(end(""), HelloError::NoHello { seen: String::new() });
-        assert_eq!(
-            end("bash: netconf: not found\n").to_string(),
-            "the stream ended before a hello, only \"bash: netconf: not found\""
-        );
-        assert_eq!(end("<hello><capabil"), HelloError::Truncated);
-        assert_eq!(end(&server()), HelloError::Truncated);
-        assert_eq!(
-            end(&format!("<hello>{}", "x".repeat(MAX_HELLO))),
-            HelloError::TooLong
-        );
-        assert!(matches!(
-            end(&"motd\n".repeat(20_000)),
-            HelloError::NoHelloInSight { .. }
-        ));
-    }
-
-    /// X3: a stray byte in a capability costs a character.
-    #[test]
-    fn bad_bytes_are_replaced() {
-        let stream = [server().replace("urn:a?", "urn:\u{1}a?").as_bytes(), b"]]>]]>"].concat();
-        let hello = read(HelloReader::new(), &stream, 64).0.expect("a usable hello");
-        assert_eq!(
-            hello.capabilities.uris().nth(1),
-            Some("urn:\u{FFFD}a?module=a&revision=1")
-        );
-    }
-
-    proptest! {
-        /// S3: whatever comes before the hello, and however the stream is cut, the outcome is the same.
-        #[test]
-        fn any_split_gives_the_same_hello(
-            noise in proptest::collection::vec(
-                proptest::sample::select(vec![
-                    "motd", "\r\n", " ", "<", ">", "<!--", "-->", "<b", "]]>]]>", "<?xm", "<hel", "<x:hello>",
-                    "<rpc-reply>", "&", "\u{1}", "é",
-                ]),
-                0..12,
-            ),
-            step in 1usize..40,
-        ) {
-            let ours = client_hello().expect("it can be written");
-            let stream = format!("{}\n{ours}]]>]]>{}]]>]]>", noise.concat(), server());
-            for reader in [HelloReader::new, || HelloReader::with_echo(&client_hello().expect("as above"))] {
-                let (whole, left) = read(reader(), stream.as_bytes(), stream.len());
-                let (pieces, left_of_pieces) = read(reader(), stream.as_bytes(), step);
-                prop_assert_eq!(whole, pieces);
-                prop_assert_eq!(left, left_of_pieces);
-            }
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod operation;
 pub mod path;
 pub mod prologue;
 pub mod reply;
+mod root_watch;
 pub mod rpc;
 pub mod rpc_error;
 pub mod urls;

@@ -1,9 +1,11 @@
 //! What comes before the server's hello: a banner or message of the day on a terminal, and the comments that Junos
-//! writes (S3). All of it is skipped, line by line, until an XML declaration or a message begins.
+//! writes (S3). All of it is skipped, line by line, until an XML declaration or a message begins. Where there is no
+//! terminal, a whole element that begins a line is no noise: it is what the server sent in place of its hello (S4).
 
 use memchr::{memchr, memmem, memrchr};
 
 use super::hello::HelloError;
+use super::root_watch::{Progress, RootWatch};
 
 /// The most that is skipped, in bytes.
 const MAX_PROLOGUE: usize = 64 << 10;
@@ -15,28 +17,52 @@ const MAX_NAME: usize = 80;
 const MAX_LOOK: usize = MAX_PROLOGUE + MAX_NAME + 2;
 
 /// Looks for the beginning of the first message.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HelloPrologue {
     /// Everything so far.
     skipped: Vec<u8>,
     /// Where to look on.
     at: usize,
+    /// Where the last comment ended.
+    comment_end: usize,
+    /// A terminal shows whatever it likes.
+    terminal: bool,
+    /// Follows an element that began a line, with how far it has read.
+    foreign: Option<(RootWatch, usize)>,
 }
 
 /// What stands at a `<`.
 enum Tag {
     /// The beginning of a message.
     Message,
-    /// Something else, this many bytes long as far as that matters.
-    Other(usize),
+    /// A comment of this many bytes.
+    Comment(usize),
+    /// What may be an element of another name.
+    Element,
+    /// Something else.
+    Other,
     /// Too little is known yet.
     Unfinished,
 }
 
 impl HelloPrologue {
-    /// At the beginning of the stream.
-    pub fn new() -> Self {
-        Self::default()
+    /// At the beginning of a stream on which nothing but the server writes.
+    pub fn of_subsystem() -> Self {
+        Self {
+            skipped: Vec::new(),
+            at: 0,
+            comment_end: 0,
+            terminal: false,
+            foreign: None,
+        }
+    }
+
+    /// At the beginning of what a pseudo-terminal shows, where elements before the hello are skipped, too.
+    pub fn of_terminal() -> Self {
+        Self {
+            terminal: true,
+            ..Self::of_subsystem()
+        }
     }
 
     /// Takes from the front of `input` what comes before the first message. `None`: it has not begun, all of
@@ -44,12 +70,12 @@ impl HelloPrologue {
     /// and less than one tag, and goes on with what is left of `input`.
     ///
     /// # Errors
-    /// When 64 KiB hold no message.
+    /// When 64 KiB hold no message, or, without a terminal, when another element stands where the hello must.
     pub fn push(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, HelloError> {
         let before = self.skipped.len();
         let room = (MAX_LOOK - before).min(input.len());
         self.skipped.extend_from_slice(&input[..room]);
-        if let Some(start) = self.find().filter(|start| *start <= MAX_PROLOGUE) {
+        if let Some(start) = self.find()?.filter(|start| *start <= MAX_PROLOGUE) {
             *input = &input[start.saturating_sub(before)..];
             let held = self.skipped[start.min(before)..before].to_vec();
             self.skipped.clear();
@@ -78,31 +104,62 @@ impl HelloPrologue {
             .collect()
     }
 
-    fn find(&mut self) -> Option<usize> {
+    fn find(&mut self) -> Result<Option<usize>, HelloError> {
         while let Some(found) = memchr(b'<', &self.skipped[self.at..]) {
             let at = self.at + found;
             self.at = at;
-            match tag(&self.skipped[at..], begins_line(&self.skipped[..at])) {
-                Tag::Message => return Some(at),
-                Tag::Other(length) => self.at = at + length,
-                Tag::Unfinished => return None,
+            self.follow()?;
+            let begins_line = self.begins_line(at);
+            match tag(&self.skipped[at..], begins_line) {
+                Tag::Message => return Ok(Some(at)),
+                Tag::Unfinished => return Ok(None),
+                Tag::Comment(length) => {
+                    self.at = at + length;
+                    self.comment_end = self.at;
+                }
+                Tag::Element => {
+                    if begins_line && !self.terminal && self.foreign.is_none() {
+                        self.foreign = Some((RootWatch::new(), at));
+                    }
+                    self.at = at + 1;
+                }
+                Tag::Other => self.at = at + 1,
             }
         }
         self.at = self.skipped.len();
-        None
+        self.follow()?;
+        Ok(None)
     }
-}
 
-/// Whether only blanks stand between the last line feed and here.
-fn begins_line(before: &[u8]) -> bool {
-    let line = memrchr(b'\n', before).map_or(0, |end| end + 1);
-    before[line..].iter().all(u8::is_ascii_whitespace)
+    /// Reads on, up to where the search is, in the element that may stand in place of the hello.
+    fn follow(&mut self) -> Result<(), HelloError> {
+        let Some((watch, read)) = &mut self.foreign else {
+            return Ok(());
+        };
+        let progress = watch.push(&self.skipped[*read..self.at]);
+        *read = self.at;
+        match progress {
+            Progress::Open => Ok(()),
+            Progress::Nonsense => {
+                self.foreign = None;
+                Ok(())
+            }
+            Progress::Complete(outline) => Err(HelloError::not_hello(outline)),
+        }
+    }
+
+    /// Whether only blanks stand between here and the last line feed or comment.
+    fn begins_line(&self, at: usize) -> bool {
+        let line = memrchr(b'\n', &self.skipped[..at]).map_or(0, |end| end + 1);
+        let from = line.max(self.comment_end);
+        self.skipped[from..at].iter().all(u8::is_ascii_whitespace)
+    }
 }
 
 fn tag(text: &[u8], begins_line: bool) -> Tag {
     if begins_line && text.starts_with(b"<!--") {
         return match memmem::find(&text[4..], b"-->") {
-            Some(end) => Tag::Other(4 + end + 3),
+            Some(end) => Tag::Comment(4 + end + 3),
             None => Tag::Unfinished,
         };
     }
@@ -120,15 +177,17 @@ fn tag(text: &[u8], begins_line: bool) -> Tag {
         return if name.len() < MAX_NAME {
             Tag::Unfinished
         } else {
-            Tag::Other(1)
+            Tag::Other
         };
     };
     let name = &name[..end];
     let local = memrchr(b':', name).map_or(name, |colon| &name[colon + 1..]);
     if local == b"hello" || local == b"rpc-reply" {
         Tag::Message
+    } else if name.is_empty() || name.len() >= MAX_NAME {
+        Tag::Other
     } else {
-        Tag::Other(1)
+        Tag::Element
     }
 }
 
@@ -140,7 +199,7 @@ mod tests {
     fn begins(text: &str) -> Option<usize> {
         let mut found = Vec::new();
         for cut in 0..=text.len() {
-            let mut prologue = HelloPrologue::new();
+            let mut prologue = HelloPrologue::of_subsystem();
             let (mut first, mut second) = text.as_bytes().split_at(cut);
             let position = match prologue.push(&mut first).expect("short") {
                 Some(held) => {
@@ -189,12 +248,55 @@ mod tests {
         }
     }
 
+    /// S4: without a terminal, a whole element at the beginning of a line stands in place of the hello, and is told
+    /// by its names at once; what is no whole element, and all on a terminal, is noise.
+    #[test]
+    fn whole_element_in_place_of_the_hello_is_refused_at_once() {
+        let refusal = |text: &str, step: usize, mut prologue: HelloPrologue| {
+            for mut piece in text.as_bytes().chunks(step) {
+                if let Err(error) = prologue.push(&mut piece) {
+                    return Some(error.to_string());
+                }
+            }
+            None
+        };
+        let foo = "<foo> came instead of a hello";
+        for (text, expected) in [
+            ("<foo/>", Some(foo)),
+            ("motd\n <foo>secret</foo>\n<hello>", Some(foo)),
+            ("<!-- a --> <!-- <hello> --> <foo/>", Some(foo)),
+            ("<motd of=day yes>\n<foo/>", Some(foo)),
+            (
+                "<error xmlns=\"urn:x\"><code>7</code><text>secret</text></error>]]>]]>",
+                Some("<error> with <code>, <text> came instead of a hello"),
+            ),
+            ("no newline: <foo/>", None),
+            ("<foo>", None),
+            ("<foo>]]>]]>\n", None),
+            ("<foo>\n<hello>", None),
+            ("< foo/>", None),
+        ] {
+            for step in 1..=text.len() {
+                assert_eq!(
+                    refusal(text, step, HelloPrologue::of_subsystem()).as_deref(),
+                    expected,
+                    "{text:?} in pieces of {step}"
+                );
+                assert_eq!(
+                    refusal(text, step, HelloPrologue::of_terminal()),
+                    None,
+                    "{text:?}"
+                );
+            }
+        }
+    }
+
     /// X3: the prologue is bounded, in one piece and in many.
     #[test]
     fn prologue_is_bounded() {
         let noise = "x".repeat(MAX_PROLOGUE + 1000);
         for step in [1000, noise.len()] {
-            let mut prologue = HelloPrologue::new();
+            let mut prologue = HelloPrologue::of_subsystem();
             let mut result = Ok(None);
             for mut piece in noise.as_bytes().chunks(step) {
                 result = prologue.push(&mut piece);
@@ -213,7 +315,7 @@ mod tests {
         let mut input = "x".repeat(MAX_PROLOGUE - 100);
         input.push_str("<hello>");
         assert!(matches!(
-            HelloPrologue::new().push(&mut input.as_bytes()),
+            HelloPrologue::of_subsystem().push(&mut input.as_bytes()),
             Ok(Some(_))
         ));
     }

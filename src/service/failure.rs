@@ -189,37 +189,69 @@ pub(super) fn connect(error: &ConnectError) -> Error {
     }
 }
 
+/// No connection. What happened on a jump host has the reason `jump_host`; which one and how, the words say.
 fn transport(error: &TransportError) -> Error {
+    let jump = match error {
+        TransportError::Jump { index, .. } => Some(*index),
+        _ => None,
+    };
     let words = chain(error);
-    match error.innermost() {
+    let keys = match jump {
+        None => "host_key.keys",
+        Some(_) => "host_key.keys of the jump host",
+    };
+    let told = match error.innermost() {
         TransportError::Prerequisite { field, .. } => {
-            Error::new(ErrorCode::InvalidArgument, words).with_field(format!("/{field}"), "is needed to connect")
+            let host = jump
+                .map(|index| format!("/proxy_jump/{index}"))
+                .unwrap_or_default();
+            let pointer = format!("{host}/{}", field.replace('.', "/"));
+            Error::new(ErrorCode::InvalidArgument, words).with_field(pointer, "is needed to connect")
         }
-        TransportError::Resolve { .. } => Error::new(ErrorCode::DeviceUnreachable, words).with_reason("resolve"),
+        TransportError::Resolve { .. } => {
+            Error::new(ErrorCode::DeviceUnreachable, words).with_reason("resolve")
+        }
         TransportError::AddressDenied { .. } => Error::new(ErrorCode::AddressNotAllowed, words)
             .with_hint("the operator names the networks with --device-networks (NCGATE_DEVICE_NETWORKS)"),
-        TransportError::Refused { .. } => Error::new(ErrorCode::ConnectionRefused, words)
-            .with_hint("is NETCONF switched on, and is this its port?"),
-        TransportError::Unreachable { .. } => Error::new(ErrorCode::DeviceUnreachable, words).with_reason("unreachable"),
+        TransportError::Refused { .. } => {
+            Error::new(ErrorCode::ConnectionRefused, words).with_hint(match jump {
+                None => "is NETCONF switched on, and is this its port?",
+                Some(_) => "is this the SSH port of the jump host?",
+            })
+        }
+        TransportError::Unreachable { .. } => {
+            Error::new(ErrorCode::DeviceUnreachable, words).with_reason("unreachable")
+        }
         TransportError::Timeout { phase, .. } => {
             Error::new(ErrorCode::DeviceUnreachable, words).with_reason(format!("timeout_{phase}"))
         }
         TransportError::Negotiation { .. } => Error::new(ErrorCode::SshNegotiationFailed, words)
             .with_hint("an old device may need \"ssh_profile\": \"compat\" or \"legacy\""),
-        TransportError::Handshake { .. } => Error::new(ErrorCode::SshNegotiationFailed, words).with_reason("handshake"),
+        TransportError::Handshake { .. } => {
+            Error::new(ErrorCode::SshNegotiationFailed, words).with_reason("handshake")
+        }
         TransportError::HostKeyUnknown { public_key, .. } => Error::new(ErrorCode::HostKeyUnknown, words)
-            .with_hint(format!("compare the fingerprint with the device's console; then store the key in host_key.keys: {public_key}")),
-        TransportError::HostKeyChanged { .. } => Error::new(ErrorCode::HostKeyMismatch, words)
-            .with_hint("nobody has logged in; if the key was changed on purpose, PATCH host_key.keys"),
+            .with_hint(format!(
+                "compare the fingerprint with the host's console; then store the key in {keys}: {public_key}"
+            )),
+        TransportError::HostKeyChanged { .. } => Error::new(ErrorCode::HostKeyMismatch, words).with_hint(
+            format!("nobody has logged in; if the key was changed on purpose, PATCH {keys}"),
+        ),
         TransportError::Auth { .. } => Error::new(ErrorCode::DeviceAuthFailed, words),
         TransportError::NoSubsystem { .. } => Error::new(ErrorCode::NoNetconfSubsystem, words)
             .with_hint("on Junos: set system services netconf ssh"),
-        TransportError::Forward { .. } => Error::new(ErrorCode::DeviceUnreachable, words).with_reason("jump_host"),
+        TransportError::Forward { .. } => {
+            Error::new(ErrorCode::DeviceUnreachable, words).with_reason("jump_host")
+        }
         TransportError::Closed { .. } | TransportError::Lost(_) => {
             Error::new(ErrorCode::DeviceUnreachable, words).with_reason("closed")
         }
-        // The enum may grow; whatever it is, there is no connection.
-        _ => Error::new(ErrorCode::DeviceUnreachable, words),
+        // The innermost failure is never wrapped.
+        TransportError::Jump { .. } => Error::new(ErrorCode::DeviceUnreachable, words),
+    };
+    match jump {
+        Some(_) => told.with_reason("jump_host"),
+        None => told,
     }
 }
 
@@ -304,6 +336,7 @@ pub(super) fn capability_missing(missing: &MissingCapability) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::Phase;
 
     fn rpc_error(tag: Option<&str>, message: &str, path: Option<&str>) -> RpcError {
         RpcError {
@@ -330,6 +363,36 @@ mod tests {
         assert_eq!(error.detail(), "missing mandatory statement");
         assert_eq!(error.rpc_errors(), errors);
         assert_eq!(error.outcome(), Outcome::NotApplied);
+    }
+
+    /// S1: what is wrong with a jump host is not blamed on the device, and is pointed at where its settings stand.
+    #[test]
+    fn failures_of_jump_hosts_are_told_as_theirs() {
+        let told = |source: TransportError| {
+            transport(&TransportError::Jump {
+                index: 1,
+                host: "gate".to_owned(),
+                source: Box::new(source),
+            })
+        };
+        let missing = told(TransportError::Prerequisite {
+            field: "auth.private_key",
+            detail: "is missing".to_owned(),
+        });
+        assert_eq!(missing.code(), ErrorCode::InvalidArgument);
+        assert_eq!(missing.fields()[0].pointer, "/proxy_jump/1/auth/private_key");
+        let late = told(TransportError::Timeout {
+            phase: Phase::Kex,
+            after: Duration::from_secs(10),
+        });
+        assert_eq!(
+            (late.code(), late.reason(), late.detail()),
+            (
+                ErrorCode::DeviceUnreachable,
+                Some("jump_host"),
+                "jump host 1 (gate): no answer within 10 s (kex)"
+            )
+        );
     }
 
     /// S22: both refusals of a lock have reasons of their own.

@@ -15,6 +15,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Row, SqlSafeStr, Transaction};
 use tokio::sync::Mutex;
 
+use super::file::OpenedFile;
 use super::{Location, OpenError, StoreError, StoreOptions};
 use crate::ids::Ids;
 
@@ -34,6 +35,8 @@ pub(super) struct Database {
     reader: AnyPool,
     writer: AnyPool,
     begin: &'static str,
+    /// Of SQLite.
+    file: Option<Arc<OpenedFile>>,
     /// An in-memory database lives as long as one connection to it does.
     anchor: Arc<Mutex<Option<AnyConnection>>>,
 }
@@ -81,7 +84,9 @@ impl Database {
             .await
             .map_err(migration_error)?;
         first.close().await.map_err(OpenError::Connect)?;
+        let file = OpenedFile::new(path).map_err(|error| OpenError::Connect(error.into()))?;
         Ok(Self {
+            file: Some(Arc::new(file)),
             reader: sqlite_pool(options, MOST_CONNECTIONS).connect_lazy_with(url.clone()),
             writer: sqlite_pool(options, 1).connect_lazy_with(url),
             begin: "BEGIN IMMEDIATE",
@@ -104,6 +109,7 @@ impl Database {
             .map_err(migration_error)?;
         let pool = sqlite_pool(options, 1).connect_lazy_with(url);
         Ok(Self {
+            file: None,
             reader: pool.clone(),
             writer: pool,
             begin: "BEGIN IMMEDIATE",
@@ -124,6 +130,7 @@ impl Database {
             .await
             .map_err(migration_error)?;
         Ok(Self {
+            file: None,
             reader: pool.clone(),
             writer: pool,
             begin: "BEGIN",
@@ -143,6 +150,7 @@ impl Database {
 
     /// A transaction that may write. Dropped without commit, it is rolled back.
     pub(super) async fn begin(&self, doing: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
+        self.check_file().await.map_err(unavailable(doing))?;
         self.writer
             .begin_with(self.begin)
             .await
@@ -161,11 +169,20 @@ impl Database {
 
     pub(super) async fn check_health(&self) -> Result<(), StoreError> {
         let failed = || unavailable("checking its health");
+        self.check_file().await.map_err(failed())?;
         let row = sqlx::query("SELECT COUNT(*) FROM devices WHERE id = ''")
             .fetch_one(&self.reader)
             .await
             .map_err(failed())?;
         row.try_get::<i64, _>(0).map(|_| ()).map_err(failed())
+    }
+
+    /// Whether what is written will last.
+    async fn check_file(&self) -> Result<(), sqlx::Error> {
+        match &self.file {
+            Some(file) => Ok(file.check().await?),
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn close(&self) {

@@ -5,6 +5,7 @@
 
 mod database;
 mod devices;
+mod file;
 mod keys;
 mod page;
 mod seal;

@@ -1,5 +1,6 @@
 //! User authentication (RFC 4252, RFC 4256): public key, password, keyboard-interactive, in that order, leaving
-//! out what the server does not offer. No secret that the server has judged wrong is sent a second time.
+//! out what the server does not offer, for which it is asked first. No secret that the server has judged wrong is sent
+//! a second time.
 
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ pub(super) async fn authenticate(
         tried,
         partial: false,
         password_judged: false,
+        unanswered: None,
+        judged: false,
     }
     .run()
     .await
@@ -65,10 +68,17 @@ struct Login<'a> {
     partial: bool,
     /// The password was sent and found wrong.
     password_judged: bool,
+    /// The method whose secret is with the server, which has not said yet what it thinks of it.
+    unanswered: Option<MethodKind>,
+    /// The server has refused a secret.
+    judged: bool,
 }
 
 impl Login<'_> {
     async fn run(&mut self) -> Result<(), TransportError> {
+        if self.ask().await? {
+            return Ok(());
+        }
         let auth = &self.host.auth;
         let mut pending = Vec::new();
         if auth.private_key.is_some() {
@@ -93,6 +103,7 @@ impl Login<'_> {
                 } => {
                     self.note(method, why);
                     self.partial |= partial;
+                    self.judged |= !partial;
                     if method == MethodKind::Password && !partial {
                         self.judge_password(&offered, &mut pending);
                     }
@@ -108,6 +119,21 @@ impl Login<'_> {
             self.note(method, "not offered".to_owned());
         }
         Err(self.refused())
+    }
+
+    /// Asks for the methods that the server offers (RFC 4252 section 5.2): a secret sent with a method that is not
+    /// among them counts as a failure on some servers. Whether that was all that it takes to log in.
+    async fn ask(&mut self) -> Result<bool, TransportError> {
+        let sent = self.handle.authenticate_none(&self.host.username).await;
+        match self.outcome(sent, "refused").await? {
+            Outcome::Success => Ok(true),
+            Outcome::Refused { offered, .. } => {
+                self.offered = Some(offered);
+                Ok(false)
+            }
+            // No answer to this question means either.
+            Outcome::Skipped { .. } | Outcome::Stuck { .. } => Ok(false),
+        }
     }
 
     fn is_offered(&self, method: MethodKind) -> bool {
@@ -138,6 +164,7 @@ impl Login<'_> {
     }
 
     async fn password(&mut self, password: &Secret) -> Result<Outcome, TransportError> {
+        self.unanswered = Some(MethodKind::Password);
         let sent = self
             .handle
             .authenticate_password(&self.host.username, password.expose())
@@ -188,7 +215,7 @@ impl Login<'_> {
     }
 
     /// Hashes to try for an RSA key, best first. `None` is SHA-1 (`ssh-rsa`), never outside the legacy profile.
-    async fn rsa_hashes(&self, key: &UserKey) -> Result<Vec<Option<HashAlg>>, TransportError> {
+    async fn rsa_hashes(&mut self, key: &UserKey) -> Result<Vec<Option<HashAlg>>, TransportError> {
         let legacy = self.host.profile.is_legacy();
         let all = [Some(HashAlg::Sha512), Some(HashAlg::Sha256), None];
         let all = all.into_iter().filter(|hash| hash.is_some() || legacy);
@@ -213,6 +240,7 @@ impl Login<'_> {
         why: &str,
     ) -> Result<Outcome, TransportError> {
         let key = PrivateKeyWithHashAlg::new(key.clone(), hash);
+        self.unanswered = Some(MethodKind::PublicKey);
         let sent = self.handle.authenticate_publickey(&self.host.username, key).await;
         self.outcome(sent, why).await
     }
@@ -232,6 +260,7 @@ impl Login<'_> {
         }
     }
 
+    /// The server's no.
     async fn refusal(
         &mut self,
         offered: MethodSet,
@@ -246,6 +275,7 @@ impl Login<'_> {
                 return Err(self.closed().await);
             }
         }
+        self.unanswered = None;
         let why = if partial { "accepted, not sufficient" } else { why };
         Ok(Outcome::Refused {
             offered,
@@ -278,6 +308,9 @@ impl Login<'_> {
                             return Ok(Outcome::Stuck { why });
                         }
                     };
+                    if !responses.is_empty() {
+                        self.unanswered = Some(MethodKind::KeyboardInteractive);
+                    }
                     answer = self
                         .handle
                         .authenticate_keyboard_interactive_respond(responses)
@@ -313,31 +346,26 @@ impl Login<'_> {
         }
     }
 
-    /// The connection ended. If the server had refused something before, that is the more telling fact.
-    async fn closed(&self) -> TransportError {
+    /// The connection ended. Some devices hang up instead of saying no, and count it all the same: then it is one.
+    /// Also if the server had refused something before, that is the more telling fact.
+    async fn closed(&mut self) -> TransportError {
         self.shared.gone.cancelled().await;
         let loss = self.shared.loss();
-        if self.offered.is_none() {
-            return TransportError::Closed {
-                phase: Phase::Auth,
-                loss,
-            };
+        match self.unanswered {
+            Some(method) if loss.is_by_peer() => self.note(method, loss.to_string()),
+            Some(_) | None if self.judged => {
+                if let Some(last) = self.tried.last_mut() {
+                    last.outcome.push_str(&format!("; then {loss}"));
+                }
+            }
+            Some(_) | None => {
+                return TransportError::Closed {
+                    phase: Phase::Auth,
+                    loss,
+                };
+            }
         }
-        let mut tried = self.tried.clone();
-        if let Some(last) = tried.last_mut() {
-            last.outcome.push_str(&format!("; then {loss}"));
-        }
-        TransportError::Auth {
-            user: self.host.username.clone(),
-            offered: self
-                .offered
-                .iter()
-                .flat_map(|methods| methods.iter())
-                .map(String::from)
-                .collect(),
-            tried,
-            partial_success: self.partial,
-        }
+        self.refused()
     }
 }
 

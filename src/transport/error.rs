@@ -88,6 +88,19 @@ pub enum Loss {
     Local,
 }
 
+impl Loss {
+    /// Whether the other side ended the connection.
+    pub(super) fn is_by_peer(&self) -> bool {
+        match self {
+            Self::Closed | Self::Disconnected { .. } | Self::NoAuthMethod => true,
+            Self::Io { kind, .. } => {
+                matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+            }
+            Self::Keepalive | Self::Protocol { .. } | Self::Local => false,
+        }
+    }
+}
+
 /// One authentication method that was tried or had to be left out; never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthAttempt {

@@ -290,11 +290,15 @@ async fn bad_hellos_are_told_apart() {
                 "bad-hello",
                 "could not start the management daemon",
             ),
-            // What is no hello might be a banner, so the hello is waited for.
             (
                 Fault::HelloText("<hullo/>".to_owned()),
-                "hello-timeout",
-                "no hello",
+                "bad-hello",
+                "<hullo> came instead of a hello",
+            ),
+            (
+                Fault::HelloText("<rpc-reply><data><secret/></data></rpc-reply>".to_owned()),
+                "bad-hello",
+                "<rpc-reply> with <data> came instead of a hello",
             ),
             (
                 capabilities("<capability>urn:example:base:2.0</capability>"),

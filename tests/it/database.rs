@@ -105,3 +105,31 @@ async fn full_disk_refuses_changes_and_serves_reads() {
     }
     device.stop().await;
 }
+
+/// Fault 25: a file that is taken away under a running gateway. What would be written is not kept, so it is refused.
+#[tokio::test]
+async fn deleted_database_refuses_changes_and_serves_reads() {
+    let child = Child::start(&[]).await;
+    let device = listen(junos()).await;
+    child.add("mx1", &device, json!({})).await;
+    for name in ["inventory.db", "inventory.db-wal", "inventory.db-shm"] {
+        std::fs::remove_file(child.directory().join(name)).expect("it is there");
+    }
+    let (status, problem) = child
+        .post("/v1/devices", &device_body("mx2", &device, json!({})))
+        .await;
+    assert_eq!(
+        (status, code(&problem)),
+        (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),
+        "{problem}"
+    );
+    assert_eq!(problem["outcome"], "not_sent");
+    for path in [READ, "/v1/devices/mx1", "/v1/devices"] {
+        let (status, body) = child.get(path).await;
+        assert_eq!(status, StatusCode::OK, "GET {path}: {body}");
+    }
+    let readiness = child.request(Method::GET, "/readyz");
+    let readiness = readiness.send().await.expect("an answer");
+    assert_eq!(readiness.status(), StatusCode::SERVICE_UNAVAILABLE);
+    device.stop().await;
+}

@@ -63,25 +63,21 @@ async fn every_login_works_over_both_ways_in() {
             "password",
             device().password("s3cret"),
             json!({"password": "s3cret"}),
-            1,
         ),
         (
             "ed25519 key",
             device().authorized_key(public(&key, None)),
             json!({"private_key": key}),
-            1,
         ),
         (
             "RSA key",
             device().authorized_key(public(RSA_KEY, None)),
             json!({"private_key": RSA_KEY}),
-            1,
         ),
         (
             "key with passphrase",
             device().authorized_key(public(ENCRYPTED_KEY, Some(PASSPHRASE))),
             json!({"private_key": ENCRYPTED_KEY, "passphrase": PASSPHRASE}),
-            1,
         ),
         (
             "keyboard-interactive",
@@ -93,17 +89,14 @@ async fn every_login_works_over_both_ways_in() {
                 {"prompt": "Token", "answer": "123456"},
                 {"prompt": "Again", "answer": "yes"},
             ]}),
-            1,
         ),
         (
             "password for a single prompt",
             device().keyboard_interactive(vec![prompt("Password:", "s3cret")]),
             json!({"password": "s3cret"}),
-            // First as a password, for which this server has no method.
-            2,
         ),
     ];
-    for (name, builder, auth, attempts) in logins {
+    for (name, builder, auth) in logins {
         let device = listen(builder.motd("Only for those who may.\r\n\r\n")).await;
         for door in DOORS {
             for transport in ["ssh", "ssh_pty"] {
@@ -117,8 +110,8 @@ async fn every_login_works_over_both_ways_in() {
                 );
                 assert_eq!(
                     after.auth_attempts,
-                    before.auth_attempts + attempts,
-                    "{name} over {transport}"
+                    before.auth_attempts + 1,
+                    "{name} over {transport}: nothing is tried in vain"
                 );
             }
         }
@@ -215,6 +208,66 @@ async fn refused_login_names_what_was_tried_and_what_is_offered() {
             gateway.delete(door, "r1", "").await.expect("it is removed");
         }
     }
+}
+
+/// S1: where a server offers one method only, nothing else is tried, and whoever lacks it is told what is offered and
+/// what was left out.
+#[tokio::test]
+async fn servers_with_one_method_say_which() {
+    let gateway = TestGateway::start().await;
+    let question = || vec![prompt("Token:", "123456")];
+    let servers = [
+        ("password", device().password("s3cret")),
+        ("publickey", device().authorized_key(public(RSA_KEY, None))),
+        ("keyboard-interactive", device().keyboard_interactive(question())),
+    ];
+    let wrong = [
+        ("password", json!({"password": "canary-password"})),
+        ("publickey", json!({"private_key": ed25519()})),
+        (
+            "keyboard-interactive",
+            json!({"keyboard_interactive": [{"prompt": "Token", "answer": "canary-answer"}]}),
+        ),
+    ];
+    for (offered, builder) in servers {
+        let device = listen(builder).await;
+        for (door, (method, auth)) in DOORS
+            .into_iter()
+            .flat_map(|door| wrong.iter().map(move |way| (door, way)))
+        {
+            let document = json!({
+                "name": "r1",
+                "address": "127.0.0.1",
+                "port": device.addr().port(),
+                "username": "gw",
+                "auth": auth,
+                "host_key": {"policy": "pinned", "keys": [device.host_key_fingerprint()]},
+            });
+            good(door, gateway.create(door, &document).await);
+            let before = device.stats().auth_attempts;
+            let refusal = bad(door, gateway.check(door, "r1").await);
+            assert_eq!(refusal.verdict(), ("device-auth-failed", "not_sent"));
+            let outcome = match (*method == offered, *method, offered) {
+                // A password may answer a single question.
+                (true, ..) | (_, "password", "keyboard-interactive") => format!("{offered} (refused)"),
+                (false, ..) => format!("{method} (not offered)"),
+            };
+            for words in [format!("offered {offered}, tried"), outcome.clone()] {
+                assert!(refusal.detail.contains(&words), "{words}: {}", refusal.detail);
+            }
+            assert!(!refusal.detail.contains("canary"), "{}", refusal.detail);
+            // The server is asked whether it knows a key before anything is signed with it, which is no attempt.
+            let judged = outcome.ends_with("(refused)") && offered != "publickey";
+            assert_eq!(
+                device.stats().auth_attempts,
+                before + u64::from(judged),
+                "{outcome}"
+            );
+            gateway.delete(door, "r1", "").await.expect("it is removed");
+        }
+        device.stop().await;
+    }
+    gateway.stop().await;
 }
 
 /// S1: a passphrase that does not open its key, or is missing, is refused when the device is added.

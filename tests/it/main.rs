@@ -3,6 +3,7 @@
 mod addresses;
 mod bad_input;
 mod bad_xml;
+mod baseline;
 mod calls;
 mod commands;
 mod concurrency;
@@ -16,8 +17,10 @@ mod devices;
 mod errors;
 mod faults;
 mod first_line;
+mod fleet;
 mod framing;
 mod hello;
+mod jump;
 mod layers;
 mod limits;
 mod logins;

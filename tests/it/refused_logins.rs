@@ -141,15 +141,14 @@ async fn wrong_password_is_tried_three_times_and_no_more() {
     device.stop().await;
 }
 
-/// Q4: 20 callers at once on a device that was never asked before are one login, not 20.
+/// Q4: 50 callers at once on a device that was never asked before are not a login each, however many sessions it has.
 #[tokio::test]
 async fn callers_at_once_are_not_a_login_each() {
     let gateway = TestGateway::start().await;
     let device = listen(junos()).await;
-    gateway
-        .add("mx1", &device, json!({"auth": {"password": "wrong"}}))
-        .await;
-    for (status, problem) in join_all((0..20).map(|_| gateway.get(READ))).await {
+    let settings = json!({"auth": {"password": "wrong"}, "pool": {"max_sessions": 32}});
+    gateway.add("mx1", &device, settings).await;
+    for (status, problem) in join_all((0..50).map(|_| gateway.get(READ))).await {
         assert_eq!(
             (status, code(&problem)),
             (StatusCode::BAD_GATEWAY, "device-auth-failed"),
@@ -160,6 +159,104 @@ async fn callers_at_once_are_not_a_login_each() {
         device.stats().auth_attempts <= 3,
         "{} attempts",
         device.stats().auth_attempts
+    );
+    gateway.stop().await;
+    device.stop().await;
+}
+
+/// Q4, M3: a device that hangs up on a login has refused it, and is left alone like one that says so.
+#[tokio::test]
+async fn hanging_up_on_a_login_counts_as_a_refusal() {
+    let gateway = TestGateway::start().await;
+    let device = listen(junos()).await;
+    device
+        .faults()
+        .add(ncgate::emulator::Rule::always(Fault::HangUpAtLogin));
+    gateway.add("mx1", &device, json!({})).await;
+    refused_three_times(&gateway, &device).await;
+    for (status, problem) in join_all((0..20).map(|_| gateway.get(READ))).await {
+        assert_eq!(
+            (status, code(&problem)),
+            (StatusCode::BAD_GATEWAY, "device-auth-failed"),
+            "{problem}"
+        );
+        let detail = problem["detail"].as_str().expect("a detail");
+        assert!(detail.contains("the server closed the connection"), "{detail}");
+        assert!(problem["retry_after_seconds"].as_u64() > Some(800), "{problem}");
+    }
+    assert_eq!(device.stats().auth_attempts, 3);
+    assert_eq!(state(&gateway).await, "auth_failed");
+    gateway.stop().await;
+    device.stop().await;
+}
+
+/// Q4: a password goes where it is offered to go, and no failed login is counted on the way.
+#[tokio::test]
+async fn password_is_not_tried_where_only_questions_are_asked() {
+    let gateway = TestGateway::start().await;
+    let prompt = ncgate::emulator::Prompt {
+        text: "Password: ".to_owned(),
+        echo: false,
+        answer: PASSWORD.to_owned(),
+    };
+    let device = junos()
+        .user(crate::support::USER)
+        .keyboard_interactive(vec![prompt])
+        .listen("127.0.0.1:0")
+        .await
+        .expect("an emulated device");
+    gateway.add("mx1", &device, json!({})).await;
+    gateway.read(READ).await;
+    let stats = device.stats();
+    assert_eq!((stats.auth_attempts, stats.auth_successes), (1, 1));
+    gateway.stop().await;
+    device.stop().await;
+}
+
+/// Q4, fault 31: when devices of one credential domain refuse together, the rest of the domain is spared; one of them
+/// that lets a person in frees the others.
+#[tokio::test]
+async fn refusals_of_a_domain_spare_its_other_devices() {
+    let gateway = TestGateway::start().await;
+    let device = listen(junos()).await;
+    // One emulated box under many names: what counts is how often it is asked in all.
+    let names = ["mx1", "mx2", "mx3", "mx4", "mx5", "mx6"];
+    for name in names {
+        let settings = json!({"auth": {"password": "wrong"}, "credential_domain": "tacacs"});
+        gateway.add(name, &device, settings).await;
+    }
+    let read = async |name: &str| {
+        let path = format!("/v1/devices/{name}/rpc/get-system-uptime-information");
+        gateway.get(&path).await
+    };
+    for _ in 0..5 {
+        for (index, name) in names.into_iter().enumerate() {
+            let (status, problem) = read(name).await;
+            assert_eq!(problem["outcome"], "not_sent", "{problem}");
+            if index < 3 {
+                continue;
+            }
+            assert_eq!(
+                (status, code(&problem), problem["reason"].as_str()),
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "circuit-open",
+                    Some("credential_domain")
+                ),
+                "{name}: {problem}"
+            );
+            assert!(problem["retry_after_seconds"].as_u64() > Some(800), "{problem}");
+        }
+    }
+    assert_eq!(device.stats().auth_attempts, 3);
+    patch(&gateway, json!({"auth": {"password": PASSWORD}})).await;
+    let (status, report) = gateway.post("/v1/devices/mx1/check", &json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{report}");
+    let (_, problem) = read("mx6").await;
+    assert_eq!(
+        code(&problem),
+        "device-auth-failed",
+        "it is tried again: {problem}"
     );
     gateway.stop().await;
     device.stop().await;

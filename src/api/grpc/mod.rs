@@ -13,6 +13,7 @@ mod stream;
 mod view;
 
 use std::any::Any;
+use std::sync::Arc;
 
 use axum::Router;
 use http::{HeaderMap, Response, header};
@@ -21,6 +22,7 @@ use tonic::service::Routes;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::App;
+use crate::metrics::Metrics;
 
 pub use status::of as status_of;
 
@@ -99,19 +101,19 @@ pub fn router(app: App) -> Router {
                 .build_v1alpha()
                 .expect("the descriptors were written by our own build"),
         );
-    let metrics = app.metrics;
-    routes
-        .routes()
-        .prepare()
-        .into_axum_router()
-        .reset_fallback()
-        .layer(CatchPanicLayer::custom(
-            move |_: Box<dyn Any + Send + 'static>| {
-                metrics.panicked();
-                tracing::error!("a gRPC method panicked");
-                plain_status(&tonic::Status::internal("the gateway made a mistake"))
-            },
-        ))
+    let methods = routes.routes().prepare().into_axum_router().reset_fallback();
+    around(methods, app.metrics)
+}
+
+/// What stands around every method: a panic is a fault of ours and ends one call only.
+pub(super) fn around(methods: Router, metrics: Arc<Metrics>) -> Router {
+    methods.layer(CatchPanicLayer::custom(
+        move |_: Box<dyn Any + Send + 'static>| {
+            metrics.panicked();
+            tracing::error!("a gRPC method panicked");
+            plain_status(&tonic::Status::internal("the gateway made a mistake"))
+        },
+    ))
 }
 
 /// Whether a request is gRPC, by its content type.

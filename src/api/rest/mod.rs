@@ -79,9 +79,14 @@ fn routes() -> OpenApiRouter<App> {
 
 /// The router of all routes, with everything around them.
 pub fn router(app: App) -> Router {
-    let (router, _) = routes().split_for_parts();
+    let (routes, _) = routes().split_for_parts();
+    around(routes, app)
+}
+
+/// What stands around every handler: problems for what goes wrong, the request's context, compression.
+pub(super) fn around(routes: Router<App>, app: App) -> Router {
     let metrics = Arc::clone(&app.metrics);
-    router
+    routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(

@@ -4,6 +4,7 @@ mod codes;
 mod doors;
 mod failures;
 mod grpc;
+mod panics;
 mod rest;
 
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ struct Served {
     device: RunningEmulator,
     shutdown: CancellationToken,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
+    gateway: Gateway,
     metrics: Arc<Metrics>,
     /// The tasks of the front ends: one for health, and one per answer that is being handed on.
     tasks: TaskTracker,
@@ -81,6 +83,7 @@ impl Served {
             tasks: tracker.clone(),
         });
         let gateway = gateway.await.expect("a gateway");
+        let shared = gateway.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let shutdown = CancellationToken::new();
@@ -100,6 +103,7 @@ impl Served {
             device,
             shutdown,
             server: tokio::spawn(serving),
+            gateway: shared,
             metrics,
             tasks,
             client,
@@ -122,6 +126,18 @@ impl Served {
             "auth": {"password": "lab123"}, "labels": {"site": "lab"},
             "host_key": {"keys": [self.device.host_key_fingerprint()]},
         })
+    }
+
+    /// What the handlers share.
+    fn app(&self) -> super::App {
+        super::App {
+            gateway: self.gateway.clone(),
+            settings: Arc::new(Settings::default()),
+            request_ids: super::RequestIds::new(Ids::from_entropy()),
+            metrics: self.metrics.clone(),
+            tasks: self.tasks.clone(),
+            shutdown: self.shutdown.clone(),
+        }
     }
 
     fn url(&self, path: &str) -> String {

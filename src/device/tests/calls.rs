@@ -49,6 +49,53 @@ async fn sixty_reads_over_two_sessions_all_succeed() {
     assert_eq!(connector.connects().len(), 2);
 }
 
+/// Quality row 33: whoever floods the queue of a device gets refused itself; another principal is never refused, and
+/// waits no longer than for one turn of the flood before its own.
+#[tokio::test(start_paused = true)]
+async fn flood_of_one_principal_does_not_shut_out_another() {
+    let world = World::new();
+    let (device, _) = world.add(settings(), &echo_device());
+    let ended = CancellationToken::new();
+    let flood: Vec<_> = (0..300)
+        .map(|_| {
+            let (device, ended) = (device.clone(), ended.clone());
+            tokio::spawn(async move {
+                let mut refused = 0;
+                while !ended.is_cancelled() {
+                    if device
+                        .read("flood", within(300), request("wait-1"))
+                        .await
+                        .is_err()
+                    {
+                        refused += 1;
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
+                refused
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(device.status().queued, settings().queue_length);
+    let mut slowest = Duration::ZERO;
+    for _ in 0..30 {
+        let started = Instant::now();
+        let answer = device.read("calm", within(300), request("wait-1")).await;
+        assert!(says(&answer, "wait-1"), "{:?}", answer.err());
+        slowest = slowest.max(started.elapsed());
+    }
+    assert!(
+        slowest <= Duration::from_millis(2050),
+        "alone it takes 1 s: {slowest:?}"
+    );
+    ended.cancel();
+    let mut refused = 0;
+    for task in flood {
+        refused += task.await.unwrap();
+    }
+    assert!(refused > 300, "{refused}");
+}
+
 /// Q1: of 200 reads at once, those beyond the queue are refused at once, and nothing of them is sent.
 #[tokio::test(start_paused = true)]
 async fn reads_beyond_the_queue_are_refused_at_once() {

@@ -64,6 +64,36 @@ async fn refused_credentials_are_not_hammered() {
     assert!(device.read("a", within(30), request("get")).await.is_ok());
 }
 
+/// Q4, quality row 31: a password that is changed while a session is open is refused no more often than one that was
+/// always wrong, however many logins are wanted at that moment; the session serves everybody.
+#[tokio::test(start_paused = true)]
+async fn password_changed_under_an_open_session_is_not_hammered() {
+    let world = World::new();
+    let settings = Settings {
+        max_sessions: 32,
+        ..settings()
+    };
+    let connector = Arc::new(FakeConnector {
+        device: echo_device(),
+        failures: Mutex::default(),
+        connects: Mutex::default(),
+        takes: Duration::from_secs(1),
+    });
+    let device = world.registry.upsert(settings, connector.clone());
+    device.established("a", within(30)).await.unwrap();
+    connector
+        .failures
+        .lock()
+        .unwrap()
+        .extend((0..100).map(|_| auth()));
+    for _ in 0..2 {
+        let reads = (0..60).map(|_| device.read("a", within(300), request("wait-1")));
+        let answers = futures_util::future::join_all(reads).await;
+        assert!(answers.iter().all(|answer| says(answer, "wait-1")), "{answers:?}");
+    }
+    assert_eq!(connector.connects().len(), 1 + 3);
+}
+
 /// Q4: when many devices of a credential domain are refused, one probes for all, and its success frees the others.
 #[tokio::test(start_paused = true)]
 async fn one_device_probes_for_its_credential_domain() {
@@ -176,6 +206,39 @@ async fn connects_of_a_domain_are_paced() {
         (99..=101).contains(&starts[5]) && (1990..=2010).contains(&starts[24]),
         "{starts:?}"
     );
+}
+
+/// Quality row 32: by default, of 500 devices that are asked for at once no more than a tenth connects in any second,
+/// and all are back within a minute.
+#[tokio::test(start_paused = true)]
+async fn fleet_of_500_is_back_in_time_and_not_at_once() {
+    const FLEET: usize = 500;
+    let world = World::new();
+    let fake = echo_device();
+    let devices: Vec<_> = (0..FLEET)
+        .map(|index| world.add(named(format!("r{index}")), &fake))
+        .collect();
+    let started = Instant::now();
+    let reads = devices
+        .iter()
+        .map(|(device, _)| device.read("a", within(60), request("get")));
+    let answers = futures_util::future::join_all(reads).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(
+        started.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        started.elapsed()
+    );
+    let mut starts: Vec<_> = devices
+        .iter()
+        .flat_map(|(_, connector)| connector.connects())
+        .collect();
+    starts.sort_unstable();
+    assert_eq!(starts.len(), FLEET);
+    for (index, start) in starts.iter().enumerate().skip(FLEET / 10) {
+        let span = *start - starts[index - FLEET / 10];
+        assert!(span >= Duration::from_secs(1), "connect {index}: {span:?}");
+    }
 }
 
 const SOFTWARE: &str = "<software-information><host-name>mx1</host-name><product-model>mx240</product-model>\

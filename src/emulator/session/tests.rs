@@ -520,7 +520,11 @@ fn hellos_can_be_wrong_late_and_missing() {
         open(Fault::LateHello(Duration::from_secs(3)))[..],
         [Step::Wait(_), Step::Message(_)]
     ));
-    assert!(parse(text(&open(Fault::MalformedHello)[0]).as_bytes()).is_none());
+    for profile in [Profile::Junos, Profile::JunosRfc11] {
+        let builder = Emulator::builder().profile(profile).fault(Fault::MalformedHello);
+        let malformed = fresh(builder).open();
+        assert!(parse(text(&malformed[0]).as_bytes()).is_none(), "{profile:?}");
+    }
     let hello = parse(text(&open(Fault::HelloWithoutSessionId)[0]).as_bytes()).unwrap();
     assert!(hello.child("session-id").is_none());
     let both = text(&open(Fault::ErrorBeforeHello)[0]);

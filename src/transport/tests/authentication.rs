@@ -74,6 +74,64 @@ async fn wrong_password_is_sent_once_and_told_without_the_password() {
     }
 }
 
+/// Q4: a server that hangs up on a wrong password has refused it.
+#[tokio::test]
+async fn hanging_up_on_a_password_is_a_refusal() {
+    let plan = Plan {
+        hangs_up: true,
+        ..Plan::default()
+    };
+    let error = failure(&plan, &with(Credentials::password("wrong"))).await;
+    let (offered, tried, partial) = auth_parts(&error);
+    assert_eq!(offered, ["password", "publickey"]);
+    assert_eq!(tried, [attempt("password", "the server closed the connection")]);
+    assert!(!partial);
+    // Nothing was offered that it could have refused.
+    let nothing_sent = Plan {
+        methods: vec![MethodKind::KeyboardInteractive],
+        ..plan
+    };
+    let auth = Credentials {
+        keyboard_interactive: vec![answer("token", "t")],
+        ..Credentials::default()
+    };
+    let error = failure(&nothing_sent, &with(auth)).await;
+    assert_eq!(auth_parts(&error).1, [attempt("keyboard-interactive", "refused")]);
+}
+
+/// Q4: a server that has had enough says so and hangs up: what was refused before is told, and the last one with it.
+#[tokio::test]
+async fn too_many_tries_are_a_refusal() {
+    let auth = Credentials {
+        private_key: Some(UserKey::new(Secret::new(key_text(&ed25519_key(7))), None)),
+        password: Some(Secret::new("wrong")),
+        keyboard_interactive: vec![answer("token", "t")],
+    };
+    let goodbye = "the server disconnected: NoMoreAuthMethodsAvailable: Too many authentication attempts";
+    // The question for the methods is the first one that such a server counts.
+    for (max_tries, expected) in [
+        (1, vec![attempt("publickey", goodbye)]),
+        (
+            2,
+            vec![attempt("publickey", "refused"), attempt("password", goodbye)],
+        ),
+    ] {
+        let plan = Plan {
+            methods: vec![
+                MethodKind::PublicKey,
+                MethodKind::Password,
+                MethodKind::KeyboardInteractive,
+            ],
+            max_tries,
+            ..Plan::default()
+        };
+        let error = failure(&plan, &with(auth.clone())).await;
+        let (offered, tried, partial) = auth_parts(&error);
+        assert_eq!(offered, ["publickey", "password", "keyboard-interactive"]);
+        assert_eq!((tried, partial), (expected, false));
+    }
+}
+
 /// S1
 #[tokio::test]
 async fn password_answers_a_single_prompt_where_only_keyboard_interactive_is_offered() {
@@ -83,9 +141,10 @@ async fn password_answers_a_single_prompt_where_only_keyboard_interactive_is_off
         ..Plan::default()
     };
     connect_to(&plan, &target()).await.unwrap();
+    // A password sent with a method that is not offered would be a failed login on some servers.
     assert_eq!(
         plan.log.all()[1..3],
-        ["auth password u", "auth keyboard-interactive"],
+        ["methods asked", "auth keyboard-interactive"],
         "{:?}",
         plan.log.all()
     );

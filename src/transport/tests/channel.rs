@@ -28,7 +28,12 @@ async fn subsystem_carries_bytes_both_ways() {
     assert_eq!(read_bytes(&mut connected.reader, 5).await, "hello");
     assert_eq!(
         plan.log.all(),
-        ["connected", "auth password u", "subsystem netconf"]
+        [
+            "connected",
+            "methods asked",
+            "auth password u",
+            "subsystem netconf"
+        ]
     );
 }
 
@@ -91,7 +96,7 @@ async fn pseudo_terminal_runs_the_command_without_echo() {
         .await
         .unwrap();
     assert_eq!(read_bytes(&mut connected.reader, 5).await, "hello");
-    assert_eq!(plan.log.all()[2..], ["pty vt100 echo Some(0)", "exec netconf"]);
+    assert_eq!(plan.log.all()[3..], ["pty vt100 echo Some(0)", "exec netconf"]);
 }
 
 /// S3

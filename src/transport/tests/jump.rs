@@ -38,10 +38,13 @@ async fn device_is_reached_through_its_jump_host_which_resolves_its_name() {
         .unwrap();
     assert_eq!(read_bytes(&mut connected.reader, 7).await, "through");
     assert_eq!(
-        jump.log.all()[2],
+        jump.log.all()[3],
         format!("forward inner.example:{}", target.host.port)
     );
-    assert_eq!(device.log.all()[1..], ["auth password u", "subsystem netconf"]);
+    assert_eq!(
+        device.log.all()[1..],
+        ["methods asked", "auth password u", "subsystem netconf"]
+    );
     let steps: Vec<(Phase, Option<usize>)> = connected.steps.iter().map(|s| (s.name, s.jump)).collect();
     assert_eq!(steps[1], (Phase::Tcp, Some(0)));
     assert_eq!(steps[5], (Phase::Tcp, None));

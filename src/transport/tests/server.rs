@@ -68,6 +68,10 @@ pub struct Plan {
     pub signatures: Vec<String>,
     /// Rounds of prompts with the answers expected.
     pub prompts: Vec<Vec<(&'static str, &'static str)>>,
+    /// A refused password ends the connection, without an answer.
+    pub hangs_up: bool,
+    /// Refused requests after which the next one ends the connection, with a reason (`MaxAuthTries`).
+    pub max_tries: usize,
     /// After the first accepted method another one is asked for.
     pub second_factor: Option<MethodKind>,
     pub accept_channel: bool,
@@ -112,6 +116,8 @@ impl Default for Plan {
             user_keys: Vec::new(),
             signatures: Vec::new(),
             prompts: Vec::new(),
+            hangs_up: false,
+            max_tries: 10,
             second_factor: None,
             accept_channel: true,
             accept_pty: true,
@@ -144,6 +150,7 @@ impl Plan {
             keys: self.host_keys.clone(),
             preferred: self.preferred.clone(),
             inactivity_timeout: None,
+            max_auth_attempts: self.max_tries,
             limits: self.limits.clone(),
             ..server::Config::default()
         };
@@ -253,7 +260,7 @@ impl server::Handler for Peer {
     type Error = russh::Error;
 
     async fn auth_none(&mut self, _user: &str) -> Result<Auth, Self::Error> {
-        self.plan.log.add("auth none");
+        self.plan.log.add("methods asked");
         Ok(self.judge(false))
     }
 
@@ -261,6 +268,9 @@ impl server::Handler for Peer {
         self.plan.log.add(format!("auth password {user}"));
         let offered = self.plan.methods.contains(&MethodKind::Password) || self.first_done;
         let right = offered && user == "u" && Some(password) == self.plan.password;
+        if self.plan.hangs_up && !right {
+            return Err(russh::Error::Disconnect);
+        }
         Ok(self.judge(right))
     }
 

@@ -161,14 +161,25 @@ impl Child {
         number.parse().expect("a number")
     }
 
+    /// How many files and sockets the process has open, without those of the database, which has a pool of its own.
+    pub fn descriptors(&self) -> usize {
+        let open = self.open_files();
+        open.iter().filter(|path| !path.contains("/inventory.db")).count()
+    }
+
     /// Files that the process has open under its spool directory, deleted ones included.
     pub fn spooled(&self) -> Vec<String> {
+        let open = self.open_files();
+        open.into_iter().filter(|path| path.contains("/spool/")).collect()
+    }
+
+    /// What every descriptor of the process stands for.
+    fn open_files(&self) -> Vec<String> {
         let descriptors =
             std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).expect("the process lives");
         descriptors
             .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
             .map(|path| path.to_string_lossy().into_owned())
-            .filter(|path| path.contains("/spool/"))
             .collect()
     }
 }
