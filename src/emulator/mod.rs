@@ -4,10 +4,12 @@
 //! ```text
 //! server ─> ssh ─> carrier ─> session ─> operations ─> config
 //!  tasks    logins  bytes      messages   requests      statements
+//!                                         console ────────┘
 //! ```
 //!
 //! What stands right knows nothing of what stands left: the configuration knows no NETCONF, the session no socket.
-//! It uses the gateway's codec (`xml`, `netconf`), and nothing else of it.
+//! A [`Console`] is somebody at the device's CLI, who configures beside the NETCONF sessions. All of it uses the
+//! gateway's codec (`xml`, `netconf`), and nothing else of the gateway.
 
 mod builder;
 mod carrier;
