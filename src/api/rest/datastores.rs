@@ -317,12 +317,10 @@ mod tests {
             r#"{"source": {"config": 3}}"#,
             r#"{"source": 3}"#,
         ] {
-            let error = read(wrong).err().expect(wrong);
+            let error = read(wrong).expect_err(wrong);
             assert_eq!(error.error.fields()[0].pointer, "/source", "{wrong}");
         }
-        let error = read(r#"{"source": {"url": "a", "b": 1}}"#)
-            .err()
-            .expect("unknown member");
+        let error = read(r#"{"source": {"url": "a", "b": 1}}"#).expect_err("unknown member");
         assert_eq!(error.error.fields()[0].pointer, "/source/b");
     }
 }

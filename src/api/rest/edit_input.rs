@@ -450,7 +450,7 @@ mod tests {
     fn edits_are_read_in_full() {
         let text = r#"{"action": "replace", "path": "system/login", "config": {"b": 1.50, "a": {"b": 1}},
             "error_option": "rollback-on-error", "test_option": "test-then-set", "protocol": "rfc", "plan": true}"#;
-        let request = read_edit(text, None).ok().expect("a good edit");
+        let request = read_edit(text, None).expect("a good edit");
         assert!(request.plan);
         let expected = Edit {
             action: Some(Action::Replace),
@@ -483,9 +483,7 @@ mod tests {
     /// S31
     #[test]
     fn changes_need_only_edits() {
-        let request = read_change(r#"{"edits": [{"config": {"a": 1}}]}"#, None)
-            .ok()
-            .expect("a good change");
+        let request = read_change(r#"{"edits": [{"config": {"a": 1}}]}"#, None).expect("a good change");
         let expected = ChangeRequest {
             edits: vec![Edit::new(
                 EditFormat::Json,
@@ -497,7 +495,7 @@ mod tests {
         let full = r#"{"edits": [{"rescue": true}], "mode": "private", "validate": false, "dry_run": true,
             "commit": {"comment": "c", "at": "23:15", "synchronize": true, "force_synchronize": true, "full": true,
             "save": false}, "if_revision": "re0-1", "wait_seconds": 5, "instance": "i"}"#;
-        let request = read_change(full, Some(true)).ok().expect("a good change");
+        let request = read_change(full, Some(true)).expect("a good change");
         assert_eq!(request.mode, Some(Mode::Private));
         assert!(!request.validate && request.dry_run && request.plan);
         assert_eq!((request.wait_seconds, request.commit.save), (5, Some(false)));
