@@ -11,12 +11,15 @@ fn main() {
 fn protobuf() {
     use prost::Message;
 
-    const FILES: [&str; 6] = [
+    const FILES: [&str; 9] = [
         "ncgate/v1/common.proto",
         "ncgate/v1/device.proto",
+        "ncgate/v1/edit.proto",
         "ncgate/v1/device_service.proto",
         "ncgate/v1/rpc_service.proto",
         "ncgate/v1/config_service.proto",
+        "ncgate/v1/edit_session_service.proto",
+        "ncgate/v1/change_service.proto",
         "ncgate/v1/status_service.proto",
     ];
     let descriptors = protox::compile(FILES, ["proto"]).expect("the files under proto/ compile");

@@ -132,8 +132,10 @@ impl Running {
             clock,
             known_hosts: config.devices.known_hosts.clone().unwrap_or_default(),
             idle_timeout: config.devices.idle_session,
+            record_age: config.devices.record_age,
             read_only_rpcs: config.devices.read_only_rpcs.iter().cloned().collect(),
             urls: UrlPolicy::new(&config.devices.urls)?,
+            edit_sessions_kept: config.devices.edit_sessions_kept,
             tasks: tasks.clone(),
         })
         .await?;

@@ -1,8 +1,12 @@
 //! The one error type of the service layer. It knows no HTTP and no gRPC: `api::status` alone
 //! turns a code into a status of either protocol.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
+use crate::netconf::lock_refusal::LockHolder;
 use crate::netconf::rpc_error::RpcError;
 
 /// Who can do something about an error.
@@ -88,6 +92,11 @@ codes! {
     PayloadTooLarge = "payload-too-large", Caller, "The request is larger than allowed";
     RequestTimeout = "request-timeout", Caller, "The request did not arrive in time";
     EtagMismatch = "etag-mismatch", Caller, "The resource has changed since it was read";
+    NotOwner = "not-owner", Caller, "It belongs to another caller";
+    EditSessionClosed = "edit-session-closed", Caller, "The edit session is closed";
+    EditSessionExpired = "edit-session-expired", Caller, "The edit session was not used for too long and is over";
+    InvalidState = "invalid-state", Caller, "This cannot be done in the state it is in";
+    PreconditionFailed = "precondition-failed", Caller, "What the caller demands does not hold";
     RateLimited = "rate-limited", Caller, "This caller has used up its quota";
     ResponseTooLarge = "response-too-large", Caller, "The answer does not fit; ask for the streamed form or for less";
     Cancelled = "cancelled", Caller, "The caller went away";
@@ -116,6 +125,8 @@ codes! {
     ReplyTooLarge = "reply-too-large", Device, "The device's reply is larger than allowed";
     OutcomeUnknown = "outcome-unknown", Device, "Whether the device did it is not known yet";
     CapabilityMissing = "capability-missing", Device, "The device does not offer the needed capability";
+    EditSessionLost = "edit-session-lost", Device, "The edit session is gone, and its uncommitted edits with it";
+    CommitScheduled = "commit-scheduled", Device, "The device will make another commit first";
 
     // The device's own rpc-errors, by error-tag (conventions section 2).
     LockDenied = "lock-denied", Device, "The lock is held";
@@ -157,6 +168,37 @@ pub struct FieldError {
     pub detail: String,
 }
 
+/// The difference between two configurations, as text, and what names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diff {
+    pub text: String,
+    /// SHA-256 of the text, hexadecimal.
+    pub sha256: String,
+}
+
+impl Diff {
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let digest = Sha256::digest(text.as_bytes());
+        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { text, sha256 }
+    }
+
+    /// Whether the two configurations are the same.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+}
+
+/// What one routing engine or cluster member said to a commit (conventions M1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberResult {
+    pub name: String,
+    /// Whether it reported success in so many words; with neither that nor errors it was silent.
+    pub succeeded: bool,
+    pub errors: Vec<RpcError>,
+}
+
 /// A failed call. Boxed inside, because errors are rare and results are everywhere.
 #[derive(Debug, Clone)]
 pub struct Error(Box<Inner>);
@@ -175,6 +217,10 @@ struct Inner {
     rpc_errors: Vec<RpcError>,
     session_id: Option<u64>,
     message_id: Option<String>,
+    change_id: Option<String>,
+    holder: Option<LockHolder>,
+    diff: Option<Diff>,
+    members: Vec<MemberResult>,
 }
 
 impl Error {
@@ -193,6 +239,10 @@ impl Error {
             rpc_errors: Vec::new(),
             session_id: None,
             message_id: None,
+            change_id: None,
+            holder: None,
+            diff: None,
+            members: Vec::new(),
         }))
     }
 
@@ -257,6 +307,29 @@ impl Error {
         self
     }
 
+    /// The change that failed.
+    pub fn with_change_id(mut self, change_id: impl Into<String>) -> Self {
+        self.0.change_id = Some(change_id.into());
+        self
+    }
+
+    /// Who holds the lock that was refused.
+    pub fn with_holder(mut self, holder: LockHolder) -> Self {
+        self.0.holder = Some(holder);
+        self
+    }
+
+    /// The uncommitted changes that are in the way.
+    pub fn with_diff(mut self, diff: Diff) -> Self {
+        self.0.diff = Some(diff);
+        self
+    }
+
+    pub fn with_members(mut self, members: Vec<MemberResult>) -> Self {
+        self.0.members = members;
+        self
+    }
+
     pub fn code(&self) -> ErrorCode {
         self.0.code
     }
@@ -271,6 +344,34 @@ impl Error {
 
     pub fn detail(&self) -> &str {
         &self.0.detail
+    }
+
+    /// The detail for readers who may see nothing else: where the request is wrong comes first, and how many places
+    /// more are. `place` writes a pointer as the caller knows it.
+    pub fn headline(&self, place: impl Fn(&str) -> String) -> Cow<'_, str> {
+        let Some(first) = self
+            .0
+            .fields
+            .first()
+            .filter(|field| field.detail == self.0.detail)
+        else {
+            return Cow::Borrowed(&self.0.detail);
+        };
+        let place = place(&first.pointer);
+        let colon = if place.is_empty() { "" } else { ": " };
+        let more = match self.0.fields.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        Cow::Owned(format!("{place}{colon}{}{more}", first.detail))
+    }
+
+    /// Tells the places of what is wrong with the request in other words.
+    pub fn with_places(mut self, place: impl Fn(&str) -> String) -> Self {
+        for field in &mut self.0.fields {
+            field.pointer = place(&field.pointer);
+        }
+        self
     }
 
     pub fn device(&self) -> Option<&str> {
@@ -301,6 +402,22 @@ impl Error {
         &self.0.rpc_errors
     }
 
+    pub fn change_id(&self) -> Option<&str> {
+        self.0.change_id.as_deref()
+    }
+
+    pub fn holder(&self) -> Option<&LockHolder> {
+        self.0.holder.as_ref()
+    }
+
+    pub fn diff(&self) -> Option<&Diff> {
+        self.0.diff.as_ref()
+    }
+
+    pub fn members(&self) -> &[MemberResult] {
+        &self.0.members
+    }
+
     pub fn session_id(&self) -> Option<u64> {
         self.0.session_id
     }
@@ -325,7 +442,61 @@ impl Error {
             ErrorCode::SessionLost | ErrorCode::DeviceTimeout | ErrorCode::HelloTimeout => {
                 self.0.outcome == Outcome::NotSent || self.0.outcome == Outcome::NotApplied
             }
-            _ => false,
+            ErrorCode::InvalidArgument
+            | ErrorCode::UseResource
+            | ErrorCode::Unauthenticated
+            | ErrorCode::Forbidden
+            | ErrorCode::NotFound
+            | ErrorCode::AlreadyExists
+            | ErrorCode::MethodNotAllowed
+            | ErrorCode::NotAcceptable
+            | ErrorCode::UnsupportedMediaType
+            | ErrorCode::PayloadTooLarge
+            | ErrorCode::RequestTimeout
+            | ErrorCode::EtagMismatch
+            | ErrorCode::NotOwner
+            | ErrorCode::EditSessionClosed
+            | ErrorCode::EditSessionExpired
+            | ErrorCode::EditSessionLost
+            | ErrorCode::InvalidState
+            | ErrorCode::PreconditionFailed
+            | ErrorCode::CommitScheduled
+            | ErrorCode::ResponseTooLarge
+            | ErrorCode::Cancelled
+            | ErrorCode::Internal
+            | ErrorCode::AddressNotAllowed
+            | ErrorCode::SshNegotiationFailed
+            | ErrorCode::HostKeyUnknown
+            | ErrorCode::HostKeyMismatch
+            | ErrorCode::DeviceAuthFailed
+            | ErrorCode::NoNetconfSubsystem
+            | ErrorCode::BadHello
+            | ErrorCode::Incompatible
+            | ErrorCode::DeviceProtocolError
+            | ErrorCode::ReplyTooLarge
+            | ErrorCode::OutcomeUnknown
+            | ErrorCode::CapabilityMissing
+            | ErrorCode::ResourceDenied
+            | ErrorCode::DataExists
+            | ErrorCode::DataMissing
+            | ErrorCode::DeviceInvalidValue
+            | ErrorCode::DeviceUnknownElement
+            | ErrorCode::DeviceBadElement
+            | ErrorCode::DeviceMissingElement
+            | ErrorCode::DeviceUnknownAttribute
+            | ErrorCode::DeviceBadAttribute
+            | ErrorCode::DeviceMissingAttribute
+            | ErrorCode::DeviceUnknownNamespace
+            | ErrorCode::DeviceMalformedMessage
+            | ErrorCode::GatewayMalformedMessage
+            | ErrorCode::RequestTooBig
+            | ErrorCode::ResponseTooBig
+            | ErrorCode::AccessDenied
+            | ErrorCode::OperationNotSupported
+            | ErrorCode::OperationFailed
+            | ErrorCode::DeviceError
+            | ErrorCode::PartialOperation
+            | ErrorCode::RollbackFailed => false,
         }
     }
 }
@@ -341,3 +512,27 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// H2: one line says where the request is wrong, and that there is more.
+    #[test]
+    fn headline_names_the_first_place_and_counts_the_others() {
+        let headline = |error: &Error| error.headline(str::to_owned).into_owned();
+        let one = Error::invalid("/port", "must be a number");
+        assert_eq!(headline(&one), "/port: must be a number");
+        let three = one
+            .with_field("/name", "is required")
+            .with_field("/x", "unknown member");
+        assert_eq!(headline(&three), "/port: must be a number (and 2 more)");
+        assert_eq!(three.detail(), "must be a number");
+        assert_eq!(headline(&Error::invalid("", "is no JSON")), "is no JSON");
+        let taken =
+            Error::new(ErrorCode::AlreadyExists, "mx1 is there").with_field("/name", "exists already");
+        assert_eq!(headline(&taken), "mx1 is there");
+        let moved = three.with_places(|place| place.replace('/', "?"));
+        assert_eq!(moved.fields()[1].pointer, "?name");
+    }
+}

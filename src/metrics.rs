@@ -71,6 +71,7 @@ pub struct Metrics {
     grpc_durations: DurationFamily<GrpcMethodLabels>,
     rpc_durations: DurationFamily<RpcLabels>,
     sessions_open: Gauge,
+    sessions_lost: Family<ReasonLabels, Counter>,
     connects: Family<ResultLabels, Counter>,
     queue_depth: Gauge,
     queue_rejected: Family<ReasonLabels, Counter>,
@@ -103,6 +104,7 @@ impl Metrics {
             grpc_durations: duration_family(),
             rpc_durations: duration_family(),
             sessions_open: Gauge::default(),
+            sessions_lost: Family::default(),
             connects: Family::default(),
             queue_depth: Gauge::default(),
             queue_rejected: Family::default(),
@@ -156,6 +158,11 @@ impl Metrics {
             "sessions_open",
             "NETCONF sessions that are open",
             self.sessions_open.clone(),
+        );
+        r.register(
+            "sessions_lost",
+            "NETCONF sessions that ended without being asked to, by cause",
+            self.sessions_lost.clone(),
         );
         r.register(
             "connects",
@@ -246,6 +253,11 @@ impl Metrics {
         self.sessions_open.dec();
     }
 
+    /// `reason`: the fixed word of the cause.
+    pub fn session_lost(&self, reason: &'static str) {
+        self.sessions_lost.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
     /// `result`: `ok` or the kebab-case code of the failure.
     pub fn connect(&self, result: &'static str) {
         self.connects.get_or_create(&ResultLabels { result }).inc();
@@ -314,6 +326,7 @@ mod tests {
         metrics.session_opened();
         metrics.session_opened();
         metrics.session_closed();
+        metrics.session_lost("end_of_stream");
         metrics.connect("ok");
         metrics.queued();
         metrics.queued();
@@ -333,6 +346,7 @@ mod tests {
             "ncgate_grpc_request_duration_seconds_count{method=\"ncgate.v1.DeviceService/GetDevice\"} 1",
             "ncgate_rpc_duration_seconds_sum{class=\"read\",outcome=\"ok\"} 2.0",
             "ncgate_sessions_open 1",
+            "ncgate_sessions_lost_total{reason=\"end_of_stream\"} 1",
             "ncgate_connects_total{result=\"ok\"} 1",
             "ncgate_queue_depth 1",
             "ncgate_queue_rejected_total{reason=\"full\"} 1",

@@ -1,18 +1,28 @@
 //! The sessions of one device and device user that hold nothing, ready for the next caller (Q2).
 //!
 //! A session is lent ([`Lent`]) and comes back when the loan is dropped, if it is clean; a session that is needed
-//! for more than reading is pinned ([`Pinned`]): it has one way back, [`Pinned::release`], which a session that
-//! holds something does not pass. What cannot come back is closed politely by its own task.
+//! for more than reading is pinned ([`Pinned`]): each of its RPCs is booked ([`Holds`]), and it has one way back,
+//! [`Pinned::release`], which a session that holds something does not pass. What cannot come back is closed politely
+//! by its own task.
 //!
 //! Checking out may open a session. deadpool drops what it is opening when the checkout is cancelled, so a
-//! checkout belongs into a task that is not cancelled with a caller; `device` does that.
+//! checkout must not be cancelled with a caller; `device` sees to that.
+
+mod holds;
 
 use std::future::Future;
 use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
+use tokio::sync::watch;
 
-use crate::session::SessionHandle;
+pub use self::holds::{Hold, Holds, Touch};
+
+use self::holds::Came;
+use crate::netconf::capability::Capabilities;
+use crate::session::{Call, EndCause, RawReply, SessionError, SessionHandle, Status, Traces};
 
 /// Opens sessions for a pool: dial, hello and compatibility check.
 pub trait Connect: Send + Sync + 'static {
@@ -40,7 +50,8 @@ impl<C: Connect> managed::Manager for Manager<C> {
     type Error = C::Error;
 
     async fn create(&self) -> Result<SessionHandle, C::Error> {
-        self.connect.connect().await
+        // Boxed, because every checkout is as large as this, and hardly any gets here.
+        Box::pin(self.connect.connect()).await
     }
 
     async fn recycle(&self, session: &mut SessionHandle, _: &Metrics) -> RecycleResult<C::Error> {
@@ -75,7 +86,7 @@ impl<C: Connect> Pool<C> {
     /// When the pool is closed, or no session can be opened.
     ///
     /// # Cancel safety
-    /// Not safe: a session that is being opened or looked at is lost. Run it in a task of its own.
+    /// Not safe: a session that is being opened or looked at is lost.
     pub async fn checkout(&self) -> Result<Lent<C>, CheckoutError<C::Error>> {
         match self.inner.get().await {
             Ok(object) => Ok(Lent { object: Some(object) }),
@@ -112,6 +123,7 @@ impl<C: Connect> Lent<C> {
     pub fn pin(mut self) -> Pinned<C> {
         Pinned {
             object: self.object.take(),
+            holds: Holds::default(),
         }
     }
 }
@@ -137,18 +149,79 @@ impl<C: Connect> Drop for Lent<C> {
     }
 }
 
-/// A session that may hold something: a lock, a private copy, changes. Dropping it closes the session.
+/// A session that may hold something: a lock, a private copy, changes. Dropping it closes the session. There is no
+/// way to its handle, so that no RPC passes the books.
 pub struct Pinned<C: Connect> {
+    /// Taken out only when the pin ends.
     object: Option<Object<Manager<C>>>,
+    holds: Holds,
 }
 
 impl<C: Connect> Pinned<C> {
+    /// Sends an RPC and keeps the books: `touch` says what it does to the session, and decides over the call's own
+    /// `traces`.
+    ///
+    /// # Errors
+    /// As [`SessionHandle::call`].
+    ///
+    /// # Cancel safety
+    /// As [`SessionHandle::call`]; an RPC that nobody waits for any more counts as never answered.
+    pub async fn call(&mut self, call: Call, touch: Touch) -> Result<RawReply, SessionError> {
+        let traces = match touch {
+            // The books know what these leave behind, and nothing leaves the pin before they are even.
+            Touch::Nothing | Touch::Acquires(_) | Touch::Releases(_) | Touch::Edits | Touch::Applies => {
+                Traces::None
+            }
+            Touch::Unknown => Traces::Possible,
+        };
+        let booking = self.holds.book(touch);
+        let result = self.session().call(Call { traces, ..call }).await;
+        let came = match &result {
+            Ok(reply) if reply.scan.is_error() => Came::Refused,
+            Ok(_) => Came::Ok,
+            Err(error) if error.sent() => Came::Nothing,
+            Err(_) => Came::NotSent,
+        };
+        self.holds.settle(booking, came);
+        result
+    }
+
+    /// What the session holds.
+    pub fn holds(&self) -> Holds {
+        self.holds
+    }
+
+    /// The session-id of the server's hello.
+    pub fn session_id(&self) -> u64 {
+        self.session().session_id()
+    }
+
+    /// What the device offers in this session.
+    pub fn capabilities(&self) -> &Arc<Capabilities> {
+        self.session().capabilities()
+    }
+
+    /// Watches the session without keeping it open.
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.session().watch()
+    }
+
+    /// Waits until no RPC is outstanding any more, or the session has ended.
+    pub async fn idle(&self) {
+        self.session().idle().await;
+    }
+
+    /// Ends the session politely, as [`SessionHandle::close`].
+    pub async fn close(self, grace: Duration) -> EndCause {
+        self.session().close(grace).await
+    }
+
     /// Gives the session back to the pool, if it holds nothing.
     ///
     /// # Errors
     /// The pin itself, if it does.
     pub fn release(mut self) -> Result<Lent<C>, Self> {
-        if self.is_clean() {
+        if self.holds.is_empty() && self.session().is_clean() {
             Ok(Lent {
                 object: self.object.take(),
             })
@@ -156,12 +229,8 @@ impl<C: Connect> Pinned<C> {
             Err(self)
         }
     }
-}
 
-impl<C: Connect> Deref for Pinned<C> {
-    type Target = SessionHandle;
-
-    fn deref(&self) -> &SessionHandle {
+    fn session(&self) -> &SessionHandle {
         self.object
             .as_deref()
             .expect("a pin holds its session until it is dropped")
@@ -181,8 +250,11 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
+    use crate::netconf::datastore::Datastore;
     use crate::session::fake::{BASE10, FakeDevice, React, call};
-    use crate::session::{Call, Traces};
+
+    const LOCK: Touch = Touch::Acquires(Hold::Lock(Datastore::Candidate));
+    const UNLOCK: Touch = Touch::Releases(Hold::Lock(Datastore::Candidate));
 
     struct Fake(FakeDevice);
 
@@ -232,17 +304,27 @@ mod tests {
     async fn pin_is_released_only_when_clean() {
         let device = device();
         let pool = Pool::new(Fake(device.clone()), 1);
-        let pinned = pool.checkout().await.unwrap().pin();
-        pinned.call(call("get")).await.unwrap();
+        let mut pinned = pool.checkout().await.unwrap().pin();
+        pinned.call(call("get"), Touch::Nothing).await.unwrap();
         let lent = pinned.release().ok().unwrap();
-        let pinned = lent.pin();
-        pinned.call(mutating()).await.unwrap();
+        let mut pinned = lent.pin();
+        pinned.call(call("lock"), LOCK).await.unwrap();
+        assert_eq!(
+            pinned.holds().iter().collect::<Vec<_>>(),
+            [Hold::Lock(Datastore::Candidate)]
+        );
+        let mut pinned = pinned.release().err().unwrap();
+        pinned.call(call("unlock"), UNLOCK).await.unwrap();
+        let mut pinned = pinned.release().ok().unwrap().pin();
+        pinned.call(call("request-x"), Touch::Unknown).await.unwrap();
         let pinned = pinned.release().err().unwrap();
-        assert_eq!(device.operations(), ["get", "lock"]);
         let mut watch = pinned.watch();
         drop(pinned);
         watch.wait_for(|status| status.ended.is_some()).await.unwrap();
-        assert_eq!(device.operations(), ["get", "lock", "close-session"]);
+        assert_eq!(
+            device.operations(),
+            ["get", "lock", "unlock", "request-x", "close-session"]
+        );
     }
 
     /// Q2: a session that died while it lay idle is not lent; an evicted one ends politely.

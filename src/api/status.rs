@@ -32,6 +32,12 @@ pub fn row(code: ErrorCode) -> Statuses {
         E::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::InvalidArgument),
         E::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded),
         E::EtagMismatch => (StatusCode::PRECONDITION_FAILED, Code::Aborted),
+        E::NotOwner => (StatusCode::CONFLICT, Code::Aborted),
+        E::EditSessionClosed | E::EditSessionExpired | E::EditSessionLost => {
+            (StatusCode::GONE, Code::Aborted)
+        }
+        E::InvalidState | E::CommitScheduled => (StatusCode::CONFLICT, Code::FailedPrecondition),
+        E::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, Code::FailedPrecondition),
         E::RateLimited => (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted),
         E::ResponseTooLarge => (StatusCode::BAD_REQUEST, Code::OutOfRange),
         // The caller is gone, so nobody reads this; 499 is what servers commonly log then.
@@ -107,10 +113,10 @@ pub fn of(error: &Error) -> Statuses {
 }
 
 /// Seconds for `Retry-After` and `RetryInfo`, at least 1, spread so that callers refused together do not come back
-/// together. `seed` is the request id, which is as good as random and makes the answer repeatable.
+/// together. None for what no repetition mends. `seed` is the request id, which is as good as random and makes the answer repeatable.
 pub fn retry_after_seconds(error: &Error, seed: &str) -> Option<u64> {
     let named = error.retry_after_seconds();
-    if !of(error).retry_after && named.is_none() {
+    if !error.retryable() || (!of(error).retry_after && named.is_none()) {
         return None;
     }
     let base = named.unwrap_or(1).max(1);
@@ -212,6 +218,13 @@ mod tests {
             (E::NotFound, 404, Code::NotFound),
             (E::UseResource, 400, Code::InvalidArgument),
             (E::EtagMismatch, 412, Code::Aborted),
+            (E::NotOwner, 409, Code::Aborted),
+            (E::EditSessionLost, 410, Code::Aborted),
+            (E::EditSessionExpired, 410, Code::Aborted),
+            (E::EditSessionClosed, 410, Code::Aborted),
+            (E::CommitScheduled, 409, Code::FailedPrecondition),
+            (E::InvalidState, 409, Code::FailedPrecondition),
+            (E::PreconditionFailed, 412, Code::FailedPrecondition),
             (E::RateLimited, 429, Code::ResourceExhausted),
             (E::QueueFull, 503, Code::Unavailable),
             (E::CircuitOpen, 503, Code::Unavailable),

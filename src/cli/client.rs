@@ -31,7 +31,7 @@ pub struct ClientArgs {
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table, help_heading = "Client")]
     pub output: Format,
     /// How long to wait, queue and device together; unless given, the device's own settings count
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = "Client")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Client")]
     pub timeout: Option<u64>,
 }
 

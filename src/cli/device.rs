@@ -37,6 +37,18 @@ const SESSIONS: Columns = &[
     ("SINCE", "/login_time"),
 ];
 
+const LOCKS: Columns = &[
+    ("KIND", "/kind"),
+    ("DATASTORE", "/datastore"),
+    ("OURS", "/ours"),
+    ("OWNER", "/owner"),
+    ("EDIT-SESSION", "/edit_session"),
+    ("SESSION-ID", "/holder/session_id"),
+    ("USER", "/holder/user"),
+    ("SINCE", "/holder/since"),
+    ("EXPIRES", "/expires_at"),
+];
+
 /// The inventory, and what a device says of itself.
 #[derive(Debug, clap::Subcommand)]
 pub enum DeviceCommand {
@@ -111,6 +123,43 @@ pub enum DeviceCommand {
     },
     /// List the NETCONF sessions of a device
     Sessions(NameArgs),
+    /// End a NETCONF session of a device
+    KillSession(KillArgs),
+    /// List who holds what on a device
+    Locks(NameArgs),
+    /// Discard what somebody left in the shared candidate
+    DiscardCandidate {
+        /// The device
+        device: String,
+        /// SHA-256 of the difference that you have looked at: diff_sha256 of a refused lock
+        #[arg(long, value_name = "HEX")]
+        expect: String,
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+}
+
+/// `ncgate device kill-session`
+#[derive(Debug, clap::Args)]
+pub struct KillArgs {
+    /// The device
+    device: String,
+    /// The session-id
+    session_id: u64,
+    /// Why, for the log
+    #[arg(long)]
+    reason: Option<String>,
+    /// Only if the session is this user's
+    #[arg(long, value_name = "USER")]
+    if_user: Option<String>,
+    /// Only if the session was idle for so long
+    #[arg(long, value_name = "SECONDS")]
+    if_idle: Option<u64>,
+    /// Also a session that holds a pending confirmed commit
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    client: ClientArgs,
 }
 
 /// A device and nothing else.
@@ -251,7 +300,46 @@ impl DeviceCommand {
                 let request = Request::new(Method::GET, &["devices", device, "sessions"]);
                 show(client, request, Some(("sessions", SESSIONS)))
             }
+            Self::KillSession(args) => show(&args.client, args.request(), None),
+            Self::Locks(NameArgs { device, client }) => {
+                let request = Request::new(Method::GET, &["devices", device, "locks"]);
+                show(client, request, Some(("locks", LOCKS)))
+            }
+            Self::DiscardCandidate {
+                device,
+                expect,
+                client,
+            } => {
+                let request = Request::new(Method::POST, &["devices", device, "candidate", "discard"]);
+                let body = serde_json::json!({"expect_diff_sha256": expect});
+                show(
+                    client,
+                    request.body("application/json", body.to_string().into_bytes()),
+                    None,
+                )
+            }
         }
+    }
+}
+
+impl KillArgs {
+    fn request(&self) -> Request {
+        let id = self.session_id.to_string();
+        let mut body = Map::new();
+        if let Some(reason) = &self.reason {
+            body.insert("reason".to_owned(), Value::from(reason.as_str()));
+        }
+        if let Some(user) = &self.if_user {
+            body.insert("if_user".to_owned(), Value::from(user.as_str()));
+        }
+        if let Some(seconds) = self.if_idle {
+            body.insert("if_idle_seconds_at_least".to_owned(), Value::from(seconds));
+        }
+        if self.force {
+            body.insert("force".to_owned(), Value::from(true));
+        }
+        Request::new(Method::POST, &["devices", &self.device, "sessions", &id, "kill"])
+            .body("application/json", Value::Object(body).to_string().into_bytes())
     }
 }
 

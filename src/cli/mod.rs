@@ -3,9 +3,13 @@
 //! The commands that run something (`serve`, `demo`, `emulator`) are only parsed here; `app` carries them out. The
 //! client speaks the REST API and knows nothing of the layers behind it.
 
+mod change;
 mod client;
 mod convert;
+mod datastore;
 mod device;
+mod edit;
+mod edit_session;
 mod exit;
 mod input;
 mod output;
@@ -24,9 +28,11 @@ use clap_complete::Shell;
 use crate::config::{DemoArgs, EmulatorArgs};
 use crate::config::{ServeArgs, SettingsCommand};
 
+pub use change::ChangeCommand;
 pub use client::ClientArgs;
 pub use convert::ConvertArgs;
 pub use device::DeviceCommand;
+pub use edit_session::EditSessionCommand;
 pub use exit::{Exit, Failure};
 pub use reading::{ConfigCommand, StatusArgs, VersionArgs};
 pub use rpc::{BatchArgs, CliArgs, RpcArgs};
@@ -81,9 +87,15 @@ pub enum ClientCommand {
     Batch(Box<BatchArgs>),
     /// Run a command of a device's own CLI
     Cli(Box<CliArgs>),
-    /// Read and compare configuration
+    /// Read and compare configuration; copy, delete and validate whole configurations
     #[command(subcommand)]
     Config(Box<ConfigCommand>),
+    /// Change a device in one call: lock, edit, validate, diff, commit, unlock
+    #[command(subcommand)]
+    Change(Box<ChangeCommand>),
+    /// Edit a candidate step by step
+    #[command(subcommand)]
+    EditSession(Box<EditSessionCommand>),
     /// How the gateway is doing
     Status(StatusArgs),
     /// The versions of this program and of the gateway
@@ -99,6 +111,8 @@ impl ClientCommand {
             Self::Batch(args) => args.run(),
             Self::Cli(args) => args.run(),
             Self::Config(command) => command.run(),
+            Self::Change(command) => command.run(),
+            Self::EditSession(command) => command.run(),
             Self::Status(args) => args.run(),
             Self::Version(args) => args.run(),
         };

@@ -160,14 +160,7 @@ fn print_envelope(envelope: &Envelope, out: &mut impl Write) -> Result<(), Failu
     out.flush()?;
     for (kind, list) in [("warning", &envelope.warnings), ("error", &envelope.errors)] {
         for entry in list {
-            let message = entry
-                .get("error_message")
-                .or(entry.get("error_tag"))
-                .and_then(Value::as_str);
-            eprintln!(
-                "{kind}: {}",
-                harmless(message.unwrap_or("the device does not say more").trim(), true)
-            );
+            warn(kind, entry);
         }
     }
     if envelope.complete == Some(false) {
@@ -177,6 +170,64 @@ fn print_envelope(envelope: &Envelope, out: &mut impl Write) -> Result<(), Failu
         eprintln!("the device sent bytes that are no text; they are shown as \u{fffd}");
     }
     Ok(())
+}
+
+/// Prints a difference: the text alone for people.
+pub fn diff(format: Format, answer: &Value) -> Result<(), Failure> {
+    if format != Format::Table {
+        return value(format, answer, None);
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    print_text(answer.get("diff"), &mut out)?;
+    Ok(())
+}
+
+/// Prints a change: what it changed, and what came of it, for people.
+pub fn change(format: Format, answer: &Value) -> Result<(), Failure> {
+    if format != Format::Table {
+        return value(format, answer, None);
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    print_text(answer.get("diff"), &mut out)?;
+    let word = |name: &str| {
+        harmless(
+            answer.get(name).and_then(Value::as_str).unwrap_or_default(),
+            false,
+        )
+    };
+    writeln!(out, "{} {} ({})", word("id"), word("state"), word("outcome"))?;
+    out.flush()?;
+    for warning in answer
+        .get("warnings")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        warn("warning", warning);
+    }
+    Ok(())
+}
+
+fn print_text(text: Option<&Value>, out: &mut impl Write) -> Result<(), Failure> {
+    let text = harmless(text.and_then(Value::as_str).unwrap_or_default(), true);
+    out.write_all(text.as_bytes())?;
+    if !text.is_empty() && !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// One warning or error of the device, on standard error.
+fn warn(kind: &str, entry: &Value) {
+    let message = entry
+        .get("error_message")
+        .or(entry.get("error_tag"))
+        .and_then(Value::as_str);
+    eprintln!(
+        "{kind}: {}",
+        harmless(message.unwrap_or("the device does not say more").trim(), true)
+    );
 }
 
 /// The results of a batch, one below the other.

@@ -81,11 +81,13 @@ impl Problem {
             .flatten()
         {
             let text = |name: &str| fault.get(name).and_then(Value::as_str).unwrap_or_default();
-            // With a single fault the detail is its text already.
-            if Some(text("detail")) == headline {
+            let line = format!("{}: {}", text("pointer"), text("detail"));
+            if headline == Some(&line) {
+                // With a single fault the detail says where and what already.
+            } else if Some(text("detail")) == headline {
                 let _ = writeln!(lines, "  at: {}", text("pointer"));
             } else {
-                let _ = writeln!(lines, "  at {}: {}", text("pointer"), text("detail"));
+                let _ = writeln!(lines, "  at {line}");
             }
         }
         for error in self

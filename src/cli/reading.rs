@@ -1,4 +1,4 @@
-//! `ncgate config get|compare`, `ncgate status` and `ncgate version`.
+//! `ncgate config`, `ncgate status` and `ncgate version`.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::client::{ClientArgs, Request};
 use super::device::show;
 use super::exit::{Exit, Failure};
 use super::rpc::ReplyArgs;
-use super::{input, output};
+use super::{datastore, input, output};
 
 /// Configuration.
 #[derive(Debug, clap::Subcommand)]
@@ -18,6 +18,14 @@ pub enum ConfigCommand {
     Get(Box<GetArgs>),
     /// Compare two configurations
     Compare(Box<CompareArgs>),
+    /// Copy a whole configuration over another
+    Copy(datastore::CopyArgs),
+    /// Delete a whole configuration
+    Delete(datastore::DeleteArgs),
+    /// Have the device check a whole configuration
+    Validate(datastore::ValidateArgs),
+    /// Keep the committed configuration for a rescue
+    Rescue(datastore::RescueArgs),
 }
 
 /// `ncgate config get`
@@ -116,6 +124,10 @@ impl ConfigCommand {
         let (request, client) = match self {
             Self::Get(args) => (args.request()?, &args.client),
             Self::Compare(args) => (args.request(), &args.client),
+            Self::Copy(args) => (args.request()?, &args.client),
+            Self::Delete(args) => (args.request()?, &args.client),
+            Self::Validate(args) => (args.request()?, &args.client),
+            Self::Rescue(args) => (args.request(), &args.client),
         };
         output::reply(client.output, client.send(request)?)
     }

@@ -131,7 +131,7 @@ impl RpcArgs {
 }
 
 /// `name=value` is an element with text, `name` an empty one, and a name given twice a list of both.
-fn arguments(arguments: &[String]) -> Value {
+pub(super) fn arguments(arguments: &[String]) -> Value {
     let mut members = Map::new();
     for argument in arguments {
         let (name, value) = match argument.split_once('=') {

@@ -90,10 +90,14 @@ pub struct Devices {
     pub known_hosts: Option<PathBuf>,
     /// An idle session is closed after this time.
     pub idle_session: Duration,
+    /// Calls go by what was read of a stored device for so long; zero: not at all.
+    pub record_age: Duration,
     /// Request tags that count as read-only beside the reviewed ones (Q9).
     pub read_only_rpcs: Vec<String>,
     /// Schemes with hosts that devices may be sent to.
     pub urls: Vec<String>,
+    /// For how long edit sessions are told of that have ended.
+    pub edit_sessions_kept: Duration,
 }
 
 /// Where large replies lie, and how large they may be (Q8). Sizes in bytes.
@@ -195,7 +199,9 @@ impl Config {
             ports: values.read("device_ports", parse::ports)?,
             known_hosts: values.read("known_hosts", parse::optional_path)?,
             idle_session: values.read("idle_session_seconds", parse::seconds)?,
+            record_age: values.read("device_record_seconds", parse::up_to_a_minute)?,
             urls: values.read("device_urls", parse::entries)?,
+            edit_sessions_kept: values.read("edit_session_history_seconds", parse::seconds)?,
             read_only_rpcs: values.read("read_only_rpcs", parse::rpc_names)?,
         };
         let spool = Spool {

@@ -143,6 +143,15 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("must be a whole number of seconds from 1 to 86400, not '{text}'"))
 }
 
+/// Whole seconds, none included.
+pub(super) fn up_to_a_minute(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number <= 60)
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("must be a whole number of seconds from 0 to 60, not '{text}'"))
+}
+
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     match tracing_subscriber::EnvFilter::builder().parse(text) {
         Ok(_) => Ok(text.to_owned()),

@@ -39,6 +39,7 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(config.database.url, "sqlite://ncgate.db");
     assert_eq!((config.devices.networks, config.devices.ports), (None, vec![]));
     assert_eq!(config.devices.idle_session, Duration::from_secs(300));
+    assert_eq!(config.devices.record_age, Duration::from_secs(1));
     assert_eq!(
         (config.spool.memory_per_reply, config.spool.max_reply),
         (8 << 20, 1 << 30)
@@ -161,6 +162,7 @@ fn wrong_values_name_the_setting_and_its_origin() {
     for (name, value) in [
         ("NCGATE_DRAIN_SECONDS", "0"),
         ("NCGATE_DRAIN_SECONDS", "1.5"),
+        ("NCGATE_DEVICE_RECORD_SECONDS", "61"),
         ("NCGATE_MAX_BODY_BYTES", "8MB"),
         ("NCGATE_MAX_BODY_BYTES", "99999999999GiB"),
         ("NCGATE_MAX_CONNECTIONS", "-1"),

@@ -1,5 +1,5 @@
-//! One call or batch on a device, from its turn to the moment its session is free again. It runs in a task of its
-//! own, so that a caller who leaves costs neither the session that is being opened nor the one being read from.
+//! One call or batch on a device, from its turn to the moment its session is free again. It runs to its end (`errand`),
+//! so that a caller who leaves costs neither the session that is being opened nor the one being read from.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use super::lane::Turn;
 use super::settings::Policy;
 use crate::json::Selection;
 use crate::netconf::capability::Capabilities;
-use crate::netconf::rpc::{RequestError, Rpc};
-use crate::pool::{CheckoutError, Lent, Pool};
+use crate::netconf::rpc::{self, RequestError, Rpc};
+use crate::pool::{CheckoutError, Lent, Pinned, Pool, Touch};
 use crate::session::{Call, RawReply, SessionError, SessionHandle, Traces};
 
 /// Further tries of a read (Q3).
-const RETRIES: usize = 2;
+pub(super) const RETRIES: usize = 2;
 /// How long a session may take for its polite end (S30).
 pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
@@ -44,7 +44,7 @@ impl Request {
         }
     }
 
-    fn into_call(
+    pub(super) fn into_call(
         self,
         capabilities: &Capabilities,
         deadline: Instant,
@@ -128,6 +128,8 @@ impl Reads {
             let checkout = sessions.checkout();
             tokio::pin!(checkout);
             let checked_out = tokio::select! {
+                // A session that is ready needs no timer.
+                biased;
                 result = &mut checkout => Some(result),
                 () = sleep_until(deadline) => None,
                 () = answer.closed() => None,
@@ -162,6 +164,7 @@ impl Reads {
                 }
             };
             let finished = tokio::select! {
+                biased;
                 () = attempt(&core, &lent, &mut items, deadline, on_error) => true,
                 () = answer.closed() => false,
             };
@@ -185,7 +188,7 @@ impl Reads {
             let _ = answer.send(Ok(answers(items)));
             return;
         };
-        if lent.status().outstanding == 0 {
+        if !lent.is_busy() {
             // Given back before the answer, so that a caller's next read finds it.
             give_back(&core, lent, turn);
             let _ = answer.send(Ok(answers(items)));
@@ -235,7 +238,7 @@ async fn attempt(
 }
 
 fn build(core: &Core, session: &SessionHandle, items: &mut [Item], deadline: Instant, on_error: OnError) {
-    let capabilities = offered(core, session);
+    let capabilities = offered(core, session.capabilities());
     for item in items {
         let Item::New(_) = item else { continue };
         let Item::New(request) = std::mem::replace(item, Item::Done(Box::new(Err(interrupted(core, false)))))
@@ -255,9 +258,8 @@ fn build(core: &Core, session: &SessionHandle, items: &mut [Item], deadline: Ins
 async fn send_in_turn(core: &Core, session: &SessionHandle, items: &mut [Item], on_error: OnError) {
     for item in items {
         if let Item::Open(call, _) = item {
-            let call = call.clone();
-            let result = session.call(call.clone()).await;
-            *item = settle(core, session, call, result);
+            let result = session.call(&*call).await;
+            settle(core, session, item, result);
         }
         let lost = matches!(item, Item::Open(_, Some(_)));
         let unsent = matches!(item, Item::New(_));
@@ -275,33 +277,30 @@ async fn send_together(core: &Core, session: &SessionHandle, items: &mut [Item])
             Item::New(_) | Item::Done(_) => None,
         })
         .collect();
-    let results = match session.call_all(calls.clone()).await {
+    let results = match session.call_all(calls).await {
         Ok(results) => results,
         // Not one of them was sent. The next one of the same kind says the same, so one by one each gets its error.
         Err(_) => return send_in_turn(core, session, items, OnError::Continue).await,
     };
-    let mut settled = calls.into_iter().zip(results);
-    for item in items.iter_mut().filter(|item| matches!(item, Item::Open(..))) {
-        if let Some((call, result)) = settled.next() {
-            *item = settle(core, session, call, result);
-        }
+    let sent = items.iter_mut().filter(|item| matches!(item, Item::Open(..)));
+    for (item, result) in sent.zip(results) {
+        settle(core, session, item, result);
     }
 }
 
 /// What one result means for its RPC: done, or to be tried again.
-fn settle(core: &Core, session: &SessionHandle, call: Call, result: Result<RawReply, SessionError>) -> Item {
+fn settle(core: &Core, session: &SessionHandle, item: &mut Item, result: Result<RawReply, SessionError>) {
     observe(core, "read", &result);
-    match result {
-        Ok(reply) => Item::Done(Box::new(Ok(reply))),
-        Err(error) => {
-            let again = error.allows_another_try();
-            let error = DeviceError::in_session(core.name(), session.session_id(), false, error);
-            if again {
-                Item::Open(call, Some(error))
-            } else {
-                Item::Done(Box::new(Err(error)))
+    let again = result.as_ref().is_err_and(SessionError::allows_another_try);
+    let answer =
+        result.map_err(|error| DeviceError::in_session(core.name(), session.session_id(), false, error));
+    match answer {
+        Err(error) if again => {
+            if let Item::Open(_, last) = item {
+                *last = Some(error);
             }
         }
+        answer => *item = Item::Done(Box::new(answer)),
     }
 }
 
@@ -329,15 +328,17 @@ impl SingleUse {
         let mut request = Some(request);
         let mut call = None;
         for _ in 0..=RETRIES {
-            let checkout = sessions.checkout();
+            let checkout = Own::get(&core, &sessions);
             tokio::pin!(checkout);
             let checked_out = tokio::select! {
+                // A session that is ready needs no timer.
+                biased;
                 result = &mut checkout => Some(result),
                 () = sleep_until(deadline) => None,
                 () = answer.closed() => None,
             };
-            let pinned = match checked_out {
-                Some(Ok(lent)) => lent.pin(),
+            let mut own = match checked_out {
+                Some(Ok(own)) => own,
                 Some(Err(error)) => {
                     // Nobody to tell is no harm.
                     let _ = answer.send(Err(checkout_error(&core, error)));
@@ -351,11 +352,11 @@ impl SingleUse {
                 }
             };
             if let Some(request) = request.take() {
-                match request.into_call(&offered(&core, &pinned), deadline, Traces::Possible) {
+                match request.into_call(&offered(&core, own.capabilities()), deadline, Traces::Possible) {
                     Ok(built) => call = Some(built),
                     Err(error) => {
                         // Nothing was sent: the session is as clean as before.
-                        drop(pinned.release());
+                        own.unused();
                         let _ = answer.send(Err(request_error(&core, error)));
                         return;
                     }
@@ -363,21 +364,20 @@ impl SingleUse {
             }
             let Some(call) = call.clone().filter(|_| !answer.is_closed()) else {
                 // Not sent at all for a caller who is gone.
-                drop(pinned.release());
+                own.unused();
                 return;
             };
-            let result = pinned.call(call).await;
+            let result = own.call(call).await;
             // A session that died in the pool took nothing. Whatever was sent is sent once (Q3).
             if matches!(result, Err(SessionError::NotOpen)) {
                 continue;
             }
             observe(&core, "single_use", &result);
-            let session_id = pinned.session_id();
+            let session_id = own.session_id();
             let result =
                 result.map_err(|error| DeviceError::in_session(core.name(), session_id, true, error));
             let _ = answer.send(result);
-            pinned.idle().await;
-            pinned.close(CLOSE_GRACE).await;
+            own.end().await;
             drop(turn);
             return;
         }
@@ -386,12 +386,80 @@ impl SingleUse {
     }
 }
 
-/// What may be asked of the device: under `ignore` everything (S7).
-fn offered(core: &Core, session: &SessionHandle) -> Arc<Capabilities> {
-    match core.settings.compatibility.policy {
-        Policy::Ignore => Arc::new(Capabilities::clone(session.capabilities()).unchecked()),
-        Policy::Adapt | Policy::Refuse => session.capabilities().clone(),
+/// A session for one RPC, which nobody uses afterwards.
+enum Own {
+    Fresh(SessionHandle),
+    /// Taken out of the pool, because the device may have no further one.
+    Pooled(Pinned<Opener>),
+}
+
+impl Own {
+    /// Leaves those in the pool to the reads that they wait for, as long as there is room for one more.
+    async fn get(core: &Arc<Core>, sessions: &Sessions) -> Result<Self, CheckoutError<DeviceError>> {
+        match core.open_beside().await {
+            Some(Ok(fresh)) => Ok(Self::Fresh(fresh.handle)),
+            Some(Err(error)) if !core.has_sessions() => Err(CheckoutError::Connect(error)),
+            // The device takes no further session, but has some: one of those will do.
+            Some(Err(_)) | None => Ok(Self::Pooled(sessions.checkout().await?.pin())),
+        }
     }
+
+    async fn call(&mut self, call: Call) -> Result<RawReply, SessionError> {
+        match self {
+            Self::Fresh(handle) => handle.call(call).await,
+            Self::Pooled(pinned) => pinned.call(call, Touch::Unknown).await,
+        }
+    }
+
+    fn capabilities(&self) -> &Arc<Capabilities> {
+        match self {
+            Self::Fresh(handle) => handle.capabilities(),
+            Self::Pooled(pinned) => pinned.capabilities(),
+        }
+    }
+
+    fn session_id(&self) -> u64 {
+        match self {
+            Self::Fresh(handle) => handle.session_id(),
+            Self::Pooled(pinned) => pinned.session_id(),
+        }
+    }
+
+    /// Waits for a reply that is still to come, and closes the session politely.
+    async fn end(self) {
+        match self {
+            Self::Fresh(handle) => {
+                handle.idle().await;
+                handle.close(CLOSE_GRACE).await;
+            }
+            Self::Pooled(pinned) => {
+                pinned.idle().await;
+                pinned.close(CLOSE_GRACE).await;
+            }
+        }
+    }
+
+    /// Nothing was sent: a session of the pool goes back there, another one ends politely.
+    fn unused(self) {
+        match self {
+            Self::Fresh(handle) => drop(handle),
+            Self::Pooled(pinned) => drop(pinned.release()),
+        }
+    }
+}
+
+/// What may be asked of the device: under `ignore` everything (S7).
+pub(super) fn offered(core: &Core, capabilities: &Arc<Capabilities>) -> Arc<Capabilities> {
+    match core.settings.compatibility.policy {
+        Policy::Ignore => Arc::new(Capabilities::clone(capabilities).unchecked()),
+        Policy::Adapt | Policy::Refuse => capabilities.clone(),
+    }
+}
+
+/// Refuses attributes that cannot stand on `<rpc>`, before anything is queued.
+pub(super) fn check_attributes(core: &Core, request: &Request) -> Result<(), DeviceError> {
+    rpc::check_attributes(&request.attributes)
+        .map_err(|error| DeviceError::not_sent(core.name(), Step::Request, Failure::Attribute(error)))
 }
 
 pub(super) fn checkout_error(core: &Core, error: CheckoutError<DeviceError>) -> DeviceError {
@@ -401,16 +469,16 @@ pub(super) fn checkout_error(core: &Core, error: CheckoutError<DeviceError>) -> 
     }
 }
 
-fn request_error(core: &Core, error: RequestError) -> DeviceError {
+pub(super) fn request_error(core: &Core, error: RequestError) -> DeviceError {
     DeviceError::not_sent(core.name(), Step::Request, Failure::Request(error))
 }
 
-/// The task of a call ended before its answer: it was cut, or it panicked.
+/// A call ended without an answer: its task was cut, or it panicked.
 pub(super) fn interrupted(core: &Core, mutates: bool) -> DeviceError {
     DeviceError::interrupted(core.name(), mutates)
 }
 
-fn observe(core: &Core, class: &'static str, result: &Result<RawReply, SessionError>) {
+pub(super) fn observe(core: &Core, class: &'static str, result: &Result<RawReply, SessionError>) {
     let metrics = &core.around.metrics;
     match result {
         Ok(reply) => {

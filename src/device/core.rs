@@ -16,7 +16,7 @@ use super::breaker::{self, Attempt, Breaker, Held};
 use super::compat::{self, Verdict};
 use super::connector::{Connector, Link, LinkStep, Opened};
 use super::domain::{Domain, Suspended};
-use super::error::{ConnectError, DeviceError, Failure, Step};
+use super::error::{ConnectError, DeviceError, Failure, Step, error_chain};
 use super::login_gate::{Login, LoginGate};
 use super::settings::{Policy, Profile, Settings};
 use super::software::{self, Software};
@@ -116,6 +116,13 @@ pub struct Core {
     pub freed: Notify,
 }
 
+/// What to do while all places of the device are taken.
+#[derive(Clone, Copy)]
+enum Room {
+    Wait,
+    Now,
+}
+
 /// A fresh session, judged.
 pub struct Fresh {
     pub handle: SessionHandle,
@@ -169,10 +176,29 @@ impl Core {
     /// Opens a session. `asked`: by a person who wants to know now; then failures of the past do not count, and the
     /// software is asked for in any case.
     pub async fn open(self: &Arc<Self>, asked: bool) -> Result<Fresh, DeviceError> {
+        self.open_in(Room::Wait, asked).await
+    }
+
+    /// Opens a session if the device may have one more now, so that none has to leave the pool for it.
+    pub async fn open_beside(self: &Arc<Self>) -> Option<Result<Fresh, DeviceError>> {
+        if !self.has_place() {
+            return None;
+        }
+        match self.open_in(Room::Now, false).await {
+            // Somebody else was quicker.
+            Err(DeviceError {
+                failure: Failure::Connect { error, .. },
+                ..
+            }) if matches!(*error, ConnectError::NoRoom(_)) => None,
+            result => Some(result),
+        }
+    }
+
+    async fn open_in(self: &Arc<Self>, room: Room, asked: bool) -> Result<Fresh, DeviceError> {
         let login = self.logins.enter(|| self.is_proven()).await;
         let permission = self.permit(asked).map_err(|failure| self.refuse(failure))?;
         let mut login = Some(login);
-        let result = self.open_permitted(asked, &mut login).await;
+        let result = self.open_permitted(room, asked, &mut login).await;
         // A failed login is held until its failure is in the books.
         match result {
             Ok(fresh) => {
@@ -257,10 +283,17 @@ impl Core {
 
     async fn open_permitted(
         self: &Arc<Self>,
+        room: Room,
         asked: bool,
         login: &mut Option<Login<'_>>,
     ) -> Result<Fresh, ConnectError> {
-        let place = self.place().await?;
+        let place = match room {
+            Room::Wait => self.place().await?,
+            Room::Now => match self.places.clone().try_acquire_owned() {
+                Ok(place) => place,
+                Err(_) => return Err(ConnectError::NoRoom(Duration::ZERO)),
+            },
+        };
         self.wait_for_pace().await?;
         let config = session::Config {
             spool: self.around.spool.clone(),
@@ -369,6 +402,7 @@ impl Core {
                     },
                 });
                 drop(memory);
+                self.around.metrics.session_lost(cause.label());
                 let detail = error_chain(&cause);
                 warn!(
                     device = self.name(),
@@ -582,16 +616,4 @@ fn held_back(held: Held, last: Option<&Arc<ConnectError>>, now: Instant) -> Opti
             retry_after,
         },
     })
-}
-
-/// An error with its causes, for the log.
-pub fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -183,6 +183,11 @@ impl DeviceError {
         }
     }
 
+    /// The deadline passed while the call waited for its turn.
+    pub(super) fn deadline_in_queue(device: &str) -> Self {
+        Self::not_sent(device, Step::Queue, Failure::DeadlineInQueue)
+    }
+
     /// A failure in a session. `mutates`: whether the RPC can change the device.
     pub(super) fn in_session(device: &str, session_id: u64, mutates: bool, error: SessionError) -> Self {
         let outcome = match (error.sent(), mutates) {
@@ -236,4 +241,16 @@ impl Failure {
             | Self::Interrupted => None,
         }
     }
+}
+
+/// An error with its causes, for the log.
+pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

@@ -59,6 +59,11 @@ impl<T> FairQueue<T> {
         } else {
             Some(self.displace(who).ok_or(Full(self.limit))?)
         };
+        Ok((self.take_over(who, item), displaced))
+    }
+
+    /// Adds an item that was let in before, into another queue; so it counts, and the limit does not.
+    pub fn take_over(&mut self, who: &str, item: T) -> Key {
         let key = Key(self.next_key);
         self.next_key += 1;
         self.len += 1;
@@ -68,7 +73,7 @@ impl<T> FairQueue<T> {
             self.waiting.insert(who.to_owned(), VecDeque::from([(key, item)]));
             self.ring.push_back(who.to_owned());
         }
-        Ok((key, displaced))
+        key
     }
 
     /// Takes the newest item of the principal with the most, if it still has no less than `who` afterwards.

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::fair_queue::{FairQueue, Full, Key};
@@ -56,6 +56,14 @@ impl Places {
     }
 }
 
+/// Whether the queue may refuse a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    New,
+    /// It waited before, where it is waited for no more.
+    LetIn,
+}
+
 struct Waiter {
     purpose: Purpose,
     turn: oneshot::Sender<Result<Turn, NoTurn>>,
@@ -81,10 +89,13 @@ impl Inner {
         self.busy.exclusive += usize::from(purpose == Purpose::Exclusive);
     }
 
-    fn give_back(&mut self, purpose: Purpose, took: Duration) {
+    /// `took`: `None` where the turn says nothing about the next one.
+    fn give_back(&mut self, purpose: Purpose, took: Option<Duration>) {
         self.busy.all -= 1;
         self.busy.exclusive -= usize::from(purpose == Purpose::Exclusive);
-        self.pace = Some(self.pace.map_or(took, |pace| (pace * 7 + took) / 8));
+        if let Some(took) = took {
+            self.pace = Some(self.pace.map_or(took, |pace| (pace * 7 + took) / 8));
+        }
     }
 
     /// The next waiter that can be served now.
@@ -106,8 +117,13 @@ impl Inner {
 /// The queue of one device. Cheap to clone.
 #[derive(Clone)]
 pub struct Lane {
-    inner: Arc<Mutex<Inner>>,
-    busy: Arc<watch::Sender<usize>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inner: Mutex<Inner>,
+    /// Told whenever the last turn that is out comes back.
+    idle: Notify,
     metrics: Arc<Metrics>,
 }
 
@@ -120,10 +136,13 @@ impl Lane {
             draining: false,
             pace: None,
         };
-        Self {
-            inner: Arc::new(Mutex::new(inner)),
-            busy: Arc::new(watch::Sender::new(0)),
+        let shared = Shared {
+            inner: Mutex::new(inner),
+            idle: Notify::new(),
             metrics,
+        };
+        Self {
+            shared: Arc::new(shared),
         }
     }
 
@@ -138,7 +157,25 @@ impl Lane {
     /// At once when the queue is full, when the deadline cannot be met, or when the lane is drained; later when
     /// the deadline passes, the lane is drained, or another principal needs the place, who has fewer.
     pub async fn enter(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, NoTurn> {
-        let mut waiting = match self.ask(who, purpose, deadline)? {
+        self.enter_as(Standing::New, who, purpose, deadline).await
+    }
+
+    /// As [`Self::enter`], for a caller that waited already, in the lane that this one takes the place of.
+    ///
+    /// # Errors
+    /// As [`Self::enter`], but never that the queue is full.
+    pub async fn enter_again(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, NoTurn> {
+        self.enter_as(Standing::LetIn, who, purpose, deadline).await
+    }
+
+    async fn enter_as(
+        &self,
+        standing: Standing,
+        who: &str,
+        purpose: Purpose,
+        deadline: Instant,
+    ) -> Result<Turn, NoTurn> {
+        let mut waiting = match self.ask(standing, who, purpose, deadline)? {
             Asked::Granted(turn) => return Ok(turn),
             Asked::Waiting(waiting) => waiting,
         };
@@ -147,53 +184,78 @@ impl Lane {
             // The sender is dropped only together with the queue.
             Ok(Err(_)) => Err(NoTurn::Draining),
             Err(_) => {
-                self.metrics.queue_rejected("deadline");
+                self.shared.metrics.queue_rejected("deadline");
                 Err(NoTurn::Deadline)
             }
         }
     }
 
-    fn ask(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Asked, NoTurn> {
+    /// A turn if there is one now. Waiting turns are passed on as they come back, so nobody is overtaken who could
+    /// have it.
+    pub fn try_enter(&self, purpose: Purpose) -> Option<Turn> {
+        let mut inner = self.lock();
+        if inner.draining || !inner.admits(purpose) {
+            return None;
+        }
+        inner.take(purpose);
+        Some(self.turn(purpose))
+    }
+
+    /// What somebody is told who got no turn and does not wait for one.
+    pub fn refuse(&self) -> NoTurn {
+        if self.lock().draining {
+            self.shared.metrics.queue_rejected("draining");
+            NoTurn::Draining
+        } else {
+            self.shared.metrics.queue_rejected("deadline");
+            NoTurn::Deadline
+        }
+    }
+
+    fn ask(
+        &self,
+        standing: Standing,
+        who: &str,
+        purpose: Purpose,
+        deadline: Instant,
+    ) -> Result<Asked, NoTurn> {
         let now = Instant::now();
         let mut inner = self.lock();
         if inner.draining {
-            self.metrics.queue_rejected("draining");
+            self.shared.metrics.queue_rejected("draining");
             return Err(NoTurn::Draining);
         }
         if deadline <= now {
-            self.metrics.queue_rejected("deadline");
+            self.shared.metrics.queue_rejected("deadline");
             return Err(NoTurn::Deadline);
         }
         // With places free nobody waits who could have one: turns are passed on as they come back.
         if inner.admits(purpose) {
             inner.take(purpose);
-            self.busy.send_replace(inner.busy.all);
             return Ok(Asked::Granted(self.turn(purpose)));
         }
         if now + inner.wait_of(who) >= deadline {
-            self.metrics.queue_rejected("deadline");
+            self.shared.metrics.queue_rejected("deadline");
             return Err(NoTurn::Deadline);
         }
         let (sender, receiver) = oneshot::channel();
-        let (key, displaced) = inner
-            .queue
-            .push(
-                who,
-                Waiter {
-                    purpose,
-                    turn: sender,
-                },
-            )
-            .map_err(|Full(limit)| {
-                self.metrics.queue_rejected("full");
+        let waiter = Waiter {
+            purpose,
+            turn: sender,
+        };
+        let (key, displaced) = match standing {
+            Standing::LetIn => (inner.queue.take_over(who, waiter), None),
+            Standing::New => inner.queue.push(who, waiter).map_err(|Full(limit)| {
+                self.shared.metrics.queue_rejected("full");
                 NoTurn::Full { limit }
-            })?;
+            })?,
+        };
         let limit = inner.queue.len();
         drop(inner);
-        self.metrics.queued();
+        self.shared.metrics.queued();
         if let Some(displaced) = displaced {
-            self.metrics.dequeued();
-            self.metrics.queue_rejected("full");
+            self.shared.metrics.dequeued();
+            self.shared.metrics.queue_rejected("full");
             // Who does not listen any more needs no answer.
             let _ = displaced.turn.send(Err(NoTurn::Full { limit }));
         }
@@ -216,8 +278,8 @@ impl Lane {
             }
         }
         for waiter in refused {
-            self.metrics.dequeued();
-            self.metrics.queue_rejected("draining");
+            self.shared.metrics.dequeued();
+            self.shared.metrics.queue_rejected("draining");
             // Who does not listen any more needs no answer.
             let _ = waiter.turn.send(Err(NoTurn::Draining));
         }
@@ -225,9 +287,14 @@ impl Lane {
 
     /// Waits until no turn is out.
     pub async fn idle(&self) {
-        let mut busy = self.busy.subscribe();
-        // The sender lives as long as `self`.
-        let _ = busy.wait_for(|busy| *busy == 0).await;
+        loop {
+            // Hears of what happens from here on, also before it is polled.
+            let idle = self.shared.idle.notified();
+            if self.lock().busy.all == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
 
     fn turn(&self, purpose: Purpose) -> Turn {
@@ -235,11 +302,12 @@ impl Lane {
             lane: self.clone(),
             purpose,
             since: Instant::now(),
+            paces: true,
         }
     }
 
     /// Takes a turn back and gives the free places to those who are next.
-    fn give_back(&self, purpose: Purpose, took: Duration) {
+    fn give_back(&self, purpose: Purpose, took: Option<Duration>) {
         let mut next = Vec::new();
         {
             let mut inner = self.lock();
@@ -248,10 +316,12 @@ impl Lane {
                 inner.take(waiter.purpose);
                 next.push(waiter);
             }
-            self.busy.send_replace(inner.busy.all);
+            if inner.busy.all == 0 {
+                self.shared.idle.notify_waiters();
+            }
         }
         for waiter in next {
-            self.metrics.dequeued();
+            self.shared.metrics.dequeued();
             // A waiter that left a moment ago drops its turn, which comes back here.
             let _ = waiter.turn.send(Ok(self.turn(waiter.purpose)));
         }
@@ -259,7 +329,7 @@ impl Lane {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every change under the lock is complete in itself.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -280,7 +350,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let removed = self.lane.lock().queue.remove(&self.who, self.key);
         if removed.is_some() {
-            self.lane.metrics.dequeued();
+            self.lane.shared.metrics.dequeued();
         }
     }
 }
@@ -290,6 +360,16 @@ pub struct Turn {
     lane: Lane,
     purpose: Purpose,
     since: Instant,
+    /// Whether how long it takes says something about the turns after it.
+    paces: bool,
+}
+
+impl Turn {
+    /// Its holder keeps it as long as it likes, which says nothing about how long others wait.
+    pub fn unpaced(mut self) -> Self {
+        self.paces = false;
+        self
+    }
 }
 
 impl std::fmt::Debug for Turn {
@@ -302,7 +382,8 @@ impl std::fmt::Debug for Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.lane.give_back(self.purpose, self.since.elapsed());
+        let took = self.paces.then(|| self.since.elapsed());
+        self.lane.give_back(self.purpose, took);
     }
 }
 
@@ -384,6 +465,28 @@ mod tests {
         waiting.abort();
         assert!(waiting.await.unwrap_err().is_cancelled());
         assert_eq!(lane.queued(), 0);
+    }
+
+    /// Q1: a turn that was kept for minutes does not make the next wait look hopeless.
+    #[tokio::test(start_paused = true)]
+    async fn kept_turn_says_nothing_about_the_pace() {
+        let lane = lane(1, 8);
+        let turn = lane
+            .enter("a", Purpose::Exclusive, soon())
+            .await
+            .unwrap()
+            .unpaced();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        drop(turn);
+        let turn = lane.try_enter(Purpose::Read).unwrap();
+        assert!(lane.try_enter(Purpose::Read).is_none());
+        let (first, second) = tokio::join!(
+            lane.enter("a", Purpose::Read, Instant::now() + Duration::from_secs(1)),
+            lane.enter("b", Purpose::Read, Instant::now() + Duration::from_secs(1)),
+        );
+        assert_eq!(first.unwrap_err(), NoTurn::Deadline);
+        assert_eq!(second.unwrap_err(), NoTurn::Deadline);
+        assert_eq!(turn.since.elapsed(), Duration::from_secs(1));
     }
 
     /// D1: draining refuses those that wait and lets turns end.

@@ -1,18 +1,24 @@
-//! One device: its lane and fair queue, its sessions, what is known of it, and when it may be dialled. Later its locks
-//! and pending commits.
+//! One device: its lane and fair queue, its sessions, who holds one of them, what is known of it, and when it may be
+//! dialled. Later its pending commits.
 //!
-//! A call waits for its turn (`lane`), then runs in a task of its own (`call`) on a session of the pool. Sessions are
-//! opened in one place (`core`), under the rules of `breaker` and `domain`, and judged by `compat`. It knows no HTTP,
-//! no principals beyond a name to be fair by, and nothing of the database: `model` is only the stored shape.
+//! A call waits for its turn (`lane`), then runs (`call`) on a session of the pool, to its end even if its caller
+//! leaves (`errand`). Who needs a session for longer holds one (`hold`), and may bind it to a caller for a time
+//! (`edit`). Sessions are opened in one place (`core`), under the rules of `breaker` and `domain`, and judged by
+//! `compat`. It knows no HTTP, no principals beyond a name to be fair by, and nothing of the database: `model` is only
+//! the stored shape.
 
 mod breaker;
 mod call;
+mod candidate;
 mod compat;
 mod connector;
 mod core;
 mod domain;
+mod edit;
+mod errand;
 mod error;
 mod fair_queue;
+mod hold;
 mod lane;
 mod login_gate;
 pub mod model;
@@ -22,27 +28,36 @@ mod software;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 pub use self::call::{Answer, Build, OnError, Request};
+pub use self::candidate::Occupant;
 pub use self::compat::Verdict;
 pub use self::connector::{Connector, Learned, Link, LinkStep, Opened, SshConnector};
 pub use self::core::{Established, Loss, LossCause, OpenSession, Surroundings};
 pub use self::domain::ConnectRate;
+pub use self::edit::{
+    EditFacts, EditHandle, EditMode, EditReason, EditState, EditStatus, Killing, Release, RunError, Terms,
+    Work,
+};
 pub use self::error::{ConnectError, DeviceError, Failure, Outcome, Step};
+pub use self::hold::{Held, HoldError, Holder, Way};
 pub use self::registry::Registry;
 pub use self::settings::{Compatibility, Policy, Profile, Settings};
 pub use self::software::{MemberSoftware, Software};
 
-use self::call::{CLOSE_GRACE, Reads, Sessions, SingleUse, interrupted};
+use self::call::{CLOSE_GRACE, Reads, Sessions, SingleUse, check_attributes, interrupted};
+use self::candidate::CandidateLane;
 use self::core::{Core, Opener};
 use self::domain::Domain;
+use self::edit::EditSessions;
+use self::hold::Holders;
 use self::lane::{Lane, NoTurn, Purpose, Turn};
-use crate::netconf::rpc::check_attributes;
+use crate::netconf::capability::Capabilities;
 use crate::transport::TransportError;
 
 /// How a device is doing, in one word.
@@ -91,7 +106,18 @@ pub struct DeviceStatus {
 pub struct Device {
     core: Arc<Core>,
     lane: Lane,
+    candidate: CandidateLane,
     sessions: Arc<Sessions>,
+    shared: Shared,
+    /// The same device with other settings. Set before this one is drained, so that who waits here goes on there.
+    successor: OnceLock<Arc<Device>>,
+}
+
+/// What outlives a change of a device's settings, of all devices.
+#[derive(Clone, Default)]
+struct Shared {
+    holders: Holders,
+    edits: EditSessions,
 }
 
 impl Device {
@@ -100,7 +126,9 @@ impl Device {
         connector: Arc<dyn Connector>,
         domain: Arc<Mutex<Domain>>,
         around: Surroundings,
+        shared: Shared,
     ) -> Self {
+        let candidate = CandidateLane::new(settings.queue_length, around.metrics.clone());
         let lane = Lane::new(
             settings.max_sessions,
             settings.queue_length,
@@ -109,7 +137,14 @@ impl Device {
         let max_sessions = settings.max_sessions;
         let core = Arc::new(Core::new(settings, connector, domain, around));
         let sessions = Arc::new(Sessions::new(Opener(core.clone()), max_sessions));
-        Self { core, lane, sessions }
+        Self {
+            core,
+            lane,
+            candidate,
+            sessions,
+            shared,
+            successor: OnceLock::new(),
+        }
     }
 
     pub fn settings(&self) -> &Settings {
@@ -147,26 +182,25 @@ impl Device {
         on_error: OnError,
     ) -> Result<Vec<Answer>, DeviceError> {
         for request in &requests {
-            self.check_attributes(request)?;
+            check_attributes(&self.core, request)?;
         }
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        let turn = self.enter(who, Purpose::Read, deadline).await?;
+        let (device, turn) = self.admit(who, Purpose::Read, deadline, false).await?;
         let (answer, receiver) = oneshot::channel();
         let job = Reads {
-            core: self.core.clone(),
-            sessions: self.sessions.clone(),
+            core: device.core.clone(),
+            sessions: device.sessions.clone(),
             turn,
             deadline,
             requests,
             on_error,
             answer,
         };
-        self.core.around.tracker.spawn(job.run());
-        receiver
+        errand::run(&self.core.around.tracker, job.run(), receiver)
             .await
-            .unwrap_or_else(|_| Err(interrupted(&self.core, false)))
+            .unwrap_or_else(|| Err(interrupted(&self.core, false)))
     }
 
     /// One operational RPC that is not on the read-only list, in a session that is closed afterwards (Q9). It is sent
@@ -178,21 +212,20 @@ impl Device {
     /// # Cancel safety
     /// Dropping the future before the RPC is sent keeps it from being sent; afterwards it runs to its end.
     pub async fn single_use(&self, who: &str, deadline: Instant, request: Request) -> Answer {
-        self.check_attributes(&request)?;
-        let turn = self.enter(who, Purpose::Exclusive, deadline).await?;
+        check_attributes(&self.core, &request)?;
+        let (device, turn) = self.admit(who, Purpose::Exclusive, deadline, false).await?;
         let (answer, receiver) = oneshot::channel();
         let job = SingleUse {
-            core: self.core.clone(),
-            sessions: self.sessions.clone(),
+            core: device.core.clone(),
+            sessions: device.sessions.clone(),
             turn,
             deadline,
             request,
             answer,
         };
-        self.core.around.tracker.spawn(job.run());
-        receiver
+        errand::run(&self.core.around.tracker, job.run(), receiver)
             .await
-            .unwrap_or_else(|_| Err(interrupted(&self.core, true)))
+            .unwrap_or_else(|| Err(interrupted(&self.core, true)))
     }
 
     /// Connects now, whatever went wrong before, and tells what the connection showed. Success ends all waiting after
@@ -204,9 +237,9 @@ impl Device {
     /// # Cancel safety
     /// Safe; the connection is ended politely by itself.
     pub async fn check(&self, who: &str, deadline: Instant) -> Result<Arc<Established>, DeviceError> {
-        let turn = self.turn(who, Purpose::Read, deadline).await?;
+        let (device, turn) = self.admit(who, Purpose::Read, deadline, true).await?;
         let (answer, receiver) = oneshot::channel();
-        let (core, sessions) = (self.core.clone(), self.sessions.clone());
+        let (core, sessions) = (device.core.clone(), device.sessions.clone());
         self.core.around.tracker.spawn(async move {
             if !core.has_place() {
                 // One that lies idle makes room; the turn says that there is one, or a free place.
@@ -250,9 +283,9 @@ impl Device {
         if let Some(established) = self.core.established() {
             return Ok(established);
         }
-        let turn = self.enter(who, Purpose::Read, deadline).await?;
+        let (device, turn) = self.admit(who, Purpose::Read, deadline, false).await?;
         let (answer, receiver) = oneshot::channel();
-        let (core, sessions) = (self.core.clone(), self.sessions.clone());
+        let (core, sessions) = (device.core.clone(), device.sessions.clone());
         self.core.around.tracker.spawn(async move {
             let result = sessions
                 .checkout()
@@ -274,10 +307,23 @@ impl Device {
         }
     }
 
+    /// What may be asked of a device that showed this: under the policy `ignore` everything (S7).
+    pub fn offered(&self, shown: &Established) -> Arc<Capabilities> {
+        call::offered(&self.core, &shown.capabilities)
+    }
+
     /// How the device is doing, without asking it.
     pub fn status(&self) -> DeviceStatus {
         let held = self.core.held();
-        let sessions = self.core.sessions();
+        let mut sessions = self.core.sessions();
+        let holders = self.holders();
+        for session in &mut sessions {
+            // Held for somebody, however little it holds.
+            let held = holders
+                .iter()
+                .any(|holder| holder.session_id == session.session_id);
+            session.idle &= !held;
+        }
         let established = self.core.established();
         let refused = established
             .as_ref()
@@ -293,7 +339,7 @@ impl Device {
         DeviceStatus {
             state,
             sessions,
-            queued: self.lane.queued(),
+            queued: self.lane.queued() + self.candidate.queued(),
             last_loss: self.core.last_loss(),
             retry_after,
             established,
@@ -313,14 +359,53 @@ impl Device {
     async fn drain(&self) {
         self.lane.drain();
         self.lane.idle().await;
+        // Edit sessions that were open may still have committed: now nobody is left who could.
+        self.candidate.drain();
         self.sessions.close();
         self.core.all_ended().await;
     }
 
-    fn check_attributes(&self, request: &Request) -> Result<(), DeviceError> {
-        check_attributes(&request.attributes).map_err(|error| {
-            DeviceError::not_sent(self.core.name(), Step::Request, Failure::Attribute(error))
-        })
+    /// From now on the other one serves, also those who wait here.
+    fn succeed(&self, successor: Arc<Device>) {
+        // A device leaves the registry once, so there is no other one.
+        let _ = self.successor.set(successor);
+    }
+
+    /// A turn here, or on the device that took this one's place before the turn came. `asked`: by a person who wants
+    /// to know now, whatever went wrong before.
+    async fn admit(
+        &self,
+        who: &str,
+        purpose: Purpose,
+        deadline: Instant,
+        asked: bool,
+    ) -> Result<(&Self, Turn), DeviceError> {
+        let mut device = self;
+        let mut waited = false;
+        loop {
+            let turn = match (asked, waited) {
+                (false, false) => device.enter(who, purpose, deadline).await,
+                (true, false) => device.turn(who, purpose, deadline).await,
+                (_, true) => device
+                    .lane
+                    .enter_again(who, purpose, deadline)
+                    .await
+                    .map_err(|none| no_turn(device.core.name(), none)),
+            };
+            match (turn, device.successor.get()) {
+                (
+                    Err(DeviceError {
+                        failure: Failure::Draining,
+                        ..
+                    }),
+                    Some(successor),
+                ) => {
+                    device = successor;
+                    waited = true;
+                }
+                (turn, _) => return turn.map(|turn| (device, turn)),
+            }
+        }
     }
 
     /// A turn for a call that needs a session: refused at once while none can be had.
@@ -335,15 +420,20 @@ impl Device {
     }
 
     async fn turn(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, DeviceError> {
-        self.lane.enter(who, purpose, deadline).await.map_err(|none| {
-            let failure = match none {
-                NoTurn::Full { limit } => Failure::QueueFull { limit },
-                NoTurn::Deadline => Failure::DeadlineInQueue,
-                NoTurn::Draining => Failure::Draining,
-            };
-            DeviceError::not_sent(self.core.name(), Step::Queue, failure)
-        })
+        self.lane
+            .enter(who, purpose, deadline)
+            .await
+            .map_err(|none| no_turn(self.core.name(), none))
     }
+}
+
+fn no_turn(device: &str, none: NoTurn) -> DeviceError {
+    let failure = match none {
+        NoTurn::Full { limit } => Failure::QueueFull { limit },
+        NoTurn::Deadline => Failure::DeadlineInQueue,
+        NoTurn::Draining => Failure::Draining,
+    };
+    DeviceError::not_sent(device, Step::Queue, failure)
 }
 
 fn state_after(error: &ConnectError) -> ConnectionState {

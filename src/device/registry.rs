@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::Device;
 use super::connector::Connector;
 use super::core::Surroundings;
 use super::domain::{ConnectRate, Domain};
+use super::edit::EditReason;
 use super::settings::Settings;
+use super::{Device, Shared};
 
 /// How often idle sessions are looked at.
 const REAP_INTERVAL: Duration = Duration::from_secs(5);
@@ -22,6 +23,7 @@ pub struct Registry {
     domains: Mutex<HashMap<String, Arc<Mutex<Domain>>>>,
     rate: ConnectRate,
     around: Surroundings,
+    shared: Shared,
 }
 
 impl Registry {
@@ -32,6 +34,7 @@ impl Registry {
             domains: Mutex::default(),
             rate,
             around: around.clone(),
+            shared: Shared::default(),
         });
         let weak = Arc::downgrade(&registry);
         around.tracker.spawn(async move {
@@ -68,23 +71,31 @@ impl Registry {
     }
 
     /// Adds a device or replaces one of the same name. What ran with the old settings ends in its own time: its calls
-    /// finish, its sessions are closed, and waiting after failures is forgotten (Q4).
+    /// finish, its sessions are closed, and waiting after failures is forgotten (Q4). Who waits for a turn waits on
+    /// for the new one.
     pub fn upsert(&self, settings: Settings, connector: Arc<dyn Connector>) -> Arc<Device> {
         let name = settings.name.clone();
         let domain = self.domain(settings.credential_domain.as_deref().unwrap_or_default());
-        let device = Arc::new(Device::new(settings, connector, domain, self.around.clone()));
+        let device = Arc::new(Device::new(
+            settings,
+            connector,
+            domain,
+            self.around.clone(),
+            self.shared.clone(),
+        ));
         let old = self
             .devices
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name, device.clone());
         if let Some(old) = old {
+            old.succeed(device.clone());
             self.retire(old);
         }
         device
     }
 
-    /// Takes a device out; `false` if there is none of this name.
+    /// Takes a device out; `false` if there is none of this name. Its edit sessions are lost.
     pub fn remove(&self, name: &str) -> bool {
         let old = self
             .devices
@@ -92,6 +103,7 @@ impl Registry {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(name);
         let found = old.is_some();
+        self.shared.edits.stop_of(name, EditReason::DeviceRemoved);
         if let Some(old) = old {
             self.retire(old);
         }
@@ -101,11 +113,22 @@ impl Registry {
     /// Ends everything politely (D1, S30): new calls are refused, those under way finish, sessions are closed with
     /// `<close-session>`; what is not done within `grace` is cut. Returns whether all of it was done.
     pub async fn shutdown(&self, grace: Duration) -> bool {
+        self.stop_edit_sessions();
         let devices = self.all();
-        let draining = join_all(devices.iter().map(|device| device.drain()));
+        let draining = async {
+            // Some may be of devices that were replaced meanwhile.
+            self.shared.edits.finished().await;
+            join_all(devices.iter().map(|device| device.drain())).await;
+        };
         let polite = tokio::time::timeout(grace, draining).await.is_ok();
         self.around.cut.cancel();
         polite
+    }
+
+    /// Ends all edit sessions politely because the gateway does, each after the RPC that it runs; returns at once. None
+    /// is opened any more.
+    pub fn stop_edit_sessions(&self) {
+        self.shared.edits.stop_all(EditReason::GatewayRestarted);
     }
 
     fn retire(&self, device: Arc<Device>) {

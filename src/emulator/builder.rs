@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::config::{Change, Engine, SetError};
-use super::device::{Device, Facts};
+use super::console::Console;
+use super::device::{Device, Facts, Member, Quirks};
+use super::device_error::DeviceError;
 use super::faults::{Fault, Rule};
 use super::profile::Profile;
 use super::server::{Emulator, Options, RunningEmulator, Shared};
@@ -33,6 +35,9 @@ pub enum BuildError {
     /// The configuration holds a command that cannot be applied.
     #[error("the configuration cannot be applied")]
     Configuration(#[source] SetError),
+    /// What somebody does at the CLI is refused.
+    #[error("{0} cannot configure: {1}")]
+    Console(String, String),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -62,6 +67,18 @@ pub struct Builder {
     sessions: usize,
     options: Options,
     faults: Vec<Rule>,
+    quirks: Quirks,
+    files: Vec<(String, String)>,
+    /// Who is at the CLI when the device starts.
+    consoles: Vec<AtCli>,
+}
+
+/// Somebody at the CLI.
+#[derive(Clone, Debug)]
+struct AtCli {
+    user: String,
+    exclusive: bool,
+    commands: String,
 }
 
 impl Default for Builder {
@@ -90,6 +107,9 @@ impl Default for Builder {
                 forwards: false,
             },
             faults: Vec::new(),
+            quirks: Quirks::default(),
+            files: Vec::new(),
+            consoles: Vec::new(),
         }
     }
 }
@@ -182,6 +202,95 @@ impl Builder {
     #[must_use]
     pub fn rescue(mut self) -> Self {
         self.rescue = true;
+        self
+    }
+
+    /// A user sits at the CLI in `configure exclusive`, until `<kill-session>`. See [`super::Console`] for one who
+    /// comes and goes.
+    #[must_use]
+    pub fn configuring_exclusively(mut self, user: impl Into<String>) -> Self {
+        self.consoles.push(AtCli {
+            user: user.into(),
+            exclusive: true,
+            commands: String::new(),
+        });
+        self
+    }
+
+    /// A user at the CLI has edited the shared candidate and committed nothing.
+    #[must_use]
+    pub fn uncommitted(mut self, user: impl Into<String>, commands: impl Into<String>) -> Self {
+        self.consoles.push(AtCli {
+            user: user.into(),
+            exclusive: false,
+            commands: commands.into(),
+        });
+        self
+    }
+
+    /// Puts a text where the device can load it from.
+    #[must_use]
+    pub fn file(mut self, url: impl Into<String>, text: impl Into<String>) -> Self {
+        self.files.push((url.into(), text.into()));
+        self
+    }
+
+    /// Opening a private copy is answered with a warning, as before Junos 18.2.
+    #[must_use]
+    pub fn warns_of_private_copies(mut self) -> Self {
+        self.quirks.private_warning = true;
+        self
+    }
+
+    /// Private copies are neither opened nor committed while somebody has changed the shared candidate.
+    #[must_use]
+    pub fn refuses_private_copies_beside_changes(mut self) -> Self {
+        self.quirks.private_wants_clean = true;
+        self
+    }
+
+    /// A failed load is answered with the number of its errors alone, as by old releases.
+    #[must_use]
+    pub fn counts_load_errors(mut self) -> Self {
+        self.quirks.load_error_count = true;
+        self
+    }
+
+    /// What the device warns of at every commit that succeeds, and at every check: `requires 'bgp' license`.
+    #[must_use]
+    pub fn commit_warning(mut self, message: impl Into<String>) -> Self {
+        self.quirks.commit_warnings.push(message.into());
+        self
+    }
+
+    /// Adds a member that reports on commits: routing engines (`re0`, `re1`) after the first do so when a commit is
+    /// synchronized, nodes of a cluster (`node0`, …) always.
+    #[must_use]
+    pub fn member(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.quirks.members.push(Member { name, error: None });
+        self
+    }
+
+    /// The same, of a member that fails with this message while the others commit.
+    #[must_use]
+    pub fn failing_member(mut self, name: impl Into<String>, error: impl Into<String>) -> Self {
+        let (name, error) = (name.into(), Some(error.into()));
+        self.quirks.members.push(Member { name, error });
+        self
+    }
+
+    /// The answer to a check is no well-formed XML: `<routing-engine>` is never closed, as on some clusters.
+    #[must_use]
+    pub fn leaves_members_unclosed(mut self) -> Self {
+        self.quirks.unclosed_members = true;
+        self
+    }
+
+    /// A commit after a successful `<validate>` says that it went well and drops the edit.
+    #[must_use]
+    pub fn validate_loses_edits(mut self) -> Self {
+        self.quirks.validate_loses_edits = true;
         self
     }
 
@@ -346,8 +455,24 @@ impl Builder {
         };
         let mut device = Device::new(facts, self.profile, self.time, engine);
         device.prolog = self.prolog;
+        device.quirks = self.quirks;
+        for (url, text) in self.files {
+            device.put_file(url, text);
+        }
         for rule in self.faults {
             device.faults.add(rule);
+        }
+        let device = Arc::new(device);
+        for at in self.consoles {
+            let console = Console::login(&device, &at.user);
+            let refused = |error: DeviceError| BuildError::Console(at.user.clone(), error.message.into());
+            if at.exclusive {
+                console.configure_exclusive().map_err(refused)?;
+            }
+            let problems = console.edit(&at.commands).map_err(refused)?;
+            if let Some(problem) = problems.into_iter().next() {
+                return Err(refused(problem));
+            }
         }
         let ssh = russh::server::Config {
             keys: vec![host_key.clone()],
@@ -363,7 +488,7 @@ impl Builder {
         };
         let stop = CancellationToken::new();
         let shared = Shared {
-            device: Arc::new(device),
+            device,
             logins: self.logins,
             options: self.options,
             sessions: Arc::new(Semaphore::new(self.sessions.min(Semaphore::MAX_PERMITS))),

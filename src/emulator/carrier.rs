@@ -45,6 +45,7 @@ where
 {
     let mut carrier = Carrier {
         stream,
+        killed: session.killed(),
         session,
         carriage,
         stop,
@@ -75,6 +76,7 @@ struct Carrier<S> {
     session: Session,
     carriage: Carriage,
     stop: CancellationToken,
+    killed: CancellationToken,
     decoder: Decoder,
     framing: Framing,
     /// What came of the present message.
@@ -108,6 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
         let mut buffer = [0; READ];
         let read = tokio::select! {
             () = self.stop.cancelled() => return Err(Stop::Closed),
+            () = self.killed.cancelled() => return Err(Stop::Dropped),
             read = self.stream.read(&mut buffer) => read,
         };
         match read {
@@ -180,6 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
             let listen = !self.ended && self.pending.len() < BACKLOG;
             let read = tokio::select! {
                 () = self.stop.cancelled() => return Err(Stop::Closed),
+                () = self.killed.cancelled() => return Err(Stop::Dropped),
                 () = tokio::time::sleep_until(until) => return Ok(()),
                 read = self.stream.read(&mut buffer), if listen => read,
             };
@@ -270,6 +274,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
         }
         tokio::select! {
             () = self.stop.cancelled() => Err(Stop::Closed),
+            () = self.killed.cancelled() => Err(Stop::Dropped),
             written = self.stream.write_all(bytes) => written.map_err(|_| Stop::Closed),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::builder::BuildError;
+use super::builder::{BuildError, Builder};
 use super::demo::demo_devices;
 use super::faults::Fault;
 use super::profile::Profile;
@@ -35,6 +35,24 @@ pub struct EmulatorArgs {
     /// Answers every request this many milliseconds later
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub delay_ms: u64,
+    /// This user sits at the device's CLI in `configure exclusive`
+    #[arg(long, value_name = "USER")]
+    pub exclusive_user: Option<String>,
+    /// A user at the device's CLI has given these commands (one a line) and committed nothing
+    #[arg(long, value_name = "COMMANDS")]
+    pub uncommitted: Option<String>,
+    /// A member that reports on commits, as in re0 or node1; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub member: Vec<String>,
+    /// Never closes <routing-engine> in the answer to a check, as some clusters do
+    #[arg(long)]
+    pub unclosed_members: bool,
+    /// Warns of this at every commit and check
+    #[arg(long, value_name = "TEXT")]
+    pub commit_warning: Option<String>,
+    /// Warns when a private copy is opened
+    #[arg(long)]
+    pub private_warning: bool,
     /// Gives every request a reply of interfaces of this many bytes
     #[arg(long, value_name = "BYTES")]
     pub huge_reply: Option<u64>,
@@ -91,6 +109,22 @@ pub async fn run_cli(args: EmulatorArgs) -> Result<(), CommandError> {
     }
     if args.delay_ms > 0 {
         builder = builder.fault(Fault::Delay(std::time::Duration::from_millis(args.delay_ms)));
+    }
+    if let Some(user) = args.exclusive_user {
+        builder = builder.configuring_exclusively(user);
+    }
+    if let Some(commands) = args.uncommitted {
+        builder = builder.uncommitted("noc", commands);
+    }
+    builder = args.member.into_iter().fold(builder, Builder::member);
+    if args.unclosed_members {
+        builder = builder.leaves_members_unclosed();
+    }
+    if let Some(warning) = args.commit_warning {
+        builder = builder.commit_warning(warning);
+    }
+    if args.private_warning {
+        builder = builder.warns_of_private_copies();
     }
     if let Some(bytes) = args.huge_reply {
         builder = builder.fault(Fault::HugeReply(bytes));

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use super::config::{Database, Engine, Node, Revision};
+use tokio_util::sync::CancellationToken;
+
+use super::config::commit::Scheduled;
+use super::config::{Actor, Database, Ending, Engine, Node, Revision, Store, Working};
 use super::faults::Faults;
 use super::profile::Profile;
 use super::stats::Stats;
@@ -25,6 +28,34 @@ pub struct Facts {
     pub booted: i64,
     /// First three octets of its MAC addresses and a fourth that tells devices apart.
     pub mac: [u8; 4],
+}
+
+/// In what a device differs from others of its kind. Each is turned on by the builder's method of that meaning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// Opening a private copy is answered with a warning, as before Junos 18.2.
+    pub private_warning: bool,
+    /// A failed load is answered with the number of its errors alone, as by old releases.
+    pub load_error_count: bool,
+    /// `<routing-engine>` is never closed in the answer to a check, as by some clusters: no well-formed XML.
+    pub unclosed_members: bool,
+    /// Private copies are neither opened nor committed while somebody has changed the shared candidate.
+    pub private_wants_clean: bool,
+    /// What the device warns of at every commit that succeeds, and at every check.
+    pub commit_warnings: Vec<String>,
+    /// A commit after a successful validate says that it went well and does nothing.
+    pub validate_loses_edits: bool,
+    /// The members that report on a commit; `re0` alone if there are none.
+    pub members: Vec<Member>,
+}
+
+/// A routing engine or a node of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// `re1`, `node0`
+    pub name: String,
+    /// What it says instead of committing. The others commit all the same.
+    pub error: Option<String>,
 }
 
 /// A session as the device knows it.
@@ -51,13 +82,19 @@ pub struct Device {
     pub time: DeviceTime,
     /// Whether comments stand before the hello.
     pub prolog: bool,
+    /// In what it differs from others.
+    pub quirks: Quirks,
     /// What goes wrong.
     pub faults: Faults,
     /// What happened.
     pub stats: Stats,
     engine: RwLock<Engine>,
     sessions: Mutex<BTreeMap<u32, SessionRecord>>,
+    /// What tells the sessions of this device that they were killed.
+    ends: Mutex<BTreeMap<u32, CancellationToken>>,
     next_pid: AtomicU32,
+    /// What lies where the device can load from and store to, by URL.
+    files: Mutex<BTreeMap<String, String>>,
 }
 
 /// First session-id, and how far apart two are: they look like the process ids that they are on a device.
@@ -72,11 +109,14 @@ impl Device {
             profile,
             time,
             prolog: true,
+            quirks: Quirks::default(),
             faults: Faults::default(),
             stats: Stats::default(),
             engine: RwLock::new(engine),
             sessions: Mutex::default(),
+            ends: Mutex::default(),
             next_pid: AtomicU32::new(FIRST_PID),
+            files: Mutex::default(),
         }
     }
 
@@ -97,6 +137,61 @@ impl Device {
         self.read(|engine| engine.tree(database))
     }
 
+    /// The configuration that is the candidate to this session.
+    pub fn candidate_of(&self, session: u32) -> Arc<Node> {
+        self.read(|engine| engine.candidate_of(session))
+    }
+
+    /// What was committed to an ephemeral instance; the default instance has the empty name.
+    pub fn ephemeral(&self, instance: &str) -> Arc<Node> {
+        self.read(|engine| engine.ephemeral(instance))
+    }
+
+    /// Whether somebody left something in the shared candidate.
+    pub fn is_modified(&self) -> bool {
+        self.read(Engine::is_modified)
+    }
+
+    /// What lies under this URL or path.
+    pub fn file(&self, url: &str) -> Option<String> {
+        self.files().get(url).cloned()
+    }
+
+    /// Puts a text where the device can load it from.
+    pub fn put_file(&self, url: impl Into<String>, text: impl Into<String>) {
+        self.files().insert(url.into(), text.into());
+    }
+
+    /// Takes a file away, and tells whether there was one.
+    pub fn remove_file(&self, url: &str) -> bool {
+        self.files().remove(url).is_some()
+    }
+
+    fn files(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        // Entries are inserted and removed whole.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The commit that waits for its time.
+    pub fn scheduled(&self) -> Option<Scheduled> {
+        self.read(|engine| engine.scheduled().cloned())
+    }
+
+    /// What this session edits.
+    pub fn working(&self, session: u32) -> Working {
+        self.read(|engine| engine.working(session))
+    }
+
+    /// Who holds this datastore.
+    pub fn lock_holder(&self, store: Store) -> Option<Actor> {
+        self.lock_held(store).map(|(holder, _)| holder)
+    }
+
+    /// Who holds this datastore, and since when, in seconds since 1970.
+    pub fn lock_held(&self, store: Store) -> Option<(Actor, i64)> {
+        self.read(|engine| engine.held(store).map(|(holder, since)| (holder.clone(), since)))
+    }
+
     /// All commits, newest first.
     pub fn history(&self) -> Vec<Revision> {
         self.read(|engine| engine.history().cloned().collect())
@@ -115,11 +210,18 @@ impl Device {
     /// Changes the configuration as somebody else would: behind the back of every session.
     pub fn with_engine<T>(&self, change: impl FnOnce(&mut Engine) -> T) -> T {
         // The engine is whole whenever the lock is free: a failed commit leaves it as it was.
-        change(&mut self.engine.write().unwrap_or_else(PoisonError::into_inner))
+        let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        engine.tick(self.now());
+        change(&mut engine)
     }
 
     fn read<T>(&self, look: impl FnOnce(&Engine) -> T) -> T {
-        look(&self.engine.read().unwrap_or_else(PoisonError::into_inner))
+        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
+        if !engine.is_due(self.now()) {
+            return look(&engine);
+        }
+        drop(engine);
+        self.with_engine(|engine| look(engine))
     }
 
     /// Enters a session, and gives it its session-id.
@@ -129,9 +231,36 @@ impl Device {
         pid
     }
 
-    /// Forgets a session.
-    pub fn leave(&self, id: u32) {
-        self.sessions().remove(&id);
+    /// Forgets a session, and gives up what it held.
+    pub fn leave(&self, id: u32, ending: Ending) {
+        let known = self.sessions().remove(&id).is_some();
+        self.ends().remove(&id);
+        if known {
+            let now = self.now();
+            self.with_engine(|engine| engine.end_session(id, ending, now));
+        }
+    }
+
+    /// What tells a session that it was killed.
+    pub fn end_of(&self, id: u32) -> CancellationToken {
+        self.ends().entry(id).or_default().clone()
+    }
+
+    /// Ends a session from outside: what it held is given up at once, and its connection is lost. Tells whether
+    /// there was such a session.
+    pub fn kill(&self, id: u32) -> bool {
+        let end = self.ends().get(&id).cloned();
+        let known = self.sessions().contains_key(&id);
+        self.leave(id, Ending::Killed);
+        if let Some(end) = end {
+            end.cancel();
+        }
+        known
+    }
+
+    fn ends(&self) -> MutexGuard<'_, BTreeMap<u32, CancellationToken>> {
+        // Entries are inserted and removed whole.
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first terminal that no session has, as in `pts/0`.

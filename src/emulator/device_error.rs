@@ -27,6 +27,8 @@ pub struct DeviceError {
     pub bad_element: Option<Box<str>>,
     /// `source-daemon`.
     pub source_daemon: Option<Box<str>>,
+    /// Which session holds a lock that was refused.
+    pub session_id: Option<u32>,
 }
 
 impl DeviceError {
@@ -39,6 +41,7 @@ impl DeviceError {
             path: None,
             bad_element: None,
             source_daemon: None,
+            session_id: None,
         }
     }
 
@@ -73,6 +76,21 @@ impl DeviceError {
         self
     }
 
+    /// The same as a warning.
+    #[must_use]
+    pub fn into_warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// As a refused lock, with the session that holds it (0 where it is none). Junos has the text alone; other
+    /// servers print `lock-denied` and the session (RFC 6241 section 7.5).
+    #[must_use]
+    pub fn held_by(mut self, session_id: u32) -> Self {
+        self.session_id = Some(session_id);
+        self
+    }
+
     /// With an `error-path`.
     #[must_use]
     pub fn at(mut self, path: impl Into<Box<str>>) -> Self {
@@ -100,7 +118,11 @@ impl DeviceError {
         let name = |local: &'static str| profile.netconf_name(local);
         let strict = profile.rfc_compliant();
         let mut tag = Tag::parent(name("rpc-error"), Vec::new());
-        let kind = self.tag.or(strict.then_some(("protocol", "operation-failed")));
+        let denied = self.session_id.filter(|_| !profile.junos());
+        let kind = self
+            .tag
+            .or(denied.map(|_| ("protocol", "lock-denied")))
+            .or(strict.then_some(("protocol", "operation-failed")));
         if let Some((error_type, error_tag)) = kind {
             tag.push(Tag::leaf(name("error-type"), error_type));
             tag.push(Tag::leaf(name("error-tag"), error_tag));
@@ -130,6 +152,7 @@ impl DeviceError {
         );
         let daemon = self.source_daemon.as_ref().filter(|_| strict);
         info.extend(daemon.map(|daemon| Tag::leaf("source-daemon", &**daemon)));
+        info.extend(denied.map(|id| Tag::leaf(name("session-id"), id.to_string())));
         if !info.is_empty() {
             tag.push(Tag::parent(name("error-info"), info));
         }

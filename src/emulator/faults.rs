@@ -37,6 +37,8 @@ pub enum Fault {
 
     /// The reply comes this much later; requests behind it wait, too.
     Delay(Duration),
+    /// The connection is lost before the operation is done.
+    DropBeforeOperation,
     /// The operation is done, and the connection lost before its reply.
     DropBeforeReply,
     /// The connection is lost after this many bytes of the framed reply.
@@ -74,8 +76,10 @@ pub enum Fault {
     },
     /// The reply comes twice.
     DuplicateReply,
-    /// In place of the result, these errors.
+    /// The operation is refused with these errors, and not done.
     Errors(Vec<DeviceError>),
+    /// The reply is `<ok/>`, and the operation is not done.
+    Pretend,
     /// The result, and an error behind it.
     ErrorBesideData(DeviceError),
     /// The result, with warnings of these messages before it.
@@ -119,6 +123,7 @@ impl Fault {
             | Self::BannerBeforeHello(_)
             | Self::HelloText(_) => Point::Hello,
             Self::Delay(_)
+            | Self::DropBeforeOperation
             | Self::DropBeforeReply
             | Self::DropAfter(_)
             | Self::NeverReply
@@ -136,6 +141,7 @@ impl Fault {
             | Self::Trickle { .. }
             | Self::DuplicateReply
             | Self::Errors(_)
+            | Self::Pretend
             | Self::ErrorBesideData(_)
             | Self::Warnings(_)
             | Self::OneMemberFails

@@ -4,15 +4,18 @@
 //! ```text
 //! server ─> ssh ─> carrier ─> session ─> operations ─> config
 //!  tasks    logins  bytes      messages   requests      statements
+//!                                         console ────────┘
 //! ```
 //!
 //! What stands right knows nothing of what stands left: the configuration knows no NETCONF, the session no socket.
-//! It uses the gateway's codec (`xml`, `netconf`), and nothing else of it.
+//! A [`Console`] is somebody at the device's CLI, who configures beside the NETCONF sessions. All of it uses the
+//! gateway's codec (`xml`, `netconf`), and nothing else of the gateway.
 
 mod builder;
 mod carrier;
 pub mod command;
 pub mod config;
+pub mod console;
 mod demo;
 pub mod device;
 mod device_error;
@@ -30,7 +33,9 @@ mod subtree;
 mod when;
 
 pub use builder::{BuildError, Builder};
+pub use console::Console;
 pub use demo::demo_devices;
+pub use device::Member;
 pub use device_error::{DeviceError, Severity};
 pub use faults::{Fault, Faults, Rule, RuleId};
 pub use profile::Profile;

@@ -54,6 +54,16 @@ impl Profile {
         }
     }
 
+    /// Whether one of the capabilities holds this text, as in `:startup:`.
+    pub fn offers(self, capability: &str) -> bool {
+        self.capabilities().iter().any(|uri| uri.contains(capability))
+    }
+
+    /// Whether there is a candidate to commit.
+    pub fn has_candidate(self) -> bool {
+        self.offers(":candidate:")
+    }
+
     /// Whether NETCONF elements are written with the prefix `nc` (Junos does that in rfc-compliant mode).
     pub fn prefixed(self) -> bool {
         match self {

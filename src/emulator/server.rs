@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 use super::carrier::{Carriage, carry};
+use super::console::Console;
 use super::device::{Device, SessionRecord};
 use super::faults::{Faults, Point};
 use super::session::Session;
@@ -219,6 +220,11 @@ impl RunningEmulator {
     /// The device, to change its configuration behind the clients' back.
     pub fn device(&self) -> &Arc<Device> {
         &self.emulator.shared.device
+    }
+
+    /// Somebody logs in at the device's CLI, to configure beside the NETCONF sessions.
+    pub fn console(&self, user: &str) -> Console {
+        Console::login(self.device(), user)
     }
 
     /// Loses all connections that are open now, as if a cable were pulled. New ones are accepted.

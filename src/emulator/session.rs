@@ -9,12 +9,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
+use super::config::{Actor, Ending};
 use super::device::{Device, SessionRecord};
 use super::device_error::{DeviceError, Severity};
 use super::faults::{Fault, Point};
 use super::huge::HugeReply;
 use super::markup::Tag;
-use super::operations::{Answer, Caller, Request, answer};
+use super::operations::{Answer, Request, answer};
 use super::stats::Open;
 use crate::netconf::framing::Framing;
 use crate::xml::tree::{Attribute, Element};
@@ -82,29 +85,43 @@ enum Phase {
 #[derive(Debug)]
 pub struct Session {
     device: Arc<Device>,
-    caller: Caller,
+    caller: Actor,
+    killed: CancellationToken,
     phase: Phase,
     _open: Open,
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.device.leave(self.caller.session_id);
+        self.device.leave(self.caller.session, Ending::Lost);
     }
 }
 
 impl Session {
     /// A new session of this user.
     pub fn new(device: Arc<Device>, record: SessionRecord) -> Self {
-        let user = record.user.clone();
-        let session_id = device.enter(record);
+        let (user, terminal, since) = (record.user.clone(), record.terminal.clone(), record.since);
+        let session = device.enter(record);
+        let killed = device.end_of(session);
         let open = device.stats.session();
         Self {
             device,
-            caller: Caller { session_id, user },
+            caller: Actor {
+                session,
+                user,
+                client: "netconf",
+                terminal,
+                since,
+            },
+            killed,
             phase: Phase::Hello,
             _open: open,
         }
+    }
+
+    /// What tells that another session killed this one: its connection is to be lost then.
+    pub fn killed(&self) -> CancellationToken {
+        self.killed.clone()
     }
 
     /// Whether the client's hello is still to come.
@@ -151,6 +168,7 @@ impl Session {
                 | Fault::HangUpAtLogin
                 | Fault::RefuseSubsystem
                 | Fault::Delay(_)
+                | Fault::DropBeforeOperation
                 | Fault::DropBeforeReply
                 | Fault::DropAfter(_)
                 | Fault::NeverReply
@@ -168,6 +186,7 @@ impl Session {
                 | Fault::Trickle { .. }
                 | Fault::DuplicateReply
                 | Fault::Errors(_)
+                | Fault::Pretend
                 | Fault::ErrorBesideData(_)
                 | Fault::Warnings(_)
                 | Fault::OneMemberFails
@@ -189,7 +208,7 @@ impl Session {
         if with_id {
             tags.push(Tag::leaf(
                 profile.netconf_name("session-id"),
-                self.caller.session_id.to_string(),
+                self.caller.session.to_string(),
             ));
         }
         let hello = Tag::parent(profile.netconf_name("hello"), tags).with(xmlns, NETCONF_BASE_NS);
@@ -207,6 +226,10 @@ impl Session {
 
     /// What the device does on a message of the client.
     pub fn message(&mut self, bytes: &[u8]) -> Vec<Step> {
+        if self.killed.is_cancelled() {
+            self.phase = Phase::Ended;
+            return vec![Step::Drop];
+        }
         match self.phase {
             Phase::Hello => self.client_hello(bytes),
             Phase::Open => self.request(bytes),
@@ -255,7 +278,15 @@ impl Session {
             self.phase = Phase::Silent;
             return Vec::new();
         }
+        if faults.contains(&Fault::DropBeforeOperation) {
+            self.phase = Phase::Ended;
+            return vec![Step::Drop];
+        }
+        let refused = faults
+            .iter()
+            .any(|fault| matches!(fault, Fault::Errors(_) | Fault::Pretend));
         let outcome = match operation {
+            Some(_) if refused => Ok(Answer::Tags(Vec::new())),
             Some(operation) => answer(&Request {
                 device: &self.device,
                 caller: &self.caller,
@@ -264,6 +295,10 @@ impl Session {
             None => Err(DeviceError::new("syntax error, expecting <rpc>").element("rpc")),
         };
         let closes = matches!(outcome, Ok(Answer::Close | Answer::EndSession));
+        if closes {
+            // Before the answer: whoever reads it may rely on the lock being free.
+            self.device.leave(self.caller.session, Ending::Closed);
+        }
         let mut steps = self.reply(&rpc, outcome, &faults);
         if closes {
             self.phase = Phase::Ended;
@@ -316,6 +351,7 @@ impl Session {
                 Fault::Trickle { bytes, pause } => outgoing.trickle = Some((*bytes, *pause)),
                 Fault::DuplicateReply => behind.push(Step::Message(Outgoing::whole(Vec::new()))),
                 Fault::Errors(errors) => inner = errors.iter().flat_map(error_bytes).collect(),
+                Fault::Pretend => inner = tag_bytes(&Tag::empty(self.device.profile.netconf_name("ok"))),
                 Fault::ErrorBesideData(error) => inner.extend(error_bytes(error)),
                 Fault::Warnings(texts) => {
                     let warning = |text: &String| error_bytes(&DeviceError::warning(text.clone()));
@@ -327,6 +363,7 @@ impl Session {
                 Fault::MessageText(text) => message = Some(text.clone().into_bytes()),
                 // Seen to before any reply was made; the others strike elsewhere, see `Fault::point`.
                 Fault::Swallow
+                | Fault::DropBeforeOperation
                 | Fault::RefuseConnection
                 | Fault::RefuseAuthentication
                 | Fault::HangUpAtLogin
@@ -368,6 +405,7 @@ impl Session {
             Ok(Answer::Close) => tag_bytes(&Tag::empty(profile.netconf_name("ok"))),
             Ok(Answer::EndSession) => tag_bytes(&Tag::empty("end-session")),
             Ok(Answer::Tags(tags)) => tags.iter().flat_map(tag_bytes).collect(),
+            Ok(Answer::Broken(text)) => text.into_bytes(),
             Ok(Answer::Bare(text)) => {
                 let mut escaped = String::with_capacity(text.len());
                 crate::xml::escape_text(&text, &mut escaped);
@@ -453,3 +491,5 @@ fn tag_bytes(tag: &Tag) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod write_tests;

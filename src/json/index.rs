@@ -27,6 +27,9 @@ pub enum Selection {
     /// `get-config` and `get-data` wrap around them. Left out is what an envelope tells: `ok`, errors and warnings at
     /// the top, `cli`. A document with another root is taken whole.
     ReplyPayload,
+    /// As [`Self::ReplyPayload`], where the payload is a stored configuration: what Junos wraps around it
+    /// (`rollback-information`, `rescue-information`, with the mark of success inside) is taken off, too.
+    StoredConfiguration,
     /// What a Junos device shows of an rpc-reply (J8): all its children but `cli`. A document with another root is
     /// taken whole.
     JunosReply,
@@ -39,7 +42,7 @@ pub(super) enum Top {
     Root,
     /// The children of the root, except those that [`is_left_out`] names.
     RootChildren,
-    /// The children of the `<data>` element at this offset.
+    /// The children of the `<data>` element, or of another wrapper, at this offset.
     Data(u64),
 }
 
@@ -143,6 +146,15 @@ impl Index {
         self.0.selection
     }
 
+    /// Whether a member of the payload belongs to the envelope: see [`is_left_out`]. What stands inside `<data>` is
+    /// data whatever its name; only an error is none.
+    pub(super) fn leaves_out(&self, local: &str, ns: Option<&str>) -> bool {
+        match (self.top(), self.selection()) {
+            (Top::Data(_), Selection::ReplyPayload) => local == "rpc-error" && is_of_the_envelope(ns),
+            (Top::Root | Top::RootChildren | Top::Data(_), selection) => is_left_out(selection, local, ns),
+        }
+    }
+
     /// The key that a run is written under; `#text` for text.
     pub(super) fn key(&self, run: u32) -> &str {
         let key = self.0.runs[run as usize].key;
@@ -210,22 +222,32 @@ pub(super) fn local(name: &str) -> &str {
     name.split_once(':').map_or(name, |(_, local)| local)
 }
 
+/// The namespaces of an envelope: NETCONF's own, and those of Junos, which puts all of its elements into one.
+fn is_of_the_envelope(ns: Option<&str>) -> bool {
+    ns.is_none_or(|ns| ns == crate::xml::NETCONF_BASE_NS || ns.starts_with("http://xml.juniper.net/"))
+}
+
 /// Whether a child of rpc-reply belongs to the envelope and not to the payload.
 pub(super) fn is_left_out(selection: Selection, local: &str, ns: Option<&str>) -> bool {
     match selection {
         Selection::Document => false,
         Selection::JunosReply => local == "cli",
-        Selection::ReplyPayload => match local {
-            "ok" | "rpc-error" | "cli" => true,
+        Selection::ReplyPayload | Selection::StoredConfiguration => match local {
+            "ok" | "rpc-error" | "cli" => is_of_the_envelope(ns),
             "error" | "warning" => ns == Some(XNM_NS),
             _ => false,
         },
     }
 }
 
-/// Whether a child of rpc-reply is the `<data>` that is taken off its payload.
+/// Whether a child of rpc-reply is what is taken off its payload.
 pub(super) fn is_payload_wrapper(selection: Selection, local: &str, ns: Option<&str>) -> bool {
-    selection == Selection::ReplyPayload
-        && local == "data"
-        && matches!(ns, None | Some(crate::xml::NETCONF_BASE_NS | NMDA_NS))
+    let data = || local == "data" && matches!(ns, None | Some(crate::xml::NETCONF_BASE_NS | NMDA_NS));
+    match selection {
+        Selection::Document | Selection::JunosReply => false,
+        Selection::ReplyPayload => data(),
+        Selection::StoredConfiguration => {
+            data() || matches!(local, "rollback-information" | "rescue-information")
+        }
+    }
 }

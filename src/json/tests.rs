@@ -86,6 +86,37 @@ fn the_wrapper_of_data_is_taken_off() {
         payload(&reply("<data><a/></data><b/>")),
         r#"{"data":{"a":null},"b":null}"#
     );
+    // What has the name of something else in another namespace, or stands inside `<data>`, is data.
+    assert_eq!(
+        payload(&reply("<data><cli>1</cli><ok/><a/></data>")),
+        r#"{"cli":"1","ok":null,"a":null}"#
+    );
+    assert_eq!(
+        payload(&reply(
+            "<cli xmlns='urn:vendor'>1</cli><ok xmlns='urn:vendor'/><cli/>"
+        )),
+        r#"{"cli":"1","ok":null}"#
+    );
+    // What Junos wraps around a stored configuration comes off, the mark of success with it.
+    for (wrapped, unwrapped) in [
+        (
+            "<rollback-information><ok/><configuration><a/></configuration></rollback-information><cli/>",
+            r#"{"configuration":{"a":null}}"#,
+        ),
+        (
+            "<rescue-information><configuration/></rescue-information>",
+            r#"{"configuration":null}"#,
+        ),
+        ("<data><configuration/></data>", r#"{"configuration":null}"#),
+        ("<configuration/>", r#"{"configuration":null}"#),
+    ] {
+        let stored = with(
+            &reply(wrapped),
+            Selection::StoredConfiguration,
+            &Options::api_default(),
+        );
+        assert_eq!(stored, unwrapped, "{wrapped}");
+    }
     assert_eq!(
         ncj("<rpc-reply><data><a/></data></rpc-reply>"),
         r#"{"rpc-reply":{"data":{"a":null}}}"#

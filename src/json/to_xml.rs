@@ -12,6 +12,8 @@ use super::options::Mapping;
 use super::parse::{Json, parse};
 use crate::xml::{Fragment, Limits};
 
+pub use crate::xml::marks::Dialect as ConfigDialect;
+
 /// Why a JSON text did not become XML.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}, at {pointer:?}")]
@@ -35,15 +37,6 @@ pub enum Target {
     Filter,
     /// The content of `<config>`.
     Config(ConfigDialect),
-}
-
-/// How a change to the configuration is marked (W5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigDialect {
-    /// `edit-config`: `nc:operation`.
-    EditConfig,
-    /// Junos `load-configuration`: attributes of its own.
-    LoadConfiguration,
 }
 
 /// How JSON becomes XML.

@@ -111,6 +111,31 @@ impl Capability {
         }
     }
 
+    /// The capabilities that a short name means, as people write it: `candidate`, `:candidate`, `validate:1.1`.
+    /// Without a version it means any.
+    pub fn of_name(name: &str) -> impl Iterator<Item = Self> {
+        let wanted = name.trim().trim_start_matches(':');
+        Self::ALL.into_iter().filter(move |known| {
+            let name = known.name();
+            name == wanted || name.split(':').next() == Some(wanted)
+        })
+    }
+
+    /// Whether a text has the shape of a short name, known or not: a word, perhaps with a version.
+    pub fn is_short_name(text: &str) -> bool {
+        let text = text.trim();
+        let bare = text.strip_prefix(':').unwrap_or(text);
+        let (word, version) = bare
+            .split_once(':')
+            .map_or((bare, None), |(word, version)| (word, Some(version)));
+        let numbers = |version: &str| version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && version.is_none_or(|version| !version.is_empty() && numbers(version))
+    }
+
     /// Which capability a URI without its parameters names, in any spelling seen in the field.
     fn recognise(base: &str, parameters: &str) -> Option<Self> {
         let by_uri = |uri: &str| Self::ALL.into_iter().find(|known| known.uri() == uri);
@@ -258,9 +283,12 @@ impl Capabilities {
         self.known.contains(&capability)
     }
 
-    /// Whether a URI is offered: a known capability in any spelling, anything else with or without its
-    /// parameters. For lists of required capabilities that people write.
+    /// Whether a URI is offered: a known capability in any spelling or by its short name, anything else with or
+    /// without its parameters. For lists of required capabilities that people write.
     pub fn has_uri(&self, uri: &str) -> bool {
+        if Capability::is_short_name(uri) {
+            return Capability::of_name(uri).any(|known| self.has(known));
+        }
         let (base, parameters) = split(uri.trim());
         if parameters.is_empty()
             && let Some(known) = Capability::recognise(base, parameters)
@@ -418,210 +446,4 @@ impl Capabilities {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What a Junos device sends by default: everything twice, under both prefixes.
-    fn junos() -> Capabilities {
-        Capabilities::new([
-            "urn:ietf:params:netconf:base:1.0",
-            "urn:ietf:params:netconf:capability:candidate:1.0",
-            "urn:ietf:params:netconf:capability:confirmed-commit:1.0",
-            "urn:ietf:params:netconf:capability:validate:1.0",
-            "urn:ietf:params:netconf:capability:url:1.0?scheme=http,ftp,file",
-            "urn:ietf:params:xml:ns:netconf:base:1.0",
-            "urn:ietf:params:xml:ns:netconf:capability:candidate:1.0",
-            "urn:ietf:params:xml:ns:netconf:capability:url:1.0?protocol=http,ftp,file,SCP",
-            "http://xml.juniper.net/netconf/junos/1.0",
-            "http://xml.juniper.net/dmi/system/1.0",
-        ])
-    }
-
-    /// S5: the Junos table.
-    #[test]
-    fn junos_capabilities_are_recognised_once() {
-        let found = junos();
-        assert_eq!(
-            found.known(),
-            [
-                Capability::Base10,
-                Capability::Candidate,
-                Capability::ConfirmedCommit10,
-                Capability::Validate10,
-                Capability::Url,
-                Capability::JunosXml,
-                Capability::Dmi,
-            ]
-        );
-        assert!(found.is_junos());
-        assert_eq!(found.url_schemes(), ["http", "ftp", "file", "scp"]);
-        assert_eq!(found.uris().count(), 10);
-        assert_eq!(
-            found.uris().nth(7),
-            Some("urn:ietf:params:xml:ns:netconf:capability:url:1.0?protocol=http,ftp,file,SCP")
-        );
-    }
-
-    /// S5: a device that knows only the old prefix.
-    #[test]
-    fn old_prefix_counts() {
-        let found = Capabilities::new([
-            "urn:ietf:params:xml:ns:netconf:base:1.0",
-            "urn:ietf:params:xml:ns:netconf:capability:confirmed-commit:1.0",
-            "urn:ietf:params:xml:ns:netconf:base:1.1",
-        ]);
-        assert_eq!(found.known(), [Capability::Base10, Capability::ConfirmedCommit10]);
-    }
-
-    /// S5: a YANG module whose namespace has the old prefix is no capability.
-    #[test]
-    fn yang_modules_are_parsed() {
-        let found = Capabilities::new([
-            " urn:ietf:params:xml:ns:netconf:base:1.0?module=ietf-netconf&revision=2011-06-01&features=candidate,url ",
-            "urn:example:a?module=a",
-            "http://example.net/b?revision=2020-01-02&module=b&deviations=c,d",
-            "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring?module=ietf-netconf-monitoring&amp;revision=2010-10-04",
-            "urn:example:unknown",
-        ]);
-        assert_eq!(found.known(), [Capability::Monitoring]);
-        let modules: Vec<_> = found.modules().collect();
-        assert_eq!(modules.len(), 4);
-        assert_eq!(
-            modules[0],
-            YangModule {
-                name: "ietf-netconf".into(),
-                revision: Some("2011-06-01".into()),
-                namespace: "urn:ietf:params:xml:ns:netconf:base:1.0".into(),
-                features: vec!["candidate".into(), "url".into()],
-                deviations: vec![],
-            }
-        );
-        assert_eq!((modules[1].name.as_str(), &modules[1].revision), ("a", &None));
-        assert_eq!(
-            (modules[2].namespace.as_str(), modules[2].deviations.as_slice()),
-            ("http://example.net/b", &["c".to_owned(), "d".to_owned()][..])
-        );
-        assert_eq!(modules[3].revision.as_deref(), Some("2010-10-04"));
-        assert_eq!(found.unknown().collect::<Vec<_>>(), ["urn:example:unknown"]);
-    }
-
-    /// S5: every capability of the table by its registered name, and the misspelling.
-    #[test]
-    fn registered_names_are_recognised() {
-        for capability in Capability::ALL {
-            let found = Capabilities::new([capability.uri()]);
-            assert_eq!(found.known(), [capability]);
-            assert!(found.has_uri(capability.uri()));
-        }
-        let misspelt = Capabilities::new(["urn:ietf:params:netconf:capability:writeable-running:1.0"]);
-        assert!(misspelt.has(Capability::WritableRunning));
-        assert!(
-            Capabilities::new([
-                "urn:ietf:params:netconf:capability:yang-library:1.1?revision=2019-01-04&content-id=1"
-            ])
-            .has(Capability::YangLibrary)
-        );
-        assert_eq!(Capabilities::new([" ", ""]).uris().count(), 0);
-    }
-
-    /// S7: a refused operation names what is missing.
-    #[test]
-    fn missing_capabilities_are_named() {
-        let found = junos();
-        assert_eq!(
-            found.require(Capability::Candidate, "get-config", "source candidate"),
-            Ok(())
-        );
-        let missing = found
-            .require(Capability::Xpath, "get-config", "xpath")
-            .expect_err("xpath is not offered");
-        assert_eq!(
-            missing.to_string(),
-            "get-config with xpath needs capability urn:ietf:params:netconf:capability:xpath:1.0, which the device does not offer"
-        );
-        assert_eq!(
-            found.require_any(
-                &[Capability::Validate11, Capability::Validate10],
-                "validate",
-                "source"
-            ),
-            Ok(())
-        );
-        assert!(
-            found
-                .require_any(&[Capability::Startup], "get-config", "source")
-                .is_err()
-        );
-    }
-
-    /// S5, S7: the scheme of a URL must be one that the device lists.
-    #[test]
-    fn url_schemes_are_checked() {
-        let found = junos();
-        assert_eq!(found.require_url("FTP://h/f", "get-config", "url"), Ok(()));
-        assert_eq!(found.require_url("/var/tmp/f", "get-config", "url"), Ok(()));
-        let missing = found
-            .require_url("https://h/f", "get-config", "url")
-            .expect_err("https is not listed");
-        assert_eq!(
-            missing.capability,
-            "urn:ietf:params:netconf:capability:url:1.0?scheme=https"
-        );
-        assert_eq!(
-            Capabilities::new([Capability::Url.uri()]).require_url("https://h/f", "get-config", "url"),
-            Ok(())
-        );
-        assert!(
-            Capabilities::default()
-                .require_url("https://h/f", "get-config", "url")
-                .is_err()
-        );
-    }
-
-    /// S5: basic mode and further modes of with-defaults.
-    #[test]
-    fn with_defaults_modes_are_parsed() {
-        let found = Capabilities::new([
-            "urn:ietf:params:netconf:capability:with-defaults:1.0?basic-mode=explicit&also-supported=trim,report-all",
-        ]);
-        let support = found.with_defaults().expect("the capability is there");
-        assert_eq!(support.basic_mode.as_deref(), Some("explicit"));
-        assert!(support.offers("explicit") && support.offers("trim") && support.offers("report-all"));
-        assert!(!support.offers("report-all-tagged"));
-        assert_eq!(junos().with_defaults(), None);
-    }
-
-    /// S7: under the policy `ignore` the device judges for itself.
-    #[test]
-    fn unchecked_capabilities_let_everything_pass() {
-        let found = junos().unchecked();
-        assert_eq!(
-            found.require(Capability::Startup, "get-config", "source startup"),
-            Ok(())
-        );
-        assert_eq!(
-            found.require_url("https://h/f", "get-config", "source url"),
-            Ok(())
-        );
-        assert_eq!(
-            found.require_with_defaults("trim", "get", "with_defaults"),
-            Ok(())
-        );
-        assert!(
-            !found.has(Capability::Startup),
-            "what the device said stays what it is"
-        );
-    }
-
-    /// S7: required capabilities as people write them.
-    #[test]
-    fn required_uris_match_any_spelling() {
-        let found = Capabilities::new([
-            "urn:ietf:params:xml:ns:netconf:capability:candidate:1.0",
-            "urn:example:a?module=a&revision=1",
-        ]);
-        assert!(found.has_uri("urn:ietf:params:netconf:capability:candidate:1.0"));
-        assert!(found.has_uri("urn:example:a") && found.has_uri("urn:example:a?module=a&revision=1"));
-        assert!(!found.has_uri("urn:example:a?module=a&revision=2") && !found.has_uri("urn:example"));
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 //! Junos says almost everything in words. So do servers that answer a lock with `operation-failed`. The words are
 //! compared without case, without the newlines around them and without the daemon's name before them.
 
+use super::lock_refusal::{LockHolder, LockReason, holder};
 use super::rpc_error::RpcError;
 
 /// The kinds of failure that callers can tell apart: one for each error-tag of RFC 6241 appendix A, and the three
@@ -28,6 +29,8 @@ pub enum ErrorClass {
     CandidateModified,
     /// This session itself has the lock, or the database open.
     SameSession,
+    /// Somebody's confirmed commit waits for its confirmation (RFC 6241 section 8.4.1). Never a held lock.
+    ConfirmedCommitPending,
     ResourceDenied,
     RollbackFailed,
     DataExists,
@@ -39,23 +42,34 @@ pub enum ErrorClass {
     MalformedMessage,
 }
 
-/// Who holds a lock, as far as the refusal says. Times are in the device's own words.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LockHolder {
-    /// From `<error-info><session-id>`; 0 is not a NETCONF session (RFC 6241 section 7.5).
-    pub session_id: Option<u64>,
-    pub user: Option<String>,
-    pub terminal: Option<String>,
-    /// Junos: the server process, which is also its session-id.
-    pub pid: Option<u64>,
-    pub since: Option<String>,
-    pub idle: Option<String>,
-}
-
-impl LockHolder {
-    /// What `<kill-session>` would take.
-    pub fn killable_id(&self) -> Option<u64> {
-        self.session_id.filter(|id| *id != 0).or(self.pid)
+impl ErrorClass {
+    /// Why a lock was refused. `None`: the failure is about something else.
+    pub fn lock_reason(&self) -> Option<LockReason> {
+        match self {
+            Self::LockHeld { .. } => Some(LockReason::Held),
+            Self::CandidateModified => Some(LockReason::CandidateModified),
+            Self::SameSession => Some(LockReason::SameSession),
+            Self::InUse
+            | Self::InvalidValue
+            | Self::TooBig
+            | Self::MissingAttribute
+            | Self::BadAttribute
+            | Self::UnknownAttribute
+            | Self::MissingElement
+            | Self::BadElement
+            | Self::UnknownElement
+            | Self::UnknownNamespace
+            | Self::AccessDenied
+            | Self::ConfirmedCommitPending
+            | Self::ResourceDenied
+            | Self::RollbackFailed
+            | Self::DataExists
+            | Self::DataMissing
+            | Self::OperationNotSupported
+            | Self::OperationFailed
+            | Self::PartialOperation
+            | Self::MalformedMessage => None,
+        }
     }
 }
 
@@ -63,6 +77,7 @@ impl LockHolder {
 const WORDS: &[(Place, &str, Meaning)] = &[
     (Place::Anywhere, "database locked by", Meaning::LockHeld),
     (Place::Anywhere, "database is locked by", Meaning::LockHeld),
+    (Place::Anywhere, "db is locked by", Meaning::LockHeld),
     (Place::Anywhere, "is locked by another", Meaning::LockHeld),
     (Place::Anywhere, "lock is already held", Meaning::LockHeld),
     (
@@ -82,8 +97,23 @@ const WORDS: &[(Place, &str, Meaning)] = &[
     ),
     (
         Place::Anywhere,
+        "candidate has already been modified",
+        Meaning::CandidateModified,
+    ),
+    (
+        Place::Anywhere,
         "candidate configuration has been modified",
         Meaning::CandidateModified,
+    ),
+    (
+        Place::Anywhere,
+        "ongoing confirmed commit",
+        Meaning::ConfirmedCommitPending,
+    ),
+    (
+        Place::Anywhere,
+        "confirmed-commit pending",
+        Meaning::ConfirmedCommitPending,
     ),
     (
         Place::Anywhere,
@@ -119,6 +149,7 @@ enum Meaning {
     LockHeld,
     CandidateModified,
     SameSession,
+    ConfirmedCommitPending,
     InUse,
     OperationNotSupported,
     AccessDenied,
@@ -126,10 +157,19 @@ enum Meaning {
     DataMissing,
 }
 
+/// What RFC 6241 servers add to `in-use` while a confirmed commit waits.
+const OUTSTANDING: &str = "outstanding-confirmed-commit";
+
 pub(super) fn classify(error: &RpcError) -> ErrorClass {
     let tag = error.error_tag.as_deref().unwrap_or_default().trim();
+    if error.error_app_tag.as_deref().map(str::trim) == Some(OUTSTANDING) {
+        return ErrorClass::ConfirmedCommitPending;
+    }
     match tag {
-        "in-use" => ErrorClass::InUse,
+        "in-use" => match words(error) {
+            Some(Meaning::ConfirmedCommitPending) => ErrorClass::ConfirmedCommitPending,
+            Some(_) | None => ErrorClass::InUse,
+        },
         "invalid-value" => ErrorClass::InvalidValue,
         "too-big" => ErrorClass::TooBig,
         "missing-attribute" => ErrorClass::MissingAttribute,
@@ -143,6 +183,7 @@ pub(super) fn classify(error: &RpcError) -> ErrorClass {
         "lock-denied" => match words(error) {
             Some(Meaning::CandidateModified) => ErrorClass::CandidateModified,
             Some(Meaning::SameSession) => ErrorClass::SameSession,
+            Some(Meaning::ConfirmedCommitPending) => ErrorClass::ConfirmedCommitPending,
             Some(_) | None => ErrorClass::LockHeld {
                 holder: holder(error),
             },
@@ -165,6 +206,7 @@ pub(super) fn classify(error: &RpcError) -> ErrorClass {
             },
             Some(Meaning::CandidateModified) => ErrorClass::CandidateModified,
             Some(Meaning::SameSession) => ErrorClass::SameSession,
+            Some(Meaning::ConfirmedCommitPending) => ErrorClass::ConfirmedCommitPending,
             Some(Meaning::InUse) => ErrorClass::InUse,
             Some(Meaning::OperationNotSupported) => ErrorClass::OperationNotSupported,
             Some(Meaning::AccessDenied) => ErrorClass::AccessDenied,
@@ -186,60 +228,6 @@ fn words(error: &RpcError) -> Option<Meaning> {
         Place::Anywhere => message.contains(words),
     })?;
     Some(*meaning)
-}
-
-/// Reads what Junos and confd write after "locked by", and the session-id of RFC 6241 appendix A.
-fn holder(error: &RpcError) -> LockHolder {
-    let mut holder = LockHolder {
-        session_id: error.error_info.as_deref().and_then(session_id),
-        ..LockHolder::default()
-    };
-    let message = error.error_message.as_deref().unwrap_or_default();
-    let Some((_, who)) = message.split_once("locked by") else {
-        return holder;
-    };
-    let who = who.trim_start_matches([':', ' ', '\t', '\r', '\n']);
-    let mut words = who.split_whitespace().peekable();
-    if words.next_if_eq(&"session").is_some() {
-        let id = words.next().and_then(|word| word.parse().ok());
-        holder.session_id = holder.session_id.or(id);
-    }
-    // "another user" and the like name nobody.
-    let named = |word: &&str| !word.starts_with('(') && *word != "another" && *word != "terminal";
-    holder.user = words.next_if(named).map(str::to_owned);
-    while let Some(word) = words.next() {
-        match word {
-            "terminal" => holder.terminal = words.next_if(|word| !word.starts_with('(')).map(str::to_owned),
-            "(pid" => {
-                holder.pid = words
-                    .next()
-                    .and_then(|word| word.trim_end_matches(')').parse().ok());
-            }
-            _ => {}
-        }
-    }
-    holder.since = after(who, "on since ");
-    holder.idle = after(who, "idle ");
-    holder
-}
-
-/// The rest of the line after `label`, up to a comma.
-fn after(text: &str, label: &str) -> Option<String> {
-    let (_, rest) = text.split_once(label)?;
-    let value = rest.split([',', '\n']).next().unwrap_or_default().trim();
-    (!value.is_empty()).then(|| value.to_owned())
-}
-
-/// The number after the name `session-id`, as an element or in words.
-fn session_id(info: &str) -> Option<u64> {
-    let (before, mut rest) = info.split_once("session-id")?;
-    let in_tag = before.rfind('<') > before.rfind('>');
-    if in_tag {
-        rest = rest.split_once('>')?.1;
-    }
-    let rest = rest.trim_start_matches([':', '=', ' ', '\t', '\r', '\n']);
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    rest[..digits].parse().ok()
 }
 
 #[cfg(test)]
@@ -337,100 +325,24 @@ mod tests {
         assert_eq!(RpcError::default().class(), ErrorClass::OperationFailed);
     }
 
-    /// S22: who holds the lock, in the words of Junos.
+    /// C3: a confirmed commit that waits is never a held lock.
     #[test]
-    fn junos_lock_holder_is_read() {
-        let held = error(
-            "",
-            "configuration database locked by:\n  alice terminal p0 (pid 4681) on since 2026-01-02 09:31:02 UTC, \
-             idle 00:01:12\n      exclusive [edit]",
-        );
-        let holder = LockHolder {
-            session_id: None,
-            user: Some("alice".into()),
-            terminal: Some("p0".into()),
-            pid: Some(4681),
-            since: Some("2026-01-02 09:31:02 UTC".into()),
-            idle: Some("00:01:12".into()),
-        };
-        assert_eq!(
-            held.class(),
-            ErrorClass::LockHeld {
-                holder: holder.clone()
-            }
-        );
-        assert_eq!(held.lock_holder(), Some(holder));
-        assert_eq!(held.class_in_session(4681), ErrorClass::SameSession);
-        assert_ne!(held.class_in_session(4682), ErrorClass::SameSession);
-        let netconf = error(
-            "",
-            "configuration database locked by:\n  bob (pid 77) on since 2026-01-02 09:31:02 UTC",
-        );
-        let holder = netconf.lock_holder().expect("it is held");
-        assert_eq!(
+    fn pending_confirmed_commits_are_told() {
+        for (tag, app_tag, message) in [
+            ("in-use", "outstanding-confirmed-commit", "x"),
+            ("lock-denied", "outstanding-confirmed-commit", "x"),
             (
-                holder.user.as_deref(),
-                holder.terminal.as_deref(),
-                holder.killable_id()
+                "in-use",
+                "",
+                "cannot perform the operation with confirmed-commit pending",
             ),
-            (Some("bob"), None, Some(77))
-        );
-        assert_eq!(holder.idle, None);
-    }
-
-    /// S22: confd says it in words, others in error-info.
-    #[test]
-    fn other_lock_holders_are_read() {
-        let confd = error(
-            "lock-denied",
-            "the configuration database is locked by session 30 admin ssh (cli from 192.0.2.1) on since 2026-01-02 09:31:02\n",
-        );
-        let holder = confd.lock_holder().expect("it is held");
-        assert_eq!(
-            (holder.session_id, holder.user.as_deref()),
-            (Some(30), Some("admin"))
-        );
-        assert_eq!(holder.since.as_deref(), Some("2026-01-02 09:31:02"));
-        for (info, id) in [
-            ("<session-id>2</session-id>", Some(2)),
-            (
-                "<x/>\n<nc:session-id xmlns:nc=\"urn:1.0\"> 12 </nc:session-id>",
-                Some(12),
-            ),
-            ("session-id: 42", Some(42)),
-            ("<session-id>0</session-id>", Some(0)),
-            ("<other>7</other>", None),
-            ("<session-id/>", None),
+            ("operation-failed", "", "There is an ongoing confirmed commit."),
         ] {
-            let held = RpcError {
-                error_info: Some(info.into()),
-                ..error("lock-denied", "lock denied")
+            let refused = RpcError {
+                error_app_tag: (!app_tag.is_empty()).then(|| app_tag.to_owned()),
+                ..error(tag, message)
             };
-            assert_eq!(held.lock_holder().expect("it is held").session_id, id, "{info}");
+            assert_eq!(refused.class(), ErrorClass::ConfirmedCommitPending, "{message}");
         }
-        let nobody = error(
-            "operation-failed",
-            "the target configuration buffer is locked by another user",
-        );
-        assert_eq!(nobody.lock_holder(), Some(LockHolder::default()));
-        assert_eq!(
-            LockHolder {
-                session_id: Some(0),
-                ..LockHolder::default()
-            }
-            .killable_id(),
-            None
-        );
-    }
-
-    /// S22: leftovers in the candidate are another reason than a holder.
-    #[test]
-    fn leftovers_are_told_from_a_holder() {
-        let leftovers = error(
-            "resource-denied",
-            "candidate cannot be locked, discard-changes needed",
-        );
-        assert_eq!(leftovers.class(), ErrorClass::CandidateModified);
-        assert_eq!(leftovers.lock_holder(), None);
     }
 }

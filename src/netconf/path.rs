@@ -81,6 +81,13 @@ impl ConfigPath {
         }
     }
 
+    /// The steps: a name as written, and keys with their values.
+    pub(super) fn steps(&self) -> impl Iterator<Item = (&str, &[(String, String)])> {
+        self.steps
+            .iter()
+            .map(|step| (step.name.as_str(), step.keys.as_slice()))
+    }
+
     /// The elements of the path, nested, `attributes` on the innermost one.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! Nothing is required: two thirds of the errors of real Junos devices have neither error-type nor error-tag.
 
-use super::error_class::{self, ErrorClass, LockHolder};
+use super::error_class::{self, ErrorClass};
+use super::lock_refusal::{self, LockHolder, LockRefusal};
 
 /// One `<rpc-error>`, `<xnm:error>` or `<xnm:warning>`. What the device did not say is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +43,12 @@ impl RpcError {
             ErrorClass::LockHeld { holder } if holder.killable_id() == Some(own) => ErrorClass::SameSession,
             class => class,
         }
+    }
+
+    /// Why session `own` was refused a lock that it asked for, and who holds it. `None` when the error is about
+    /// something else. Only for answers to a lock: elsewhere `in-use` need not be about one.
+    pub fn lock_refusal(&self, own: u64) -> Option<LockRefusal> {
+        lock_refusal::lock_refusal(self, own)
     }
 
     /// Who holds the lock, as far as the error says. `None` when it is not about a held lock.

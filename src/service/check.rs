@@ -2,17 +2,17 @@
 
 use super::call::{CallContext, Role};
 use super::failure;
+use super::told::{self, text_of};
 use super::view::{
     CapabilitiesView, CapabilityView, CheckReport, CompatibilityView, ConnectionView, HelloView, LossView,
     ModuleView, SessionList, SessionView, SoftwareView, SshView, StepView,
 };
 use super::{Gateway, time};
-use crate::device::{self, DeviceStatus, Established, LossCause};
+use crate::device::{DeviceStatus, Established, LossCause};
 use crate::error::{Error, ErrorCode};
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::framing::Framing;
-use crate::xml::Limits;
-use crate::xml::tree::Element;
+use crate::session::RawReply;
 
 impl Gateway {
     /// Connects now, whatever went wrong before, and tells what the connection showed.
@@ -100,20 +100,11 @@ impl Gateway {
             .await
             .map_err(failure::device)?;
         let theirs = if shown.capabilities.has(Capability::Monitoring) {
-            let request = device::Request {
-                selection: None,
-                ..device::Request::new(monitored_sessions)
-            };
-            let raw = device
-                .read(ctx.principal.id(), self.deadline(ctx, &device), request)
-                .await
-                .map_err(failure::device)?;
-            if raw.scan.is_error() {
-                return Err(
-                    failure::refused(name, raw.session_id, raw.scan.errors, failure::Asked::Read)
-                        .with_message(Some(raw.session_id), Some(raw.message_id)),
-                );
-            }
+            let raw = self
+                .told(ctx, name, &device, |caps| {
+                    super::schemas::monitored("sessions", caps)
+                })
+                .await?;
             Some(told_sessions(name, &raw)?)
         } else {
             None
@@ -150,30 +141,14 @@ impl Gateway {
 }
 
 /// `<get>` of `netconf-state/sessions` (RFC 6022 section 2.1.4).
-fn monitored_sessions(
-    caps: &Capabilities,
-) -> Result<crate::netconf::rpc::Rpc, crate::netconf::rpc::RequestError> {
-    super::schemas::monitored("sessions", caps)
-}
-
 /// At most this much of a list of sessions is looked at, in bytes.
 const MOST_SESSIONS: u64 = 4 << 20;
 
-fn told_sessions(name: &str, raw: &crate::session::RawReply) -> Result<Vec<SessionView>, Error> {
-    let broken = |detail: String| super::reply::unreadable(name, raw.session_id, &raw.message_id, &detail);
-    let text = raw
-        .source
-        .read_to_string(MOST_SESSIONS)
-        .map_err(|error| broken(error.to_string()))?;
-    let reply = Element::parse(&text, &Limits::default()).map_err(|error| broken(error.to_string()))?;
+/// What the device lists as its sessions.
+pub(super) fn told_sessions(name: &str, raw: &RawReply) -> Result<Vec<SessionView>, Error> {
+    let reply = told::tree(name, raw, MOST_SESSIONS)?;
     let Some(list) = reply.path(&["data", "netconf-state", "sessions"]) else {
         return Ok(Vec::new());
-    };
-    let text_of = |session: &Element, leaf: &str| {
-        session
-            .child(leaf)
-            .map(Element::text)
-            .filter(|text| !text.is_empty())
     };
     Ok(list
         .children_named("session")

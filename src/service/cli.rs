@@ -5,17 +5,17 @@ use super::call::{CallContext, Role};
 use super::failure::{self, Asked};
 use super::output::Output;
 use super::prepare;
-use super::reply::RpcAnswer;
-use super::request::CliRequest;
+use super::reply::{RpcAnswer, unreadable};
+use super::request::{CliRequest, Format};
+use super::told;
 use super::view::CliRpc;
-use crate::device;
-use crate::error::{Error, ErrorCode, Outcome};
+use crate::error::{Error, ErrorCode};
 use crate::json;
 use crate::netconf::junos;
 use crate::netconf::junos::classify::{OperationClass, classify_command};
-use crate::netconf::junos::command::{Command, mapped_request};
+use crate::netconf::junos::command::{Command, Display, OtherPipes, mapped_request, take_display};
 use crate::xml::tree::{Element, Node};
-use crate::xml::{Fragment, Limits, NETCONF_BASE_NS, Source, WriteError, Writer};
+use crate::xml::{Fragment, NETCONF_BASE_NS, Source, WriteError, Writer};
 
 /// The longest command, in bytes.
 const LONGEST_COMMAND: usize = 8192;
@@ -34,8 +34,9 @@ impl Gateway {
     ) -> Result<RpcAnswer, Error> {
         ctx.principal.require(Role::Read)?;
         let (record, device) = self.device(name).await?;
-        let output = Output::new(&request.output, record.settings.partial)?;
+        let mut output = Output::new(&request.output, record.settings.partial)?;
         let command = checked(&request.command)?;
+        let command = displayed(command, &mut output.format).map_err(|error| error.with_device(name))?;
         self.check_urls(&as_request(&command)?, "/command")
             .map_err(|error| error.with_device(name))?;
         let wire = Command {
@@ -62,7 +63,7 @@ impl Gateway {
                 .with_hint(format!("use {resource}"))
                 .with_device(name))
             }
-            OperationClass::Operational | OperationClass::EndsSession => {
+            class @ (OperationClass::Operational | OperationClass::EndsSession) => {
                 ctx.principal.require(Role::Configure)?;
                 if request.plan {
                     return self
@@ -74,6 +75,13 @@ impl Gateway {
                 self.change(ctx, name, &device, request, &output, Asked::Read)
                     .await
                     .map(RpcAnswer::Reply)
+                    .map_err(|error| match class {
+                        OperationClass::EndsSession => failure::ended_as_asked(error),
+                        OperationClass::ReadOnly
+                        | OperationClass::Operational
+                        | OperationClass::Configuration { .. }
+                        | OperationClass::Session { .. } => error,
+                    })
             }
         }
     }
@@ -93,45 +101,30 @@ impl Gateway {
             text: command.clone(),
             format: junos::Format::Xml,
         };
-        let request = device::Request {
-            selection: None,
-            ..device::Request::new(move |caps| wire.mapping_rpc(caps))
-        };
-        let raw = device
-            .read(ctx.principal.id(), self.deadline(ctx, &device), request)
-            .await
-            .map_err(failure::device)?;
-        let (session_id, message_id) = (raw.session_id, raw.message_id.clone());
-        if !raw.scan.errors.is_empty() {
-            return Err(failure::refused(name, session_id, raw.scan.errors, Asked::Read));
-        }
-        let text = raw
-            .source
-            .read_to_string(LONGEST_RPC)
-            .map_err(|error| protocol(name, &format!("the reply cannot be read: {error}")))?;
-        let reply = Element::parse(&text, &Limits::default())
-            .map_err(|error| protocol(name, &format!("the reply cannot be read: {error}")))?;
+        let raw = self
+            .told(ctx, name, &device, move |caps| wire.mapping_rpc(caps))
+            .await?;
+        let reply = told::tree(name, &raw, LONGEST_RPC)?;
+        let broken = |detail: String| unreadable(name, raw.session_id, &raw.message_id, &detail);
         let mapped = mapped_request(&reply).ok_or_else(|| {
             Error::invalid("?command", format!("the device maps {command:?} to no RPC"))
                 .with_device(name)
-                .with_message(Some(session_id), Some(message_id))
+                .with_message(Some(raw.session_id), Some(raw.message_id.clone()))
         })?;
         let mut mapped = mapped.clone();
         forget_base_namespace(&mut mapped);
         let mut writer = Writer::new();
         mapped
             .write(&mut writer)
-            .map_err(|error| protocol(name, &error.to_string()))?;
-        let rpc_xml = writer
-            .finish()
-            .map_err(|error| protocol(name, &error.to_string()))?;
+            .map_err(|error| broken(error.to_string()))?;
+        let rpc_xml = writer.finish().map_err(|error| broken(error.to_string()))?;
         let json = json::to_json(
             &Source::Memory(rpc_xml.as_str().to_owned().into()),
             json::Selection::Document,
             &json::Options::api_default(),
         )
-        .map_err(|error| protocol(name, &error.to_string()))?;
-        let rpc = serde_json::from_str(&json).map_err(|error| protocol(name, &error.to_string()))?;
+        .map_err(|error| broken(error.to_string()))?;
+        let rpc = serde_json::from_str(&json).map_err(|error| broken(error.to_string()))?;
         Ok(CliRpc {
             command,
             rpc_xml: rpc_xml.as_str().to_owned(),
@@ -150,6 +143,39 @@ fn forget_base_namespace(element: &mut Element) {
             forget_base_namespace(child);
         }
     }
+}
+
+/// The command without the pipe that says in which form it shows its output; the format of the answer says so instead.
+fn displayed(command: String, format: &mut Format) -> Result<String, Error> {
+    let Some((bare, display)) = take_display(&command) else {
+        return Ok(command);
+    };
+    let wanted = match display {
+        Ok(Display::Json) => Format::DeviceJson,
+        Ok(Display::Xml) => Format::Xml,
+        Err(OtherPipes) => {
+            return Err(Error::invalid(
+                "/command",
+                "`| display xml` and `| display json` cannot stand with pipes that work on lines",
+            )
+            .with_hint("leave it out, and ask for the format: json, xml or device_json"));
+        }
+    };
+    match (*format, wanted) {
+        // Not asked for by name, or by both names: then it is the command that knows.
+        (Format::Json, Format::DeviceJson) => *format = wanted,
+        // The XML that was asked for becomes the JSON of the answer, as always.
+        (Format::Json, _) => {}
+        (asked, _) if asked == wanted => {}
+        (asked, _) => {
+            let detail = format!(
+                "its pipe asks for another form of output than format={}",
+                asked.as_str()
+            );
+            return Err(Error::invalid("/command", detail).with_hint("leave the pipe out"));
+        }
+    }
+    Ok(bare.to_owned())
 }
 
 /// More than any request has, in bytes.
@@ -182,10 +208,4 @@ fn as_request(command: &str) -> Result<Fragment, Error> {
     let mut writer = Writer::new();
     writer.leaf("command", command).map_err(unwritable)?;
     writer.finish().map_err(unwritable)
-}
-
-fn protocol(device: &str, detail: &str) -> Error {
-    Error::new(ErrorCode::DeviceProtocolError, detail)
-        .with_device(device)
-        .with_outcome(Outcome::NotApplied)
 }

@@ -8,9 +8,9 @@ use super::prepare;
 use super::reply::Reply;
 use super::request::{CompareRequest, Content, Format, GetConfigRequest, JunosConfigOptions};
 use super::url_policy::{UrlPolicy, refusal};
-use crate::device::Device;
+use crate::device::{Device, Request};
 use crate::error::Error;
-use crate::json::{Target, ToXmlOptions};
+use crate::json::{self, Target, ToXmlOptions};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::get_configuration::{
@@ -43,8 +43,25 @@ impl Gateway {
         let wanted = Wanted::new(&request, output.format, &self.inner.urls).map_err(on_device)?;
         let is_junos = self.is_junos(ctx, &device).await?;
         let read = wanted.plan(is_junos, request.junos).map_err(on_device)?;
-        let request = output.request(move |caps| read.rpc(caps), Vec::new());
+        let selection = read.selection();
+        let mut request = output.request(move |caps| read.rpc(caps), Vec::new());
+        // Wherever it was kept, what callers get is `data.configuration`.
+        request.selection = request.selection.map(|_| selection);
         self.read(ctx, name, &device, request, &output, Asked::Read).await
+    }
+
+    /// The request for a device that speaks the Junos XML protocol, or does not.
+    ///
+    /// # Errors
+    /// As [`Self::get_config`], before anything is sent.
+    pub(super) fn config_request(
+        &self,
+        request: GetConfigRequest,
+        output: &Output,
+        is_junos: bool,
+    ) -> Result<Request, Error> {
+        let wanted = Wanted::new(&request, output.format, &self.inner.urls)?;
+        wanted.request(is_junos, request.junos, output)
     }
 
     /// The difference between two configurations, in the device's own notation.
@@ -240,6 +257,11 @@ impl Wanted {
             protocol,
             format,
         })
+    }
+
+    fn request(self, is_junos: bool, options: JunosConfigOptions, output: &Output) -> Result<Request, Error> {
+        let read = self.plan(is_junos, options)?;
+        Ok(output.request(move |caps| read.rpc(caps), Vec::new()))
     }
 
     /// Chooses the operation. What only one of the two protocols has decides; otherwise Junos devices are asked in
@@ -479,6 +501,16 @@ enum Read {
 }
 
 impl Read {
+    /// What of the reply is the configuration.
+    fn selection(&self) -> json::Selection {
+        match self {
+            Self::Rollback(_) | Self::Rescue(_) => json::Selection::StoredConfiguration,
+            Self::Rfc { .. } | Self::Junos(_) | Self::Rollbacks(_) | Self::Schema(_) => {
+                json::Selection::ReplyPayload
+            }
+        }
+    }
+
     fn rpc(self, caps: &Capabilities) -> Result<Rpc, RequestError> {
         match self {
             Self::Rfc {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::call::{CallContext, Role};
-use super::request::ListRequest;
+use super::request::{IfMatch, ListRequest};
 use super::target::{self, ssh_target};
 use super::view::{ConnectionView, DeviceList, DeviceView};
 use super::{Gateway, time};
@@ -33,6 +34,7 @@ impl Gateway {
             .map_err(faults)?;
         self.check_addresses(&settings)?;
         check_usable(&settings, &secrets)?;
+        let _changing = self.inner.changing.lock().await;
         let record = self
             .inner
             .store
@@ -47,16 +49,7 @@ impl Gateway {
     /// `invalid-argument` for a page token of another list.
     pub async fn list_devices(&self, ctx: &CallContext, request: ListRequest) -> Result<DeviceList, Error> {
         ctx.principal.require(Role::Read)?;
-        let size = match request.page_size {
-            0 => DEFAULT_PAGE,
-            size if size > LARGEST_PAGE => {
-                return Err(Error::invalid(
-                    "?page_size",
-                    format!("{size} is more than {LARGEST_PAGE}"),
-                ));
-            }
-            size => size,
-        };
+        let size = page_size(request.page_size)?;
         let mut labels = BTreeMap::new();
         for (key, value) in request.labels {
             if labels.insert(key.clone(), value).is_some() {
@@ -86,7 +79,8 @@ impl Gateway {
     }
 
     /// Changes a device by a JSON merge patch (RFC 7396). If sessions depend on what changes, they are ended politely
-    /// and opened anew.
+    /// and opened anew, and who waits for one waits for a new one. A patch that changes nothing leaves everything as
+    /// it is, the version included.
     ///
     /// # Errors
     /// `invalid-argument`, `not-found`, `etag-mismatch` when `if_match` names another version.
@@ -95,13 +89,15 @@ impl Gateway {
         ctx: &CallContext,
         name: &str,
         patch: &str,
-        if_match: Option<&str>,
+        if_match: Option<IfMatch>,
     ) -> Result<DeviceView, Error> {
         ctx.principal.require(Role::Admin)?;
         self.accepting()?;
         let patch = parse(patch)?;
+        // One after the other: who names no version never meets another's change half-way.
+        let _changing = self.inner.changing.lock().await;
         let read = self.record(name).await?;
-        check_etag(&read, if_match)?;
+        check_etag(&read, if_match.as_ref())?;
         let (old_settings, old_secrets) = (read.settings.clone(), read.secrets.clone());
         let (settings, secrets) =
             blocking(move || model::apply_merge_patch(&old_settings, &old_secrets, &patch))
@@ -109,15 +105,19 @@ impl Gateway {
                 .map_err(faults)?;
         self.check_addresses(&settings)?;
         check_usable(&settings, &secrets)?;
-        let reconnect = settings_of_sessions(&settings) != settings_of_sessions(&read.settings)
-            || secrets != read.secrets;
+        if settings == read.settings && secrets == read.secrets {
+            // Nothing to store, so nothing that others read has changed either.
+            return Ok(self.view(&read));
+        }
+        let changing = self.inner.records.changing(name);
         let record = self
             .inner
             .store
             .update_device(&read, settings, secrets)
             .await
             .map_err(|error| self.store_error(error).with_device(name))?;
-        if reconnect {
+        drop(changing);
+        if !make_the_same_sessions(&read, &record) {
             self.install(&record)?;
         }
         Ok(self.view(&record))
@@ -126,24 +126,38 @@ impl Gateway {
     /// Removes a device and ends its sessions politely.
     ///
     /// # Errors
-    /// `not-found`, `etag-mismatch`.
+    /// `not-found`, `etag-mismatch`; `invalid-state` while edit sessions are open on it.
     pub async fn delete_device(
         &self,
         ctx: &CallContext,
         name: &str,
-        if_match: Option<&str>,
+        if_match: Option<IfMatch>,
     ) -> Result<(), Error> {
         ctx.principal.require(Role::Admin)?;
         self.accepting()?;
+        let _changing = self.inner.changing.lock().await;
         let read = self.record(name).await?;
-        check_etag(&read, if_match)?;
+        check_etag(&read, if_match.as_ref())?;
+        let open = self.inner.devices.get(name).map(|device| device.edit_sessions());
+        if let Some(session) = open.unwrap_or_default().first() {
+            let detail = format!(
+                "the edit session {} of {} is open on it",
+                session.id(),
+                session.who()
+            );
+            return Err(Error::new(ErrorCode::InvalidState, detail)
+                .with_device(name)
+                .with_hint("end its edit sessions first"));
+        }
         let expected = if_match.is_some().then_some(read.version);
+        let changing = self.inner.records.changing(name);
         self.inner
             .store
             .delete_device(&read.id, expected)
             .await
             .map_err(|error| self.store_error(error).with_device(name))?;
-        self.inner.devices.remove(name);
+        drop(changing);
+        self.uninstall(name);
         Ok(())
     }
 
@@ -190,12 +204,13 @@ impl Gateway {
     }
 
     pub(super) fn view(&self, record: &DeviceRecord) -> DeviceView {
+        let connection = self.connection(record.name());
         DeviceView {
             document: model::document(&record.settings, &record.secrets),
-            connection: self.connection(record.name()),
+            etag: etag(record, &connection),
+            connection,
             create_time: time::rfc3339(record.created_at),
             update_time: time::rfc3339(record.updated_at),
-            etag: record.etag(),
         }
     }
 
@@ -241,6 +256,13 @@ impl Gateway {
     }
 }
 
+/// Whether it makes no difference to sessions which of the two is stored. Host keys that were learned since do not
+/// count: where they were learned, they are known.
+pub(super) fn make_the_same_sessions(one: &DeviceRecord, other: &DeviceRecord) -> bool {
+    settings_of_sessions(&one.settings) == settings_of_sessions(&other.settings)
+        && one.secrets == other.secrets
+}
+
 /// What sessions depend on: all but the labels and the default for partial data. Without a change in it, open
 /// sessions, and waiting after failures, stay as they are.
 fn settings_of_sessions(settings: &DeviceSettings) -> DeviceSettings {
@@ -251,18 +273,47 @@ fn settings_of_sessions(settings: &DeviceSettings) -> DeviceSettings {
     }
 }
 
+/// How long a page is to be; 0: as long as usual (H10).
+///
+/// # Errors
+/// More than a page may have.
+pub(super) fn page_size(wanted: u32) -> Result<u32, Error> {
+    match wanted {
+        0 => Ok(DEFAULT_PAGE),
+        size if size > LARGEST_PAGE => Err(Error::invalid(
+            "?page_size",
+            format!("{size} is more than {LARGEST_PAGE}"),
+        )),
+        size => Ok(size),
+    }
+}
+
 /// A device that nobody has added, or that the caller may not see.
 pub(super) fn unknown_device(name: &str) -> Error {
     Error::new(ErrorCode::NotFound, format!("there is no device named {name:?}"))
         .with_hint("GET /v1/devices lists the devices, POST /v1/devices adds one")
 }
 
-fn check_etag(record: &DeviceRecord, if_match: Option<&str>) -> Result<(), Error> {
+/// The version of what is stored, then how the connection is now: a device looks different as soon as either changes.
+fn etag(record: &DeviceRecord, connection: &ConnectionView) -> String {
+    let now = serde_json::to_vec(connection).expect("strings and numbers always serialise");
+    let digest = Sha256::digest(now);
+    let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{}.{digest}\"", record.etag().trim_matches('"'))
+}
+
+/// Only the version counts: a change cannot be stale because a session was opened meanwhile.
+fn check_etag(record: &DeviceRecord, if_match: Option<&IfMatch>) -> Result<(), Error> {
+    let version = record.etag();
+    let version = version.trim_matches('"');
+    let is_this = |tag: &String| {
+        tag.strip_prefix(version)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
     match if_match {
-        Some(wanted) if wanted.trim() != "*" && !wanted.split(',').any(|tag| tag.trim() == record.etag()) => {
-            Err(etag_mismatch().with_device(record.name()))
-        }
-        _ => Ok(()),
+        None | Some(IfMatch::Any) => Ok(()),
+        Some(IfMatch::OneOf(tags)) if tags.iter().any(is_this) => Ok(()),
+        Some(IfMatch::OneOf(_)) => Err(etag_mismatch().with_device(record.name())),
     }
 }
 
@@ -304,7 +355,9 @@ fn faults(faults: Vec<FieldFault>) -> Error {
 }
 
 /// Runs what computes for a while beside the threads that serve everybody.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         Error::new(
             ErrorCode::Internal,

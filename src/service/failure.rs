@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::MissingCapability;
 use crate::netconf::error_class::ErrorClass;
 use crate::netconf::hello::HelloError;
+use crate::netconf::lock_refusal::{LockReason, LockRefusal};
 use crate::netconf::rpc::RequestError;
 use crate::netconf::rpc_error::{RpcError, headline};
 use crate::session::spool::SpoolError;
@@ -16,10 +17,14 @@ use crate::transport::TransportError;
 /// What kind of request a device refused: the same rpc-error means different things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// Something that the gateway wrote itself from structured arguments.
+    /// Something that the gateway wrote itself: a read of configuration, or a CLI command.
     Read,
+    /// An RPC that the caller named, from structured arguments.
+    Rpc,
     /// XML that the caller wrote.
     RawXml,
+    /// An edit, a check or a commit.
+    Write,
 }
 
 /// The error for a reply that holds rpc-errors (conventions section 2, M1, M2): the status of the first, the words of
@@ -38,21 +43,56 @@ pub(super) fn refused(device: &str, session_id: u64, errors: Vec<RpcError>, aske
         .with_device(device)
         .with_outcome(Outcome::NotApplied);
     if let Some(class) = class {
-        if let Some(reason) = lock_reason(&class) {
-            error = error.with_reason(reason);
+        if let Some(reason) = class.lock_reason() {
+            error = error.with_reason(reason.as_str());
         }
-        if let Some(hint) = hint(&class) {
+        if let Some(hint) = hint(&class, asked) {
             error = error.with_hint(hint);
+        }
+        if let ErrorClass::LockHeld { holder } = class {
+            error = error.with_holder(holder);
         }
     }
     error.with_rpc_errors(errors)
 }
 
+/// The error for a lock that the device refused (S22): why, and who has it, as far as it says. What is about something
+/// else is as in [`refused`].
+pub(super) fn lock_refused(device: &str, session_id: u64, errors: Vec<RpcError>) -> Error {
+    let refusal = errors.iter().find_map(|error| error.lock_refusal(session_id));
+    let error = refused(device, session_id, errors, Asked::Write);
+    match refusal {
+        None => error,
+        Some(LockRefusal { reason, holder }) => {
+            let words = error.detail().to_owned();
+            let told = Error::new(ErrorCode::LockDenied, words)
+                .with_device(device)
+                .with_outcome(Outcome::NotApplied)
+                .with_reason(reason.as_str())
+                .with_rpc_errors(error.rpc_errors().to_vec());
+            match reason {
+                LockReason::Held => told
+                    .with_holder(holder)
+                    .with_hint("wait_seconds waits for it; an admin can end the holder's session with kill"),
+                LockReason::CandidateModified => told.with_hint(LEFTOVERS),
+                LockReason::SameSession => told,
+            }
+        }
+    }
+}
+
+/// What can be done about uncommitted changes of somebody else.
+pub(super) const LEFTOVERS: &str = "mode private works beside these changes; whoever made them commits or discards \
+     them, or an admin does, with candidate/discard";
+
 fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
     match class {
-        ErrorClass::InUse => ErrorCode::InUse,
+        ErrorClass::InUse | ErrorClass::ConfirmedCommitPending => ErrorCode::InUse,
         ErrorClass::InvalidValue => ErrorCode::DeviceInvalidValue,
-        ErrorClass::TooBig => ErrorCode::ResponseTooBig,
+        ErrorClass::TooBig => match asked {
+            Asked::Write => ErrorCode::RequestTooBig,
+            Asked::Read | Asked::Rpc | Asked::RawXml => ErrorCode::ResponseTooBig,
+        },
         ErrorClass::MissingAttribute => ErrorCode::DeviceMissingAttribute,
         ErrorClass::BadAttribute => ErrorCode::DeviceBadAttribute,
         ErrorClass::UnknownAttribute => ErrorCode::DeviceUnknownAttribute,
@@ -69,33 +109,33 @@ fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
         ErrorClass::DataExists => ErrorCode::DataExists,
         ErrorClass::DataMissing => ErrorCode::DataMissing,
         ErrorClass::OperationNotSupported => ErrorCode::OperationNotSupported,
-        ErrorClass::OperationFailed => ErrorCode::DeviceError,
+        ErrorClass::OperationFailed => match asked {
+            Asked::Write => ErrorCode::OperationFailed,
+            Asked::Read | Asked::Rpc | Asked::RawXml => ErrorCode::DeviceError,
+        },
         ErrorClass::PartialOperation => ErrorCode::PartialOperation,
         ErrorClass::MalformedMessage => match asked {
             Asked::RawXml => ErrorCode::DeviceMalformedMessage,
-            Asked::Read => ErrorCode::GatewayMalformedMessage,
+            Asked::Read | Asked::Rpc | Asked::Write => ErrorCode::GatewayMalformedMessage,
         },
     }
 }
 
-/// The machine-readable reason of a refused lock (M3).
-fn lock_reason(class: &ErrorClass) -> Option<&'static str> {
-    match class {
-        ErrorClass::LockHeld { .. } => Some("held"),
-        ErrorClass::CandidateModified => Some("candidate_modified"),
-        ErrorClass::SameSession => Some("same_session"),
-        _ => None,
-    }
-}
-
-fn hint(class: &ErrorClass) -> Option<&'static str> {
+fn hint(class: &ErrorClass, asked: Asked) -> Option<&'static str> {
     match class {
         ErrorClass::AccessDenied => {
             Some("the device denies this to the user that the gateway logs in as; its login class decides")
         }
-        ErrorClass::UnknownElement => Some(
-            "check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` shows what a CLI command maps to",
-        ),
+        ErrorClass::UnknownElement => match asked {
+            Asked::Rpc | Asked::RawXml => Some(
+                "check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` shows what a CLI command maps to",
+            ),
+            Asked::Write => Some(
+                "the device does not know a statement of the configuration: error_path and bad_element say which",
+            ),
+            // The names that the device does not know are those of a path, a filter or a command.
+            Asked::Read => None,
+        },
         _ => None,
     }
 }
@@ -119,7 +159,7 @@ pub(super) fn device(error: DeviceError) -> Error {
             Error::new(ErrorCode::DeadlineInQueue, "the deadline passed before the request could be sent")
         }
         Failure::Draining => {
-            Error::new(ErrorCode::Draining, "the device is being changed or removed, or the gateway shuts down")
+            Error::new(ErrorCode::Draining, "the device is being removed, or the gateway shuts down")
                 .with_retry_after(1)
         }
         Failure::Connect { error, retry_after } => waiting(connect(error), *retry_after),
@@ -157,6 +197,22 @@ pub(super) fn device(error: DeviceError) -> Error {
         .with_message(*session_id, message_id.clone())
 }
 
+/// A lost session is what comes of an RPC that ends it when it succeeds (H6): not a failure of the session, and no
+/// success before the device is back.
+pub(super) fn ended_as_asked(error: Error) -> Error {
+    if error.code() != ErrorCode::SessionLost || error.outcome() != Outcome::Unknown {
+        return error;
+    }
+    let words = "the device ended the session, as it does when it obeys";
+    Error::new(ErrorCode::OutcomeUnknown, words)
+        .with_device(error.device().unwrap_or_default())
+        .with_step(error.step().unwrap_or_default())
+        .with_outcome(Outcome::Unknown)
+        .with_message(error.session_id(), error.message_id().map(str::to_owned))
+        .with_reason("session_ended")
+        .with_hint("POST …/check tells when the device is back, get-system-uptime-information since when")
+}
+
 /// The task that served the call ended early. 503 is for what was not sent (H3).
 fn interrupted(outcome: DeviceOutcome) -> Error {
     match outcome {
@@ -171,11 +227,17 @@ fn interrupted(outcome: DeviceOutcome) -> Error {
     }
 }
 
+/// Tells when the gateway connects again by itself. For what a person has to mend that is no time to come back at.
 fn waiting(error: Error, retry_after: Option<Duration>) -> Error {
-    match retry_after {
-        Some(wait) => error.with_retry_after(wait.as_secs_f64().ceil() as u64),
-        None => error,
+    let Some(wait) = retry_after else { return error };
+    let seconds = (wait.as_secs_f64().ceil() as u64).max(1);
+    let error = error.with_retry_after(seconds);
+    if error.retryable() || error.hint().is_some() {
+        return error;
     }
+    error.with_hint(format!(
+        "the gateway tries again in {seconds} s, POST …/check does at once"
+    ))
 }
 
 /// Why there is no session: every cause has its own code (M3).
@@ -291,7 +353,7 @@ fn session(error: &SessionError) -> Error {
         SessionError::Write(_) => Error::new(ErrorCode::InvalidArgument, words),
         SessionError::DeadlineBeforeSending => Error::new(ErrorCode::DeadlineInQueue, words),
         SessionError::Timeout { .. } => Error::new(ErrorCode::DeviceTimeout, words)
-            .with_hint("the device may still be at work; the header Request-Timeout allows more seconds"),
+            .with_hint("the device may still be at work; a longer deadline (Request-Timeout, grpc-timeout) or the device's timeouts allow more"),
         SessionError::Lost { cause, .. } if cause.is_protocol_error() => {
             Error::new(ErrorCode::DeviceProtocolError, words)
         }
@@ -421,6 +483,17 @@ mod tests {
             (ErrorCode::LockDenied, Some("candidate_modified"))
         );
         assert!(!error.retryable());
+    }
+
+    /// H2: a hint about RPC names is for who named an RPC.
+    #[test]
+    fn only_named_rpcs_are_told_to_check_their_name() {
+        let unknown = || vec![rpc_error(Some("unknown-element"), "syntax error", None)];
+        for (asked, hinted) in [(Asked::Rpc, true), (Asked::RawXml, true), (Asked::Read, false)] {
+            let error = refused("mx1", 7, unknown(), asked);
+            assert_eq!(error.code(), ErrorCode::DeviceUnknownElement);
+            assert_eq!(error.hint().is_some(), hinted, "{asked:?}");
+        }
     }
 
     /// Conventions section 2: who wrote the XML decides whose fault a malformed message is.

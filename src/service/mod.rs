@@ -4,13 +4,20 @@
 
 pub mod call;
 pub mod calls;
+mod changes;
 mod check;
 mod cli;
 mod config;
+mod datastores;
 mod devices;
+pub mod edit;
+mod edit_sessions;
 mod failure;
+mod kill;
+mod locks;
 mod output;
 mod prepare;
+mod records;
 pub mod reply;
 pub mod request;
 mod rpc;
@@ -18,6 +25,7 @@ mod schemas;
 mod status;
 mod target;
 mod time;
+mod told;
 pub mod url_policy;
 pub mod view;
 
@@ -28,6 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::call::CallContext;
@@ -39,7 +48,7 @@ use crate::store::{DeviceRecord, Store, StoreError};
 use crate::transport::{Dialer, NetworkPolicy};
 
 /// No caller waits longer than this (conventions H6: the longest class).
-const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
+pub const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// What the service layer works with.
 pub struct Parts {
@@ -53,11 +62,15 @@ pub struct Parts {
     pub known_hosts: PathBuf,
     /// An idle session is closed after this time.
     pub idle_timeout: Duration,
+    /// How long calls go by a stored device before they read it again (`records`); zero: not at all.
+    pub record_age: Duration,
     /// Request tags to treat as read-only beside the reviewed ones.
     pub read_only_rpcs: BTreeSet<String>,
     /// Where devices may be sent for configuration.
     pub urls: UrlPolicy,
-    /// Owns the short tasks that write to the store beside a connect.
+    /// For how long edit sessions are told of that have ended.
+    pub edit_sessions_kept: Duration,
+    /// Owns the tasks of the use cases.
     pub tasks: TaskTracker,
 }
 
@@ -69,6 +82,7 @@ pub struct Gateway {
 
 struct Inner {
     store: Store,
+    records: Arc<records::Records>,
     devices: Arc<Registry>,
     dialer: Arc<dyn Dialer>,
     networks: NetworkPolicy,
@@ -77,9 +91,18 @@ struct Inner {
     idle_timeout: Duration,
     read_only_rpcs: BTreeSet<String>,
     urls: UrlPolicy,
+    edit_sessions_kept: Duration,
     tasks: TaskTracker,
     started: Instant,
     draining: AtomicBool,
+    /// Changes under way.
+    changes: changes::Running,
+    /// Locks of others that refusals told of.
+    seen: locks::Seen,
+    /// Ends what runs for as long as the gateway does.
+    ending: CancellationToken,
+    /// Held while the inventory and the devices that are talked to are changed, so that the two never disagree.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Gateway {
@@ -92,6 +115,7 @@ impl Gateway {
         let gateway = Self {
             inner: Arc::new(Inner {
                 store: parts.store,
+                records: Arc::new(records::Records::new(parts.record_age)),
                 devices: parts.devices,
                 dialer: parts.dialer,
                 networks: parts.networks,
@@ -100,24 +124,38 @@ impl Gateway {
                 idle_timeout: parts.idle_timeout,
                 read_only_rpcs: parts.read_only_rpcs,
                 urls: parts.urls,
+                edit_sessions_kept: parts.edit_sessions_kept,
                 tasks: parts.tasks,
                 started,
                 draining: AtomicBool::new(false),
+                changes: changes::Running::default(),
+                seen: locks::Seen::default(),
+                ending: CancellationToken::new(),
+                changing: tokio::sync::Mutex::default(),
             }),
         };
+        gateway.settle_edit_sessions().await?;
+        gateway.settle_changes().await?;
         gateway.install_all().await?;
+        let tasks = gateway.inner.tasks.clone();
+        tasks.spawn(gateway.clone().forget_old_edit_sessions());
+        tasks.spawn(gateway.clone().forget_old_changes());
         Ok(gateway)
     }
 
-    /// From now on nothing new that changes a device, and nothing in the inventory, is accepted.
+    /// From now on nothing new that changes a device, and nothing in the inventory, is accepted. Edit sessions end, each
+    /// after the RPC that it runs (D1).
     pub fn drain(&self) {
         self.inner.draining.store(true, Ordering::Release);
+        self.inner.devices.stop_edit_sessions();
     }
 
     /// Ends all sessions politely; what is not done within `grace` is cut.
     pub async fn close(&self, grace: Duration) -> bool {
         self.drain();
-        self.inner.devices.shutdown(grace).await
+        let polite = self.inner.devices.shutdown(grace).await;
+        self.inner.ending.cancel();
+        polite
     }
 
     fn draining(&self) -> bool {
@@ -160,17 +198,63 @@ impl Gateway {
         let settings = target::run_settings(&record.settings, self.inner.idle_timeout);
         let learn = self.learn_host_keys(record);
         let connector = SshConnector::new(target, self.inner.dialer.clone(), Some(learn));
-        Ok(self.inner.devices.upsert(settings, Arc::new(connector)))
+        let device = self.inner.devices.upsert(settings, Arc::new(connector));
+        self.inner.records.installed(Arc::new(record.clone()));
+        Ok(device)
     }
 
     /// The stored device and the one that is talked to. The store decides what exists.
-    async fn device(&self, name: &str) -> Result<(DeviceRecord, Arc<Device>), Error> {
-        let record = self.record(name).await?;
+    async fn device(&self, name: &str) -> Result<(Arc<DeviceRecord>, Arc<Device>), Error> {
+        let record = self.current(name).await?;
+        if let Some(device) = self.inner.devices.get(name) {
+            return Ok((record, device));
+        }
+        let _changing = self.inner.changing.lock().await;
+        // It may have been changed, removed or made ready while this call waited.
+        let record = self.current(name).await?;
         let device = match self.inner.devices.get(name) {
             Some(device) => device,
             None => self.install(&record)?,
         };
         Ok((record, device))
+    }
+
+    /// The stored device, read anew unless that was a moment ago.
+    async fn current(&self, name: &str) -> Result<Arc<DeviceRecord>, Error> {
+        let now = self.inner.clock.now();
+        match self.inner.records.get(name, now) {
+            Ok(record) => Ok(record),
+            Err(reading) => self.read_record(name, reading, now).await,
+        }
+    }
+
+    /// Reads the stored device; what another process has changed or removed is changed or removed here as well.
+    async fn read_record(
+        &self,
+        name: &str,
+        reading: records::Reading,
+        now: Instant,
+    ) -> Result<Arc<DeviceRecord>, Error> {
+        let records = &self.inner.records;
+        let record = self.record(name).await.inspect_err(|error| {
+            if error.code() == ErrorCode::NotFound && records.gone(reading, name) {
+                self.inner.devices.remove(name);
+            }
+        })?;
+        let found = records.found(reading, record, now, devices::make_the_same_sessions);
+        if found.changed
+            && let Err(error) = self.install(&found.record)
+        {
+            // Nothing of what it was before may be used.
+            self.uninstall(name);
+            return Err(error);
+        }
+        Ok(found.record)
+    }
+
+    fn uninstall(&self, name: &str) {
+        self.inner.records.removed(name);
+        self.inner.devices.remove(name);
     }
 
     /// When the call must be over: as the caller says, or as the device's settings do for a read (conventions H6).
@@ -181,7 +265,7 @@ impl Gateway {
 
     /// Stores host keys that were accepted on first use, beside the connect that saw them.
     fn learn_host_keys(&self, record: &DeviceRecord) -> crate::device::Learned {
-        let store = self.inner.store.clone();
+        let (store, records) = (self.inner.store.clone(), self.inner.records.clone());
         let id = record.id.clone();
         let name = record.settings.name.clone();
         let device = target::endpoint(&record.settings.address, record.settings.port);
@@ -203,8 +287,10 @@ impl Gateway {
                     Some((endpoint, line.clone()))
                 })
                 .collect();
-            let (store, id, name) = (store.clone(), id.clone(), name.clone());
+            let (store, records) = (store.clone(), records.clone());
+            let (id, name) = (id.clone(), name.clone());
             tracker.spawn(async move {
+                let _changing = records.changing(&name);
                 for (endpoint, line) in keys {
                     match store.learn_host_key(&id, &endpoint, &line).await {
                         Ok(_) | Err(StoreError::NotFound) => {}

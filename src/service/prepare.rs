@@ -7,6 +7,7 @@ use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::junos;
 use crate::netconf::rpc::{RequestError, Rpc};
 use crate::service::request::{Arguments, Content, Format, RpcBody};
+use crate::xml::tree::{Element, Node};
 use crate::xml::{self, Fragment, Limits, WriteError, Writer};
 
 /// One RPC, ready to be judged and sent.
@@ -83,7 +84,10 @@ fn named(name: &str, arguments: &Arguments) -> Result<Fragment, Error> {
             }
         }
         Arguments::Content(Content::Xml(text)) => {
-            let inner = from_xml(text, "/arguments")?;
+            let inner = match arguments_from_xml(name, text)? {
+                XmlArguments::Whole(operation) => return Ok(operation),
+                XmlArguments::Inner(inner) => inner,
+            };
             writer
                 .fragment(&inner)
                 .map_err(|error| unwritable("/arguments", &error))?;
@@ -105,6 +109,36 @@ fn named(name: &str, arguments: &Arguments) -> Result<Fragment, Error> {
     }
     writer.close().map_err(|error| unwritable("/name", &error))?;
     writer.finish().map_err(|error| unwritable("/name", &error))
+}
+
+/// What the XML of arguments may be.
+enum XmlArguments {
+    /// The operation element itself, with them inside.
+    Whole(Fragment),
+    Inner(Fragment),
+}
+
+/// Arguments in XML: the operation element with them inside, or they alone, one or several side by side.
+fn arguments_from_xml(name: &str, text: &str) -> Result<XmlArguments, Error> {
+    match from_xml(text, "/arguments") {
+        Ok(one) if one.root_name() == name => Ok(XmlArguments::Whole(one)),
+        Ok(one) => Ok(XmlArguments::Inner(one)),
+        // A document has one root; several are whole inside of the operation, or not at all.
+        Err(not_one) => match from_xml(&format!("<{name}>{text}</{name}>"), "/arguments") {
+            Ok(operation) if holds_elements_only(&operation) => Ok(XmlArguments::Whole(operation)),
+            Ok(_) | Err(_) => Err(not_one),
+        },
+    }
+}
+
+/// Whether no text stands between the arguments: it would be nobody's value.
+fn holds_elements_only(operation: &Fragment) -> bool {
+    Element::parse(operation.as_str(), &Limits::default()).is_ok_and(|operation| {
+        operation.children.iter().all(|child| match child {
+            Node::Element(_) => true,
+            Node::Text(text) => text.trim().is_empty(),
+        })
+    })
 }
 
 /// `{}` stands for no arguments at all.

@@ -82,7 +82,7 @@ pub enum RpcBody {
 #[derive(Debug, Clone)]
 pub enum Arguments {
     None,
-    /// A JSON object, or the XML of the arguments side by side.
+    /// A JSON object, or XML: the arguments side by side, or the operation with them inside.
     Content(Content),
     /// From a query string, in order; without a value an empty element.
     Pairs(Vec<(String, Option<String>)>),
@@ -177,6 +177,27 @@ pub struct CompareRequest {
     /// `candidate` (default) or `rollback:N`.
     pub to: Option<String>,
     pub output: OutputOptions,
+}
+
+/// Which version of a thing a change may meet (conventions H9): RFC 9110 section 13.1.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IfMatch {
+    /// `*`: any.
+    Any,
+    /// One of these, without their quotes. Weak tags never match, so they are not among them.
+    OneOf(Vec<String>),
+}
+
+impl IfMatch {
+    /// A single tag as an answer showed it.
+    pub fn one(etag: &str) -> Self {
+        let etag = etag.trim();
+        match etag {
+            "*" => Self::Any,
+            weak if weak.starts_with("W/") => Self::OneOf(Vec::new()),
+            tag => Self::OneOf(vec![tag.trim_matches('"').to_owned()]),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use super::failure::{self, Asked};
 use super::output::Output;
 use super::prepare::{self, Prepared};
 use super::reply::{Reply, RpcAnswer};
-use super::request::{BatchRequest, Content, OnError, RpcBody, RpcRequest};
+use super::request::{Arguments, BatchRequest, Content, OnError, RpcBody, RpcRequest};
 use super::view::Plan;
 use super::{Gateway, url_policy};
 use crate::device::{self, Device};
@@ -56,7 +56,7 @@ impl Gateway {
                     .await
                     .map(RpcAnswer::Reply)
             }
-            Runs::Alone => {
+            Runs::Alone { ends } => {
                 ctx.principal.require(Role::Configure)?;
                 if request.plan {
                     return self
@@ -68,6 +68,13 @@ impl Gateway {
                 self.change(ctx, name, &device, request, &output, asked)
                     .await
                     .map(RpcAnswer::Reply)
+                    .map_err(|error| {
+                        if ends {
+                            failure::ended_as_asked(error)
+                        } else {
+                            error
+                        }
+                    })
             }
         }
     }
@@ -100,7 +107,7 @@ impl Gateway {
             let pointer = format!("/rpcs/{index}/rpc");
             let prepared = prepare::rpc(&item.rpc, output.format, &pointer).map_err(on_device)?;
             check_attributes(&item.attributes, &format!("/rpcs/{index}/attributes")).map_err(on_device)?;
-            if let Runs::Alone = self.judge(&prepared, false, &pointer).map_err(on_device)? {
+            if let Runs::Alone { .. } = self.judge(&prepared, false, &pointer).map_err(on_device)? {
                 let detail = format!("{} is not a read-only RPC", prepared.operation);
                 return Err(on_device(Error::invalid(pointer, detail))
                     .with_hint("a batch holds read-only RPCs; send this one alone"));
@@ -190,7 +197,7 @@ impl Gateway {
     }
 
     /// Where an RPC may run, if anywhere. `pointer` is where the caller wrote it.
-    fn judge(&self, prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Error> {
+    pub(super) fn judge(&self, prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Error> {
         self.check_urls(&prepared.body, pointer)?;
         // The operator's list is for operational RPCs: it opens no way around the resources, nor for CLI text.
         if self.inner.read_only_rpcs.contains(&prepared.operation)
@@ -216,9 +223,12 @@ impl Gateway {
 }
 
 /// Where an RPC may run (conventions Q9).
-enum Runs {
+pub(super) enum Runs {
     Pooled,
-    Alone,
+    Alone {
+        /// The session ends when the device obeys (H6).
+        ends: bool,
+    },
 }
 
 fn judge(prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Error> {
@@ -229,7 +239,8 @@ fn judge(prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Er
             format!("{} is not on the list of RPCs that only read", prepared.operation),
         )
         .with_hint("send it with POST")),
-        OperationClass::Operational | OperationClass::EndsSession => Ok(Runs::Alone),
+        OperationClass::Operational => Ok(Runs::Alone { ends: false }),
+        OperationClass::EndsSession => Ok(Runs::Alone { ends: true }),
         OperationClass::Configuration { resource } | OperationClass::Session { resource } => Err(Error::new(
             ErrorCode::UseResource,
             format!(
@@ -242,14 +253,18 @@ fn judge(prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Er
     }
 }
 
-fn asked(body: &RpcBody) -> Asked {
+pub(super) fn asked(body: &RpcBody) -> Asked {
     match body {
-        RpcBody::Whole(Content::Xml(_)) => Asked::RawXml,
-        RpcBody::Whole(Content::Json(_)) | RpcBody::Named { .. } => Asked::Read,
+        RpcBody::Whole(Content::Xml(_))
+        | RpcBody::Named {
+            arguments: Arguments::Content(Content::Xml(_)),
+            ..
+        } => Asked::RawXml,
+        RpcBody::Whole(Content::Json(_)) | RpcBody::Named { .. } => Asked::Rpc,
     }
 }
 
-fn check_attributes(attributes: &[(String, String)], pointer: &str) -> Result<(), Error> {
+pub(super) fn check_attributes(attributes: &[(String, String)], pointer: &str) -> Result<(), Error> {
     rpc::check_attributes(attributes)
         .map_err(|error| Error::invalid(format!("{pointer}/{}", escape(error.name())), error.to_string()))
 }

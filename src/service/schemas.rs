@@ -4,16 +4,15 @@ use super::Gateway;
 use super::call::{CallContext, Role};
 use super::failure::{self, Asked};
 use super::output::Output;
-use super::reply::{Reply, unreadable};
+use super::reply::Reply;
 use super::request::{Format, OutputOptions};
+use super::told::{self, text_of};
 use super::view::{SchemaList, SchemaView};
-use crate::device;
 use crate::error::Error;
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::operation::{Filter, Get, GetSchema};
 use crate::netconf::rpc::{RequestError, Rpc};
-use crate::xml::tree::Element;
-use crate::xml::{Limits, Writer};
+use crate::xml::Writer;
 
 /// At most this much of a list of schemas is looked at, in bytes.
 const MOST_SCHEMAS: u64 = 32 << 20;
@@ -42,37 +41,16 @@ impl Gateway {
                 source: "hello".to_owned(),
             });
         }
-        let request = device::Request {
-            selection: None,
-            ..device::Request::new(|caps| monitored("schemas", caps))
-        };
-        let raw = device
-            .read(ctx.principal.id(), self.deadline(ctx, &device), request)
-            .await
-            .map_err(failure::device)?;
-        if raw.scan.is_error() {
-            return Err(
-                failure::refused(name, raw.session_id, raw.scan.errors, Asked::Read)
-                    .with_message(Some(raw.session_id), Some(raw.message_id)),
-            );
-        }
-        let text = raw
-            .source
-            .read_to_string(MOST_SCHEMAS)
-            .map_err(|error| unreadable(name, raw.session_id, &raw.message_id, &error.to_string()))?;
-        let reply = Element::parse(&text, &Limits::default())
-            .map_err(|error| unreadable(name, raw.session_id, &raw.message_id, &error.to_string()))?;
+        let raw = self
+            .told(ctx, name, &device, |caps| monitored("schemas", caps))
+            .await?;
+        let reply = told::tree(name, &raw, MOST_SCHEMAS)?;
         let list = reply.path(&["data", "netconf-state", "schemas"]);
         let schemas = list
             .into_iter()
             .flat_map(|list| list.children_named("schema"))
             .map(|schema| {
-                let leaf = |name: &str| {
-                    schema
-                        .child(name)
-                        .map(Element::text)
-                        .filter(|text| !text.is_empty())
-                };
+                let leaf = |name: &str| text_of(schema, name);
                 SchemaView {
                     identifier: leaf("identifier").unwrap_or_default(),
                     version: leaf("version"),

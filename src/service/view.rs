@@ -13,7 +13,8 @@ pub struct DeviceView {
     pub connection: ConnectionView,
     pub create_time: String,
     pub update_time: String,
-    /// Changes with every update; the value of the strong `ETag`.
+    /// Changes with every update and with the connection; the value of the strong `ETag`. A change or removal that
+    /// names it looks at the update only.
     pub etag: String,
 }
 

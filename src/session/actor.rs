@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use super::error::{EndCause, SessionError};
 use super::handle::{Command, Facts, Outbound, RawReply, ReplySender, Status, close_message};
@@ -87,6 +87,33 @@ impl<O: Outgoing> Writer<O> {
     }
 }
 
+/// The actor's one timer. It is set anew only when it would ring too late: almost every deadline is later than the
+/// one before it and is never reached, and setting a timer may cost another thread a wake-up.
+#[derive(Default)]
+struct Alarm {
+    timer: Option<Pin<Box<Sleep>>>,
+    /// When it rings; `None` once it has.
+    at: Option<Instant>,
+}
+
+impl Alarm {
+    /// Waits until `latest` at most; for ever if there is none. It may ring too early. Cancel safe.
+    async fn rings(&mut self, latest: Option<Instant>) {
+        let Some(latest) = latest else {
+            return std::future::pending().await;
+        };
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(latest)));
+        if self.at.is_none_or(|at| at > latest) {
+            timer.as_mut().reset(latest);
+            self.at = Some(latest);
+        }
+        timer.as_mut().await;
+        self.at = None;
+    }
+}
+
 /// A call from its submission to its reply.
 struct Slot {
     /// Until it is sent.
@@ -115,6 +142,7 @@ pub(super) struct Parts<I, O> {
 pub struct Actor<I, O> {
     incoming: I,
     writer: Writer<O>,
+    alarm: Alarm,
     state: State,
     inbound: Inbound,
     rest: Bytes,
@@ -141,6 +169,7 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
         Self {
             incoming: parts.incoming,
             writer: Writer::new(parts.outgoing),
+            alarm: Alarm::default(),
             state: parts.state,
             inbound: parts.inbound,
             rest: parts.rest,
@@ -180,6 +209,8 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
         while let Some(command) = self.commands.recv().await {
             self.refuse(command);
         }
+        // What still comes is nobody's, and the library waits as long as somebody may take it.
+        drop(self.incoming);
         self.writer.close().await;
         cause
     }
@@ -190,7 +221,7 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
             // A device that sends without end must not keep deadlines and calls from being seen; both are few.
             biased;
             result = self.writer.written() => Wake::Written(result),
-            () = sleep_until(tick) => Wake::Tick,
+            () = self.alarm.rings(tick) => Wake::Tick,
             command = self.commands.recv(), if self.held => Wake::Command(command),
             result = self.incoming.next() => Wake::Read(result),
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+use tokio_util::sync::CancellationToken;
 
 use super::open::{Config, FirstRpc, open};
 use super::spool::{Spool, SpoolLimits};
@@ -48,6 +49,8 @@ pub(crate) struct FakeDevice {
     /// Most bytes written at once.
     pub(crate) cut: usize,
     pub(crate) script: Script,
+    /// Ends every session without a word when it is cancelled.
+    pub(crate) cord: CancellationToken,
     pub(crate) log: Arc<Mutex<Vec<Received>>>,
 }
 
@@ -75,6 +78,7 @@ impl FakeDevice {
             hello: Some(hello(7, capabilities)),
             cut: usize::MAX,
             script: Arc::new(script),
+            cord: CancellationToken::new(),
             log: Arc::default(),
         }
     }
@@ -131,7 +135,12 @@ impl FakeDevice {
         let mut message = Vec::new();
         let mut greeted = false;
         let mut buffer = [0; 1024];
-        while let Ok(count @ 1..) = reader.read(&mut buffer).await {
+        loop {
+            let count = tokio::select! {
+                Ok(count @ 1..) = reader.read(&mut buffer) => count,
+                () = self.cord.cancelled() => return,
+                else => return,
+            };
             let mut input = &buffer[..count];
             while let Some(frame) = decoder.decode(&mut input).unwrap() {
                 match frame {

@@ -1,5 +1,6 @@
 //! What others see of a session: calls go in, replies come out, and its state can be watched.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -158,6 +159,11 @@ impl SessionHandle {
         self.status.borrow().clean
     }
 
+    /// Whether RPCs are in flight or wait, those whose caller is gone included.
+    pub fn is_busy(&self) -> bool {
+        self.status.borrow().outstanding > 0
+    }
+
     /// For how long nothing has happened in the session.
     pub fn idle_for(&self) -> Duration {
         self.status.borrow().since.elapsed()
@@ -176,11 +182,11 @@ impl SessionHandle {
     /// # Cancel safety
     /// Dropping the future never desynchronises the session. What waits in line is not sent any more; what was
     /// sent runs on the device, and its reply is read and dropped (Q7).
-    pub async fn call(&self, call: Call) -> Result<RawReply, SessionError> {
-        let traces = call.traces;
-        let outbound = self.prepare(call)?;
-        self.submit(vec![outbound.0], traces).await?;
-        outbound.1.await.unwrap_or(Err(SessionError::NotOpen))
+    pub async fn call(&self, call: impl Borrow<Call>) -> Result<RawReply, SessionError> {
+        let call = call.borrow();
+        let (outbound, reply) = self.prepare(call)?;
+        self.submit(vec![outbound], call.traces).await?;
+        reply.await.unwrap_or(Err(SessionError::NotOpen))
     }
 
     /// Sends several RPCs without waiting for replies in between (pipelining); replies in the order of the calls.
@@ -192,9 +198,10 @@ impl SessionHandle {
     /// As [`Self::call`].
     pub async fn call_all(
         &self,
-        calls: Vec<Call>,
+        calls: impl AsRef<[Call]>,
     ) -> Result<Vec<Result<RawReply, SessionError>>, SessionError> {
         let mut traces = Traces::None;
+        let calls = calls.as_ref();
         let mut batch = Vec::with_capacity(calls.len());
         let mut replies = Vec::with_capacity(calls.len());
         for call in calls {
@@ -248,7 +255,7 @@ impl SessionHandle {
 
     fn prepare(
         &self,
-        call: Call,
+        call: &Call,
     ) -> Result<(Outbound, oneshot::Receiver<Result<RawReply, SessionError>>), SessionError> {
         let id = self.facts.next_id();
         let text =

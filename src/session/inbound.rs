@@ -71,6 +71,7 @@ pub struct Inbound {
     decoder: Decoder,
     spool: Arc<Spool>,
     partial: Option<Partial>,
+    /// For what had to be repaired.
     clean: Vec<u8>,
 }
 
@@ -156,9 +157,12 @@ impl Inbound {
         let Some(partial) = &mut self.partial else {
             return Ok(());
         };
+        partial.bytes += data.len() as u64;
+        if partial.sanitizer.passes(data) {
+            return partial.take(data).await;
+        }
         self.clean.clear();
         partial.sanitizer.push(data, &mut self.clean);
-        partial.bytes += data.len() as u64;
         partial.take(&self.clean).await
     }
 

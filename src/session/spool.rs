@@ -2,13 +2,15 @@
 //! (Q8). A file has its name only for the instant of its creation, so that it is gone with the last reader,
 //! whatever ends the process; what a crash in that instant leaves is removed when the spool is opened.
 //!
-//! Memory and disk of all sessions together are bounded: memory by going to a file early, disk by refusing.
+//! Memory and disk of all sessions together are bounded: memory by going to a file early, disk by refusing. Beside
+//! that, the buffer of one large reply is kept for the next one, because fresh memory costs about as much as reading
+//! a reply as XML.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -18,7 +20,12 @@ const PREFIX: &str = "reply-";
 const SUFFIX: &str = ".spool";
 
 /// Bytes gathered before they are written to the file in one go.
-const WRITE_SIZE: usize = 256 * 1024;
+const WRITE_SIZE: usize = 128 * 1024;
+/// Room for them, with what the last piece may hold beyond.
+const WRITE_BUFFER: usize = WRITE_SIZE + 64 * 1024;
+
+/// From this size on, in bytes, a buffer is worth keeping for another reply.
+const LARGE: usize = 1 << 20;
 
 /// How much may lie where, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +78,8 @@ pub struct Spool {
     limits: SpoolLimits,
     memory: Counter,
     files: Counter,
+    /// An empty buffer that a large reply has left.
+    spare: Mutex<Option<Vec<u8>>>,
 }
 
 type Counter = Arc<AtomicU64>;
@@ -101,6 +110,7 @@ impl Spool {
             limits,
             memory: Counter::default(),
             files: Counter::default(),
+            spare: Mutex::default(),
         }))
     }
 
@@ -116,6 +126,32 @@ impl Spool {
     /// Bytes of replies in files now.
     pub fn files_used(&self) -> u64 {
         self.files.load(Ordering::Relaxed)
+    }
+
+    /// Makes room for `added` more bytes of a reply in memory.
+    fn make_room(&self, bytes: &mut Vec<u8>, added: usize) {
+        let needed = bytes.len() + added;
+        if needed <= bytes.capacity() || needed < LARGE {
+            return;
+        }
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut spare) = spare {
+            spare.extend_from_slice(bytes);
+            *bytes = spare;
+        }
+    }
+
+    /// Takes back the buffer of a reply that nobody reads any more. One is kept, with no more memory than one reply
+    /// may take.
+    fn take_back(&self, mut bytes: Vec<u8>) {
+        let most = self.limits.memory_per_reply.saturating_mul(2);
+        if bytes.capacity() >= LARGE && bytes.capacity() as u64 <= most {
+            bytes.clear();
+            let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+            if spare.is_none() {
+                *spare = Some(bytes);
+            }
+        }
     }
 
     /// A file without a name, readable and writable by this process only (0600 until its name is gone).
@@ -164,7 +200,14 @@ pub struct Stored(#[allow(dead_code, reason = "held for its Drop")] Option<Arc<S
 /// The bytes of a reply in memory, whose share of the memory ends with the last clone of them.
 struct Counted {
     bytes: Vec<u8>,
+    spool: Arc<Spool>,
     _share: Share,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.spool.take_back(std::mem::take(&mut self.bytes));
+    }
 }
 
 impl AsRef<[u8]> for Counted {
@@ -229,6 +272,7 @@ impl Body {
         match &mut self.place {
             Place::Memory { bytes, share } => {
                 let total = share.grow(added);
+                self.spool.make_room(bytes, data.len());
                 bytes.extend_from_slice(data);
                 let crowded = total > limits.memory_total && self.len > limits.small;
                 if self.len > limits.memory_per_reply || crowded {
@@ -278,7 +322,13 @@ impl Body {
             Ok(data)
         })
         .await?;
-        data.shrink_to(2 * WRITE_SIZE);
+        if data.capacity() >= LARGE {
+            // It is from before the reply moved to the file.
+            self.spool.take_back(std::mem::take(&mut data));
+        }
+        // No buffer that grows by being copied.
+        data.shrink_to(WRITE_BUFFER);
+        data.reserve_exact(WRITE_BUFFER);
         *buffer = data;
         Ok(())
     }
@@ -291,11 +341,16 @@ impl Body {
         self.flush().await?;
         Ok(match self.place {
             Place::Memory { mut bytes, share } => {
-                bytes.shrink_to_fit();
-                (
-                    Source::Memory(Bytes::from_owner(Counted { bytes, _share: share })),
-                    Stored(None),
-                )
+                // Of a large buffer only what was written takes memory, unless another reply had more of it.
+                if bytes.len() < LARGE || bytes.capacity() > 2 * bytes.len() {
+                    bytes.shrink_to_fit();
+                }
+                let counted = Counted {
+                    bytes,
+                    spool: self.spool,
+                    _share: share,
+                };
+                (Source::Memory(Bytes::from_owner(counted)), Stored(None))
             }
             Place::File { file, share, .. } => (
                 Source::File { file, len: self.len },
@@ -375,6 +430,38 @@ mod tests {
         assert_eq!(spool.memory_used(), 12);
         drop(other);
         assert_eq!(spool.memory_used(), 0);
+    }
+
+    /// The buffer of a large reply serves the next one, once nobody reads it any more.
+    #[tokio::test]
+    async fn buffer_of_a_large_reply_is_used_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), SpoolLimits::default()).unwrap();
+        let read = async |bytes: &[u8]| {
+            let mut body = Body::new(&spool);
+            for piece in bytes.chunks(30_000) {
+                body.append(piece).await.unwrap();
+            }
+            body.finish().await.unwrap().0
+        };
+        let spare = || spool.spare.lock().unwrap().as_ref().map(Vec::capacity);
+        let [a, b, c] = [b'a', b'b', b'c'].map(|byte| vec![byte; 3 * LARGE]);
+        let (first, second) = (read(&a).await, read(&b).await);
+        drop(first.clone());
+        assert_eq!(spare(), None, "one still reads it");
+        drop(first);
+        assert!(spare().is_some_and(|capacity| capacity >= a.len()));
+        let third = read(&c).await;
+        assert_eq!(spare(), None);
+        assert_eq!(read_all(&second), b);
+        assert_eq!(read_all(&third), c);
+        assert_eq!(spool.memory_used(), 6 * LARGE as u64);
+        drop((second, third));
+        assert!(spare().is_some());
+        assert_eq!(spool.memory_used(), 0);
+        // A short one needs none.
+        assert_eq!(read_all(&read(&a[..1000]).await), a[..1000]);
+        assert!(spare().is_some());
     }
 
     /// Q8: many replies at once do not take more memory than there is.

@@ -23,12 +23,26 @@ use crate::ids::Ids;
 const MOST_CONNECTIONS: u32 = 8;
 
 /// The schema, oldest first: version, description, SQLite, PostgreSQL.
-const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
-    1,
-    "devices",
-    include_str!("../../migrations/sqlite/0001_devices.sql"),
-    include_str!("../../migrations/postgres/0001_devices.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (
+        1,
+        "devices",
+        include_str!("../../migrations/sqlite/0001_devices.sql"),
+        include_str!("../../migrations/postgres/0001_devices.sql"),
+    ),
+    (
+        2,
+        "edit sessions",
+        include_str!("../../migrations/sqlite/0002_edit_sessions.sql"),
+        include_str!("../../migrations/postgres/0002_edit_sessions.sql"),
+    ),
+    (
+        3,
+        "changes",
+        include_str!("../../migrations/sqlite/0003_changes.sql"),
+        include_str!("../../migrations/postgres/0003_changes.sql"),
+    ),
+];
 
 #[derive(Clone, Debug)]
 pub(super) struct Database {
@@ -159,11 +173,12 @@ impl Database {
 
     /// The names of all keys that something is sealed with.
     pub(super) async fn sealing_keys(&self) -> Result<Vec<String>, StoreError> {
-        let failed = || unavailable("looking for sealed credentials");
-        let rows = sqlx::query("SELECT DISTINCT key_id FROM device_secrets ORDER BY key_id")
-            .fetch_all(&self.reader)
-            .await
-            .map_err(failed())?;
+        let failed = || unavailable("looking for what is sealed");
+        let rows =
+            sqlx::query("SELECT key_id FROM device_secrets UNION SELECT key_id FROM changes ORDER BY key_id")
+                .fetch_all(&self.reader)
+                .await
+                .map_err(failed())?;
         rows.iter().map(|row| row.try_get(0).map_err(failed())).collect()
     }
 

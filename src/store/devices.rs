@@ -13,7 +13,7 @@ use super::{OpenError, Store, StoreError};
 use crate::device::model::{DeviceSecrets, DeviceSettings, HostKeyPolicy};
 
 /// The largest page of a list.
-const MOST_ITEMS: u32 = 1000;
+pub(super) const MOST_ITEMS: u32 = 1000;
 
 const COLUMNS: &str = "SELECT d.id, d.name, d.version, d.settings, d.created_at, d.updated_at, \
                        s.key_id, s.credentials \
@@ -394,7 +394,7 @@ impl Store {
     }
 
     /// Wall time to the microsecond, as the database keeps it.
-    fn now(&self) -> OffsetDateTime {
+    pub(super) fn now(&self) -> OffsetDateTime {
         from_micros(to_micros(self.clock.wall()))
     }
 }
@@ -476,10 +476,10 @@ fn to_json(settings: &DeviceSettings) -> String {
     serde_json::to_string(settings).expect("settings have string keys only, so they are always JSON")
 }
 
-fn to_micros(time: OffsetDateTime) -> i64 {
+pub(super) fn to_micros(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
 }
 
-fn from_micros(micros: i64) -> OffsetDateTime {
+pub(super) fn from_micros(micros: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

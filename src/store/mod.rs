@@ -1,10 +1,13 @@
-//! What outlives the process: the inventory with sealed credentials, in SQLite or PostgreSQL.
+//! What outlives the process: the inventory with sealed credentials, and the changes with sealed documents, in SQLite
+//! or PostgreSQL.
 //!
 //! One SQL text serves both databases (`$1` placeholders; BIGINT, TEXT and BLOB columns), through sqlx's `Any`
 //! driver; the migrations alone exist twice. It knows no session and no HTTP.
 
+mod changes;
 mod database;
 mod devices;
+mod edit_sessions;
 mod file;
 mod keys;
 mod page;
@@ -22,7 +25,9 @@ use crate::ids::Ids;
 use database::Database;
 use seal::Keyring;
 
+pub use changes::ChangeRecord;
 pub use devices::{DeviceRecord, Learned};
+pub use edit_sessions::{EditSessionRecord, OPENING};
 pub use keys::{KeyError, KeySource};
 pub use page::Page;
 pub use seal::SealError;
@@ -195,7 +200,18 @@ impl Store {
             ids,
         };
         store.seal_anew().await?;
+        store.seal_changes_anew().await?;
         Ok(store)
+    }
+
+    /// A name for something that is made now; those of one process order it by creation.
+    pub fn new_id(&self) -> String {
+        self.ids.ulid(self.clock.wall())
+    }
+
+    /// Evenly spread between nothing and `most`, for waiting times.
+    pub fn jitter(&self, most: Duration) -> Duration {
+        self.ids.jitter(most)
     }
 
     /// Whether the database answers and has the tables of this release.

@@ -14,6 +14,9 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::device::model::{DeviceSecrets, DeviceSettings, apply_merge_patch, read_device};
 
+mod changes;
+mod edit_sessions;
+
 const START: OffsetDateTime = OffsetDateTime::UNIX_EPOCH.saturating_add(time::Duration::days(20_000));
 
 fn device(name: &str, labels: &[(&str, &str)]) -> (DeviceSettings, DeviceSecrets) {
@@ -547,7 +550,7 @@ async fn a_later_schema_is_refused() {
     let path = directory.path().join("ncgate.db");
     let store = open_file(&path).await.unwrap();
     let mut tx = store.database.begin("testing").await.unwrap();
-    sqlx::query("UPDATE _sqlx_migrations SET version = 9000")
+    sqlx::query("UPDATE _sqlx_migrations SET version = 9000 WHERE version = 1")
         .execute(&mut *tx)
         .await
         .unwrap();

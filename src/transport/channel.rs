@@ -62,7 +62,7 @@ enum State {
 }
 
 /// The bytes from the server. It must be read without waiting for anybody: the library stops reading the
-/// connection, keepalives included, while some 100 packets (3 MB) lie here unread.
+/// connection, keepalives included, while some packets (half a megabyte at most) lie here unread.
 pub struct NetconfReader {
     early: VecDeque<Bytes>,
     half: ChannelReadHalf,

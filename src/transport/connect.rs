@@ -332,6 +332,9 @@ impl Attempt<'_> {
     }
 }
 
+/// Packets of up to 32 KiB from the server that may lie unread.
+const UNREAD_PACKETS: usize = 16;
+
 fn config(host: &SshHost, settings: &Settings, expected: &Expected) -> client::Config {
     /// The library refuses larger limits with a panic (RFC 4253 section 9).
     const MAX_REKEY_BYTES: usize = 1 << 30;
@@ -346,6 +349,7 @@ fn config(host: &SshHost, settings: &Settings, expected: &Expected) -> client::C
         gex: host.profile.group_exchange(),
         keepalive_interval: Some(settings.keepalive_interval),
         keepalive_max: settings.keepalive_max,
+        channel_buffer_size: UNREAD_PACKETS,
         ..client::Config::default()
     }
 }

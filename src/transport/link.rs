@@ -1,4 +1,4 @@
-//! The stream below SSH. It adds two things that the SSH library's task, which owns the stream, cannot do by
+//! The stream below SSH. It adds three things that the SSH library's task, which owns the stream, cannot do by
 //! itself:
 //!
 //! - A switch. The task outlives a cancelled connect and may wait on the peer for ever; with the switch, dropping
@@ -6,9 +6,12 @@
 //! - Writing that does not stop reading. The task does not read while the socket takes no bytes, so two ends that
 //!   both have much to say would wait for each other, and no keepalive would find it. What the socket does not
 //!   take is kept here, up to a bound, and goes out as the task goes on reading.
+//! - Reading ahead. The task reads a packet's length and then the packet, and asks once more before it waits: three
+//!   system calls for a short reply, of which one is enough.
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -21,6 +24,9 @@ use super::dial::Stream;
 /// what can be under way; a server that gives more gets it at the pace at which it reads.
 const MAX_UNSENT: usize = 4 << 20;
 
+/// Bytes asked of the stream at least.
+const READ_AHEAD: usize = 16 << 10;
+
 type Cut = Pin<Box<WaitForCancellationFutureOwned>>;
 
 /// A stream that fails with `ConnectionAborted` once the token is cancelled, in both directions and at once.
@@ -31,6 +37,10 @@ pub(super) struct Link {
     read_cut: Cut,
     write_cut: Cut,
     unsent: VecDeque<u8>,
+    /// What was read and not yet asked for; all of it goes out before the stream is read again.
+    ahead: Vec<u8>,
+    /// How much of `ahead` went out already.
+    taken: usize,
 }
 
 impl Link {
@@ -42,6 +52,35 @@ impl Link {
             read_cut: cut(),
             write_cut: cut(),
             unsent: VecDeque::new(),
+            ahead: Vec::new(),
+            taken: 0,
+        }
+    }
+
+    /// Reads from the stream, more than fits into `buf` if that is little.
+    fn read_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if buf.remaining() >= READ_AHEAD || buf.remaining() == 0 {
+            return Pin::new(&mut self.inner).poll_read(cx, buf);
+        }
+        let mut space = [MaybeUninit::uninit(); READ_AHEAD];
+        let mut read = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut read))?;
+        let (now, later) = read.filled().split_at(read.filled().len().min(buf.remaining()));
+        buf.put_slice(now);
+        self.ahead.extend_from_slice(later);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes of what was read ahead as much as fits into `buf`.
+    fn take_ahead(&mut self, buf: &mut ReadBuf<'_>) {
+        let left = &self.ahead[self.taken..];
+        let now = &left[..left.len().min(buf.remaining())];
+        buf.put_slice(now);
+        self.taken += now.len();
+        if self.taken == self.ahead.len() {
+            // A connection is idle most of its life; nothing is kept for that time.
+            self.ahead = Vec::new();
+            self.taken = 0;
         }
     }
 
@@ -81,7 +120,11 @@ impl AsyncRead for Link {
         if let Poll::Ready(Err(error)) = this.send_kept(cx) {
             return Poll::Ready(Err(error));
         }
-        if let Poll::Ready(done) = Pin::new(&mut this.inner).poll_read(cx, buf) {
+        if !this.ahead.is_empty() {
+            this.take_ahead(buf);
+            return Poll::Ready(Ok(()));
+        }
+        if let Poll::Ready(done) = this.read_ahead(cx, buf) {
             return Poll::Ready(done);
         }
         ready!(this.read_cut.as_mut().poll(cx));
@@ -168,6 +211,25 @@ mod tests {
         assert!(got == bytes);
         peer.write_u8(7).await.unwrap();
         assert_eq!(reading.await.unwrap().unwrap(), 7);
+    }
+
+    /// However little is asked for at once, bytes come in order, none twice, and the end comes behind the last.
+    #[tokio::test]
+    async fn bytes_read_ahead_come_in_order() {
+        let (mut link, mut peer, _token) = link(1 << 20);
+        let bytes: Vec<u8> = (0..100_000u32).map(|i| (i * 7 % 251) as u8).collect();
+        peer.write_all(&bytes).await.unwrap();
+        drop(peer);
+        let mut got = Vec::new();
+        for size in [4, 1, 30_000, 16, READ_AHEAD, 5, 40_000].into_iter().cycle() {
+            let mut piece = vec![0; size];
+            let count = link.read(&mut piece).await.unwrap();
+            got.extend_from_slice(&piece[..count]);
+            if count == 0 {
+                break;
+            }
+        }
+        assert!(got == bytes);
     }
 
     #[tokio::test(start_paused = true)]

@@ -30,6 +30,40 @@ const fn stops(more: &[u8]) -> [u8; 256] {
     table
 }
 
+/// Bytes that are looked at together.
+const STRETCH: usize = 64;
+
+/// Where the plain text ends that begins at `from`: at a byte that [`TEXT`] stops at, or at the end of the input.
+pub(crate) fn text_end(input: &[u8], from: usize) -> usize {
+    let near = input.len().min(from + STRETCH / 2);
+    let mut at = stop(input, from, near);
+    if at < near {
+        // Most texts are short.
+        return at;
+    }
+    while let Some(stretch) = input.get(at..at + STRETCH)
+        && is_text(stretch)
+    {
+        at += STRETCH;
+    }
+    stop(input, at, input.len())
+}
+
+fn stop(input: &[u8], from: usize, to: usize) -> usize {
+    let stopped = input[from..to]
+        .iter()
+        .position(|byte| TEXT[usize::from(*byte)] != PLAIN);
+    stopped.map_or(to, |length| from + length)
+}
+
+/// Whether [`TEXT`] has no stop for any of these. Without a branch, so that the compiler takes many bytes at once.
+fn is_text(stretch: &[u8]) -> bool {
+    stretch.iter().fold(true, |plain, byte| {
+        let no_control = (*byte >= 0x20) | (*byte == b'\t') | (*byte == b'\n');
+        plain & no_control & (*byte != b'<') & (*byte != b'&') & (*byte != b']') & (*byte != 0xEF)
+    })
+}
+
 /// Classes of bytes in names.
 pub(crate) const NAME_END: u8 = 0;
 /// Letters and underscore.
@@ -148,6 +182,21 @@ mod tests {
         match reference(text.as_bytes()) {
             Reference::Char(c, len) => Some((c, len)),
             Reference::Incomplete | Reference::Bad => None,
+        }
+    }
+
+    /// Every stop is found, wherever it stands, and nothing else stops.
+    #[test]
+    fn text_ends_at_the_first_stop() {
+        for byte in 0..=u8::MAX {
+            for at in [0, 1, 31, 32, 33, 63, 95, 96, 97, 159, 160, 200] {
+                let mut input = [b'x'; 256];
+                input[at] = byte;
+                let end = if TEXT[usize::from(byte)] == PLAIN { 256 } else { at };
+                assert_eq!(text_end(&input, 0), end, "{byte:#04x} at {at}");
+                assert_eq!(text_end(&input[..at], 0), at);
+                assert_eq!(text_end(&input, at), end, "{byte:#04x} from {at}");
+            }
         }
     }
 

@@ -3,9 +3,9 @@
 use memchr::memmem;
 
 use super::error::{Limits, XmlError, XmlErrorKind};
-use super::event::{Event, Handler, Start};
+use super::event::{Event, Handler};
+use super::rewrite::Rewriter;
 use super::tokenizer::Tokenizer;
-use super::writer::{escape_attribute, escape_text};
 
 /// Well-formed content: sibling elements without DOCTYPE, processing instructions or comments, in which the
 /// end-of-message marker cannot occur. The default is no element at all.
@@ -23,7 +23,7 @@ impl Fragment {
         let mut tokenizer = Tokenizer::new(*limits).refuse_instructions();
         tokenizer.push(text.as_bytes(), &mut rewriter)?;
         tokenizer.finish(&mut rewriter)?;
-        Ok(Fragment(rewriter.out))
+        Ok(Fragment(rewriter.finish()))
     }
 
     /// For what the writer made.
@@ -47,79 +47,30 @@ impl Fragment {
         let name = &name[..name.find([' ', '/', '>']).unwrap_or(name.len())];
         name.split_once(':').map_or(name, |(_, local)| local)
     }
+
+    /// Namespace of the first element, as far as it is declared there.
+    ///
+    /// # Errors
+    /// A start tag that cannot be read: its namespace must not be guessed.
+    pub fn root_namespace(&self) -> Result<Option<String>, XmlError> {
+        // In values `>` is escaped, so the first one ends the first tag.
+        let end = self.0.find('>').map_or(self.0.len(), |at| at + 1);
+        let mut root = RootNamespace::default();
+        Tokenizer::new(Limits::default()).push(&self.0.as_bytes()[..end], &mut root)?;
+        Ok(root.0)
+    }
 }
 
-/// Writes the events of a document again, with nothing but elements, attributes and text.
+/// Notes the namespace of the first element.
 #[derive(Default)]
-struct Rewriter {
-    out: String,
-    open: Vec<String>,
-    in_tag: bool,
-}
+struct RootNamespace(Option<String>);
 
-impl Rewriter {
-    fn start(&mut self, start: &Start<'_>) {
-        self.end_tag();
-        self.out.push('<');
-        self.out.push_str(start.name());
-        for declaration in start.declarations() {
-            match declaration.prefix {
-                None => self.attribute("xmlns", None, declaration.uri),
-                Some(prefix) => self.attribute("xmlns", Some(prefix), declaration.uri),
-            }
-        }
-        for attr in start.attributes() {
-            match attr.prefix {
-                None => self.attribute(attr.local, None, attr.value),
-                Some(prefix) => self.attribute(prefix, Some(attr.local), attr.value),
-            }
-        }
-        self.open.push(start.name().to_owned());
-        self.in_tag = true;
-    }
-
-    fn attribute(&mut self, first: &str, second: Option<&str>, value: &str) {
-        self.out.push(' ');
-        self.out.push_str(first);
-        if let Some(second) = second {
-            self.out.push(':');
-            self.out.push_str(second);
-        }
-        self.out.push_str("=\"");
-        escape_attribute(value, &mut self.out);
-        self.out.push('"');
-    }
-
-    fn end_tag(&mut self) {
-        if self.in_tag {
-            self.out.push('>');
-            self.in_tag = false;
-        }
-    }
-}
-
-impl Handler for Rewriter {
+impl Handler for RootNamespace {
     type Error = XmlError;
 
     fn event(&mut self, event: Event<'_>) -> Result<(), XmlError> {
-        match event {
-            Event::Start(start) => self.start(&start),
-            Event::Text(text) => {
-                self.end_tag();
-                escape_text(text, &mut self.out);
-            }
-            Event::End { .. } => {
-                let name = self.open.pop().unwrap_or_default();
-                if self.in_tag {
-                    self.out.push_str("/>");
-                    self.in_tag = false;
-                } else {
-                    self.out.push_str("</");
-                    self.out.push_str(&name);
-                    self.out.push('>');
-                }
-            }
-            Event::Comment(_) => {}
+        if let Event::Start(start) = event {
+            self.0 = start.ns().map(str::to_owned);
         }
         Ok(())
     }
@@ -145,6 +96,24 @@ mod tests {
             ),
             Ok(r#"<a xmlns:p="urn:p" x="it&quot;s"><p:b/>&lt;&amp;</a>"#.to_owned())
         );
+    }
+
+    #[test]
+    fn namespace_of_the_root_is_that_of_its_prefix() {
+        for (xml, expected) in [
+            ("<a b=\"c>d\"/>", None),
+            ("<a xmlns='urn:a'><b xmlns='urn:b'/></a>", Some("urn:a")),
+            ("<p:a xmlns='urn:a' xmlns:p='urn:p'>x</p:a>", Some("urn:p")),
+            ("<a xmlns:p='urn:p'/>", None),
+        ] {
+            let fragment = Fragment::parse_one(xml, &Limits::default()).expect("well-formed");
+            assert_eq!(
+                fragment.root_namespace(),
+                Ok(expected.map(str::to_owned)),
+                "{xml}"
+            );
+        }
+        assert_eq!(Fragment::default().root_namespace(), Ok(None));
     }
 
     /// X2, and the EOM and DTD rows of the threat table.

@@ -23,6 +23,14 @@ impl Sanitizer {
         Sanitizer::default()
     }
 
+    /// Whether `input` needs no repair and ends with a whole character: it may be used as it stands instead of being
+    /// pushed.
+    pub fn passes(&self, input: &[u8]) -> bool {
+        let legal = || std::str::from_utf8(input).is_ok() && next_illegal(input, 0).is_none();
+        // Most of what devices send is ASCII.
+        self.held.is_empty() && (is_ascii_text(input) || legal())
+    }
+
     /// Appends `input` to `out`, repaired.
     pub fn push(&mut self, input: &[u8], out: &mut Vec<u8>) {
         let mut rest = input;
@@ -73,30 +81,10 @@ impl Sanitizer {
     /// `valid` is UTF-8.
     fn legal_or_replaced(&mut self, valid: &[u8], out: &mut Vec<u8>) {
         let mut plain = 0;
-        let mut at = 0;
-        let mut looked_at = 0;
-        while at < valid.len() {
-            if at >= looked_at
-                && let Some(stretch) = valid.get(at..at + STRETCH)
-            {
-                if is_plain(stretch) {
-                    at += STRETCH;
-                    continue;
-                }
-                looked_at = at + STRETCH;
-            }
-            let len = match valid[at] {
-                b'\t' | b'\n' | b'\r' => 0,
-                0..0x20 => 1,
-                0xEF if matches!(valid[at..], [_, 0xBF, 0xBE | 0xBF, ..]) => 3,
-                _ => 0,
-            };
-            if len > 0 {
-                out.extend_from_slice(&valid[plain..at]);
-                self.replace(out);
-                plain = at + len;
-            }
-            at += len.max(1);
+        while let Some((at, len)) = next_illegal(valid, plain) {
+            out.extend_from_slice(&valid[plain..at]);
+            self.replace(out);
+            plain = at + len;
         }
         out.extend_from_slice(&valid[plain..]);
     }
@@ -107,6 +95,30 @@ impl Sanitizer {
     }
 }
 
+/// Place and length of the next character from `at` on that XML 1.0 cannot hold. `valid` is UTF-8.
+fn next_illegal(valid: &[u8], mut at: usize) -> Option<(usize, usize)> {
+    let mut looked_at = at;
+    while at < valid.len() {
+        if at >= looked_at
+            && let Some(stretch) = valid.get(at..at + STRETCH)
+        {
+            if is_plain(stretch) {
+                at += STRETCH;
+                continue;
+            }
+            looked_at = at + STRETCH;
+        }
+        match valid[at] {
+            b'\t' | b'\n' | b'\r' => {}
+            0..0x20 => return Some((at, 1)),
+            0xEF if matches!(valid[at..], [_, 0xBF, 0xBE | 0xBF, ..]) => return Some((at, 3)),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
 /// Bytes that are looked at together.
 const STRETCH: usize = 64;
 
@@ -115,6 +127,17 @@ fn is_plain(stretch: &[u8]) -> bool {
     stretch.iter().fold(true, |plain, byte| {
         plain & ((*byte >= 0x20) & (*byte != 0xEF) | matches!(byte, b'\t' | b'\n' | b'\r'))
     })
+}
+
+/// Whether all of it is ASCII that XML 1.0 can hold. Without a branch in a stretch, as above.
+fn is_ascii_text(input: &[u8]) -> bool {
+    let (stretches, rest) = input.as_chunks::<STRETCH>();
+    let is_text = |bytes: &[u8]| {
+        bytes.iter().fold(true, |text, byte| {
+            text & ((*byte >= 0x20) & (*byte < 0x80) | matches!(byte, b'\t' | b'\n' | b'\r'))
+        })
+    };
+    stretches.iter().all(|stretch| is_text(stretch)) && is_text(rest)
 }
 
 /// Closes `<routing-engine>` elements that a cluster left open in its answer to a commit or validate. `None` if
@@ -211,6 +234,9 @@ mod tests {
             sanitizer.push(piece, &mut out);
         }
         sanitizer.finish(&mut out);
+        let whole = pieces.concat();
+        let untouched = out == whole && !sanitizer.lossy();
+        assert_eq!(Sanitizer::new().passes(&whole), untouched, "{whole:?}");
         (String::from_utf8(out).unwrap(), sanitizer.lossy())
     }
 

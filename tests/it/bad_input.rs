@@ -494,7 +494,6 @@ async fn bad_options_are_refused_with_their_name() {
         ("/v1/devices?page_size=99999999999999999999", "?page_size"),
         ("/v1/devices?page_size=1&page_size=2", "?page_size"),
         ("/v1/devices?page_token=x", "?page_token"),
-        ("/v1/devices?page_token=", "?page_token"),
         ("/v1/devices?label=a", "?label"),
         ("/v1/devices?label", "?label"),
         ("/v1/devices?label=a=1&label=a=2", "?label"),
@@ -729,7 +728,7 @@ async fn wrong_media_types_are_refused_and_quality_counts() {
         (RPC, ""),
         ("/v1/devices", "application/xml"),
         ("/v1/devices/mx1/cli", "text/plain"),
-        ("/v1/devices/mx1/rpc/get-a", "application/xml"),
+        ("/v1/devices/mx1/rpc/get-a", "text/plain"),
         ("/v1/devices/mx1/check", "text/plain"),
     ] {
         let (status, problem) = post(&gateway, path, media_type, json_body).await;

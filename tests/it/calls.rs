@@ -23,16 +23,29 @@ fn body(call: &str) -> Value {
         "call_rpc" => json!({"rpc": {"get-chassis-inventory": null}}),
         "batch_rpcs" => json!({"rpcs": [{"rpc": {"get-chassis-inventory": null}}]}),
         "run_cli" => json!({"command": "show version"}),
+        "copy_config" => json!({"source": "running", "target": "candidate"}),
+        "delete_config" => json!({"target": "startup"}),
+        "create_change" => json!({"edits": [{"format": "set", "config": "set snmp contact east"}]}),
+        "apply_edit" => json!({"format": "set", "config": "delete snmp contact"}),
+        "call_edit_session_rpc" => json!({"rpc": {"get-chassis-inventory": null}}),
+        "discard_candidate" => json!({"expect_diff_sha256": "0".repeat(64)}),
         _ => json!({}),
     }
 }
+
+/// Calls that end what others need, in this order after all others.
+const LAST: [&str; 3] = ["delete_edit_session", "kill_session", "delete_device"];
 
 /// Issue, "What is true" 3: each row of the table is reachable by REST.
 #[tokio::test]
 async fn every_call_has_a_route() {
     let (gateway, _device) = TestGateway::with_device(junos()).await;
     let document = gateway.read("/openapi.json").await;
-    for call in CALLS.iter().filter(|call| call.name != "delete_device") {
+    let last = LAST.map(|name| CALLS.iter().find(|call| call.name == name).expect(name));
+    let others = CALLS.iter().filter(|call| !LAST.contains(&call.name));
+    // The change or edit session that was made last.
+    let mut made = Value::Null;
+    for call in others.chain(last) {
         let (method, path) = call.rest.split_once(' ').expect("method and path");
         let described = &document["paths"][path][method.to_lowercase()];
         assert!(
@@ -46,6 +59,8 @@ async fn every_call_has_a_route() {
             "get-chassis-inventory"
         };
         let mut target = path.replace("{device}", "mx1").replace("{name}", name);
+        target = target.replace("{id}", made["id"].as_str().unwrap_or("none"));
+        target = target.replace("{session_id}", &made["session_id"].to_string());
         if call.name == "get_cli_rpc" {
             target.push_str("?command=show+version");
         }
@@ -60,15 +75,19 @@ async fn every_call_has_a_route() {
         }
         let (status, body) = answer(request).await;
         let expected = match call.name {
-            "create_device" => StatusCode::CREATED,
-            // A Junos device without RFC 6022 hands out none.
-            "get_schema" => StatusCode::NOT_IMPLEMENTED,
+            "create_device" | "create_change" | "create_edit_session" => StatusCode::CREATED,
+            "delete_device" | "delete_edit_session" => StatusCode::NO_CONTENT,
+            // A Junos device without RFC 6022 hands out no schema, and without :startup there is none to delete.
+            "get_schema" | "delete_config" => StatusCode::NOT_IMPLEMENTED,
+            // It was committed already.
+            "cancel_change" => StatusCode::CONFLICT,
             _ => StatusCode::OK,
         };
         assert_eq!(status, expected, "{}: {body}", call.name);
+        if ["create_change", "create_edit_session"].contains(&call.name) {
+            made = body;
+        }
     }
-    let (status, _) = answer(gateway.request(Method::DELETE, "/v1/devices/mx1")).await;
-    assert_eq!(status, StatusCode::NO_CONTENT);
 }
 
 /// The table tells all: no operation of the OpenAPI document below `/v1` is missing from it.

@@ -76,7 +76,7 @@ async fn locked_database_refuses_changes_and_serves_reads() {
 /// log fails as it does on a full disk.
 #[tokio::test]
 async fn full_disk_refuses_changes_and_serves_reads() {
-    let child = Child::start_by("trap '' XFSZ; ulimit -f 256", &[]).await;
+    let child = Child::start_by("trap '' XFSZ; ulimit -f 1024", &[]).await;
     let device = listen(junos()).await;
     child.add("mx1", &device, json!({})).await;
     let padding = "x".repeat(60_000);
@@ -92,7 +92,7 @@ async fn full_disk_refuses_changes_and_serves_reads() {
             break;
         }
     }
-    let (status, problem) = refused.expect("40 devices of 64 KiB do not fit into 128 KiB");
+    let (status, problem) = refused.expect("40 devices of 64 KiB do not fit into 512 KiB");
     assert_eq!(
         (status, code(&problem)),
         (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),

@@ -1,6 +1,9 @@
 //! The inventory: add, look at, list, change, remove; and it is there after a restart.
 
-use ncgate::emulator::RunningEmulator;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use ncgate::emulator::{Fault, Rule, RunningEmulator};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -158,6 +161,75 @@ async fn stale_versions_are_refused() {
     assert_eq!(removed.status(), StatusCode::NO_CONTENT);
 }
 
+/// Design section 4: who waits for a device while its address is changed is served at the new one.
+#[tokio::test]
+async fn waiting_callers_follow_a_device_to_its_new_address() {
+    let (gateway, first) = TestGateway::with_device(junos()).await;
+    let second = listen(junos()).await;
+    let name = "get-system-uptime-information";
+    let slow = Fault::Delay(Duration::from_millis(500));
+    for (door, old, new) in [(Door::Rest, &first, &second), (Door::Grpc, &second, &first)] {
+        let patch = json!({"pool": {"max_sessions": 1}});
+        good(door, gateway.update(door, "mx1", &patch, "").await);
+        old.faults().add(Rule::on(name, slow.clone()).once());
+        let (before, there) = (old.stats().count(name), new.stats().count(name));
+        let calls = (0..4).map(|_| gateway.named(door, "mx1", name, Value::Null, plain()));
+        let moved = async {
+            eventually("one is served and the others wait", async || {
+                let shown = good(door, gateway.device(door, "mx1").await);
+                old.stats().count(name) == before + 1 && shown["connection"]["queued"] == 3
+            })
+            .await;
+            let patch = json!({
+                "port": new.addr().port(),
+                "host_key": {"policy": "pinned", "keys": [new.host_key_fingerprint()]},
+            });
+            good(door, gateway.update(door, "mx1", &patch, "").await);
+        };
+        let (answers, ()) = tokio::join!(join_all(calls), moved);
+        for answer in answers {
+            let data = &good(door, answer)["data"];
+            assert!(
+                data["system-uptime-information"].is_array() || data["system-uptime-information"].is_object()
+            );
+        }
+        assert_eq!(old.stats().count(name), before + 1, "{door:?}");
+        assert_eq!(new.stats().count(name), there + 3, "{door:?}");
+    }
+}
+
+/// H9: a patch that changes nothing leaves the version, and the sessions, as they are.
+#[tokio::test]
+async fn patch_that_changes_nothing_is_no_change() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let name = "get-system-uptime-information";
+    for door in DOORS {
+        let reply = good(door, gateway.named(door, "mx1", name, Value::Null, plain()).await);
+        let before = good(door, gateway.device(door, "mx1").await);
+        for patch in [
+            json!({"port": device.addr().port()}),
+            json!({"timeouts": {"rpc_seconds": 30}}),
+            json!({"username": USER, "auth": {"password": PASSWORD}}),
+        ] {
+            let after = good(door, gateway.update(door, "mx1", &patch, "").await);
+            assert_eq!(
+                (&after["etag"], &after["update_time"]),
+                (&before["etag"], &before["update_time"]),
+                "{patch}"
+            );
+        }
+        let again = good(door, gateway.named(door, "mx1", name, Value::Null, plain()).await);
+        assert_eq!(again["session_id"], reply["session_id"]);
+        let stale = bad(
+            door,
+            gateway
+                .update(door, "mx1", &json!({"port": device.addr().port()}), "\"other\"")
+                .await,
+        );
+        assert_eq!(stale.verdict(), ("etag-mismatch", "not_sent"));
+    }
+}
+
 /// H10: pages in order without gaps, by label; a token belongs to its list.
 #[tokio::test]
 async fn devices_are_listed_by_page_and_label() {
@@ -307,6 +379,10 @@ async fn inventory_survives_a_restart() {
     for door in DOORS {
         for (name, etag) in ["r1", "r2"].into_iter().zip(&etags) {
             assert_eq!(good(door, gateway.device(door, name).await)["etag"], *etag);
+        }
+    }
+    for door in DOORS {
+        for name in ["r1", "r2"] {
             good(door, gateway.check(door, name).await);
         }
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""ncclient and PyEZ judge the emulated device: they connect, gather facts and read, as they would from a router.
+"""ncclient and PyEZ judge the emulated device: they connect, gather facts, read and configure, as they would a router.
 
     judge_emulator.py --ncgate target/debug/ncgate
 
@@ -8,6 +8,7 @@ Starts `ncgate emulator` on a free port of loopback, for each profile in turn, a
 
 import argparse
 import contextlib
+import pathlib
 import select
 import socket
 import subprocess
@@ -144,6 +145,63 @@ def with_pyez(port):
             check("syntax error" in str(error), f"PyEZ: unknown RPC refused: {error}")
 
 
+# Scripts that judge a device of their own each, and the profiles that they judge.
+SCRIPTS = {
+    "pyez_read.py": ["junos"],
+    "ncclient_read.py": ["junos", "junos-rfc11"],
+    "pyez_write.py": ["junos"],
+    "ncclient_write.py": ["junos", "rfc", "rfc-running"],
+}
+
+
+def with_scripts(ncgate):
+    here = pathlib.Path(__file__).parent
+    for script, profiles in SCRIPTS.items():
+        for profile in profiles:
+            with emulator(ncgate, "--profile", profile) as port:
+                command = [sys.executable, str(here / script), "--port", str(port), "--user", USER, "--password",
+                           PASSWORD, "--profile", profile]
+                check(subprocess.run(command, check=False).returncode == 0, f"{script} ({profile})")
+
+
+def with_others_at_work(ncgate):
+    """What a client is told while somebody else configures, and by devices that are not one machine."""
+    with emulator(ncgate, "--exclusive-user", "noc") as port, manager.connect(**junos(port)) as m:
+        try:
+            m.lock("candidate")
+            raise SystemExit("FAILED a lock was had twice")
+        except NcclientError as error:
+            check("noc terminal pts/0 (pid " in str(error), f"a user at the CLI holds the lock: {error}".replace("\n", " "))
+            pid = str(error).split("(pid ")[1].split(")")[0]
+        replies = [m.kill_session(pid), m.lock("candidate")]
+        check(all("<ok/>" in str(reply) for reply in replies), "who is killed holds nothing")
+    with emulator(ncgate, "--uncommitted", "set snmp contact theirs") as port, manager.connect(**junos(port)) as m:
+        try:
+            m.lock("candidate")
+            raise SystemExit("FAILED a changed candidate was locked")
+        except NcclientError as error:
+            check("configuration database modified" in str(error), "leftovers are in the way of a lock")
+        check("contact theirs;" in str(m.compare_configuration(rollback=0)), "and can be looked at")
+    with emulator(ncgate, "--member", "node0", "--unclosed-members") as port, manager.connect(**junos(port)) as m:
+        try:
+            m.commit(check=True)
+            raise SystemExit("FAILED the answer of a cluster is XML")
+        except etree.XMLSyntaxError as error:
+            check("routing-engine" in str(error), f"the answer of a cluster is no XML: {error}")
+    with emulator(ncgate, "--member", "re0", "--member", "re1", "--commit-warning", "requires 'bgp' license") as port, \
+            manager.connect(**junos(port)) as m:
+        m.load_configuration(action="set", config="set snmp contact both")
+        reply = etree.fromstring(reply_xml(m.commit(synchronize=True)))
+        names = reply.xpath("//routing-engine[commit-success]/name/text()")
+        check(names == ["re0", "re1"], f"both routing engines commit: {names}")
+        check(reply.xpath("//rpc-error[error-severity='warning']"), "with a warning")
+
+
+def junos(port):
+    return {"host": "127.0.0.1", "port": port, "username": USER, "password": PASSWORD, "hostkey_verify": False,
+            "allow_agent": False, "look_for_keys": False, "timeout": SECONDS, "device_params": {"name": "junos"}}
+
+
 def main():
     parser = argparse.ArgumentParser(description="ncclient and PyEZ judge the emulated device")
     parser.add_argument("--ncgate", required=True, help="the binary")
@@ -154,6 +212,9 @@ def main():
         with_ncclient(port, "junos")
         with_ncclient(port, "default")
         with_pyez(port)
+    if not options.port:
+        with_scripts(options.ncgate)
+        with_others_at_work(options.ncgate)
     print("judged")
 
 

@@ -1,9 +1,14 @@
-//! `ConfigService`: configuration, read.
+//! `ConfigService`: configuration, read; and whole configurations.
 
 use tonic::{Request, Response, Status};
 
 use super::stream::{self, Messages};
-use super::{Services, context, convert, proto};
+use super::{Services, context, convert, edit, proto};
+use crate::netconf::datastore::Datastore;
+use crate::service::edit::request::{
+    CopyConfigRequest, DeleteConfigRequest, Endpoint, SaveRescueRequest, ValidateConfigRequest,
+};
+use crate::service::reply::RpcAnswer;
 
 #[tonic::async_trait]
 impl proto::config_service_server::ConfigService for Services {
@@ -11,12 +16,8 @@ impl proto::config_service_server::ConfigService for Services {
         &self,
         request: Request<proto::GetConfigRequest>,
     ) -> Result<Response<proto::GetConfigResponse>, Status> {
-        context::call(&self.0, "ConfigService/GetConfig", request, async |ctx, input| {
-            let request = convert::get_config(input.query, input.output)?;
-            let reply = self.0.gateway.get_config(&ctx, &input.device, request).await?;
-            Ok(proto::GetConfigResponse {
-                reply: Some(stream::whole(reply, &ctx.request_id).await?),
-            })
+        self.reply("ConfigService/GetConfig", request, |reply| {
+            proto::GetConfigResponse { reply: Some(reply) }
         })
         .await
     }
@@ -27,39 +28,16 @@ impl proto::config_service_server::ConfigService for Services {
         &self,
         request: Request<proto::StreamGetConfigRequest>,
     ) -> Result<Response<Self::StreamGetConfigStream>, Status> {
-        context::call(
-            &self.0,
-            "ConfigService/StreamGetConfig",
-            request,
-            async |ctx, input| {
-                let request = convert::get_config(input.query, input.output)?;
-                let reply = self.0.gateway.get_config(&ctx, &input.device, request).await?;
-                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-            },
-        )
-        .await
+        self.stream("ConfigService/StreamGetConfig", request).await
     }
 
     async fn compare_config(
         &self,
         request: Request<proto::CompareConfigRequest>,
     ) -> Result<Response<proto::CompareConfigResponse>, Status> {
-        context::call(
-            &self.0,
-            "ConfigService/CompareConfig",
-            request,
-            async |ctx, input| {
-                let request = convert::compare(input.from, input.to, input.output)?;
-                let reply = self
-                    .0
-                    .gateway
-                    .compare_config(&ctx, &input.device, request)
-                    .await?;
-                Ok(proto::CompareConfigResponse {
-                    reply: Some(stream::whole(reply, &ctx.request_id).await?),
-                })
-            },
-        )
+        self.reply("ConfigService/CompareConfig", request, |reply| {
+            proto::CompareConfigResponse { reply: Some(reply) }
+        })
         .await
     }
 
@@ -69,18 +47,115 @@ impl proto::config_service_server::ConfigService for Services {
         &self,
         request: Request<proto::StreamCompareConfigRequest>,
     ) -> Result<Response<Self::StreamCompareConfigStream>, Status> {
+        self.stream("ConfigService/StreamCompareConfig", request).await
+    }
+
+    async fn copy_config(
+        &self,
+        request: Request<proto::CopyConfigRequest>,
+    ) -> Result<Response<proto::CopyConfigResponse>, Status> {
+        use proto::copy_config_response::Result as Answer;
         context::call(
             &self.0,
-            "ConfigService/StreamCompareConfig",
+            "ConfigService/CopyConfig",
             request,
             async |ctx, input| {
-                let request = convert::compare(input.from, input.to, input.output)?;
-                let reply = self
+                let request = CopyConfigRequest {
+                    source: edit::required_endpoint("/source", input.source)?,
+                    target: edit::required_endpoint("/target", input.target)?,
+                    output: convert::output(input.output)?,
+                    plan: input.plan,
+                };
+                let result = match self.0.gateway.copy_config(&ctx, &input.device, request).await? {
+                    RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
+                    RpcAnswer::Plan(plan) => Answer::Plan(edit::plan(plan)),
+                };
+                Ok(proto::CopyConfigResponse { result: Some(result) })
+            },
+        )
+        .await
+    }
+
+    async fn delete_config(
+        &self,
+        request: Request<proto::DeleteConfigRequest>,
+    ) -> Result<Response<proto::DeleteConfigResponse>, Status> {
+        use proto::delete_config_response::Result as Answer;
+        context::call(
+            &self.0,
+            "ConfigService/DeleteConfig",
+            request,
+            async |ctx, input| {
+                let request = DeleteConfigRequest {
+                    target: edit::required_endpoint("/target", input.target)?,
+                    output: convert::output(input.output)?,
+                    plan: input.plan,
+                };
+                let result = match self.0.gateway.delete_config(&ctx, &input.device, request).await? {
+                    RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
+                    RpcAnswer::Plan(plan) => Answer::Plan(edit::plan(plan)),
+                };
+                Ok(proto::DeleteConfigResponse { result: Some(result) })
+            },
+        )
+        .await
+    }
+
+    async fn validate_config(
+        &self,
+        request: Request<proto::ValidateConfigRequest>,
+    ) -> Result<Response<proto::ValidateConfigResponse>, Status> {
+        use proto::validate_config_response::Result as Answer;
+        context::call(
+            &self.0,
+            "ConfigService/ValidateConfig",
+            request,
+            async |ctx, input| {
+                let request = ValidateConfigRequest {
+                    source: edit::endpoint("/source", input.source)?
+                        .unwrap_or(Endpoint::Datastore(Datastore::Candidate)),
+                    output: convert::output(input.output)?,
+                    plan: input.plan,
+                };
+                let result = match self
                     .0
                     .gateway
-                    .compare_config(&ctx, &input.device, request)
-                    .await?;
-                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
+                    .validate_config(&ctx, &input.device, request)
+                    .await?
+                {
+                    RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
+                    RpcAnswer::Plan(plan) => Answer::Plan(edit::plan(plan)),
+                };
+                Ok(proto::ValidateConfigResponse { result: Some(result) })
+            },
+        )
+        .await
+    }
+
+    async fn save_rescue_config(
+        &self,
+        request: Request<proto::SaveRescueConfigRequest>,
+    ) -> Result<Response<proto::SaveRescueConfigResponse>, Status> {
+        use proto::save_rescue_config_response::Result as Answer;
+        context::call(
+            &self.0,
+            "ConfigService/SaveRescueConfig",
+            request,
+            async |ctx, input| {
+                let request = SaveRescueRequest {
+                    output: convert::output(input.output)?,
+                    plan: input.plan,
+                };
+                let result = match self
+                    .0
+                    .gateway
+                    .save_rescue_config(&ctx, &input.device, request)
+                    .await?
+                {
+                    RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
+                    RpcAnswer::Plan(plan) => Answer::Plan(edit::plan(plan)),
+                };
+                Ok(proto::SaveRescueConfigResponse { result: Some(result) })
             },
         )
         .await

@@ -9,6 +9,7 @@ use super::status;
 use crate::api::App;
 use crate::api::edge::{self, Failure, REQUEST_ID};
 use crate::error::{Error, ErrorCode};
+use crate::service::LONGEST_DEADLINE;
 use crate::service::call::CallContext;
 
 const TIMEOUT: &str = "grpc-timeout";
@@ -97,9 +98,13 @@ fn deadline(headers: &http::HeaderMap) -> Result<Option<Duration>, Error> {
             _ => None,
         }
     };
-    parse()
-        .map(Some)
-        .ok_or_else(|| Error::invalid(TIMEOUT, "must be at most eight digits and one of H M S m u n"))
+    let wanted = parse()
+        .ok_or_else(|| Error::invalid(TIMEOUT, "must be at most eight digits and one of H M S m u n"))?;
+    if wanted > LONGEST_DEADLINE {
+        let detail = format!("must be at most {} seconds", LONGEST_DEADLINE.as_secs());
+        return Err(Error::invalid(TIMEOUT, detail));
+    }
+    Ok(Some(wanted))
 }
 
 /// The name of a status code, as metrics have it.
@@ -145,7 +150,19 @@ mod tests {
         assert_eq!(read("1500m"), Some(Duration::from_millis(1500)));
         assert_eq!(read("5u"), Some(Duration::from_micros(5)));
         assert_eq!(read("99999999n"), Some(Duration::from_nanos(99_999_999)));
-        for bad in ["", "S", "1", "123456789S", "-1S", "+1S", "1x", "1.5S"] {
+        for bad in [
+            "",
+            "S",
+            "1",
+            "123456789S",
+            "-1S",
+            "+1S",
+            "1x",
+            "1.5S",
+            "2H",
+            "61M",
+            "3601S",
+        ] {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert_eq!(deadline(&HeaderMap::new()).ok(), Some(None));

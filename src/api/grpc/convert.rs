@@ -10,7 +10,7 @@ use crate::service::request::{
 };
 
 /// A member of an enum, or the field that holds a number of none.
-fn known<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E, Error> {
+pub fn known<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E, Error> {
     E::try_from(number)
         .map_err(|_| Error::invalid(field, format!("{number} is none of the values of this enum")))
 }
@@ -63,7 +63,7 @@ pub fn output(options: Option<proto::OutputOptions>) -> Result<OutputOptions, Er
 }
 
 /// JSON or XML from a caller; absent if nothing is set.
-fn content(field: &str, payload: Option<proto::Payload>) -> Result<Option<Content>, Error> {
+pub fn content(field: &str, payload: Option<proto::Payload>) -> Result<Option<Content>, Error> {
     match payload.and_then(|payload| payload.content) {
         None => Ok(None),
         Some(proto::payload::Content::Json(text)) => Ok(Some(Content::Json(text))),

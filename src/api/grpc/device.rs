@@ -4,10 +4,12 @@ use serde_json::{Map, Value};
 use tonic::{Request, Response, Status};
 
 use super::convert::some;
-use super::stream::{self, Messages};
-use super::{Services, context, device_json, proto, view};
+use super::stream::Messages;
+use super::{Services, context, device_json, edit, proto, view};
 use crate::error::Error;
-use crate::service::request::{ListRequest, OutputOptions};
+use crate::service::edit::request::{DiscardCandidateRequest, KillRequest};
+use crate::service::edit::view::Planned;
+use crate::service::request::{IfMatch, ListRequest};
 use crate::service::view::DeviceView;
 
 /// The names of the labels that a device has.
@@ -101,7 +103,7 @@ impl proto::device_service_server::DeviceService for Services {
                 let device = self
                     .0
                     .gateway
-                    .update_device(&ctx, &device.name, &patch, Some(&etag))
+                    .update_device(&ctx, &device.name, &patch, Some(IfMatch::one(&etag)))
                     .await?;
                 Ok(proto::UpdateDeviceResponse {
                     device: Some(view::device(device)?),
@@ -122,7 +124,11 @@ impl proto::device_service_server::DeviceService for Services {
             async |ctx, input| {
                 self.0
                     .gateway
-                    .delete_device(&ctx, &input.device, some(input.etag).as_deref())
+                    .delete_device(
+                        &ctx,
+                        &input.device,
+                        some(input.etag).map(|etag| IfMatch::one(&etag)),
+                    )
                     .await?;
                 Ok(proto::DeleteDeviceResponse {})
             },
@@ -185,23 +191,8 @@ impl proto::device_service_server::DeviceService for Services {
         &self,
         request: Request<proto::GetSchemaRequest>,
     ) -> Result<Response<proto::GetSchemaResponse>, Status> {
-        context::call(&self.0, "DeviceService/GetSchema", request, async |ctx, input| {
-            let (version, format) = (some(input.version), some(input.format));
-            let reply = self
-                .0
-                .gateway
-                .get_schema(
-                    &ctx,
-                    &input.device,
-                    &input.name,
-                    version.as_deref(),
-                    format.as_deref(),
-                    OutputOptions::default(),
-                )
-                .await?;
-            Ok(proto::GetSchemaResponse {
-                reply: Some(stream::whole(reply, &ctx.request_id).await?),
-            })
+        self.reply("DeviceService/GetSchema", request, |reply| {
+            proto::GetSchemaResponse { reply: Some(reply) }
         })
         .await
     }
@@ -212,28 +203,7 @@ impl proto::device_service_server::DeviceService for Services {
         &self,
         request: Request<proto::StreamGetSchemaRequest>,
     ) -> Result<Response<Self::StreamGetSchemaStream>, Status> {
-        context::call(
-            &self.0,
-            "DeviceService/StreamGetSchema",
-            request,
-            async |ctx, input| {
-                let (version, format) = (some(input.version), some(input.format));
-                let reply = self
-                    .0
-                    .gateway
-                    .get_schema(
-                        &ctx,
-                        &input.device,
-                        &input.name,
-                        version.as_deref(),
-                        format.as_deref(),
-                        OutputOptions::default(),
-                    )
-                    .await?;
-                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-            },
-        )
-        .await
+        self.stream("DeviceService/StreamGetSchema", request).await
     }
 
     async fn list_sessions(
@@ -248,6 +218,81 @@ impl proto::device_service_server::DeviceService for Services {
                 Ok(view::sessions(
                     self.0.gateway.list_sessions(&ctx, &input.device).await?,
                 ))
+            },
+        )
+        .await
+    }
+
+    async fn kill_session(
+        &self,
+        request: Request<proto::KillSessionRequest>,
+    ) -> Result<Response<proto::KillSessionResponse>, Status> {
+        use proto::kill_session_response::Result as Answer;
+        context::call(
+            &self.0,
+            "DeviceService/KillSession",
+            request,
+            async |ctx, input| {
+                let request = KillRequest {
+                    reason: some(input.reason),
+                    if_user: some(input.if_user),
+                    if_idle_seconds_at_least: input.if_idle_seconds_at_least,
+                    force: input.force,
+                    plan: input.plan,
+                };
+                let planned = self
+                    .0
+                    .gateway
+                    .kill_session(&ctx, &input.device, input.session_id, request)
+                    .await?;
+                let result = match planned {
+                    Planned::Done(killed) => Answer::Killed(edit::killed(killed)),
+                    Planned::Plan(plan) => Answer::Plan(edit::plan(plan)),
+                };
+                Ok(proto::KillSessionResponse { result: Some(result) })
+            },
+        )
+        .await
+    }
+
+    async fn list_locks(
+        &self,
+        request: Request<proto::ListLocksRequest>,
+    ) -> Result<Response<proto::ListLocksResponse>, Status> {
+        context::call(&self.0, "DeviceService/ListLocks", request, async |ctx, input| {
+            let list = self.0.gateway.list_locks(&ctx, &input.device).await?;
+            Ok(proto::ListLocksResponse {
+                locks: list.locks.into_iter().map(edit::lock).collect(),
+                device_reports: list.device_reports,
+            })
+        })
+        .await
+    }
+
+    async fn discard_candidate(
+        &self,
+        request: Request<proto::DiscardCandidateRequest>,
+    ) -> Result<Response<proto::DiscardCandidateResponse>, Status> {
+        use proto::discard_candidate_response::Result as Answer;
+        context::call(
+            &self.0,
+            "DeviceService/DiscardCandidate",
+            request,
+            async |ctx, input| {
+                let request = DiscardCandidateRequest {
+                    expect_diff_sha256: input.expect_diff_sha256,
+                    plan: input.plan,
+                };
+                let planned = self
+                    .0
+                    .gateway
+                    .discard_candidate(&ctx, &input.device, request)
+                    .await?;
+                let result = match planned {
+                    Planned::Done(discarded) => Answer::Candidate(edit::discarded(discarded)),
+                    Planned::Plan(plan) => Answer::Plan(edit::plan(plan)),
+                };
+                Ok(proto::DiscardCandidateResponse { result: Some(result) })
             },
         )
         .await

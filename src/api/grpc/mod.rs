@@ -1,11 +1,15 @@
 //! The gRPC front end: the services of `proto/ncgate/v1`, health and reflection. It decides nothing; every method is
 //! one call of the service layer.
 
+mod ask;
+mod change;
 mod config;
 mod context;
 mod convert;
 mod device;
 mod device_json;
+mod edit;
+mod edit_session;
 mod rpc;
 mod status;
 mod status_service;
@@ -35,8 +39,10 @@ pub mod proto {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ncgate.v1.bin"));
 }
 
+use proto::change_service_server::ChangeServiceServer;
 use proto::config_service_server::ConfigServiceServer;
 use proto::device_service_server::DeviceServiceServer;
+use proto::edit_session_service_server::EditSessionServiceServer;
 use proto::rpc_service_server::RpcServiceServer;
 use proto::status_service_server::StatusServiceServer;
 
@@ -62,21 +68,24 @@ pub fn router(app: App) -> Router {
                 .send_compressed(CompressionEncoding::Gzip)
         };
     }
+    macro_rules! each {
+        ($health:ident, $set:ident) => {
+            each!($health, $set, DeviceServiceServer, RpcServiceServer, ConfigServiceServer);
+            each!($health, $set, EditSessionServiceServer, ChangeServiceServer, StatusServiceServer);
+        };
+        ($health:ident, $set:ident, $($server:ident),*) => {
+            $($health.$set::<$server<Services>>().await;)*
+        };
+    }
     let (health, health_service) = tonic_health::server::health_reporter();
     let shutdown = app.shutdown.clone();
     app.tasks.spawn(async move {
-        health.set_serving::<DeviceServiceServer<Services>>().await;
-        health.set_serving::<RpcServiceServer<Services>>().await;
-        health.set_serving::<ConfigServiceServer<Services>>().await;
-        health.set_serving::<StatusServiceServer<Services>>().await;
+        each!(health, set_serving);
         shutdown.cancelled().await;
         health
             .set_service_status("", tonic_health::ServingStatus::NotServing)
             .await;
-        health.set_not_serving::<DeviceServiceServer<Services>>().await;
-        health.set_not_serving::<RpcServiceServer<Services>>().await;
-        health.set_not_serving::<ConfigServiceServer<Services>>().await;
-        health.set_not_serving::<StatusServiceServer<Services>>().await;
+        each!(health, set_not_serving);
     });
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -88,6 +97,8 @@ pub fn router(app: App) -> Router {
         .add_service(server!(DeviceServiceServer))
         .add_service(server!(RpcServiceServer))
         .add_service(server!(ConfigServiceServer))
+        .add_service(server!(EditSessionServiceServer))
+        .add_service(server!(ChangeServiceServer))
         .add_service(server!(StatusServiceServer))
         .add_service(health_service)
         .add_service(

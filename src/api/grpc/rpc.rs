@@ -2,56 +2,15 @@
 
 use tonic::{Request, Response, Status};
 
+use super::ask::Whole;
 use super::stream::{self, Messages};
 use super::{Services, context, convert, proto};
 use crate::error::Error;
 use crate::service::call::CallContext;
-use crate::service::reply::{Reply, RpcAnswer};
-use crate::service::request::{BatchRequest, CliRequest, OutputOptions, RpcBody, RpcRequest};
-use crate::service::view::Plan;
-
-/// What one RPC of this service asks for, before it is sent.
-struct Asked {
-    rpc: (RpcBody, Vec<(String, String)>),
-    output: OutputOptions,
-    safe_only: bool,
-    plan: bool,
-}
+use crate::service::reply::Reply;
+use crate::service::request::BatchRequest;
 
 impl Services {
-    async fn ask(&self, ctx: &CallContext, device: &str, asked: Asked) -> Result<RpcAnswer, Error> {
-        let Asked {
-            rpc: (rpc, attributes),
-            output,
-            safe_only,
-            plan,
-        } = asked;
-        let request = RpcRequest {
-            rpc,
-            attributes,
-            output,
-            safe_only,
-            plan,
-        };
-        self.0.gateway.call_rpc(ctx, device, request).await
-    }
-
-    async fn run(
-        &self,
-        ctx: &CallContext,
-        device: &str,
-        command: String,
-        output: Option<proto::OutputOptions>,
-        plan: bool,
-    ) -> Result<RpcAnswer, Error> {
-        let request = CliRequest {
-            command,
-            output: convert::output(output)?,
-            plan,
-        };
-        self.0.gateway.run_cli(ctx, device, request).await
-    }
-
     async fn batch(
         &self,
         ctx: &CallContext,
@@ -69,21 +28,6 @@ impl Services {
     }
 }
 
-/// What was asked for without `plan`.
-fn reply(answer: RpcAnswer) -> Result<Reply, Error> {
-    match answer {
-        RpcAnswer::Reply(reply) => Ok(reply),
-        RpcAnswer::Plan(plan) => Err(Error::invalid("/plan", "a plan is no stream").with_device(plan.device)),
-    }
-}
-
-fn plan(plan: Plan) -> proto::Plan {
-    proto::Plan {
-        device: plan.device,
-        rpcs: plan.rpcs,
-    }
-}
-
 #[tonic::async_trait]
 impl proto::rpc_service_server::RpcService for Services {
     async fn call_rpc(
@@ -91,18 +35,12 @@ impl proto::rpc_service_server::RpcService for Services {
         request: Request<proto::CallRpcRequest>,
     ) -> Result<Response<proto::CallRpcResponse>, Status> {
         use proto::call_rpc_response::Result as Answer;
-        context::call(&self.0, "RpcService/CallRpc", request, async |ctx, input| {
-            let asked = Asked {
-                rpc: convert::rpc("/rpc", input.rpc)?,
-                output: convert::output(input.output)?,
-                safe_only: false,
-                plan: input.plan,
+        self.whole("RpcService/CallRpc", request, |whole| {
+            let result = match whole {
+                Whole::Reply(reply) => Answer::Reply(reply),
+                Whole::Plan(plan) => Answer::Plan(plan),
             };
-            let result = match self.ask(&ctx, &input.device, asked).await? {
-                RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
-                RpcAnswer::Plan(planned) => Answer::Plan(plan(planned)),
-            };
-            Ok(proto::CallRpcResponse { result: Some(result) })
+            proto::CallRpcResponse { result: Some(result) }
         })
         .await
     }
@@ -113,22 +51,7 @@ impl proto::rpc_service_server::RpcService for Services {
         &self,
         request: Request<proto::StreamCallRpcRequest>,
     ) -> Result<Response<Self::StreamCallRpcStream>, Status> {
-        context::call(
-            &self.0,
-            "RpcService/StreamCallRpc",
-            request,
-            async |ctx, input| {
-                let asked = Asked {
-                    rpc: convert::rpc("/rpc", input.rpc)?,
-                    output: convert::output(input.output)?,
-                    safe_only: false,
-                    plan: false,
-                };
-                let reply = reply(self.ask(&ctx, &input.device, asked).await?)?;
-                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-            },
-        )
-        .await
+        self.stream("RpcService/StreamCallRpc", request).await
     }
 
     async fn call_named_rpc(
@@ -136,18 +59,12 @@ impl proto::rpc_service_server::RpcService for Services {
         request: Request<proto::CallNamedRpcRequest>,
     ) -> Result<Response<proto::CallNamedRpcResponse>, Status> {
         use proto::call_named_rpc_response::Result as Answer;
-        context::call(&self.0, "RpcService/CallNamedRpc", request, async |ctx, input| {
-            let asked = Asked {
-                rpc: convert::named_rpc(input.rpc)?,
-                output: convert::output(input.output)?,
-                safe_only: false,
-                plan: input.plan,
+        self.whole("RpcService/CallNamedRpc", request, |whole| {
+            let result = match whole {
+                Whole::Reply(reply) => Answer::Reply(reply),
+                Whole::Plan(plan) => Answer::Plan(plan),
             };
-            let result = match self.ask(&ctx, &input.device, asked).await? {
-                RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
-                RpcAnswer::Plan(planned) => Answer::Plan(plan(planned)),
-            };
-            Ok(proto::CallNamedRpcResponse { result: Some(result) })
+            proto::CallNamedRpcResponse { result: Some(result) }
         })
         .await
     }
@@ -158,39 +75,15 @@ impl proto::rpc_service_server::RpcService for Services {
         &self,
         request: Request<proto::StreamCallNamedRpcRequest>,
     ) -> Result<Response<Self::StreamCallNamedRpcStream>, Status> {
-        context::call(
-            &self.0,
-            "RpcService/StreamCallNamedRpc",
-            request,
-            async |ctx, input| {
-                let asked = Asked {
-                    rpc: convert::named_rpc(input.rpc)?,
-                    output: convert::output(input.output)?,
-                    safe_only: false,
-                    plan: false,
-                };
-                let reply = reply(self.ask(&ctx, &input.device, asked).await?)?;
-                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-            },
-        )
-        .await
+        self.stream("RpcService/StreamCallNamedRpc", request).await
     }
 
     async fn read_named_rpc(
         &self,
         request: Request<proto::ReadNamedRpcRequest>,
     ) -> Result<Response<proto::ReadNamedRpcResponse>, Status> {
-        context::call(&self.0, "RpcService/ReadNamedRpc", request, async |ctx, input| {
-            let asked = Asked {
-                rpc: convert::named_rpc(input.rpc)?,
-                output: convert::output(input.output)?,
-                safe_only: true,
-                plan: false,
-            };
-            let reply = reply(self.ask(&ctx, &input.device, asked).await?)?;
-            Ok(proto::ReadNamedRpcResponse {
-                reply: Some(stream::whole(reply, &ctx.request_id).await?),
-            })
+        self.reply("RpcService/ReadNamedRpc", request, |reply| {
+            proto::ReadNamedRpcResponse { reply: Some(reply) }
         })
         .await
     }
@@ -201,36 +94,17 @@ impl proto::rpc_service_server::RpcService for Services {
         &self,
         request: Request<proto::StreamReadNamedRpcRequest>,
     ) -> Result<Response<Self::StreamReadNamedRpcStream>, Status> {
-        context::call(
-            &self.0,
-            "RpcService/StreamReadNamedRpc",
-            request,
-            async |ctx, input| {
-                let asked = Asked {
-                    rpc: convert::named_rpc(input.rpc)?,
-                    output: convert::output(input.output)?,
-                    safe_only: true,
-                    plan: false,
-                };
-                let reply = reply(self.ask(&ctx, &input.device, asked).await?)?;
-                Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-            },
-        )
-        .await
+        self.stream("RpcService/StreamReadNamedRpc", request).await
     }
 
     async fn batch_rpcs(
         &self,
         request: Request<proto::BatchRpcsRequest>,
     ) -> Result<Response<proto::BatchRpcsResponse>, Status> {
-        context::call(&self.0, "RpcService/BatchRpcs", request, async |ctx, input| {
-            let proto::BatchRpcsRequest {
-                device,
-                rpcs,
-                on_error,
-                output,
-            } = input;
-            let results = self.batch(&ctx, &device, rpcs, on_error, output).await?;
+        context::call(&self.0, "RpcService/BatchRpcs", request, async |ctx, it| {
+            let results = self
+                .batch(&ctx, &it.device, it.rpcs, it.on_error, it.output)
+                .await?;
             stream::whole_batch(results, &ctx.request_id).await
         })
         .await
@@ -242,21 +116,12 @@ impl proto::rpc_service_server::RpcService for Services {
         &self,
         request: Request<proto::StreamBatchRpcsRequest>,
     ) -> Result<Response<Self::StreamBatchRpcsStream>, Status> {
-        context::call(
-            &self.0,
-            "RpcService/StreamBatchRpcs",
-            request,
-            async |ctx, input| {
-                let proto::StreamBatchRpcsRequest {
-                    device,
-                    rpcs,
-                    on_error,
-                    output,
-                } = input;
-                let results = self.batch(&ctx, &device, rpcs, on_error, output).await?;
-                Ok(stream::batch(&self.0, results, &ctx.request_id))
-            },
-        )
+        context::call(&self.0, "RpcService/StreamBatchRpcs", request, async |ctx, it| {
+            let results = self
+                .batch(&ctx, &it.device, it.rpcs, it.on_error, it.output)
+                .await?;
+            Ok(stream::batch(&self.0, results, &ctx.request_id))
+        })
         .await
     }
 
@@ -265,18 +130,12 @@ impl proto::rpc_service_server::RpcService for Services {
         request: Request<proto::RunCliRequest>,
     ) -> Result<Response<proto::RunCliResponse>, Status> {
         use proto::run_cli_response::Result as Answer;
-        context::call(&self.0, "RpcService/RunCli", request, async |ctx, input| {
-            let proto::RunCliRequest {
-                device,
-                command,
-                output,
-                plan: planned,
-            } = input;
-            let result = match self.run(&ctx, &device, command, output, planned).await? {
-                RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
-                RpcAnswer::Plan(planned) => Answer::Plan(plan(planned)),
+        self.whole("RpcService/RunCli", request, |whole| {
+            let result = match whole {
+                Whole::Reply(reply) => Answer::Reply(reply),
+                Whole::Plan(plan) => Answer::Plan(plan),
             };
-            Ok(proto::RunCliResponse { result: Some(result) })
+            proto::RunCliResponse { result: Some(result) }
         })
         .await
     }
@@ -287,14 +146,7 @@ impl proto::rpc_service_server::RpcService for Services {
         &self,
         request: Request<proto::StreamRunCliRequest>,
     ) -> Result<Response<Self::StreamRunCliStream>, Status> {
-        context::call(&self.0, "RpcService/StreamRunCli", request, async |ctx, input| {
-            let reply = reply(
-                self.run(&ctx, &input.device, input.command, input.output, false)
-                    .await?,
-            )?;
-            Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-        })
-        .await
+        self.stream("RpcService/StreamRunCli", request).await
     }
 
     async fn get_cli_rpc(

@@ -8,8 +8,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use super::convert;
-use super::proto;
+use super::{convert, edit, proto};
 use crate::api::status;
 use crate::error::{Error, ErrorCode};
 use crate::netconf::rpc_error::RpcError;
@@ -21,13 +20,15 @@ const MAX_RPC_ERRORS: usize = 16;
 const MAX_RPC_ERRORS_BYTES: usize = 2500;
 const MAX_TEXT_BYTES: usize = 400;
 const MAX_FIELDS: usize = 16;
+const MAX_DIFF_BYTES: usize = 2000;
+const MAX_MEMBERS: usize = 8;
 
 /// The status of a failed call.
 pub fn of(error: &Error, request_id: &str) -> Status {
     let code = status::of(error).grpc;
     let details = pb::Status {
         code: i32::from(code),
-        message: cut(error.detail(), MAX_TEXT_BYTES),
+        message: cut(&error.headline(field_path), MAX_TEXT_BYTES),
         details: details(error, code, request_id),
     };
     let bytes = details.encode_to_vec();
@@ -47,6 +48,8 @@ fn details(error: &Error, code: Code, request_id: &str) -> Vec<Any> {
         ("step", error.step()),
         ("reason", error.reason()),
         ("hint", error.hint()),
+        // A change is its own operation (H7).
+        ("operation_id", error.change_id()),
     ];
     for (name, text) in texts {
         if let Some(text) = text {
@@ -107,6 +110,25 @@ fn details(error: &Error, code: Code, request_id: &str) -> Vec<Any> {
     if !error.rpc_errors().is_empty() {
         details.push(any("ncgate.v1.RpcErrors", &rpc_errors(error.rpc_errors())));
     }
+    if let Some(holder) = error.holder() {
+        details.push(any("ncgate.v1.LockHolder", &edit::holder(holder.into())));
+    }
+    if let Some(diff) = error.diff() {
+        let shown = cut(&diff.text, MAX_DIFF_BYTES);
+        let changes = proto::UncommittedChanges {
+            truncated: shown != diff.text,
+            diff: shown,
+            diff_sha256: diff.sha256.clone(),
+        };
+        details.push(any("ncgate.v1.UncommittedChanges", &changes));
+    }
+    if !error.members().is_empty() {
+        let members = error.members().iter().take(MAX_MEMBERS);
+        let members = proto::CommitMembers {
+            members: members.map(|member| edit::member(member.into())).collect(),
+        };
+        details.push(any("ncgate.v1.CommitMembers", &members));
+    }
     details
 }
 
@@ -133,7 +155,7 @@ fn bad_request(error: &Error) -> pb::BadRequest {
 }
 
 /// `/a/b/0` and `?a` as protobuf names fields: `a.b[0]`, `a`.
-fn field_path(pointer: &str) -> String {
+pub fn field_path(pointer: &str) -> String {
     let Some(path) = pointer.strip_prefix('/') else {
         return pointer.trim_start_matches('?').to_owned();
     };

@@ -46,6 +46,8 @@ parts! {
     StreamRunCliResponse in stream_run_cli_response;
     StreamGetConfigResponse in stream_get_config_response;
     StreamCompareConfigResponse in stream_compare_config_response;
+    StreamCallEditSessionRpcResponse in stream_call_edit_session_rpc_response;
+    StreamGetEditSessionConfigResponse in stream_get_edit_session_config_response;
 }
 
 /// Data of a reply as it is; a message says what it is.
@@ -179,7 +181,7 @@ pub fn problem(error: &Error) -> proto::Problem {
         status: i32::from(crate::api::status::of(error).grpc),
         code: error.code().as_str().to_owned(),
         title: error.code().title().to_owned(),
-        detail: error.detail().to_owned(),
+        detail: error.headline(status::field_path).into_owned(),
         origin: error.origin().as_str().to_owned(),
         retryable: error.retryable(),
         outcome: error.outcome().as_str().to_owned(),

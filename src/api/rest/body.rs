@@ -20,6 +20,8 @@ pub enum Media {
     /// `application/merge-patch+json` (RFC 7396).
     MergePatch,
     Xml,
+    /// Set lines.
+    Text,
 }
 
 impl Media {
@@ -28,6 +30,7 @@ impl Media {
             Self::Json => &["application/json"],
             Self::MergePatch => &["application/merge-patch+json"],
             Self::Xml => &["application/xml", "text/xml"],
+            Self::Text => &["text/plain"],
         }
     }
 }
@@ -81,6 +84,11 @@ impl Input {
     /// A JSON body as text.
     pub fn json(&self) -> Result<&str, ApiError> {
         Ok(self.text(&[Media::Json])?.1)
+    }
+
+    /// A JSON body that may be left out; then it is empty.
+    pub fn optional_json(&self) -> Result<&str, ApiError> {
+        if self.is_empty() { Ok("") } else { self.json() }
     }
 
     /// For actions without arguments: no body, or an empty object.

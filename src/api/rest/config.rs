@@ -11,10 +11,11 @@ use super::extract::{OfConnection, PathArgs};
 use super::negotiate::{self, Answer};
 use super::openapi::Problems;
 use super::output::OutputQuery;
+use super::places::{self, Places};
 use super::problem::ApiError;
 use super::query::Query;
 use crate::api::App;
-use crate::service::request::{CompareRequest, Content, GetConfigRequest, JunosConfigOptions, OutputOptions};
+use crate::service::request::{CompareRequest, Content, GetConfigRequest, JunosConfigOptions};
 
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "kebab-case")]
@@ -114,8 +115,10 @@ pub async fn get(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let answer = negotiate::answer(&headers)?;
+    let places = Places::of(&query, places::Body::None);
     let request = read_get(query, answer)?;
-    let reply = app.gateway.get_config(&context, &device, request).await?;
+    let reply = app.gateway.get_config(&context, &device, request).await;
+    let reply = reply.map_err(|error| places.tell(error))?;
     envelope::respond(&app, &context, connection.as_ref(), answer, reply).await
 }
 
@@ -142,17 +145,15 @@ pub async fn compare(
     let request = CompareRequest {
         from: query.value("from")?,
         to: query.value("to")?,
-        output: OutputOptions {
-            whole_reply: answer == Answer::Xml,
-            ..query.output()?
-        },
+        output: query.output(answer)?,
     };
     query.finish()?;
     let reply = app.gateway.compare_config(&context, &device, request).await?;
     envelope::respond(&app, &context, connection.as_ref(), answer, reply).await
 }
 
-fn read_get(mut query: Query, answer: Answer) -> Result<GetConfigRequest, ApiError> {
+/// Reads the options of a read.
+pub fn read_get(mut query: Query, answer: Answer) -> Result<GetConfigRequest, ApiError> {
     let request = GetConfigRequest {
         source: query.value("source")?,
         path: query.value("path")?,
@@ -180,10 +181,7 @@ fn read_get(mut query: Query, answer: Answer) -> Result<GetConfigRequest, ApiErr
             matching: query.value("matching")?,
             schema: query.switch("schema")?.unwrap_or(false),
         },
-        output: OutputOptions {
-            whole_reply: answer == Answer::Xml,
-            ..query.output()?
-        },
+        output: query.output(answer)?,
     };
     query.finish()?;
     Ok(request)

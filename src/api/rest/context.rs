@@ -15,11 +15,11 @@ use super::problem::{ApiError, Problem};
 use crate::api::App;
 use crate::api::edge::{self, Failure, REQUEST_ID};
 use crate::error::{Error, ErrorCode};
+use crate::service::LONGEST_DEADLINE;
 use crate::service::call::CallContext;
 use crate::service::calls::CALLS;
 
 const REQUEST_TIMEOUT: &str = "request-timeout";
-const MAX_TIMEOUT_SECONDS: u64 = 86_400;
 /// What metrics call a request that fits no route.
 const UNMATCHED: &str = "unmatched";
 
@@ -124,12 +124,12 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
         .ok()
         .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|text| text.parse::<u64>().ok())
-        .filter(|seconds| (1..=MAX_TIMEOUT_SECONDS).contains(seconds));
+        .filter(|seconds| (1..=LONGEST_DEADLINE.as_secs()).contains(seconds));
     match seconds {
         Some(seconds) => Ok(Some(Duration::from_secs(seconds))),
         None => Err(ApiError::invalid(
             "Request-Timeout",
-            format!("must be whole seconds from 1 to {MAX_TIMEOUT_SECONDS}"),
+            format!("must be whole seconds from 1 to {}", LONGEST_DEADLINE.as_secs()),
         )),
     }
 }
@@ -235,16 +235,9 @@ mod tests {
         assert_eq!(deadline(&headers(&[])).ok(), Some(None));
         let found = deadline(&headers(&[("request-timeout", "5")])).ok().flatten();
         assert_eq!(found, Some(Duration::from_secs(5)));
-        for bad in [
-            "0",
-            "-1",
-            "1.5",
-            "+5",
-            "",
-            "86401",
-            "soon",
-            "99999999999999999999",
-        ] {
+        let longest = deadline(&headers(&[("request-timeout", "3600")])).ok().flatten();
+        assert_eq!(longest, Some(LONGEST_DEADLINE));
+        for bad in ["0", "-1", "1.5", "+5", "", "3601", "soon", "99999999999999999999"] {
             let refused = deadline(&headers(&[("request-timeout", bad)])).expect_err("is refused");
             assert_eq!(refused.error.fields()[0].pointer, "Request-Timeout", "{bad}");
         }

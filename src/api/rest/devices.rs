@@ -9,7 +9,7 @@ use super::body::{Input, Media};
 use super::context::Context;
 use super::device_schema::{Device, DeviceInput, DevicePage, DevicePatch};
 use super::envelope::{self, Envelope};
-use super::extract::{Condition, OfConnection, PathArgs};
+use super::extract::{Condition, OfConnection, PathArgs, PlainJson};
 use super::negotiate::{self, Answer};
 use super::openapi::{BodyProblems, Problems};
 use super::problem::{ApiError, Problem};
@@ -32,12 +32,10 @@ const JSON: &str = "application/json";
 pub async fn create(
     State(app): State<App>,
     Context(context): Context,
-    query: Query,
+    _: PlainJson,
     headers: HeaderMap,
     input: Input,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     // `If-None-Match: *` asks for what adding always does: nothing is ever replaced (H9).
     Condition::if_none_match(&headers)?;
     let device = app.gateway.create_device(&context, input.json()?).await?;
@@ -70,7 +68,8 @@ pub async fn list(
     negotiate::only(&headers, JSON)?;
     let request = ListRequest {
         page_size: query.number("page_size")?.unwrap_or(0),
-        page_token: query.value("page_token")?,
+        // An empty one is what a form sends that has none yet; gRPC knows no other way to say so.
+        page_token: query.value("page_token")?.filter(|token| !token.is_empty()),
         labels: query.pairs("label")?,
     };
     query.finish()?;
@@ -94,15 +93,13 @@ pub async fn get(
     State(app): State<App>,
     Context(context): Context,
     PathArgs(device): PathArgs<String>,
-    query: Query,
+    _: PlainJson,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     let known = Condition::if_none_match(&headers)?;
     let device = app.gateway.get_device(&context, &device).await?;
     let mut response = with_etag(&device);
-    if known.is_some_and(|known| known.matches(device.etag.trim_matches('"'))) {
+    if known.is_some_and(|known| known.matches_weakly(device.etag.trim_matches('"'))) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = axum::body::Body::empty();
         response.headers_mut().remove(header::CONTENT_TYPE);
@@ -130,17 +127,15 @@ pub async fn update(
     State(app): State<App>,
     Context(context): Context,
     PathArgs(device): PathArgs<String>,
-    query: Query,
+    _: PlainJson,
     headers: HeaderMap,
     input: Input,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     let (_, patch) = input.text(&[Media::MergePatch])?;
-    let if_match = if_match(&headers)?;
+    let if_match = Condition::if_match(&headers)?.map(Condition::strong);
     let device = app
         .gateway
-        .update_device(&context, &device, patch, if_match.as_deref())
+        .update_device(&context, &device, patch, if_match)
         .await?;
     Ok(with_etag(&device))
 }
@@ -165,10 +160,8 @@ pub async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     query.finish()?;
-    let if_match = if_match(&headers)?;
-    app.gateway
-        .delete_device(&context, &device, if_match.as_deref())
-        .await?;
+    let if_match = Condition::if_match(&headers)?.map(Condition::strong);
+    app.gateway.delete_device(&context, &device, if_match).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -182,12 +175,9 @@ pub async fn check(
     State(app): State<App>,
     Context(context): Context,
     PathArgs(device): PathArgs<String>,
-    query: Query,
-    headers: HeaderMap,
+    _: PlainJson,
     input: Input,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     input.nothing()?;
     Ok(envelope::json(
         &app.gateway.check_device(&context, &device).await?,
@@ -202,11 +192,8 @@ pub async fn capabilities(
     State(app): State<App>,
     Context(context): Context,
     PathArgs(device): PathArgs<String>,
-    query: Query,
-    headers: HeaderMap,
+    _: PlainJson,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     Ok(envelope::json(
         &app.gateway.get_capabilities(&context, &device).await?,
     ))
@@ -220,11 +207,8 @@ pub async fn schemas(
     State(app): State<App>,
     Context(context): Context,
     PathArgs(device): PathArgs<String>,
-    query: Query,
-    headers: HeaderMap,
+    _: PlainJson,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     Ok(envelope::json(
         &app.gateway.list_schemas(&context, &device).await?,
     ))
@@ -282,27 +266,11 @@ pub async fn sessions(
     State(app): State<App>,
     Context(context): Context,
     PathArgs(device): PathArgs<String>,
-    query: Query,
-    headers: HeaderMap,
+    _: PlainJson,
 ) -> Result<Response, ApiError> {
-    negotiate::only(&headers, JSON)?;
-    query.finish()?;
     Ok(envelope::json(
         &app.gateway.list_sessions(&context, &device).await?,
     ))
-}
-
-/// `If-Match` as it was written, once it is known to be well-formed.
-fn if_match(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    if Condition::if_match(headers)?.is_none() {
-        return Ok(None);
-    }
-    let values: Vec<&str> = headers
-        .get_all(header::IF_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    Ok(Some(values.join(", ")))
 }
 
 fn with_etag(device: &DeviceView) -> Response {

@@ -3,18 +3,19 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::negotiate::Answer;
-use super::problem::{ApiError, RpcErrorView};
+use super::problem::ApiError;
 use crate::api::App;
 use crate::api::pace::{self, Chain, Pump};
 use crate::api::server::Connection;
 use crate::error::ErrorCode;
 use crate::service::call::CallContext;
+use crate::service::edit::view::RpcErrorView;
 use crate::service::reply::{DataKind, Reply, ReplyData};
 
 /// Bytes handed to the connection at a time.
@@ -252,6 +253,16 @@ pub fn json<T: Serialize>(value: &T) -> Response {
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Something was created: 201 with its place.
+pub fn created<T: Serialize>(location: &str, value: &T) -> Response {
+    let mut response = json(value);
+    *response.status_mut() = StatusCode::CREATED;
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
     response
 }
 

@@ -24,6 +24,17 @@ impl<'a> Object<'a> {
         Self::parse_at(text, String::new())
     }
 
+    /// The same for bodies that may be left out: no text is an empty object.
+    pub fn parse_or_empty(text: &'a str) -> Result<Self, ApiError> {
+        if text.trim().is_empty() {
+            return Ok(Self {
+                pointer: String::new(),
+                members: Vec::new(),
+            });
+        }
+        Self::parse(text)
+    }
+
     fn parse_at(text: &'a str, pointer: String) -> Result<Self, ApiError> {
         if !text.trim_start().starts_with('{') {
             // Tell text that is no JSON at all from JSON of another type.
@@ -41,8 +52,11 @@ impl<'a> Object<'a> {
         Ok(Self { pointer, members })
     }
 
-    /// A place below this object.
+    /// A place below this object; its own for an empty name.
     pub fn pointer(&self, name: &str) -> String {
+        if name.is_empty() {
+            return self.pointer.clone();
+        }
         child(&self.pointer, name)
     }
 
@@ -50,6 +64,12 @@ impl<'a> Object<'a> {
     pub fn raw(&mut self, name: &str) -> Option<&'a str> {
         let at = self.members.iter().position(|(found, _)| found == name)?;
         Some(self.members.remove(at).1.get())
+    }
+
+    /// Looks at a member without taking it.
+    pub fn peek(&self, name: &str) -> Option<&'a str> {
+        let (_, value) = self.members.iter().find(|(found, _)| found == name)?;
+        Some(value.get())
     }
 
     /// Takes a member that is an object, as text.
@@ -77,6 +97,18 @@ impl<'a> Object<'a> {
         self.typed(name, "must be a string")
     }
 
+    /// Takes a string that must be there.
+    pub fn required_string(&mut self, name: &str) -> Result<String, ApiError> {
+        let pointer = self.pointer(name);
+        self.string(name)?
+            .ok_or_else(|| ApiError::invalid(pointer, "is required"))
+    }
+
+    /// Takes a whole number that is not negative.
+    pub fn number<T: serde::Deserialize<'a>>(&mut self, name: &str) -> Result<Option<T>, ApiError> {
+        self.typed(name, "must be a whole number in range")
+    }
+
     pub fn boolean(&mut self, name: &str) -> Result<Option<bool>, ApiError> {
         self.typed(name, "must be true or false")
     }
@@ -96,6 +128,14 @@ impl<'a> Object<'a> {
                 Ok((name, value))
             })
             .collect()
+    }
+
+    /// Takes an object, to be taken apart.
+    pub fn object(&mut self, name: &str) -> Result<Option<Object<'a>>, ApiError> {
+        let pointer = self.pointer(name);
+        self.object_text(name)?
+            .map(|text| Object::parse_at(text, pointer))
+            .transpose()
     }
 
     /// Takes a list of objects.

@@ -2,19 +2,25 @@
 //! service layer.
 
 mod body;
+pub mod changes;
 pub mod config;
 mod context;
+pub mod datastores;
 pub mod device_schema;
 mod devices;
 mod docs;
+pub mod edit_input;
+pub mod edit_sessions;
 pub mod envelope;
 mod extract;
 mod gateway;
 mod json;
+pub mod locks;
 mod machine;
 mod negotiate;
 mod openapi;
 pub mod output;
+mod places;
 pub mod problem;
 mod query;
 pub mod rpc;
@@ -65,6 +71,26 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(rpc::cli_rpc))
         .routes(routes!(config::get))
         .routes(routes!(config::compare))
+        .routes(routes!(datastores::copy))
+        .routes(routes!(datastores::delete))
+        .routes(routes!(datastores::validate))
+        .routes(routes!(datastores::rescue))
+        .routes(routes!(edit_sessions::create, edit_sessions::list))
+        .routes(routes!(edit_sessions::get, edit_sessions::delete))
+        .routes(routes!(edit_sessions::edit))
+        .routes(routes!(edit_sessions::validate))
+        .routes(routes!(edit_sessions::discard))
+        .routes(routes!(edit_sessions::commit))
+        .routes(routes!(edit_sessions::renew))
+        .routes(routes!(edit_sessions::call_rpc))
+        .routes(routes!(edit_sessions::config))
+        .routes(routes!(edit_sessions::diff))
+        .routes(routes!(changes::create, changes::list))
+        .routes(routes!(changes::get))
+        .routes(routes!(changes::cancel))
+        .routes(routes!(locks::list))
+        .routes(routes!(locks::kill))
+        .routes(routes!(locks::discard_candidate))
         .routes(routes!(gateway::status))
         .routes(routes!(gateway::version))
         .routes(routes!(machine::livez))

@@ -95,6 +95,17 @@ const INPUTS: &[&str] = &[
     "AuthInput",
     "PromptAnswerInput",
     "JumpInput",
+    "EditInput",
+    "ReplacePatternInput",
+    "CommitInput",
+    "ChangeInput",
+    "EditSessionInput",
+    "DiscardInput",
+    "DiscardCandidateInput",
+    "KillInput",
+    "CopyInput",
+    "DeleteInput",
+    "ValidateInput",
 ];
 /// The same, but null removes a member.
 const PATCHES: &[&str] = &["DevicePatch"];
@@ -144,7 +155,9 @@ pub fn base() -> OpenApi {
     let tags = [
         ("devices", "The inventory, and what a device says of itself"),
         ("rpc", "Operational RPCs and CLI commands"),
-        ("config", "Configuration, read"),
+        ("config", "Configuration, read, and whole configurations"),
+        ("changes", "Changes in one call"),
+        ("edit-sessions", "Changes step by step, and who holds what"),
         ("gateway", "The gateway itself"),
         ("machine", "For orchestrators and monitoring"),
         ("pages", "For people"),

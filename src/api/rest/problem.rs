@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::api::status;
 use crate::error::{Error, ErrorCode};
-use crate::netconf::rpc_error::RpcError;
+use crate::service::edit::view::{LockHolderView, MemberView, RpcErrorView};
 
 /// The media type of every 4xx and 5xx body.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -100,58 +100,30 @@ pub struct Problem {
     /// Every error of the device's reply, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rpc_errors: Vec<RpcErrorView>,
+    /// The change that failed: `GET …/changes/{id}` tells the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change_id: Option<String>,
+    /// Who holds the lock that was refused, as far as the device says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<LockHolderView>,
+    /// The uncommitted changes that are in the way, in the device's notation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+    /// SHA-256 of `diff`, hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff_sha256: Option<String>,
+    /// What each routing engine or cluster member said to a commit, where they differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberView>,
 }
 
 /// One thing wrong with a request.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FieldProblem {
-    /// A JSON pointer into the body (RFC 6901), `?name` for a query option, or the name of a header.
+    /// A JSON pointer into the body (RFC 6901), `?name` for a query option, `{name}` for a part of the
+    /// path, or the name of a header.
     pub pointer: String,
     pub detail: String,
-}
-
-/// One rpc-error of RFC 6241 section 4.3. What the device did not say is absent.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct RpcErrorView {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_tag: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_severity: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_app_tag: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_path: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_message: Option<String>,
-    /// The content of `<error-info>`, as XML.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_info: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bad_element: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_daemon: Option<String>,
-    /// The routing engine or cluster member that reported it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub member: Option<String>,
-}
-
-impl From<&RpcError> for RpcErrorView {
-    fn from(error: &RpcError) -> Self {
-        Self {
-            error_type: error.error_type.clone(),
-            error_tag: error.error_tag.clone(),
-            error_severity: error.error_severity.clone(),
-            error_app_tag: error.error_app_tag.clone(),
-            error_path: error.error_path.clone(),
-            error_message: error.error_message.clone(),
-            error_info: error.error_info.clone(),
-            bad_element: error.bad_element.clone(),
-            source_daemon: error.source_daemon.clone(),
-            member: error.member.clone(),
-        }
-    }
 }
 
 impl Problem {
@@ -162,7 +134,7 @@ impl Problem {
             kind: format!("/problems/{code}"),
             title: code.title().to_owned(),
             status: status::of(error).http.as_u16(),
-            detail: error.detail().to_owned(),
+            detail: error.headline(str::to_owned).into_owned(),
             instance: instance.to_owned(),
             code: code.as_str().to_owned(),
             request_id: request_id.to_owned(),
@@ -183,6 +155,11 @@ impl Problem {
                 })
                 .collect(),
             rpc_errors: error.rpc_errors().iter().map(RpcErrorView::from).collect(),
+            change_id: error.change_id().map(str::to_owned),
+            holder: error.holder().map(LockHolderView::from),
+            diff: error.diff().map(|diff| diff.text.clone()),
+            diff_sha256: error.diff().map(|diff| diff.sha256.clone()),
+            members: error.members().iter().map(MemberView::from).collect(),
         }
     }
 
@@ -213,6 +190,7 @@ impl Problem {
 mod tests {
     use super::*;
     use crate::error::Outcome;
+    use crate::netconf::rpc_error::RpcError;
 
     fn json(problem: &Problem) -> serde_json::Value {
         serde_json::to_value(problem).expect("a problem serialises")

@@ -3,6 +3,7 @@
 
 use std::str::FromStr;
 
+use super::negotiate::Answer;
 use super::problem::ApiError;
 use crate::service::request::{Format, OutputOptions, Partial};
 
@@ -97,6 +98,26 @@ impl Query {
             .collect()
     }
 
+    /// The names of what nobody took yet.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Takes the further attributes of `<rpc>`, each written `attr.<name>=<value>`.
+    pub fn attributes(&mut self) -> Result<Vec<(String, String)>, ApiError> {
+        let (taken, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|(name, _)| name.starts_with("attr."));
+        self.0 = left;
+        taken
+            .into_iter()
+            .map(|(name, value)| match (name.strip_prefix("attr."), value) {
+                (Some(bare), Some(value)) => Ok((bare.to_owned(), value)),
+                (_, _) => Err(ApiError::invalid(format!("?{name}"), "needs a value")),
+            })
+            .collect()
+    }
+
     /// What nobody took, for RPC arguments. An argument whose name is taken by an option is written `arg.name`.
     pub fn arguments(self) -> Vec<(String, Option<String>)> {
         self.0
@@ -119,9 +140,12 @@ impl Query {
         }
     }
 
-    /// Takes the options that say how a reply is returned (design section 4).
-    pub fn output(&mut self) -> Result<OutputOptions, ApiError> {
-        let mut output = OutputOptions::default();
+    /// Takes the options that say how a reply is returned (design section 4). For an answer in XML it is whole.
+    pub fn output(&mut self, answer: Answer) -> Result<OutputOptions, ApiError> {
+        let mut output = OutputOptions {
+            whole_reply: answer == Answer::Xml,
+            ..OutputOptions::default()
+        };
         if let Some(format) = self.value("format")? {
             output.format = parse_format("?format", &format)?;
         }
@@ -203,7 +227,7 @@ mod tests {
     fn what_no_option_takes_is_an_argument() {
         let mut query =
             query("interface-name=ge-0%2F0%2F0&terse&format=xml&arg.format=ascii&empty=&a+b=c%20d");
-        let output = query.output().expect("the options are known");
+        let output = query.output(Answer::Json).expect("the options are known");
         assert_eq!(output.format, Format::Xml);
         let pair = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
         assert_eq!(
@@ -223,8 +247,8 @@ mod tests {
     fn unknown_and_repeated_options_are_refused_with_their_name() {
         assert_eq!(pointer(query("page_sise=3").finish()), "?page_sise");
         assert_eq!(pointer(query("from=a&from=b").value("from")), "?from");
-        assert_eq!(pointer(query("format=yaml").output()), "?format");
-        assert_eq!(pointer(query("partial=some").output()), "?partial");
+        assert_eq!(pointer(query("format=yaml").output(Answer::Json)), "?format");
+        assert_eq!(pointer(query("partial=some").output(Answer::Json)), "?partial");
         assert_eq!(pointer(query("from").value("from")), "?from");
         for bad in ["-1", "1.5", "+1", "", "99999999999", "x"] {
             assert_eq!(
@@ -237,6 +261,25 @@ mod tests {
         assert_eq!(pointer(Query::parse("n=%f")), "?n");
         assert_eq!(pointer(Query::parse("n=%FF")), "?n");
         assert!(Query::parse(&"a&".repeat(300)).is_err());
+    }
+
+    /// S8: attributes where no body can hold them.
+    #[test]
+    fn attributes_have_a_prefix() {
+        let mut query = query("terse&attr.mark=a%26b&arg.attr.x=1");
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(query.attributes().ok(), Some(vec![pair("mark", "a&b")]));
+        assert_eq!(
+            query.arguments(),
+            [
+                ("terse".to_owned(), None),
+                ("attr.x".to_owned(), Some("1".to_owned()))
+            ]
+        );
+        assert_eq!(
+            pointer(Query::parse("attr.a").expect("well-formed").attributes()),
+            "?attr.a"
+        );
     }
 
     #[test]

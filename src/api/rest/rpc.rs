@@ -14,6 +14,7 @@ use super::json::Object;
 use super::negotiate::{self, Answer};
 use super::openapi::{BodyProblems, Problems};
 use super::output::OutputQuery;
+use super::places::{self, Places};
 use super::problem::{ApiError, Problem};
 use super::query::Query;
 use super::rpc_input::{Body, CliInput, RpcInput, read_body, read_cli};
@@ -23,7 +24,7 @@ use crate::api::server::Connection;
 use crate::error::ErrorCode;
 use crate::service::call::CallContext;
 use crate::service::reply::{Reply, RpcAnswer as Outcome};
-use crate::service::request::{Arguments, Content, OutputOptions, RpcBody, RpcRequest};
+use crate::service::request::{Arguments, Content, RpcBody, RpcRequest};
 use crate::service::view::{CliRpc, Plan};
 
 /// The results of a batch: as many as were tried, in order.
@@ -51,7 +52,8 @@ pub enum RpcAnswer {
 
 /// Call an RPC, or several.
 ///
-/// The body is JSON, or the XML of one operation element; with an XML body the options go into the query.
+/// The body is JSON, or the XML of one operation element; with an XML body the options go into the query. Further
+/// attributes of `<rpc>` are `attributes` of the JSON body, or query options `attr.<name>=<value>`.
 #[utoipa::path(post, path = "/v1/devices/{device}/rpc", operation_id = "callRpc", tag = "rpc",
     params(("device" = String, Path, description = "The name of the device", example = "mx1"), OutputQuery,
         ("plan" = Option<bool>, Query, description = "Show the XML that would be sent, and send nothing")),
@@ -74,42 +76,52 @@ pub async fn call(
     input: Input,
 ) -> Result<Response, ApiError> {
     let answer = negotiate::answer(&headers)?;
-    let output = OutputOptions {
-        whole_reply: answer == Answer::Xml,
-        ..query.output()?
-    };
+    let places = Places::of(&query, places::Body::Members);
+    let output = query.output(answer)?;
     let plan = query.switch("plan")?;
+    let attributes = query.attributes()?;
     query.finish()?;
     let request = match input.text(&[Media::Json, Media::Xml])? {
         (Media::Xml, text) => RpcRequest {
             rpc: RpcBody::Whole(Content::Xml(text.to_owned())),
-            attributes: Vec::new(),
+            attributes,
             output,
             safe_only: false,
             plan: plan.unwrap_or(false),
         },
-        (Media::Json | Media::MergePatch, text) => match read_body(text, output, plan)? {
-            Body::One(request) => request,
+        (Media::Json | Media::MergePatch | Media::Text, text) => match read_body(text, output, plan)? {
+            Body::One(mut request) => {
+                request.attributes.extend(attributes);
+                request
+            }
             Body::Batch(batch) => {
+                if let Some((name, _)) = attributes.first() {
+                    return Err(ApiError::invalid(
+                        format!("?attr.{name}"),
+                        "each RPC of a batch has attributes of its own",
+                    ));
+                }
                 if answer == Answer::Xml {
                     return Err(ApiError::new(
                         ErrorCode::NotAcceptable,
                         "the results of a batch can be had as application/json",
                     ));
                 }
-                let results = app.gateway.batch_rpcs(&context, &device, batch).await?;
+                let results = app.gateway.batch_rpcs(&context, &device, batch).await;
+                let results = results.map_err(|error| places.tell(error))?;
                 return batch_answer(&app, &context, connection.as_ref(), &device, results).await;
             }
         },
     };
-    let outcome = app.gateway.call_rpc(&context, &device, request).await?;
+    let outcome = app.gateway.call_rpc(&context, &device, request).await;
+    let outcome = outcome.map_err(|error| places.tell(error))?;
     respond(&app, &context, connection.as_ref(), answer, outcome).await
 }
 
 /// Read by the name of an RPC.
 ///
 /// Arguments are query options: `?interface-name=ge-0/0/0&terse`. An argument that is named like an option of this
-/// resource is written `arg.<name>`. Only for RPCs that are known to change nothing; others are 405.
+/// resource is written `arg.<name>`, a further attribute of `<rpc>` `attr.<name>=<value>`. Only for RPCs that are known to change nothing; others are 405.
 #[utoipa::path(get, path = "/v1/devices/{device}/rpc/{name}", operation_id = "readNamedRpc", tag = "rpc",
     params(("device" = String, Path, description = "The name of the device", example = "mx1"),
         ("name" = String, Path, description = "The request tag", example = "get-interface-information"),
@@ -134,17 +146,15 @@ pub async fn read_named(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let answer = negotiate::answer(&headers)?;
+    let places = Places::of(&query, places::Body::None);
     let request = RpcRequest {
-        output: OutputOptions {
-            whole_reply: answer == Answer::Xml,
-            ..query.output()?
-        },
+        attributes: query.attributes()?,
+        output: query.output(answer)?,
         plan: query.switch("plan")?.unwrap_or(false),
         rpc: RpcBody::Named {
             name,
             arguments: Arguments::Pairs(query.arguments()),
         },
-        attributes: Vec::new(),
         safe_only: true,
     };
     let outcome = app
@@ -153,7 +163,7 @@ pub async fn read_named(
         .await
         .map_err(|error| {
             let code = error.code();
-            let refused = ApiError::from(error);
+            let refused = places.tell(error);
             if code == ErrorCode::MethodNotAllowed {
                 refused.with_allow(&[Method::POST])
             } else {
@@ -165,7 +175,8 @@ pub async fn read_named(
 
 /// Call by the name of an RPC.
 ///
-/// Arguments are the members of the JSON body, or query options as with GET, but not both.
+/// Arguments are the members of the JSON body, or query options as with GET, but not both. An XML body is the whole
+/// operation element, or its arguments side by side.
 #[utoipa::path(post, path = "/v1/devices/{device}/rpc/{name}", operation_id = "callNamedRpc", tag = "rpc",
     params(("device" = String, Path, description = "The name of the device", example = "mx1"),
         ("name" = String, Path, description = "The request tag", example = "get-interface-information"),
@@ -174,7 +185,8 @@ pub async fn read_named(
         ("arguments" = Option<BTreeMap<String, String>>, Query, style = Form, explode = true,
             description = "Arguments of the RPC; without a value an empty element")),
     request_body(description = "The arguments, or nothing",
-        content((BTreeMap<String, serde_json::Value> = "application/json", example = json!({"terse": null})))),
+        content((BTreeMap<String, serde_json::Value> = "application/json", example = json!({"terse": null})),
+            (String = "application/xml", example = "<terse/>"))),
     responses(
         (status = 200, description = "The reply, or the plan", content(
             (RpcAnswer = "application/json"), (String = "application/xml"),
@@ -191,20 +203,26 @@ pub async fn call_named(
     input: Input,
 ) -> Result<Response, ApiError> {
     let answer = negotiate::answer(&headers)?;
-    let output = OutputOptions {
-        whole_reply: answer == Answer::Xml,
-        ..query.output()?
+    let body = if input.is_empty() {
+        places::Body::None
+    } else {
+        places::Body::Arguments
     };
+    let places = Places::of(&query, body);
+    let output = query.output(answer)?;
     let plan = query.switch("plan")?.unwrap_or(false);
+    let attributes = query.attributes()?;
     let pairs = query.arguments();
     let arguments = match (input.is_empty(), pairs.first()) {
         (true, None) => Arguments::None,
         (true, Some(_)) => Arguments::Pairs(pairs),
-        (false, None) => {
-            let text = input.json()?;
-            Object::parse(text)?;
-            Arguments::Content(Content::Json(text.to_owned()))
-        }
+        (false, None) => Arguments::Content(match input.text(&[Media::Json, Media::Xml])? {
+            (Media::Xml, text) => Content::Xml(text.to_owned()),
+            (Media::Json | Media::MergePatch | Media::Text, text) => {
+                Object::parse(text)?;
+                Content::Json(text.to_owned())
+            }
+        }),
         (false, Some((name, _))) => {
             return Err(ApiError::invalid(
                 format!("?{name}"),
@@ -215,12 +233,13 @@ pub async fn call_named(
     let rpc = RpcBody::Named { name, arguments };
     let request = RpcRequest {
         rpc,
-        attributes: Vec::new(),
+        attributes,
         output,
         safe_only: false,
         plan,
     };
-    let outcome = app.gateway.call_rpc(&context, &device, request).await?;
+    let outcome = app.gateway.call_rpc(&context, &device, request).await;
+    let outcome = outcome.map_err(|error| places.tell(error))?;
     respond(&app, &context, connection.as_ref(), answer, outcome).await
 }
 
@@ -245,14 +264,13 @@ pub async fn cli(
     input: Input,
 ) -> Result<Response, ApiError> {
     let answer = negotiate::answer(&headers)?;
-    let output = OutputOptions {
-        whole_reply: answer == Answer::Xml,
-        ..query.output()?
-    };
+    let places = Places::of(&query, places::Body::Members);
+    let output = query.output(answer)?;
     let plan = query.switch("plan")?;
     query.finish()?;
     let request = read_cli(input.json()?, output, plan)?;
-    let outcome = app.gateway.run_cli(&context, &device, request).await?;
+    let outcome = app.gateway.run_cli(&context, &device, request).await;
+    let outcome = outcome.map_err(|error| places.tell(error))?;
     respond(&app, &context, connection.as_ref(), answer, outcome).await
 }
 
@@ -269,16 +287,17 @@ pub async fn cli_rpc(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     negotiate::only(&headers, "application/json")?;
+    let places = Places::of(&query, places::Body::None);
     let command = query
         .value("command")?
         .ok_or_else(|| ApiError::invalid("?command", "is required"))?;
     query.finish()?;
-    Ok(envelope::json(
-        &app.gateway.get_cli_rpc(&context, &device, &command).await?,
-    ))
+    let found = app.gateway.get_cli_rpc(&context, &device, &command).await;
+    Ok(envelope::json(&found.map_err(|error| places.tell(error))?))
 }
 
-async fn respond(
+/// Answers with a reply or a plan.
+pub async fn respond(
     app: &App,
     context: &CallContext,
     connection: Option<&Connection>,

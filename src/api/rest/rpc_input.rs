@@ -154,7 +154,7 @@ fn read_rpc(body: &mut Object<'_>) -> Result<(RpcBody, Vec<(String, String)>), A
 }
 
 /// The options of the body, each of which may stand in the query instead.
-fn body_output(body: &mut Object<'_>, query: OutputOptions) -> Result<OutputOptions, ApiError> {
+pub fn body_output(body: &mut Object<'_>, query: OutputOptions) -> Result<OutputOptions, ApiError> {
     let mut output = query;
     if let Some(format) = body.string("format")? {
         output.format = query::parse_format("/format", &format)?;
@@ -179,7 +179,8 @@ fn body_output(body: &mut Object<'_>, query: OutputOptions) -> Result<OutputOpti
     Ok(output)
 }
 
-fn body_switch(body: &mut Object<'_>, name: &str, query: Option<bool>) -> Result<bool, ApiError> {
+/// A switch that stands in the body or in the query.
+pub fn body_switch(body: &mut Object<'_>, name: &str, query: Option<bool>) -> Result<bool, ApiError> {
     match (body.boolean(name)?, query) {
         (Some(_), Some(_)) => Err(ApiError::invalid(format!("/{name}"), "stands in the query, too")),
         (body, query) => Ok(body.or(query).unwrap_or(false)),

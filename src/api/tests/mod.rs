@@ -79,7 +79,9 @@ impl Served {
             clock,
             known_hosts: spool.path().join("known_hosts"),
             idle_timeout: Duration::from_secs(60),
+            record_age: Duration::from_secs(1),
             read_only_rpcs: Default::default(),
+            edit_sessions_kept: Duration::from_secs(60),
             tasks: tracker.clone(),
         });
         let gateway = gateway.await.expect("a gateway");

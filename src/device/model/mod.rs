@@ -205,7 +205,7 @@ pub struct Compatibility {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Requirements {
-    /// Capability URIs.
+    /// URIs, or short names such as `candidate` or `validate:1.1`.
     pub capabilities: Vec<String>,
     pub version: VersionRange,
 }
@@ -260,12 +260,19 @@ impl Default for Quirks {
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
     /// For each phase of connecting: TCP, SSH handshake, login, hello.
+    #[schema(minimum = 1, maximum = 300)]
     pub connect_seconds: u64,
+    /// Of a read, when the caller names no deadline.
+    #[schema(minimum = 1, maximum = 3600)]
     pub rpc_seconds: u64,
+    /// Of a load, a validation or a commit, when the caller names no deadline.
+    #[schema(minimum = 1, maximum = 3600)]
     pub commit_seconds: u64,
     /// Between SSH keepalives; three in a row unanswered end the session (Q5).
+    #[schema(minimum = 1, maximum = 3600)]
     pub keepalive_seconds: u64,
     /// Between tries once the device has refused the credentials three times (Q4).
+    #[schema(minimum = 1, maximum = 86400)]
     pub auth_retry_seconds: u64,
 }
 

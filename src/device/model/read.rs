@@ -9,12 +9,16 @@ use serde_json::Value;
 use super::reader::{Faults, Object, child, kind};
 use super::secrets::{Credentials, DeviceSecrets, KeyFault, PromptAnswer, Secret, decode_private_key};
 use super::*;
+use crate::netconf::capability::Capability;
+use crate::suggest;
 
 const MOST_JUMPS: usize = 8;
 const MOST_KEYS: usize = 32;
 const MOST_LABELS: usize = 64;
 const MOST_PROMPTS: usize = 16;
 const MOST_CAPABILITIES: usize = 256;
+/// Seconds that an RPC may take: no caller waits longer (conventions H6).
+const LONGEST_RPC: u64 = 3600;
 /// Bytes of a password or an answer.
 const MOST_PASSWORD: usize = 4096;
 /// Bytes of a private key as text; a 16384 bit RSA key has a fifth of it.
@@ -332,13 +336,31 @@ fn check_key(found: &Credentials, object: &Object<'_>, known: &DeviceSecrets, fa
     }
 }
 
+/// What is wrong with the name of a required capability: a URI as devices list them, or the short name of one that
+/// is known. An unknown short name would refuse every device.
+fn capability_fault(name: &str) -> Option<String> {
+    if Capability::is_short_name(name) {
+        if Capability::of_name(name).next().is_some() {
+            return None;
+        }
+        let bare = name.trim_start_matches(':');
+        let known = Capability::ALL.map(|known| known.name().split(':').next().unwrap_or_default());
+        return Some(
+            suggest::unknown("capability", bare, known)
+                + "; give its URI, or a short name such as 'candidate'",
+        );
+    }
+    let is_uri = name.contains(':') && name.len() <= 1024 && !name.chars().any(char::is_whitespace);
+    (!is_uri).then(|| "must be a capability URI or a short name such as 'candidate'".to_owned())
+}
+
 fn compatibility(mut object: Object<'_>, faults: &mut Faults) -> Compatibility {
     let policy = object.word("policy", CompatibilityPolicy::WORDS, faults);
     let mut require = object.object("require", faults);
     let mut capabilities = Vec::new();
     for (pointer, uri) in require.strings("capabilities", MOST_CAPABILITIES, faults) {
-        if uri.is_empty() || uri.len() > 1024 || uri.chars().any(char::is_whitespace) {
-            faults.add(pointer, "must be a capability URI");
+        if let Some(detail) = capability_fault(uri) {
+            faults.add(pointer, detail);
         }
         capabilities.push(uri.to_owned());
     }
@@ -403,8 +425,8 @@ fn timeouts(mut object: Object<'_>, faults: &mut Faults) -> Timeouts {
     let default = Timeouts::default();
     let read = Timeouts {
         connect_seconds: object.integer("connect_seconds", default.connect_seconds, 1..=300, faults),
-        rpc_seconds: object.integer("rpc_seconds", default.rpc_seconds, 1..=86_400, faults),
-        commit_seconds: object.integer("commit_seconds", default.commit_seconds, 1..=86_400, faults),
+        rpc_seconds: object.integer("rpc_seconds", default.rpc_seconds, 1..=LONGEST_RPC, faults),
+        commit_seconds: object.integer("commit_seconds", default.commit_seconds, 1..=LONGEST_RPC, faults),
         keepalive_seconds: object.integer("keepalive_seconds", default.keepalive_seconds, 1..=3600, faults),
         auth_retry_seconds: object.integer(
             "auth_retry_seconds",

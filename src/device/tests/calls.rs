@@ -340,6 +340,37 @@ async fn single_use_session_is_closed_and_its_rpc_sent_once() {
     );
 }
 
+/// Q9: an RPC with a session of its own leaves the one that waits in the pool to the next read; only where the device
+/// may have no further one, it takes that.
+#[tokio::test(start_paused = true)]
+async fn single_use_leaves_the_pool_its_warm_session() {
+    let world = World::new();
+    for (max_sessions, connects) in [(2, 2), (1, 2)] {
+        let fake = echo_device();
+        let (device, connector) = world.add(
+            Settings {
+                max_sessions,
+                ..settings()
+            },
+            &fake,
+        );
+        device.read("a", within(30), request("get-a")).await.unwrap();
+        device
+            .single_use("a", within(30), request("clear-b"))
+            .await
+            .unwrap();
+        let warm = device
+            .status()
+            .sessions
+            .iter()
+            .filter(|session| session.idle)
+            .count();
+        assert_eq!(warm, max_sessions - 1);
+        device.read("a", within(30), request("get-c")).await.unwrap();
+        assert_eq!(connector.connects().len(), connects, "{max_sessions}");
+    }
+}
+
 /// What a request needs is checked before anything is sent; `ignore` lets everything pass (S7).
 #[tokio::test(start_paused = true)]
 async fn missing_capability_is_named_before_sending() {

@@ -433,6 +433,40 @@ async fn shutdown_is_bounded() {
     world.tracker.wait().await;
 }
 
+/// Design section 4: who waits for a device while its settings change is served with the new ones, also when the new
+/// queue is shorter than the one that let them in.
+#[tokio::test(start_paused = true)]
+async fn waiting_readers_go_on_with_the_new_settings() {
+    let world = World::new();
+    let (before, after) = (echo_device(), echo_device());
+    let narrow = Settings {
+        max_sessions: 1,
+        ..settings()
+    };
+    let (old, _) = world.add(narrow.clone(), &before);
+    let reads: Vec<_> = (0..5)
+        .map(|n| {
+            let reader = old.clone();
+            let operation = if n == 0 { "wait-5" } else { "get" };
+            tokio::spawn(async move { (operation, reader.read("a", within(30), request(operation)).await) })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(old.status().queued, 4);
+    let shorter = Settings {
+        queue_length: 1,
+        ..narrow
+    };
+    let (new, connector) = world.add(shorter, &after);
+    for read in reads {
+        let (operation, answer) = read.await.unwrap();
+        assert!(says(&answer, operation), "{answer:?}");
+    }
+    assert_eq!(before.operations(), ["wait-5", "close-session"]);
+    assert_eq!(after.operations(), ["get"; 4]);
+    assert_eq!((connector.connects().len(), new.status().queued), (1, 0));
+}
+
 /// A device that is taken out, or replaced, ends its sessions in its own time.
 #[tokio::test(start_paused = true)]
 async fn replaced_and_removed_devices_end_politely() {
@@ -443,15 +477,12 @@ async fn replaced_and_removed_devices_end_politely() {
     let (second, _) = world.add(settings(), &fake);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(fake.operations(), ["get", "close-session"]);
-    assert!(matches!(
-        first
-            .read("a", within(30), request("get"))
-            .await
-            .unwrap_err()
-            .failure,
-        Failure::Draining
-    ));
     assert!(Arc::ptr_eq(&world.registry.get("mx1").unwrap(), &second));
     assert!(world.registry.remove("mx1") && !world.registry.remove("mx1"));
     assert!(world.registry.get("mx1").is_none());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for gone in [first, second] {
+        let refused = gone.read("a", within(30), request("get")).await.unwrap_err();
+        assert!(matches!(refused.failure, Failure::Draining), "{refused}");
+    }
 }

@@ -2,6 +2,9 @@
 
 mod calls;
 mod connecting;
+mod editing;
+mod holding;
+mod router;
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

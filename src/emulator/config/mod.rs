@@ -1,10 +1,20 @@
 //! The configuration of an emulated device: its databases, its history, and every way to show them.
 //!
-//! Knows neither NETCONF nor SSH. Today it is read only: `candidate` is what is running.
+//! Knows neither NETCONF nor SSH: [`Engine`] takes edits, commits and the present time, and nothing else.
 
+pub mod check;
+pub mod commit;
 pub mod compare;
+pub mod engine;
 pub mod groups;
+pub mod locks;
+pub mod merge;
 pub mod modules;
+pub mod patch;
+pub mod patch_json;
+pub mod patch_text;
+pub mod patch_xml;
+pub mod pattern;
 pub mod render;
 pub mod schema;
 pub mod select;
@@ -12,9 +22,9 @@ pub mod set;
 pub mod text;
 pub mod tree;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub use engine::{Actor, Committed, Ending, Engine, Store, Working};
 pub use set::SetError;
 pub use tree::Node;
 
@@ -36,6 +46,8 @@ pub struct Revision {
     pub seconds: i64,
     /// The commit comment.
     pub log: Option<String>,
+    /// What the device itself says about the commit: `commit confirmed, rollback in 10mins`.
+    pub comment: Option<String>,
 }
 
 impl Revision {
@@ -67,105 +79,12 @@ pub enum Database {
     Candidate,
     /// What is running, which is also rollback 0.
     Committed,
+    /// What the device starts with.
+    Startup,
     /// A configuration committed before: 0 is running.
     Rollback(usize),
     /// The rescue configuration, where one was saved.
     Rescue,
-}
-
-/// All configurations of one device.
-#[derive(Clone, Debug)]
-pub struct Engine {
-    /// Newest first, never empty.
-    history: VecDeque<Revision>,
-    rescue: Option<Arc<Node>>,
-}
-
-impl Engine {
-    /// An engine whose history is the given commits, oldest first. Without any, an empty configuration is running.
-    ///
-    /// # Errors
-    /// The first command that cannot be applied.
-    pub fn new(changes: &[Change]) -> Result<Self, SetError> {
-        let mut engine = Self {
-            history: VecDeque::new(),
-            rescue: None,
-        };
-        for change in changes {
-            engine.commit(change)?;
-        }
-        if engine.history.is_empty() {
-            let user = "root".to_owned();
-            engine.push(Node::root(), user, "other".to_owned(), 0, None);
-        }
-        Ok(engine)
-    }
-
-    /// Applies commands to what is running and makes the result the newest revision.
-    ///
-    /// # Errors
-    /// The first command that cannot be applied; nothing has changed then.
-    pub fn commit(&mut self, change: &Change) -> Result<(), SetError> {
-        let mut tree = self
-            .history
-            .front()
-            .map_or_else(Node::root, |newest| (*newest.tree).clone());
-        set::apply(&mut tree, &change.commands)?;
-        self.push(
-            tree,
-            change.user.clone(),
-            change.client.clone(),
-            change.seconds,
-            change.log.clone(),
-        );
-        Ok(())
-    }
-
-    fn push(&mut self, tree: Node, user: String, client: String, seconds: i64, log: Option<String>) {
-        let number = self.history.front().map_or(0, |newest| newest.number + 1);
-        self.history.push_front(Revision {
-            tree: Arc::new(tree),
-            number,
-            user,
-            client,
-            seconds,
-            log,
-        });
-        self.history.truncate(HISTORY);
-    }
-
-    /// Keeps what is running as the rescue configuration.
-    pub fn save_rescue(&mut self) {
-        self.rescue = Some(self.running().tree.clone());
-    }
-
-    /// The newest commit.
-    pub fn running(&self) -> &Revision {
-        self.history
-            .front()
-            .expect("new() puts a revision in and none is ever taken out")
-    }
-
-    /// Commits, newest first.
-    pub fn history(&self) -> impl Iterator<Item = &Revision> {
-        self.history.iter()
-    }
-
-    /// The configuration of this database, where there is one.
-    pub fn tree(&self, database: Database) -> Option<Arc<Node>> {
-        match database {
-            Database::Candidate | Database::Committed => Some(self.running().tree.clone()),
-            Database::Rollback(number) => self.history.get(number).map(|revision| revision.tree.clone()),
-            Database::Rescue => self.rescue.clone(),
-        }
-    }
-
-    /// The revision with this identifier.
-    pub fn revision(&self, identifier: &str) -> Option<&Revision> {
-        self.history
-            .iter()
-            .find(|revision| revision.identifier() == identifier)
-    }
 }
 
 #[cfg(test)]
@@ -209,7 +128,7 @@ mod tests {
         let mut engine = Engine::new(&[change("set system host-name a", 100)]).unwrap();
         assert!(
             engine
-                .commit(&change("set system host-name b\nset nonsense", 200))
+                .commit_change(&change("set system host-name b\nset nonsense", 200))
                 .is_err()
         );
         assert_eq!(engine.history().count(), 1);
@@ -221,7 +140,7 @@ mod tests {
         let mut engine = Engine::new(&[]).unwrap();
         for number in 0..60 {
             engine
-                .commit(&change(&format!("set system host-name r{number}"), number))
+                .commit_change(&change(&format!("set system host-name r{number}"), number))
                 .unwrap();
         }
         assert_eq!(engine.history().count(), HISTORY);

@@ -34,6 +34,9 @@ fn tag(node: &Node, options: XmlOptions) -> Tag {
     if node.inactive {
         tag = tag.with("inactive", "inactive");
     }
+    if node.protected {
+        tag = tag.with("protect", "protect");
+    }
     for (name, value) in &node.marks {
         tag = tag.with(*name, value.clone());
     }
@@ -134,8 +137,10 @@ fn object(node: &Node, level: usize, out: &mut String) {
 }
 
 fn attributes(node: &Node) -> Vec<(&'static str, String)> {
-    let inactive = node.inactive.then(|| ("inactive", "true".to_owned()));
-    inactive.into_iter().chain(node.marks.iter().cloned()).collect()
+    let flag = |set: bool, name: &'static str| set.then(|| (name, "true".to_owned()));
+    let flags = [flag(node.inactive, "inactive"), flag(node.protected, "protect")];
+    let flags = flags.into_iter().flatten();
+    flags.chain(node.marks.iter().cloned()).collect()
 }
 
 fn object_of(pairs: &[(&'static str, String)], level: usize, out: &mut String) {
@@ -146,7 +151,7 @@ fn object_of(pairs: &[(&'static str, String)], level: usize, out: &mut String) {
         string(name, out);
         out.push_str(" : ");
         // The device prints `"inactive" : true`, and every other attribute as a string.
-        if *name == "inactive" {
+        if matches!(*name, "inactive" | "protect") {
             out.push_str(value);
         } else {
             string(value, out);

@@ -45,10 +45,23 @@ struct Row {
     path: &'static str,
     kind: Kind,
     style: Style,
+    mandatory: bool,
 }
 
 const fn row(path: &'static str, kind: Kind, style: Style) -> Row {
-    Row { path, kind, style }
+    Row {
+        path,
+        kind,
+        style,
+        mandatory: false,
+    }
+}
+/// A statement without which the one around it cannot be committed.
+const fn must(row: Row) -> Row {
+    Row {
+        mandatory: true,
+        ..row
+    }
 }
 const fn container(path: &'static str) -> Row {
     row(path, Kind::Container, Style::Plain)
@@ -104,7 +117,7 @@ const TABLE: &[Row] = &[
     list("system/login/user"),
     leaf("system/login/user/full-name"),
     leaf("system/login/user/uid"),
-    leaf("system/login/user/class"),
+    must(leaf("system/login/user/class")),
     container("system/login/user/authentication"),
     leaf("system/login/user/authentication/encrypted-password"),
     container("system/services"),
@@ -134,6 +147,9 @@ const TABLE: &[Row] = &[
     flag("system/syslog/file/contents/notice"),
     flag("system/syslog/file/contents/info"),
     flag("system/syslog/file/contents/error"),
+    container("system/configuration-database"),
+    container("system/configuration-database/ephemeral"),
+    list("system/configuration-database/ephemeral/instance"),
     container("system/ntp"),
     list("system/ntp/server"),
     flag("system/ntp/server/prefer"),
@@ -141,7 +157,7 @@ const TABLE: &[Row] = &[
     container("chassis"),
     container("chassis/aggregated-devices"),
     container("chassis/aggregated-devices/ethernet"),
-    leaf("chassis/aggregated-devices/ethernet/device-count"),
+    must(leaf("chassis/aggregated-devices/ethernet/device-count")),
 
     container("interfaces"),
     unnamed("interfaces/interface"),
@@ -248,7 +264,7 @@ const TABLE: &[Row] = &[
     flag("policy-options/policy-statement/then/accept"),
     flag("policy-options/policy-statement/then/reject"),
     list("policy-options/community"),
-    leaf_list("policy-options/community/members"),
+    must(leaf_list("policy-options/community/members")),
 
     container("firewall"),
     prefix("firewall/family"),
@@ -270,7 +286,7 @@ const TABLE: &[Row] = &[
     list("firewall/policer"),
     container("firewall/policer/if-exceeding"),
     leaf("firewall/policer/if-exceeding/bandwidth-limit"),
-    leaf("firewall/policer/if-exceeding/burst-size-limit"),
+    must(leaf("firewall/policer/if-exceeding/burst-size-limit")),
     row("firewall/policer/then", Kind::Container, Style::OneLine),
     flag("firewall/policer/then/discard"),
 ];
@@ -284,6 +300,8 @@ pub struct Statement {
     pub kind: Kind,
     /// How text shows it.
     pub style: Style,
+    /// Whether the statement around it cannot be committed without it.
+    pub mandatory: bool,
     /// Position among its siblings, the order in which a device shows them.
     pub order: usize,
     children: Vec<Statement>,
@@ -355,6 +373,7 @@ impl Statement {
                     name: path,
                     kind: row.kind,
                     style: row.style,
+                    mandatory: row.mandatory,
                     order,
                     children: Vec::new(),
                 });
@@ -370,6 +389,7 @@ pub fn root() -> &'static Statement {
             name: "configuration",
             kind: Kind::Container,
             style: Style::Plain,
+            mandatory: false,
             order: 0,
             children: Vec::new(),
         };

@@ -1,12 +1,16 @@
 //! Set commands: what `format="set"` shows, and how configuration data is fed in.
 
+use super::compare::banner;
+use super::patch::{self, Act, Manner, Patch, Place};
+use super::pattern::Pattern;
 use super::schema::{Kind, Statement, Style};
 use super::tree::Node;
+use crate::emulator::device_error::DeviceError;
 
 /// Why a command was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SetError {
-    /// The first word is none of `set`, `delete`, `deactivate`, `activate`.
+    /// The first word is no command.
     #[error("unknown command {0:?}")]
     Command(String),
     /// No such statement at this level.
@@ -14,6 +18,8 @@ pub enum SetError {
     Syntax {
         /// The word that fits nowhere.
         word: String,
+        /// Words that lead to its level.
+        level: Vec<String>,
         /// The command it stands in.
         line: String,
     },
@@ -26,18 +32,39 @@ pub enum SetError {
     /// A quotation mark is never closed.
     #[error("unbalanced quotation marks in {0:?}")]
     Quotes(String),
+    /// Well-formed, and refused all the same.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl SetError {
+    /// The error as a device reports it.
+    pub fn to_device_error(&self) -> DeviceError {
+        match self {
+            Self::Command(word) => DeviceError::new("unknown command.").element(word.as_str()),
+            Self::Syntax { word, level, .. } => DeviceError::syntax(word.as_str()).at(banner(level)),
+            Self::Missing(line) => DeviceError::new("missing argument.").element(last_word(line)),
+            Self::NotFound(line) => DeviceError::warning("statement not found").element(last_word(line)),
+            Self::Quotes(line) => DeviceError::new("missing end quote").element(last_word(line)),
+            Self::Refused(message) => DeviceError::new(message.as_str()),
+        }
+    }
+}
+
+fn last_word(line: &str) -> &str {
+    line.split_whitespace().next_back().unwrap_or_default()
 }
 
 /// One step of a path: a statement and its argument (empty where it takes none). Without an argument, which only the
 /// last step may be, it stands for all nodes of the statement.
-type Step = (&'static Statement, Option<String>);
+pub(super) type Step = (&'static Statement, Option<String>);
 
-/// Whether the node is what the step leads to.
-fn leads_to((statement, argument): &Step, node: &Node) -> bool {
-    node.statement.name == statement.name
-        && argument
-            .as_ref()
-            .is_none_or(|argument| node.is(statement, argument))
+/// What one line asks for.
+enum Command {
+    Patches(Vec<Patch>),
+    DeleteAll,
+    Copy { path: Vec<Step>, to: String },
+    Pattern(Pattern),
 }
 
 /// Applies commands, one per line; empty lines and lines that begin with `#` are passed over.
@@ -45,52 +72,168 @@ fn leads_to((statement, argument): &Step, node: &Node) -> bool {
 /// # Errors
 /// The first command that cannot be applied; those before it stay applied.
 pub fn apply(root: &mut Node, commands: &str) -> Result<(), SetError> {
-    for line in commands.lines().map(str::trim) {
-        if !line.is_empty() && !line.starts_with('#') {
-            apply_line(root, line)?;
+    for line in lines(commands) {
+        let problems = run(root, line)?;
+        if let Some(problem) = problems.first() {
+            return Err(if &*problem.message == "statement not found" {
+                SetError::NotFound(line.to_owned())
+            } else {
+                SetError::Refused(problem.message.to_string())
+            });
         }
     }
     Ok(())
 }
 
-fn apply_line(root: &mut Node, line: &str) -> Result<(), SetError> {
+/// Applies commands as a device loads them: those that it cannot apply are told, and the others stay applied.
+pub fn load(root: &mut Node, commands: &str) -> Vec<DeviceError> {
+    let mut problems = Vec::new();
+    for line in lines(commands) {
+        match run(root, line) {
+            Ok(told) => problems.extend(told),
+            Err(error) => problems.push(error.to_device_error()),
+        }
+    }
+    problems
+}
+
+fn lines(commands: &str) -> impl Iterator<Item = &str> {
+    let lines = commands.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+fn run(root: &mut Node, line: &str) -> Result<Vec<DeviceError>, SetError> {
+    match command(root.statement, line)? {
+        Command::Patches(patches) => Ok(patch::apply(root, &patches, Manner::REPLACE)),
+        Command::DeleteAll => {
+            root.clear();
+            Ok(Vec::new())
+        }
+        Command::Copy { path, to } => Ok(copy(root, &path, &to).into_iter().collect()),
+        Command::Pattern(pattern) => Ok(pattern.apply(root)),
+    }
+}
+
+fn command(root: &'static Statement, line: &str) -> Result<Command, SetError> {
     let words = words(line)?;
     let Some((command, path)) = words.split_first() else {
-        return Ok(());
+        return Ok(Command::Patches(Vec::new()));
+    };
+    let chained = |path: &[String], act: Act, change: &dyn Fn(&mut Patch)| {
+        let steps = paths(root, path, line)?;
+        Ok(Command::Patches(
+            steps
+                .into_iter()
+                .filter_map(|steps| chain(steps, act, change))
+                .collect(),
+        ))
+    };
+    // `insert PATH before KEY`, `rename PATH to KEY`; the name of the statement may stand before the key again.
+    let tail = |keywords: &[&str]| {
+        let at = path.iter().rposition(|word| keywords.contains(&word.as_str()));
+        match at.map(|at| (&path[..at], path[at].as_str(), &path[at + 1..])) {
+            Some((path, word, [key] | [_, key])) => Ok((path, word, key.clone())),
+            Some(_) | None => Err(SetError::Missing(line.to_owned())),
+        }
     };
     match command.as_str() {
         "set" => {
-            for steps in paths(root.statement, path, line)? {
-                let mut node = &mut *root;
-                for (statement, argument) in steps {
-                    let argument = argument.ok_or_else(|| SetError::Missing(line.to_owned()))?;
-                    node = node.ensure(statement, &argument);
-                }
+            let steps = paths(root, path, line)?;
+            if steps.iter().flatten().any(|(_, argument)| argument.is_none()) {
+                return Err(SetError::Missing(line.to_owned()));
             }
-            Ok(())
+            chained(path, Act::Merge, &|_| {})
         }
-        "delete" => paths(root.statement, path, line)?
-            .into_iter()
-            .try_for_each(|steps| {
-                if delete(root, &steps) {
-                    Ok(())
-                } else {
-                    Err(not_found(line))
+        "delete" if path.is_empty() => Ok(Command::DeleteAll),
+        "delete" => chained(path, Act::Delete, &|_| {}),
+        "deactivate" => chained(path, Act::Touch, &|patch| patch.inactive = Some(true)),
+        "activate" => chained(path, Act::Touch, &|patch| patch.inactive = Some(false)),
+        "protect" => chained(path, Act::Touch, &|patch| patch.protect = Some(true)),
+        "unprotect" => chained(path, Act::Touch, &|patch| patch.protect = Some(false)),
+        "insert" => {
+            let (path, word, key) = match path {
+                [path @ .., word] if word == "first" || word == "last" => {
+                    (path, word.as_str(), String::new())
                 }
-            }),
-        "deactivate" | "activate" => {
-            let inactive = command == "deactivate";
-            let switched = paths(root.statement, path, line)?
-                .iter()
-                .all(|steps| switch(root, steps, inactive));
-            if switched { Ok(()) } else { Err(not_found(line)) }
+                _ => tail(&["before", "after"])?,
+            };
+            let place = match word {
+                "first" => Place::First,
+                "last" => Place::Last,
+                "before" => Place::Before(key),
+                _ => Place::After(key),
+            };
+            chained(path, Act::Touch, &|patch| patch.place = Some(place.clone()))
         }
+        "rename" => {
+            let (path, _, key) = tail(&["to"])?;
+            chained(path, Act::Touch, &|patch| patch.rename = Some(key.clone()))
+        }
+        "copy" => {
+            let (path, _, to) = tail(&["to"])?;
+            let path = paths(root, path, line)?.pop().unwrap_or_default();
+            Ok(Command::Copy { path, to })
+        }
+        "replace" => match path {
+            [pattern, old, with, new] if pattern == "pattern" && with == "with" => {
+                Pattern::new(old, new, None)
+                    .map(Command::Pattern)
+                    .map_err(|error| SetError::Refused(error.message.to_string()))
+            }
+            _ => Err(SetError::Missing(line.to_owned())),
+        },
         other => Err(SetError::Command(other.to_owned())),
     }
 }
 
-fn not_found(line: &str) -> SetError {
-    SetError::NotFound(line.to_owned())
+/// The path as patches inside each other; what happens happens at its end.
+pub(super) fn chain(steps: Vec<Step>, act: Act, change: &dyn Fn(&mut Patch)) -> Option<Patch> {
+    let mut inner: Option<Patch> = None;
+    for (statement, argument) in steps.into_iter().rev() {
+        let outer_act = match act {
+            Act::Merge | Act::Replace | Act::Create => Act::Merge,
+            Act::Delete | Act::Remove | Act::Touch => Act::Touch,
+        };
+        let mut patch = Patch::new(statement, argument, if inner.is_none() { act } else { outer_act });
+        match inner.take() {
+            Some(below) => patch.children.push(below),
+            None => change(&mut patch),
+        }
+        inner = Some(patch);
+    }
+    inner
+}
+
+/// Puts a copy of the entry at the path beside it, under another key.
+fn copy(root: &mut Node, path: &[Step], to: &str) -> Option<DeviceError> {
+    let not_found = || Some(DeviceError::warning("statement not found").element(to));
+    let Some(((statement, argument), above)) = path.split_last() else {
+        return not_found();
+    };
+    let mut parent = root;
+    for (statement, argument) in above {
+        let argument = argument.as_deref().unwrap_or_default();
+        match parent
+            .children
+            .iter_mut()
+            .find(|child| child.is(statement, argument))
+        {
+            Some(child) => parent = child,
+            None => return not_found(),
+        }
+    }
+    let Some(mut twin) = parent
+        .find(statement, argument.as_deref().unwrap_or_default())
+        .cloned()
+    else {
+        return not_found();
+    };
+    if !statement.repeats() || parent.find(statement, to).is_some() {
+        return Some(DeviceError::new(format!("target statement '{to}' already exists")).element(to));
+    }
+    to.clone_into(&mut twin.argument);
+    parent.insert(twin);
+    None
 }
 
 /// The words of a command; quoted ones without their quotes.
@@ -124,13 +267,18 @@ pub fn words(line: &str) -> Result<Vec<String>, SetError> {
 }
 
 /// The paths that a command names: one, or one per value of `[ a b ]`.
-fn paths(root: &'static Statement, words: &[String], line: &str) -> Result<Vec<Vec<Step>>, SetError> {
+pub(super) fn paths(
+    root: &'static Statement,
+    words: &[String],
+    line: &str,
+) -> Result<Vec<Vec<Step>>, SetError> {
     let mut steps: Vec<Step> = Vec::new();
     let mut statement = root;
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
         let syntax = || SetError::Syntax {
             word: word.clone(),
+            level: words[..words.len() - rest.len() - 1].to_vec(),
             line: line.to_owned(),
         };
         let named = statement
@@ -154,12 +302,12 @@ fn paths(root: &'static Statement, words: &[String], line: &str) -> Result<Vec<V
             steps.push((child, Some(String::new())));
             continue;
         }
-        let Some(argument) = words.next() else {
+        let Some(argument) = rest.next() else {
             steps.push((child, None));
             break;
         };
         if child.kind == Kind::LeafList && argument == "[" {
-            let values = words.by_ref().take_while(|word| *word != "]");
+            let values = rest.by_ref().take_while(|word| *word != "]");
             return Ok(values
                 .map(|value| {
                     let mut path = steps.clone();
@@ -171,43 +319,6 @@ fn paths(root: &'static Statement, words: &[String], line: &str) -> Result<Vec<V
         steps.push((child, Some(argument.clone())));
     }
     Ok(vec![steps])
-}
-
-/// Activates or deactivates what is at the path. Tells whether there was anything.
-fn switch(node: &mut Node, steps: &[Step], inactive: bool) -> bool {
-    let Some((step, rest)) = steps.split_first() else {
-        return false;
-    };
-    let mut found = false;
-    for child in node.children.iter_mut().filter(|child| leads_to(step, child)) {
-        found |= rest.is_empty() || switch(child, rest, inactive);
-        if rest.is_empty() {
-            child.inactive = inactive;
-        }
-    }
-    found
-}
-
-/// Removes what is at the path, and every plain container that thereby became empty. Tells whether there was anything.
-fn delete(node: &mut Node, steps: &[Step]) -> bool {
-    let Some((step, rest)) = steps.split_first() else {
-        node.children.clear();
-        return true;
-    };
-    let mut found = false;
-    node.children.retain_mut(|child| {
-        if !leads_to(step, child) {
-            return true;
-        }
-        if rest.is_empty() {
-            found = true;
-            return false;
-        }
-        let deleted = delete(child, rest);
-        found |= deleted;
-        !(deleted && child.children.is_empty() && child.statement.kind == Kind::Container)
-    });
-    found
 }
 
 /// The configuration as set commands, one per line, each ended by a newline.
@@ -246,8 +357,15 @@ fn commands(node: &Node, path: &str, out: &mut String) {
             }
         }
     }
+    if node.statement.kind == Kind::LeafList && node.statement.style != Style::Unnamed {
+        path.push(' ');
+        path.push_str(&quoted(&node.argument));
+    }
     if node.inactive {
         push_command(out, "deactivate", &path);
+    }
+    if node.protected {
+        push_command(out, "protect", &path);
     }
 }
 
@@ -357,6 +475,7 @@ mod tests {
             error,
             SetError::Syntax {
                 word: "hostname".into(),
+                level: vec!["system".into()],
                 line
             }
         );

@@ -25,9 +25,11 @@ fn statements(nodes: &[Node], level: usize, out: &mut String) {
     let mut rest = nodes;
     while let Some(first) = rest.first() {
         // Values of one leaf-list, and entries of one grouped list, stand together.
+        let valued = first.statement.kind == Kind::LeafList;
         let run = rest
             .iter()
             .take_while(|node| node.statement.name == first.statement.name)
+            .take_while(|node| !valued || flags(node) == flags(first))
             .count();
         let (together, others) = rest.split_at(run);
         match (first.statement.kind, first.statement.style) {
@@ -44,7 +46,9 @@ fn statements(nodes: &[Node], level: usize, out: &mut String) {
                     .iter()
                     .flat_map(|n| n.children.iter().map(move |child| (n, child)))
                 {
-                    block(child, &format!("{} {}", head(node), head(child)), level, out);
+                    let flags = merged_flags(node, child);
+                    let head = format!("{flags}{} {}", bare_head(node), bare_head(child));
+                    block(child, &head, level, out);
                 }
             }
             _ => {
@@ -68,7 +72,7 @@ fn values(nodes: &[Node], level: usize, out: &mut String) {
     };
     line(
         level,
-        &format!("{}{} {shown}", inactive(first), first.statement.name),
+        &format!("{}{} {shown}", flags(first), first.statement.name),
         ";",
         out,
     );
@@ -124,16 +128,38 @@ fn inline(node: &Node) -> String {
 }
 
 fn head(node: &Node) -> String {
+    format!("{}{}", flags(node), bare_head(node))
+}
+
+fn bare_head(node: &Node) -> String {
     let words: Vec<_> = node.words().into_iter().map(quoted).collect();
-    format!("{}{}", inactive(node), words.join(" "))
+    words.join(" ")
 }
 
 fn entry_head(node: &Node) -> String {
-    format!("{}{}", inactive(node), quoted(&node.argument))
+    format!("{}{}", flags(node), quoted(&node.argument))
 }
 
-fn inactive(node: &Node) -> &'static str {
-    if node.inactive { "inactive: " } else { "" }
+/// The words in front of a statement.
+fn flags(node: &Node) -> &'static str {
+    written(node.protected, node.inactive)
+}
+
+/// Those of a statement that is written as one with the prefix before it.
+fn merged_flags(prefix: &Node, node: &Node) -> &'static str {
+    written(
+        prefix.protected || node.protected,
+        prefix.inactive || node.inactive,
+    )
+}
+
+fn written(protected: bool, inactive: bool) -> &'static str {
+    match (protected, inactive) {
+        (false, false) => "",
+        (false, true) => "inactive: ",
+        (true, false) => "protect: ",
+        (true, true) => "protect: inactive: ",
+    }
 }
 
 fn line(level: usize, text: &str, end: &str, out: &mut String) {

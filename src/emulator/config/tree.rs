@@ -15,6 +15,8 @@ pub struct Node {
     pub children: Vec<Node>,
     /// `inactive:` in text; kept, shown and not applied.
     pub inactive: bool,
+    /// `protect:` in text; nothing at or below it may be changed until it is unprotected.
+    pub protected: bool,
     /// Attributes that one answer carries (`junos:position`, `junos:group`, …); never stored.
     pub marks: Vec<(&'static str, String)>,
 }
@@ -22,7 +24,10 @@ pub struct Node {
 /// Equal in what is configured; marks do not count.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
-        self.same(other) && self.inactive == other.inactive && self.children == other.children
+        self.same(other)
+            && self.inactive == other.inactive
+            && self.protected == other.protected
+            && self.children == other.children
     }
 }
 
@@ -41,6 +46,7 @@ impl Node {
             argument: argument.into(),
             children: Vec::new(),
             inactive: false,
+            protected: false,
             marks: Vec::new(),
         }
     }
@@ -57,6 +63,7 @@ impl Node {
             argument: self.argument.clone(),
             children: Vec::new(),
             inactive: self.inactive,
+            protected: self.protected,
             marks: self.marks.clone(),
         }
     }
@@ -98,8 +105,18 @@ impl Node {
         Some(&node.argument)
     }
 
-    /// The child that is this statement, made where it is missing. A leaf takes the new value.
-    pub fn ensure(&mut self, statement: &'static Statement, argument: &str) -> &mut Node {
+    /// The words that name this node, with the value of a leaf: `unit 0`, `host-name mx1`, `ge-0/0/0`.
+    pub fn full_words(&self) -> Vec<&str> {
+        let mut words = self.words();
+        let valued = matches!(self.statement.kind, Kind::Leaf | Kind::LeafList);
+        if valued && self.statement.style != schema::Style::Unnamed {
+            words.push(&self.argument);
+        }
+        words
+    }
+
+    /// Where the child stands that is this statement; it is made where it is missing. A leaf takes the new value.
+    pub fn ensure(&mut self, statement: &'static Statement, argument: &str) -> usize {
         let at = match self
             .children
             .iter()
@@ -112,7 +129,7 @@ impl Node {
         if statement.kind == Kind::Leaf && child.argument != argument {
             child.argument = argument.to_owned();
         }
-        child
+        at
     }
 
     /// Puts a node behind the last one that a device shows before it, and tells where.
@@ -125,6 +142,12 @@ impl Node {
             .map_or(0, |at| at + 1);
         self.children.insert(at, node);
         at
+    }
+
+    /// Takes everything out that is not protected, and tells whether something was, which stays.
+    pub fn clear(&mut self) -> bool {
+        self.children.retain_mut(|child| child.protected || child.clear());
+        !self.children.is_empty()
     }
 
     /// The words that name this node inside its parent: `unit 0`, `host-name`, `ge-0/0/0`.

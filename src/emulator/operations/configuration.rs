@@ -58,6 +58,7 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("commit-scripts", &["apply", "apply-no-transients", "view"]),
     ("compare", &["rollback", "configuration-revision"]),
     ("key", &["key"]),
+    ("use-fast-diff", &["yes"]),
 ];
 const FREE: &[&str] = &["rollback", "configuration-revision"];
 
@@ -75,8 +76,7 @@ pub(super) fn get_configuration(request: &Request<'_>) -> Outcome {
         (None, _) => Database::Candidate,
     };
     let tree = request
-        .device
-        .tree(database)
+        .seen(database)
         .ok_or_else(|| no_rollback(rollback.unwrap_or_default()))?;
     let mut tree = match attribute("inherit") {
         Some(_) => inherit(&tree, attribute("groups").is_some()),
@@ -89,7 +89,7 @@ pub(super) fn get_configuration(request: &Request<'_>) -> Outcome {
         tree = select(&tree, filter).map_err(refused)?;
     }
     let marks = match database {
-        Database::Committed | Database::Rollback(_) | Database::Rescue => {
+        Database::Committed | Database::Startup | Database::Rollback(_) | Database::Rescue => {
             committed_marks(&request.device.running())
         }
         Database::Candidate => changed_marks(&request.device.running()),
@@ -170,7 +170,7 @@ fn refused(error: SelectError) -> DeviceError {
     }
 }
 
-fn rollback_number(value: &str) -> Result<usize, DeviceError> {
+pub(super) fn rollback_number(value: &str) -> Result<usize, DeviceError> {
     match value.trim().parse() {
         Ok(number) if number < crate::emulator::config::HISTORY => Ok(number),
         Ok(_) | Err(_) => {
@@ -179,7 +179,7 @@ fn rollback_number(value: &str) -> Result<usize, DeviceError> {
     }
 }
 
-fn no_rollback(number: usize) -> DeviceError {
+pub(super) fn no_rollback(number: usize) -> DeviceError {
     DeviceError::new(format!("rollback {number} not found")).element("rollback")
 }
 
@@ -189,8 +189,8 @@ fn compared(request: &Request<'_>, what: &str, rollback: Option<usize>) -> Outco
     let device = request.device;
     let other = if what == "rollback" {
         let number = rollback.unwrap_or_default();
-        device
-            .tree(Database::Rollback(number))
+        request
+            .seen(Database::Rollback(number))
             .ok_or_else(|| no_rollback(number))?
     } else {
         let identifier = request
@@ -206,7 +206,7 @@ fn compared(request: &Request<'_>, what: &str, rollback: Option<usize>) -> Outco
         Some("committed") => Database::Committed,
         _ => Database::Candidate,
     };
-    let base = device.tree(base).unwrap_or_default();
+    let base = request.seen(base).unwrap_or_default();
     Ok(Answer::Tags(vec![patch(&other, &base)]))
 }
 

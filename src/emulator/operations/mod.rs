@@ -2,27 +2,25 @@
 
 mod chassis;
 mod cli;
+mod commit;
 mod configuration;
+mod edit;
 mod files;
 mod interfaces;
+mod load;
+mod locks;
 mod netconf;
 mod schemas;
 mod software;
 mod system;
 
+use std::sync::Arc;
+
+use super::config::{Actor, Database, Engine, Node};
 use super::device::Device;
-use super::device_error::DeviceError;
+use super::device_error::{DeviceError, Severity};
 use super::markup::{Tag, device_json};
 use crate::xml::tree::Element;
-
-/// Who asks.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// The session-id.
-    pub session_id: u32,
-    /// The user that is logged in.
-    pub user: String,
-}
 
 /// One request: an operation to a device from a session.
 #[derive(Clone, Copy)]
@@ -30,7 +28,7 @@ pub struct Request<'a> {
     /// Whom it was sent to.
     pub device: &'a Device,
     /// Who sent it.
-    pub caller: &'a Caller,
+    pub caller: &'a Actor,
     /// The operation with its arguments.
     pub operation: &'a Element,
 }
@@ -48,6 +46,47 @@ impl Request<'_> {
             .map(Element::text)
             .filter(|value| !value.is_empty())
     }
+
+    /// Changes the device's configuration, at the time that it is there.
+    fn with_engine<T>(&self, change: impl FnOnce(&mut Engine, i64) -> T) -> T {
+        let now = self.device.now();
+        self.device.with_engine(|engine| change(engine, now))
+    }
+
+    /// A configuration as this session sees it: its candidate may be a copy of its own.
+    fn seen(&self, database: Database) -> Option<Arc<Node>> {
+        match database {
+            Database::Candidate => Some(self.device.candidate_of(self.caller.session)),
+            Database::Committed | Database::Startup | Database::Rollback(_) | Database::Rescue => {
+                self.device.tree(database)
+            }
+        }
+    }
+
+    /// `<ok/>` as this device writes it.
+    fn ok(&self) -> Tag {
+        Tag::empty(self.device.profile.netconf_name("ok"))
+    }
+
+    /// An error about an element as this kind of device words it: plain servers name the tags of RFC 6241
+    /// appendix A and know no banners.
+    fn wording(&self, mut error: DeviceError) -> DeviceError {
+        if self.device.profile.junos() {
+            return error;
+        }
+        error.path = None;
+        match (error.tag, &*error.message) {
+            (None, "syntax error") => error.tagged("application", "unknown-element"),
+            (None, "missing argument") => error.tagged("application", "missing-element"),
+            (None, _) | (Some(_), _) => error,
+        }
+    }
+
+    /// What was told about a request, each as an `<rpc-error>`.
+    fn problems(&self, problems: &[DeviceError]) -> Vec<Tag> {
+        let profile = self.device.profile;
+        problems.iter().map(|problem| problem.to_tag(profile)).collect()
+    }
 }
 
 /// What is to be put into the `<rpc-reply>`.
@@ -57,6 +96,8 @@ pub enum Answer {
     Tags(Vec<Tag>),
     /// Bare text between the tags of the reply: what a device makes of `format="json"`.
     Bare(String),
+    /// Text as it stands, which is no well-formed XML: what some devices make of some answers.
+    Broken(String),
     /// `<ok/>`, and the session ends.
     Close,
     /// `<end-session/>`, and the session ends.
@@ -132,11 +173,30 @@ pub fn answer(request: &Request<'_>) -> Outcome {
         "get" => netconf::get(request),
         "get-schema" => schemas::get_schema(request),
         "close-session" => Ok(Answer::Close),
+        "kill-session" => locks::kill_session(request),
+        "lock" => locks::lock(request),
+        "unlock" => locks::unlock(request),
+        "edit-config" => edit::edit_config(request),
+        "copy-config" => edit::copy_config(request),
+        "delete-config" => edit::delete_config(request),
+        "discard-changes" => edit::discard_changes(request),
+        "validate" => edit::validate(request),
+        "commit" => commit::commit(request),
+        "cancel-commit" => commit::cancel_commit(request),
         other if !request.device.profile.junos() => {
             let error = DeviceError::new(format!("operation {other} is not supported"));
             Err(error.tagged("protocol", "operation-not-supported").element(other))
         }
         "get-configuration" => configuration::get_configuration(request),
+        "lock-configuration" => locks::lock_configuration(request),
+        "unlock-configuration" => locks::unlock_configuration(request),
+        "open-configuration" => locks::open_configuration(request),
+        "close-configuration" => locks::close_configuration(request),
+        "load-configuration" => load::load_configuration(request),
+        "commit-configuration" => commit::commit_configuration(request),
+        "clear-system-commit" => commit::clear_system_commit(request),
+        "request-save-rescue-configuration" => commit::save_rescue(request),
+        "request-delete-rescue-configuration" => commit::delete_rescue(request),
         "command" => cli::command(request),
         "request-end-session" => Ok(Answer::EndSession),
         name => match SHOWS.iter().find(|show| show.name == name) {
@@ -147,6 +207,18 @@ pub fn answer(request: &Request<'_>) -> Outcome {
             None => Err(DeviceError::syntax(name)),
         },
     }
+}
+
+/// What was told, and `<ok/>` where nothing of it is an error.
+fn told(request: &Request<'_>, problems: &[DeviceError]) -> Answer {
+    let mut tags = request.problems(problems);
+    if problems
+        .iter()
+        .all(|problem| problem.severity == Severity::Warning)
+    {
+        tags.push(request.ok());
+    }
+    Answer::Tags(tags)
 }
 
 fn run(show: &Show, request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {

@@ -1,6 +1,7 @@
 //! Operations on the system itself: uptime, users, commit history.
 
 use super::{Request, Show, plain_text};
+use crate::emulator::config::commit::at_words;
 use crate::emulator::device_error::DeviceError;
 use crate::emulator::markup::Tag;
 use crate::emulator::when::{ago, clock, date_time, up};
@@ -191,14 +192,30 @@ fn commits(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
         let when = Tag::leaf("date-time", date_time(revision.seconds));
         entry.push(when.with("junos:seconds", revision.seconds.to_string()));
         entry.extend(revision.log.map(|log| Tag::leaf("log", log)));
+        entry.extend(revision.comment.map(|comment| Tag::leaf("comment", comment)));
         Tag::parent("commit-history", entry)
     });
-    Ok(vec![Tag::parent("commit-information", entries.collect())])
+    let pending = request.device.scheduled().map(|scheduled| {
+        let (user, client) = (scheduled.actor.user, scheduled.actor.client);
+        let at = at_words(scheduled.at);
+        Tag::leaf(
+            "output",
+            format!("commit requested by {user} via {client} at {at}"),
+        )
+    });
+    Ok(vec![Tag::parent(
+        "commit-information",
+        pending.into_iter().chain(entries).collect(),
+    )])
 }
 
 fn commits_text(tags: &[Tag]) -> String {
     let mut out = String::new();
     for entry in tags.iter().flat_map(Tag::tags) {
+        if entry.local() == "output" {
+            out.push_str(&format!("{}\n", entry.text()));
+            continue;
+        }
         let value = |name: &str| entry.child_text(name);
         out.push_str(&format!(
             "{:<4}{} by {} via {}\n",

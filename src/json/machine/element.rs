@@ -5,7 +5,7 @@ use super::tag::{Tag, read_tag, to_tag};
 use super::task::Task;
 use super::{AHEAD, Input, Machine, Step};
 use crate::json::ConvertError;
-use crate::json::index::{Content, LOOKAHEAD, NO_RUN, is_left_out, local};
+use crate::json::index::{Content, LOOKAHEAD, NO_RUN, local};
 use crate::json::options::{Arrays, Mapping};
 use crate::json::text::{Inside, Newlines, decode, escape};
 use crate::xml::chars::{PLAIN, TEXT};
@@ -72,8 +72,7 @@ impl Machine {
             return Ok(Step::Wait(at));
         };
         let offset = input.offset(at);
-        if self.is_payload() && is_left_out(self.index.selection(), tag.local(), self.namespaces.name(tag.ns))
-        {
+        if self.is_payload() && self.index.leaves_out(tag.local(), self.namespaces.name(tag.ns)) {
             self.namespaces.truncate(tag.bindings);
             self.task = Some(Task::skip());
             return Ok(Step::To(at));

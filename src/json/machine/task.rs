@@ -5,7 +5,7 @@ use super::frame::{Group, Kind, Tail};
 use super::tag::{read_tag, to_tag};
 use super::{Input, Machine, Step};
 use crate::json::ConvertError;
-use crate::json::index::{NO_RUN, is_left_out};
+use crate::json::index::NO_RUN;
 use crate::json::options::Mapping;
 use crate::json::text::{Inside, Newlines, Streamed, decode, escape};
 use crate::xml::tag::TagEnd;
@@ -245,8 +245,7 @@ impl Machine {
             self.task = Some(Task::Metadata(task));
             return Ok(Step::Wait(at));
         };
-        let left_out = self.is_payload()
-            && is_left_out(self.index.selection(), tag.local(), self.namespaces.name(tag.ns));
+        let left_out = self.is_payload() && self.index.leaves_out(tag.local(), self.namespaces.name(tag.ns));
         if !left_out {
             self.comments_of_leaf.clear();
             let is_leaf = tag.self_closing

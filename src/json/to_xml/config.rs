@@ -3,6 +3,7 @@
 use super::element::{Build, Members};
 use super::{ConfigDialect, Target, ToXmlError};
 use crate::json::parse::Json;
+use crate::xml::marks::Marks;
 
 impl Build<'_> {
     /// The content of `<config>`.
@@ -25,7 +26,7 @@ impl Build<'_> {
                 Err(self.error("no configuration"))
             };
         };
-        if !self.options.junos {
+        if !self.is_junos() {
             return self.fail_at(
                 bare,
                 "a root needs a namespace: module:name, or \"xmlns\" in its metadata",
@@ -68,36 +69,47 @@ impl Build<'_> {
     /// Takes one attribute, translated for the target (W5).
     pub(super) fn attribute(
         &self,
-        key: &str,
         name: &str,
         value: &str,
         attributes: &mut Vec<(String, String)>,
     ) -> Result<(), ToXmlError> {
-        let (name, value) = match (self.target, name) {
-            (Target::Config(ConfigDialect::EditConfig), "operation" | "nc:operation") => {
-                if !matches!(value, "merge" | "replace" | "create" | "delete" | "remove") {
-                    return Err(self.error("operation is merge, replace, create, delete or remove"));
-                }
-                ("nc:operation", value)
-            }
-            (Target::Config(ConfigDialect::LoadConfiguration), "operation" | "nc:operation") => match value {
-                // What load-configuration does anyway.
-                "merge" => return Ok(()),
-                "delete" => ("delete", "delete"),
-                "replace" => ("replace", "replace"),
-                "create" | "remove" => {
-                    return Err(self.error(&format!(
-                        "load-configuration cannot {value} {key}: use delete or replace"
-                    )));
-                }
-                _ => return Err(self.error("operation is merge, replace, create, delete or remove")),
+        let (name, value) = match self.marks() {
+            Some(marks) => match marks.attribute(name, value).map_err(|why| self.error(&why))? {
+                Some(attribute) => attribute,
+                None => return Ok(()),
             },
-            _ => (name, value),
+            None => (name.to_owned(), value.to_owned()),
         };
-        if attributes.iter().any(|(known, _)| known == name) {
+        if attributes.iter().any(|(known, _)| *known == name) {
             return Err(self.error(&format!("{name} is there twice")));
         }
-        attributes.push((name.to_owned(), value.to_owned()));
+        attributes.push((name, value));
         Ok(())
+    }
+
+    /// Whether the marks among the attributes of one element go together.
+    pub(super) fn check_marks(&self, attributes: &[(String, String)]) -> Result<(), ToXmlError> {
+        match self.marks() {
+            Some(marks) => match marks.check(attributes) {
+                Ok(_) => Ok(()),
+                Err(why) => Err(self.error(&why)),
+            },
+            None => Ok(()),
+        }
+    }
+
+    /// Only Junos devices have load-configuration.
+    pub(super) fn is_junos(&self) -> bool {
+        self.options.junos || self.target == Target::Config(ConfigDialect::LoadConfiguration)
+    }
+
+    fn marks(&self) -> Option<Marks> {
+        match self.target {
+            Target::Config(dialect) => Some(Marks {
+                dialect,
+                junos: self.is_junos(),
+            }),
+            Target::Document | Target::Rpc | Target::Arguments | Target::Filter => None,
+        }
     }
 }

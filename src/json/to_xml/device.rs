@@ -42,7 +42,7 @@ impl Build<'_> {
         {
             Some((_, attributes)) => {
                 self.path.push(Place::Member("attributes".to_owned()));
-                let metadata = self.metadata_object(key, attributes)?;
+                let metadata = self.metadata_object(attributes)?;
                 self.path.pop();
                 metadata
             }

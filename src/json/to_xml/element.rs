@@ -6,6 +6,7 @@ use super::scope::Scope;
 use super::{Target, ToXmlError, ToXmlOptions};
 use crate::json::options::Mapping;
 use crate::json::parse::{Json, Place, pointer};
+use crate::xml::marks::YANG_NS;
 use crate::xml::name::{is_ncname, is_xml_char};
 use crate::xml::{Fragment, JUNOS_NS, NETCONF_BASE_NS, Writer};
 
@@ -77,7 +78,7 @@ impl<'o> Build<'o> {
             None => {
                 // W6: the key of nearly every list in Junos.
                 let is_config = matches!(self.target, Target::Config(_));
-                let name_first = is_config && self.options.junos;
+                let name_first = is_config && self.is_junos();
                 for first in [true, false] {
                     for child in &content.children {
                         let goes_first =
@@ -279,7 +280,7 @@ impl<'o> Build<'o> {
                 let own = match members.iter().find(|(key, _)| key == "@") {
                     Some((_, own)) => {
                         self.path.push(Place::Member("@".to_owned()));
-                        let own = self.metadata_object(key, own)?;
+                        let own = self.metadata_object(own)?;
                         self.path.pop();
                         own
                     }
@@ -457,6 +458,7 @@ impl<'o> Build<'o> {
         match prefix {
             "nc" => Some(NETCONF_BASE_NS.to_owned()),
             "junos" => Some(JUNOS_NS.to_owned()),
+            "yang" if matches!(self.target, Target::Config(_)) => Some(YANG_NS.to_owned()),
             // N8
             _ if self.target == Target::Document => Some(format!("urn:ncgate:prefix:{prefix}")),
             _ => None,
@@ -476,16 +478,16 @@ impl<'o> Build<'o> {
             .iter()
             .rposition(|place| matches!(place, Place::Member(name) if name == key))
         else {
-            return self.metadata_object(key, value);
+            return self.metadata_object(value);
         };
         let written = std::mem::replace(&mut self.path[member], Place::Member(format!("@{key}")));
-        let metadata = self.metadata_object(key, value)?;
+        let metadata = self.metadata_object(value)?;
         self.path[member] = written;
         Ok(metadata)
     }
 
     /// W5
-    pub(super) fn metadata_object(&mut self, key: &str, value: &Json<'_>) -> Result<Metadata, ToXmlError> {
+    pub(super) fn metadata_object(&mut self, value: &Json<'_>) -> Result<Metadata, ToXmlError> {
         let Json::Object(members) = value else {
             return Err(self.error("metadata is an object"));
         };
@@ -518,10 +520,11 @@ impl<'o> Build<'o> {
                 metadata.xmlns = Some(text.to_owned());
             } else {
                 self.check_attribute_name(name)?;
-                self.attribute(key, name, text, &mut metadata.attributes)?;
+                self.attribute(name, text, &mut metadata.attributes)?;
             }
             self.path.pop();
         }
+        self.check_marks(&metadata.attributes)?;
         Ok(metadata)
     }
 

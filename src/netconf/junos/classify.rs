@@ -4,8 +4,8 @@
 //! a permission and a session, a wrong "it only reads" costs a network.
 
 use crate::netconf::rpc::Rpc;
-use crate::xml::Limits;
 use crate::xml::tree::Element;
+use crate::xml::{Limits, NETCONF_BASE_NS};
 
 /// Where and how an operation may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,18 @@ pub enum OperationClass {
 
 /// Operations that read, besides the `get-` ones.
 const READ_ONLY: &[&str] = &["get", "get-config", "get-configuration", "get-data", "get-schema"];
+
+/// Operations that read in namespaces of their own: RFC 6022 section 3 and RFC 8526 section 3.
+const READ_ONLY_ELSEWHERE: &[(&str, &str)] = &[
+    (
+        "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring",
+        "get-schema",
+    ),
+    ("urn:ietf:params:xml:ns:yang:ietf-netconf-nmda", "get-data"),
+];
+
+/// Namespaces in which names keep the promise that `get-` reads: all of Juniper's begin with these.
+const JUNOS_NAMESPACES: [&str; 2] = ["http://xml.juniper.net/", "http://yang.juniper.net/"];
 
 /// Words that no reading operation has in its name.
 const CHANGING_WORDS: &[&str] = &[
@@ -87,7 +99,22 @@ pub fn classify(rpc: &Rpc) -> OperationClass {
             Ok(_) | Err(_) => OperationClass::Operational,
         };
     }
-    classify_operation(&rpc.operation)
+    match (classify_operation(&rpc.operation), rpc.body.root_namespace()) {
+        (OperationClass::ReadOnly, Ok(namespace)) if reads(namespace.as_deref(), &rpc.operation) => {
+            OperationClass::ReadOnly
+        }
+        // What other vendors' `get-` does is not known.
+        (OperationClass::ReadOnly, Ok(_) | Err(_)) => OperationClass::Operational,
+        (class, _) => class,
+    }
+}
+
+/// Whether a name that reads does so in this namespace, too.
+fn reads(namespace: Option<&str>, name: &str) -> bool {
+    let Some(namespace) = namespace else { return true };
+    namespace == NETCONF_BASE_NS
+        || JUNOS_NAMESPACES.iter().any(|start| namespace.starts_with(start))
+        || READ_ONLY_ELSEWHERE.contains(&(namespace, name))
 }
 
 /// Whether a request only reads.
@@ -95,7 +122,7 @@ pub fn read_only(rpc: &Rpc) -> bool {
     classify(rpc) == OperationClass::ReadOnly
 }
 
-/// What an operation may do, by its local name. `command` is a matter of its text: see [`classify_command`].
+/// What an operation of NETCONF or Junos may do, by its local name. `command` is a matter of its text: see [`classify_command`].
 pub fn classify_operation(name: &str) -> OperationClass {
     let resource =
         |table: &[(&str, &'static str)]| table.iter().find(|(listed, _)| *listed == name).map(|row| row.1);
@@ -274,6 +301,32 @@ mod tests {
             "",
         ] {
             assert_eq!(classify_operation(name), OperationClass::Operational, "{name}");
+        }
+    }
+
+    /// Q9: names read in the namespaces that are known to keep that promise, and nowhere else.
+    #[test]
+    fn get_reads_in_known_namespaces_only() {
+        for xml in [
+            "<get-interface-information/>",
+            "<get-config xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\"/>",
+            "<nc:get xmlns:nc=\"urn:ietf:params:xml:ns:netconf:base:1.0\"/>",
+            "<get-x xmlns=\"http://yang.juniper.net/junos/rpc/x\"/>",
+            "<get-x xmlns=\"http://xml.juniper.net/junos/23.4R1/junos-x\"/>",
+            "<get-schema xmlns=\"urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring\"/>",
+            "<get-data xmlns=\"urn:ietf:params:xml:ns:yang:ietf-netconf-nmda\"/>",
+        ] {
+            assert_eq!(of(xml), OperationClass::ReadOnly, "{xml}");
+        }
+        for xml in [
+            "<get-ready xmlns=\"urn:example:vendor\"/>",
+            "<v:get-ready xmlns:v=\"urn:example:vendor\"/>",
+            "<get xmlns=\"urn:example:vendor\"/>",
+            "<get-schema xmlns=\"urn:example:vendor\"/>",
+            "<get-x xmlns=\"http://xml.juniper.net.example/\"/>",
+            "<v:get-x xmlns=\"http://xml.juniper.net/a\" xmlns:v=\"urn:v\"/>",
+        ] {
+            assert_eq!(of(xml), OperationClass::Operational, "{xml}");
         }
     }
 

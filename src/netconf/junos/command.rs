@@ -74,6 +74,42 @@ fn checked(text: &str) -> Result<&str, RequestError> {
     Ok(text)
 }
 
+/// In which form a command asks for its output by itself: `| display xml`, `| display json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Display {
+    Xml,
+    Json,
+}
+
+/// Takes `| display xml` or `| display json` off a command, with `| no-more`, which means nothing here. Over NETCONF
+/// the form is asked for by an attribute; the pipe would put the text of the one into the other.
+///
+/// `None`: the command asks for neither, or in a way that only the device understands.
+pub fn take_display(text: &str) -> Option<(&str, Result<Display, OtherPipes>)> {
+    if text.contains('"') {
+        return None;
+    }
+    let (command, pipes) = text.split_once('|')?;
+    let (mut display, mut others) = (None, false);
+    for pipe in pipes.split('|') {
+        let mut words = pipe.split_whitespace().map(str::to_ascii_lowercase);
+        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let abbreviates = |word: &str, whole: &str| !word.is_empty() && whole.starts_with(word);
+        match (first.as_str(), second.as_str(), words.next()) {
+            ("no-more", "", None) => {}
+            (filter, "json", None) if abbreviates(filter, "display") => display = Some(Display::Json),
+            (filter, "xml", None) if abbreviates(filter, "display") => display = Some(Display::Xml),
+            _ => others = true,
+        }
+    }
+    let display = display?;
+    Some((command.trim(), if others { Err(OtherPipes) } else { Ok(display) }))
+}
+
+/// Further pipes work on lines of text, which XML and JSON are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherPipes;
+
 /// The request element in the reply to `mapping_rpc`: the content of `<rpc>`, wherever that stands.
 pub fn mapped_request(reply: &Element) -> Option<&Element> {
     if reply.local == "rpc" {
@@ -144,6 +180,36 @@ mod tests {
         assert!(command("show version", Format::Set).rpc(&junos()).is_err());
         let elsewhere = command("show version", Format::Text).rpc(&Capabilities::default());
         assert!(matches!(elsewhere, Err(RequestError::MissingCapability(_))));
+    }
+
+    /// S10: the form of the output is asked for in one way.
+    #[test]
+    fn display_pipes_are_taken_off() {
+        for (text, expected) in [
+            (
+                "show version | display json",
+                Some(("show version", Ok(Display::Json))),
+            ),
+            (
+                "show version|DISP json | no-more",
+                Some(("show version", Ok(Display::Json))),
+            ),
+            (
+                "show version | no-more | display xml",
+                Some(("show version", Ok(Display::Xml))),
+            ),
+            (
+                "show version | display json | match x",
+                Some(("show version", Err(OtherPipes))),
+            ),
+            ("show version", None),
+            ("show version | display xml rpc", None),
+            ("show configuration | display set", None),
+            ("show log x | match \"| display json\"", None),
+            ("show version | match json", None),
+        ] {
+            assert_eq!(take_display(text), expected, "{text}");
+        }
     }
 
     /// S10: the request tag, with and without an envelope around `<rpc>`.

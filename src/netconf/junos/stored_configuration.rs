@@ -2,7 +2,8 @@
 
 use super::Format;
 use super::get_configuration::MAX_ROLLBACK;
-use crate::netconf::capability::{Capabilities, Capability};
+use super::require;
+use crate::netconf::capability::Capabilities;
 use crate::netconf::rpc::{RequestError, Rpc};
 use crate::xml::Writer;
 
@@ -77,10 +78,6 @@ impl GetRescue {
     }
 }
 
-fn require(capabilities: &Capabilities, operation: &str) -> Result<(), RequestError> {
-    Ok(capabilities.require(Capability::JunosXml, operation, operation)?)
-}
-
 fn number(parameter: &'static str, value: u8) -> Result<String, RequestError> {
     if value > MAX_ROLLBACK {
         let detail = format!("stored configurations are numbered from 0 to {MAX_ROLLBACK}");
@@ -107,6 +104,7 @@ fn write_format(writer: &mut Writer, format: Format) -> Result<(), RequestError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netconf::capability::Capability;
 
     /// S11: rollback, rescue, two rollbacks.
     #[test]

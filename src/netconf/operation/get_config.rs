@@ -1,5 +1,6 @@
 //! `<get-config>`: configuration of one datastore (RFC 6241 section 7.1).
 
+use super::place::write_url;
 use super::{Filter, WithDefaults};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::datastore::Datastore;
@@ -45,8 +46,7 @@ impl GetConfig {
                 writer.empty(datastore.as_str())?;
             }
             ConfigSource::Url(url) => {
-                capabilities.require_url(url, "get-config", "source url")?;
-                writer.leaf("url", url)?;
+                write_url(&mut writer, capabilities, "get-config", "source url", url)?;
             }
         }
         writer.close()?;

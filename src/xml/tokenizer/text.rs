@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use super::{Phase, Tokenizer};
-use crate::xml::chars::{PLAIN, RAW, Reference, TEXT, is_blank, is_noncharacter, reference};
+use crate::xml::chars::{PLAIN, RAW, Reference, is_blank, is_noncharacter, reference, text_end};
 use crate::xml::error::XmlErrorKind;
 use crate::xml::event::{Event, Handler};
 
@@ -29,9 +29,7 @@ impl Tokenizer {
         let mut plain = from;
         let mut at = from;
         loop {
-            while at < input.len() && TEXT[usize::from(input[at])] == PLAIN {
-                at += 1;
-            }
+            at = text_end(input, at);
             if at == input.len() {
                 return self.deliver(input, plain, at, !last, handler);
             }

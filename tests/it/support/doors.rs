@@ -41,6 +41,27 @@ impl With<'_> {
     }
 }
 
+impl With<'_> {
+    /// As [`Self::query`], with the attributes, for a body that cannot hold them.
+    fn query_with_attributes(&self, path: &str) -> String {
+        let attributes: Vec<(String, &str)> = self
+            .attributes
+            .iter()
+            .map(|(name, value)| (format!("attr.{name}"), *value))
+            .collect();
+        let attributes: Vec<(&str, &str)> = attributes
+            .iter()
+            .map(|(name, value)| (name.as_str(), *value))
+            .collect();
+        let options = [self.options, &attributes].concat();
+        With {
+            options: &options,
+            ..*self
+        }
+        .query(path)
+    }
+}
+
 /// A path with a query.
 pub fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -75,6 +96,16 @@ pub struct Refusal {
     /// Where the request is wrong, without the notation of the door: `/rpc/x` and `?x` are `rpc.x` and `x`.
     pub fields: Vec<String>,
     pub retry_after_seconds: Option<u64>,
+    pub step: Option<String>,
+    /// The change that failed.
+    pub change_id: Option<String>,
+    /// Who holds the lock that was refused.
+    pub holder: Option<Value>,
+    /// The uncommitted changes in the way, and what names them.
+    pub diff: Option<String>,
+    pub diff_sha256: Option<String>,
+    /// What each member said to a commit.
+    pub members: Vec<Value>,
 }
 
 impl Refusal {
@@ -96,6 +127,12 @@ impl Refusal {
                 .map(|field| plain_field(field["pointer"].as_str().unwrap_or_default()))
                 .collect(),
             retry_after_seconds: problem["retry_after_seconds"].as_u64(),
+            step: text("step"),
+            change_id: text("change_id"),
+            holder: problem.get("holder").cloned(),
+            diff: text("diff"),
+            diff_sha256: text("diff_sha256"),
+            members: problem["members"].as_array().cloned().unwrap_or_default(),
         };
         assert_eq!(problem["status"], http.as_u16(), "{problem}");
         assert_eq!(refusal.row().http, http, "{problem}");
@@ -121,6 +158,12 @@ impl Refusal {
             rpc_errors: problem.rpc_errors.into_iter().map(grpc::rpc_error).collect(),
             fields: Vec::new(),
             retry_after_seconds: None,
+            step: None,
+            change_id: None,
+            holder: None,
+            diff: None,
+            diff_sha256: None,
+            members: Vec::new(),
         };
         assert_eq!(i32::from(refusal.row().grpc), problem.status);
         refusal
@@ -199,7 +242,7 @@ impl TestGateway {
         self.any_rpc(door, device, Written::Json(rpc), with).await
     }
 
-    /// One RPC as XML. REST takes attributes with a JSON body only.
+    /// One RPC as XML. REST takes its attributes in the query.
     pub async fn rpc_xml(&self, door: Door, device: &str, xml: &str, with: With<'_>) -> Answered {
         self.any_rpc(door, device, Written::Xml(xml.to_owned()), with)
             .await
@@ -208,7 +251,11 @@ impl TestGateway {
     async fn any_rpc(&self, door: Door, device: &str, rpc: Written, with: With<'_>) -> Answered {
         match door {
             Door::Rest => {
-                let path = with.query(&format!("/v1/devices/{device}/rpc"));
+                let path = format!("/v1/devices/{device}/rpc");
+                let path = match rpc {
+                    Written::Json(_) => with.query(&path),
+                    Written::Xml(_) => with.query_with_attributes(&path),
+                };
                 let request = self.request(Method::POST, &path);
                 self.rest(match rpc {
                     Written::Json(rpc) => {
@@ -251,20 +298,50 @@ impl TestGateway {
         arguments: Value,
         with: With<'_>,
     ) -> Answered {
+        let arguments = (!arguments.is_null()).then_some(Written::Json(arguments));
+        self.any_named(door, device, name, arguments, with).await
+    }
+
+    /// An RPC by its name, with arguments as XML.
+    pub async fn named_xml(
+        &self,
+        door: Door,
+        device: &str,
+        name: &str,
+        xml: &str,
+        with: With<'_>,
+    ) -> Answered {
+        let arguments = Some(Written::Xml(xml.to_owned()));
+        self.any_named(door, device, name, arguments, with).await
+    }
+
+    async fn any_named(
+        &self,
+        door: Door,
+        device: &str,
+        name: &str,
+        arguments: Option<Written>,
+        with: With<'_>,
+    ) -> Answered {
         match door {
             Door::Rest => {
-                let path = with.query(&format!("/v1/devices/{device}/rpc/{name}"));
+                let path = with.query_with_attributes(&format!("/v1/devices/{device}/rpc/{name}"));
                 let request = self.request(Method::POST, &path);
                 self.rest(match arguments {
-                    Value::Null => request,
-                    arguments => request.json(&arguments),
+                    None => request,
+                    Some(Written::Json(arguments)) => request.json(&arguments),
+                    Some(Written::Xml(xml)) => request.header("Content-Type", "application/xml").body(xml),
                 })
                 .await
             }
             Door::Grpc => {
                 let request = proto::CallNamedRpcRequest {
                     device: device.to_owned(),
-                    rpc: Some(named(name, arguments)),
+                    rpc: Some(proto::NamedRpc {
+                        name: name.to_owned(),
+                        arguments: arguments.map(Written::payload),
+                        attributes: grpc::attributes(with.attributes),
+                    }),
                     output: Some(grpc::output(with.options)),
                     plan: with.plan,
                 };
@@ -321,6 +398,10 @@ impl TestGateway {
     }
 
     /// A batch: the results, or why there are none.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a refusal is looked at once, and is what it is about"
+    )]
     pub async fn batch(
         &self,
         door: Door,

@@ -7,9 +7,10 @@ use tonic::Status;
 use tonic_types::pb;
 
 use super::doors::{Refusal, plain_field};
+use super::write;
 
 /// The members of an object that are not null.
-fn given(value: Value) -> Value {
+pub fn given(value: Value) -> Value {
     match value {
         Value::Object(members) => Value::Object(
             members
@@ -55,7 +56,7 @@ fn set_output(output: &mut proto::OutputOptions, name: &str, value: &str) -> boo
 }
 
 /// The member of an enum by the word that REST has for it.
-fn member<E>(of: impl Fn(&str) -> Option<E>, prefix: &str, word: &str) -> E {
+pub fn member<E>(of: impl Fn(&str) -> Option<E>, prefix: &str, word: &str) -> E {
     let name = format!("{prefix}_{}", word.to_uppercase().replace('-', "_"));
     of(&name).unwrap_or_else(|| panic!("no {name}"))
 }
@@ -213,6 +214,8 @@ pub fn refusal(status: &Status) -> Refusal {
         let delay = pb::RetryInfo::decode(bytes).expect("RetryInfo").retry_delay;
         u64::try_from(delay.expect("a delay").seconds).expect("a time to come")
     });
+    let changes = find("/ncgate.v1.UncommittedChanges")
+        .map(|bytes| proto::UncommittedChanges::decode(bytes).expect("UncommittedChanges"));
     Refusal {
         code: info.reason.to_lowercase().replace('_', "-"),
         detail: status.message().to_owned(),
@@ -223,6 +226,16 @@ pub fn refusal(status: &Status) -> Refusal {
         rpc_errors,
         fields,
         retry_after_seconds: retry,
+        step: text("step"),
+        change_id: text("operation_id"),
+        holder: find("/ncgate.v1.LockHolder")
+            .map(|bytes| write::holder(proto::LockHolder::decode(bytes).expect("LockHolder"))),
+        diff: changes.as_ref().map(|changes| changes.diff.clone()),
+        diff_sha256: changes.map(|changes| changes.diff_sha256),
+        members: find("/ncgate.v1.CommitMembers").map_or_else(Vec::new, |bytes| {
+            let members = proto::CommitMembers::decode(bytes).expect("CommitMembers");
+            members.members.into_iter().map(write::member_result).collect()
+        }),
     }
 }
 
@@ -351,7 +364,9 @@ pub fn device_message(document: &Value) -> proto::Device {
         timeouts: document["timeouts"].is_object().then(|| proto::Timeouts {
             connect_seconds: small(&document["timeouts"]["connect_seconds"]),
             rpc_seconds: small(&document["timeouts"]["rpc_seconds"]),
-            ..proto::Timeouts::default()
+            commit_seconds: small(&document["timeouts"]["commit_seconds"]),
+            keepalive_seconds: small(&document["timeouts"]["keepalive_seconds"]),
+            auth_retry_seconds: small(&document["timeouts"]["auth_retry_seconds"]),
         }),
         labels: document["labels"]
             .as_object()

@@ -5,9 +5,11 @@ pub mod child;
 pub mod doors;
 pub mod grpc;
 mod inventory;
+pub mod judged;
 pub mod keys;
 pub mod program;
 pub mod proxy;
+pub mod write;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -63,6 +65,11 @@ impl TestGateway {
 
     pub fn address(&self) -> SocketAddr {
         self.running.address()
+    }
+
+    /// The use cases themselves, for calls of several principals: the doors know one as long as there is no login.
+    pub fn service(&self) -> &ncgate::service::Gateway {
+        self.running.gateway()
     }
 
     pub fn url(&self, path: &str) -> String {

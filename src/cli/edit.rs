@@ -1,0 +1,251 @@
+//! What the commands that change configuration share: an edit, and how it is committed.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::exit::Failure;
+use super::input;
+
+/// One edit.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Edit")]
+pub struct EditArgs {
+    /// A file with the configuration: JSON, XML, Junos text or set lines, told apart by how it begins; '-' for standard
+    /// input
+    #[arg(value_name = "FILE", conflicts_with_all = ["url", "rollback", "rescue", "replace_pattern"])]
+    file: Option<PathBuf>,
+    /// json, xml, text, set or device_json, where the beginning of the file does not tell
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// merge, replace, override, update, set or none
+    #[arg(long)]
+    action: Option<String>,
+    /// The level where the content stands, such as system/login; with --action replace it is replaced
+    #[arg(long)]
+    path: Option<String>,
+    /// Where the device fetches the configuration
+    #[arg(long, conflicts_with_all = ["rollback", "rescue", "replace_pattern"])]
+    url: Option<String>,
+    /// Load an earlier configuration, 0 to 49
+    #[arg(long, value_name = "N", conflicts_with_all = ["rescue", "replace_pattern"])]
+    rollback: Option<u32>,
+    /// Load the rescue configuration
+    #[arg(long, conflicts_with = "replace_pattern")]
+    rescue: bool,
+    /// Replace what matches this regular expression in names and values
+    #[arg(long, value_name = "REGEX", requires = "with")]
+    replace_pattern: Option<String>,
+    /// What to put in its place
+    #[arg(long, value_name = "TEXT", requires = "replace_pattern")]
+    with: Option<String>,
+    /// The edit may replace the whole configuration
+    #[arg(long)]
+    whole_configuration: bool,
+    /// stop-on-error, continue-on-error or rollback-on-error
+    #[arg(long, value_name = "WHAT")]
+    error_option: Option<String>,
+    /// test-then-set, set or test-only
+    #[arg(long, value_name = "WHAT")]
+    test_option: Option<String>,
+    /// junos or rfc: which operation edits
+    #[arg(long)]
+    protocol: Option<String>,
+}
+
+/// An edit as the API takes it.
+#[derive(Debug, Serialize)]
+pub struct Edit {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// JSON as it was written: order, repeated names and digits matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollback: Option<u32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    rescue: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replace_pattern: Option<ReplacePattern>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    whole_configuration: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_option: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_option: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReplacePattern {
+    pattern: String,
+    with: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+}
+
+impl EditArgs {
+    /// Whether anything of an edit was given.
+    pub fn is_empty(&self) -> bool {
+        self.file.is_none()
+            && self.url.is_none()
+            && self.rollback.is_none()
+            && !self.rescue
+            && self.replace_pattern.is_none()
+    }
+
+    /// The edit, its file read.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`]: nothing to edit with, a file that cannot be read or is not what its format says.
+    pub fn edit(&self) -> Result<Edit, Failure> {
+        if self.is_empty() {
+            return Err(Failure::Usage(
+                "an edit needs a file, --url, --rollback, --rescue or --replace-pattern".to_owned(),
+            ));
+        }
+        let mut format = self.format.clone();
+        let config = match &self.file {
+            None => None,
+            Some(file) => {
+                let text = input::read(file)?;
+                let found = format.get_or_insert_with(|| guess(&text).to_owned());
+                Some(content(&text, found, file)?)
+            }
+        };
+        let replace_pattern = self
+            .replace_pattern
+            .clone()
+            .zip(self.with.clone())
+            .map(|(pattern, with)| ReplacePattern {
+                pattern,
+                with,
+                path: self.path.clone(),
+            });
+        Ok(Edit {
+            action: self.action.clone(),
+            format,
+            path: self.path.clone().filter(|_| replace_pattern.is_none()),
+            config,
+            url: self.url.clone(),
+            rollback: self.rollback,
+            rescue: self.rescue,
+            replace_pattern,
+            whole_configuration: self.whole_configuration,
+            error_option: self.error_option.clone(),
+            test_option: self.test_option.clone(),
+            protocol: self.protocol.clone(),
+        })
+    }
+}
+
+/// What a configuration is, by its beginning.
+fn guess(text: &str) -> &'static str {
+    let text = text.trim_start();
+    // The words that set-format lines begin with (Junos CLI, "Loading a Configuration File").
+    const VERBS: [&str; 12] = [
+        "set ",
+        "delete ",
+        "deactivate ",
+        "activate ",
+        "protect ",
+        "unprotect ",
+        "insert ",
+        "rename ",
+        "copy ",
+        "annotate ",
+        "edit ",
+        "top",
+    ];
+    if text.starts_with('<') {
+        "xml"
+    } else if text.starts_with('{') {
+        "json"
+    } else if VERBS.iter().any(|verb| text.starts_with(verb)) {
+        "set"
+    } else {
+        "text"
+    }
+}
+
+/// The content as a member of a JSON body: JSON itself, anything else as a string.
+fn content(text: &str, format: &str, file: &std::path::Path) -> Result<Box<RawValue>, Failure> {
+    let json = if format == "json" {
+        text.trim().to_owned()
+    } else {
+        serde_json::Value::from(text).to_string()
+    };
+    RawValue::from_string(json)
+        .map_err(|error| Failure::Usage(format!("{} is not JSON: {error}", file.display())))
+}
+
+/// How a commit is done.
+#[derive(Debug, Default, Serialize, clap::Args)]
+#[command(next_help_heading = "Commit")]
+pub struct CommitArgs {
+    /// For the commit log of the device
+    #[arg(long, value_name = "TEXT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+    /// Let the device commit by itself: hh:mm, 'yyyy-mm-dd hh:mm' or reboot, in its own time zone
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    /// On both routing engines
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    synchronize: bool,
+    /// On both routing engines, even if the other one has changes of its own
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    force_synchronize: bool,
+    /// Evaluate everything, not only what changed
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    full: bool,
+    /// Whether running is copied to startup afterwards; by default where there is a startup datastore
+    #[arg(long, value_name = "true|false")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    save: Option<bool>,
+}
+
+/// A body of the API.
+///
+/// # Errors
+/// None in practice: the types hold strings, numbers and JSON that was parsed.
+pub fn body(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S12: what a file is shows in how it begins.
+    #[test]
+    fn formats_are_told_by_their_beginning() {
+        assert_eq!(guess("\n <configuration/>"), "xml");
+        assert_eq!(guess("{\"system\": {}}"), "json");
+        assert_eq!(guess("set system host-name a"), "set");
+        assert_eq!(guess("delete interfaces"), "set");
+        assert_eq!(guess("system {\n host-name a;\n}"), "text");
+    }
+
+    /// W1, W2: digits and repeated names reach the gateway as they were written.
+    #[test]
+    fn json_content_stays_as_written() {
+        let file = std::path::Path::new("x");
+        let text = r#"{"b": 1.50, "a": 18446744073709551616, "b": 2}"#;
+        assert_eq!(content(text, "json", file).unwrap().get(), text);
+        assert_eq!(content("a\"b\n", "text", file).unwrap().get(), r#""a\"b\n""#);
+        assert!(content("{", "json", file).is_err());
+    }
+}

@@ -1,0 +1,332 @@
+//! What others see of an edit session: its facts, where it stands, and the way to have RPCs sent in it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::lease::{Effect, Event};
+use super::{EditFacts, EditReason, EditState, Lease};
+use crate::clock::Clock;
+use crate::device::call::{Answer, Request};
+use crate::device::candidate::Occupant;
+use crate::device::error::DeviceError;
+use crate::netconf::capability::Capabilities;
+use crate::netconf::rpc_error::RpcError;
+use crate::pool::{Hold, Holds, Touch};
+
+/// Warnings that one edit session keeps; the oldest go first.
+const MOST_WARNINGS: usize = 64;
+
+/// Where an edit session stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EditStatus {
+    pub state: EditState,
+    pub reason: Option<EditReason>,
+    /// When it expires if nobody uses it; once ended, when it would have.
+    pub expires_at: OffsetDateTime,
+    /// What it holds on the device, or did when it ended.
+    pub holds: Holds,
+    pub ended_at: Option<OffsetDateTime>,
+}
+
+impl EditStatus {
+    /// Whether it has edits that are neither committed nor discarded.
+    pub fn uncommitted(&self) -> bool {
+        self.holds.contains(Hold::Edits)
+    }
+}
+
+/// RPCs that belong together: nothing else is sent in the session between them. They end with the first that fails.
+pub struct Work {
+    pub steps: Vec<(Request, Touch)>,
+    /// The lane of the shared candidate is needed meanwhile, and is waited for no longer than this.
+    pub lane: Option<Duration>,
+}
+
+/// Why no RPC was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It has ended, perhaps while the call waited for its turn.
+    #[error("the edit session has ended")]
+    Ended(Box<EditStatus>),
+    /// Another edit session or change of this gateway has the candidate.
+    #[error("the candidate is in use by another edit session or change of the gateway")]
+    HeldHere(Option<Occupant>),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+/// What waits in an edit session.
+pub(super) struct Command {
+    pub(super) work: Work,
+    pub(super) deadline: Instant,
+    pub(super) answer: oneshot::Sender<Result<Vec<Answer>, RunError>>,
+}
+
+/// What the end of an edit session is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It is open.
+    No,
+    /// It has ended, and this is to be done.
+    Due(Effect),
+    /// All of it is done: the device holds nothing of it.
+    Done,
+}
+
+struct State {
+    lease: Lease,
+    holds: Holds,
+    warnings: Vec<RpcError>,
+    /// Calls under way that kill its NETCONF session.
+    kills: usize,
+    ended: Option<Ended>,
+}
+
+/// When it ended, and when it would have expired.
+#[derive(Clone, Copy)]
+struct Ended {
+    at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+}
+
+/// What handles and task share.
+pub(super) struct Shared {
+    pub(super) facts: EditFacts,
+    session_id: u64,
+    capabilities: Arc<Capabilities>,
+    clock: Clock,
+    state: Mutex<State>,
+    ending: watch::Sender<Ending>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        facts: EditFacts,
+        session_id: u64,
+        capabilities: Arc<Capabilities>,
+        clock: Clock,
+    ) -> Self {
+        let state = State {
+            lease: Lease::new(facts.ttl, Instant::now()),
+            holds: Holds::default(),
+            warnings: Vec::new(),
+            kills: 0,
+            ended: None,
+        };
+        Self {
+            facts,
+            session_id,
+            capabilities,
+            clock,
+            state: Mutex::new(state),
+            ending: watch::Sender::new(Ending::No),
+        }
+    }
+
+    /// Takes an event; the task sees what is to be done in [`Shared::ending`].
+    pub(super) fn on(&self, event: Event) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let event = match event {
+            // The device may be quicker to end it than to say so.
+            Event::SessionEnded if state.kills > 0 => Event::Stop(EditReason::Killed),
+            Event::SessionEnded
+            | Event::Begins
+            | Event::Ends
+            | Event::Renew
+            | Event::Tick
+            | Event::Stop(_) => event,
+        };
+        let effect = state.lease.on(event, now);
+        if effect == Effect::Nothing {
+            return;
+        }
+        let at = self.clock.wall();
+        let expires_at = at + state.lease.expires_at(now).saturating_duration_since(now);
+        state.ended = Some(Ended { at, expires_at });
+        let (ended, reason) = (state.lease.state(), state.lease.reason());
+        drop(state);
+        tracing::info!(
+            edit_session = self.facts.id,
+            device = self.facts.device,
+            session_id = self.session_id,
+            state = ended.as_str(),
+            reason = reason.map(EditReason::as_str),
+            "edit session ended"
+        );
+        self.ending.send_replace(Ending::Due(effect));
+    }
+
+    /// An RPC is about to be sent; false: the session has ended.
+    pub(super) fn begins(&self) -> bool {
+        let mut state = self.lock();
+        state.lease.on(Event::Begins, Instant::now());
+        state.lease.state() == EditState::Open
+    }
+
+    pub(super) fn next_tick(&self) -> Option<Instant> {
+        self.lock().lease.next_tick()
+    }
+
+    pub(super) fn note(&self, holds: Holds) {
+        self.lock().holds = holds;
+    }
+
+    pub(super) fn ending(&self) -> watch::Receiver<Ending> {
+        self.ending.subscribe()
+    }
+
+    pub(super) fn done(&self) {
+        self.ending.send_replace(Ending::Done);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change under the lock is complete in itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An edit session in the hands of its users. Dropping it ends nothing.
+#[derive(Clone)]
+pub struct EditHandle {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+}
+
+impl std::fmt::Debug for EditHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EditHandle")
+            .field("facts", self.facts())
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+impl EditHandle {
+    pub(super) fn new(shared: Arc<Shared>, commands: mpsc::Sender<Command>) -> Self {
+        Self { shared, commands }
+    }
+
+    pub fn facts(&self) -> &EditFacts {
+        &self.shared.facts
+    }
+
+    pub fn id(&self) -> &str {
+        &self.shared.facts.id
+    }
+
+    /// The principal that opened it.
+    pub fn who(&self) -> &str {
+        &self.shared.facts.who
+    }
+
+    /// The session-id of its NETCONF session.
+    pub fn session_id(&self) -> u64 {
+        self.shared.session_id
+    }
+
+    /// What may be asked of the device in it.
+    pub fn capabilities(&self) -> &Arc<Capabilities> {
+        &self.shared.capabilities
+    }
+
+    pub fn status(&self) -> EditStatus {
+        let state = self.shared.lock();
+        let now = Instant::now();
+        let left = state.lease.expires_at(now).saturating_duration_since(now);
+        EditStatus {
+            state: state.lease.state(),
+            reason: state.lease.reason(),
+            expires_at: state
+                .ended
+                .map_or_else(|| self.shared.clock.wall() + left, |ended| ended.expires_at),
+            holds: state.holds,
+            ended_at: state.ended.map(|ended| ended.at),
+        }
+    }
+
+    /// What the device, or the gateway, warned of when it was opened and since.
+    pub fn warnings(&self) -> Vec<RpcError> {
+        self.shared.lock().warnings.clone()
+    }
+
+    /// Keeps warnings with it. One that is there already is not repeated.
+    pub fn warn(&self, warnings: impl IntoIterator<Item = RpcError>) {
+        let mut state = self.shared.lock();
+        for warning in warnings {
+            if !state.warnings.contains(&warning) {
+                state.warnings.push(warning);
+            }
+        }
+        let surplus = state.warnings.len().saturating_sub(MOST_WARNINGS);
+        state.warnings.drain(..surplus);
+    }
+
+    /// Has RPCs sent in the session, after those of earlier calls. One answer each, up to the one that failed; an
+    /// rpc-error is a failure that stands in its reply.
+    ///
+    /// # Errors
+    /// [`RunError`], when not even the first was sent for a reason of the gateway's own.
+    ///
+    /// # Cancel safety
+    /// Dropping the future while it waits keeps the RPCs from being sent; later they run to their end.
+    pub async fn run(&self, deadline: Instant, work: Work) -> Result<Vec<Answer>, RunError> {
+        let (answer, receiver) = oneshot::channel();
+        let command = Command {
+            work,
+            deadline,
+            answer,
+        };
+        let sent = tokio::time::timeout_at(deadline, self.commands.send(command)).await;
+        match sent {
+            Ok(Ok(())) => receiver.await.unwrap_or_else(|_| Err(self.ended())),
+            Ok(Err(_)) => Err(self.ended()),
+            Err(_) => Err(RunError::Device(DeviceError::deadline_in_queue(
+                &self.facts().device,
+            ))),
+        }
+    }
+
+    /// Pushes the expiry.
+    ///
+    /// # Errors
+    /// [`RunError::Ended`].
+    pub fn renew(&self) -> Result<(), RunError> {
+        self.shared.on(Event::Renew);
+        if self.status().state == EditState::Open {
+            Ok(())
+        } else {
+            Err(self.ended())
+        }
+    }
+
+    /// Ends it: its state is another one when this returns. What it did is undone after the RPC that it runs.
+    pub fn stop(&self, reason: EditReason) {
+        self.shared.on(Event::Stop(reason));
+    }
+
+    /// A call that kills its NETCONF session begins, or is over.
+    pub(super) fn doom(&self, begins: bool) {
+        let mut state = self.shared.lock();
+        state.kills = if begins {
+            state.kills + 1
+        } else {
+            state.kills.saturating_sub(1)
+        };
+    }
+
+    /// Waits until it has ended and holds nothing on the device any more.
+    pub async fn finished(&self) {
+        let mut ending = self.shared.ending();
+        // The sender lives as long as `self`.
+        let _ = ending.wait_for(|ending| *ending == Ending::Done).await;
+    }
+
+    fn ended(&self) -> RunError {
+        RunError::Ended(Box::new(self.status()))
+    }
+}

@@ -1,0 +1,452 @@
+//! A session for one holder: for a change, or an edit session. It has a turn of the lane, for work on the shared
+//! candidate also the candidate's (Q1), and its books say what it holds (Q2).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::call::{
+    Answer, CLOSE_GRACE, RETRIES, Request, Sessions, check_attributes, checkout_error, interrupted, observe,
+    offered, request_error,
+};
+use super::candidate::{CandidateLane, CandidateTurn, Occupant};
+use super::core::{Core, Opener};
+use super::error::{DeviceError, Failure, Step};
+use super::lane::{NoTurn, Purpose, Turn};
+use super::{Device, no_turn};
+use crate::netconf::capability::Capabilities;
+use crate::pool::{Holds, Pinned, Touch};
+use crate::session::{self, SessionError, Traces};
+
+/// What the holder is going to work on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The shared candidate, or whatever else only one may change at a time.
+    Candidate,
+    /// Beside it: a private copy, an ephemeral instance, or the shared candidate without a lock.
+    Beside,
+}
+
+/// Why there is no session to hold. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Another edit session or change of this gateway has the candidate, and the wait is over.
+    #[error("the candidate is in use by another edit session or change of the gateway")]
+    HeldHere(Option<Occupant>),
+}
+
+/// A session that is held now, for people.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    pub device: String,
+    pub session_id: u64,
+    /// Of the edit session or change, where there is one.
+    pub id: Option<String>,
+    /// The principal.
+    pub who: String,
+    pub holds: Holds,
+    pub since: OffsetDateTime,
+}
+
+/// All sessions that are held, of all devices. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Holders(Arc<Mutex<Book>>);
+
+#[derive(Debug, Default)]
+struct Book {
+    next: u64,
+    held: BTreeMap<u64, Holder>,
+}
+
+impl Holders {
+    pub(super) fn of(&self, device: &str) -> Vec<Holder> {
+        let book = self.lock();
+        let held = book.held.values().filter(|holder| holder.device == device);
+        held.cloned().collect()
+    }
+
+    fn add(&self, holder: Holder) -> u64 {
+        let mut book = self.lock();
+        book.next += 1;
+        let key = book.next;
+        book.held.insert(key, holder);
+        key
+    }
+
+    fn update(&self, key: u64, session_id: u64, holds: Holds) {
+        if let Some(holder) = self.lock().held.get_mut(&key) {
+            holder.session_id = session_id;
+            holder.holds = holds;
+        }
+    }
+
+    fn remove(&self, key: u64) {
+        self.lock().held.remove(&key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        // Every change under the lock is complete in itself.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Device {
+    /// A session for `who` alone, until it is finished. Waits for the candidate and for a session until `deadline`.
+    ///
+    /// # Errors
+    /// As [`Device::read`]; nothing was sent.
+    ///
+    /// # Cancel safety
+    /// Safe: a session that is being opened goes to the pool.
+    pub async fn hold(&self, who: &str, deadline: Instant, way: Way) -> Result<Held, DeviceError> {
+        let claim = Occupant {
+            id: None,
+            who: who.to_owned(),
+        };
+        let wait = deadline.saturating_duration_since(Instant::now());
+        match self.hold_as(claim, wait, deadline, way).await {
+            Ok(held) => Ok(held),
+            Err(HoldError::Device(error)) => Err(error),
+            Err(HoldError::HeldHere(_)) => Err(no_turn(self.core.name(), NoTurn::Deadline)),
+        }
+    }
+
+    /// As [`Device::hold`], for a holder with a name, that waits for the candidate no longer than `wait`.
+    ///
+    /// # Errors
+    /// [`HoldError`]; nothing was sent.
+    ///
+    /// # Cancel safety
+    /// As [`Device::hold`].
+    pub async fn hold_as(
+        &self,
+        claim: Occupant,
+        wait: Duration,
+        deadline: Instant,
+        way: Way,
+    ) -> Result<Held, HoldError> {
+        let (candidate, turn) = self.turns(&claim, wait, deadline, way).await?;
+        let (answer, receiver) = oneshot::channel();
+        let job = Opening {
+            core: self.core.clone(),
+            sessions: self.sessions.clone(),
+            lane: self.candidate.clone(),
+            holders: self.shared.holders.clone(),
+            claim,
+            deadline,
+            turn: turn.unpaced(),
+            candidate,
+        };
+        self.core.around.tracker.spawn(job.run(answer));
+        let opened = receiver
+            .await
+            .unwrap_or_else(|_| Err(interrupted(&self.core, false)));
+        Ok(opened?)
+    }
+
+    /// Who has the shared candidate of this device in the gateway now.
+    pub fn candidate_occupant(&self) -> Option<Occupant> {
+        self.candidate.occupant()
+    }
+
+    /// The sessions of this device that are held now.
+    pub fn holders(&self) -> Vec<Holder> {
+        self.shared.holders.of(self.core.name())
+    }
+
+    async fn turns(
+        &self,
+        claim: &Occupant,
+        wait: Duration,
+        deadline: Instant,
+        way: Way,
+    ) -> Result<(Option<CandidateTurn>, Turn), HoldError> {
+        match way {
+            Way::Beside => {}
+            Way::Candidate => {
+                let until = wait_until(wait, deadline);
+                loop {
+                    let entered = self.candidate.enter(claim.clone(), until).await;
+                    let candidate = entered.map_err(|none| self.held_here(none))?;
+                    tokio::select! {
+                        biased;
+                        turn = self.enter(&claim.who, Purpose::Exclusive, deadline) => {
+                            return Ok((Some(candidate), turn?));
+                        }
+                        () = self.candidate.wanted() => {}
+                    }
+                    drop(candidate);
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        let turn = self.enter(&claim.who, Purpose::Exclusive, deadline).await?;
+        Ok((None, turn))
+    }
+
+    fn held_here(&self, none: NoTurn) -> HoldError {
+        held_here(self.core.name(), &self.candidate, none)
+    }
+}
+
+fn held_here(device: &str, lane: &CandidateLane, none: NoTurn) -> HoldError {
+    match none {
+        NoTurn::Deadline => HoldError::HeldHere(lane.occupant()),
+        NoTurn::Full { .. } | NoTurn::Draining => HoldError::Device(no_turn(device, none)),
+    }
+}
+
+/// `None`: no wait at all.
+fn wait_until(wait: Duration, deadline: Instant) -> Option<Instant> {
+    let until = Instant::now()
+        .checked_add(wait)
+        .map_or(deadline, |at| at.min(deadline));
+    (!wait.is_zero()).then_some(until)
+}
+
+/// Takes a session out of the pool, in a task that is not cancelled with the caller.
+struct Opening {
+    core: Arc<Core>,
+    sessions: Arc<Sessions>,
+    lane: CandidateLane,
+    holders: Holders,
+    claim: Occupant,
+    deadline: Instant,
+    turn: Turn,
+    candidate: Option<CandidateTurn>,
+}
+
+impl Opening {
+    async fn run(self, mut answer: oneshot::Sender<Result<Held, DeviceError>>) {
+        let pinned = tokio::select! {
+            pinned = checkout(&self.core, &self.sessions, self.deadline) => pinned,
+            () = answer.closed() => return,
+        };
+        let result = pinned.map(|pinned| {
+            let key = self.holders.add(Holder {
+                device: self.core.name().to_owned(),
+                session_id: pinned.session_id(),
+                id: self.claim.id.clone(),
+                who: self.claim.who.clone(),
+                holds: pinned.holds(),
+                since: self.core.around.clock.wall(),
+            });
+            Held(Some(Grip {
+                core: self.core,
+                sessions: self.sessions,
+                lane: self.lane,
+                holders: self.holders,
+                key,
+                claim: self.claim,
+                pinned,
+                untouched: true,
+                turn: self.turn,
+                candidate: self.candidate,
+            }))
+        });
+        // What nobody takes any more goes back to the pool when it is dropped.
+        let _ = answer.send(result);
+    }
+}
+
+/// A session from the pool, pinned. What is being opened when the deadline passes goes to the pool.
+async fn checkout(
+    core: &Arc<Core>,
+    sessions: &Arc<Sessions>,
+    deadline: Instant,
+) -> Result<Pinned<Opener>, DeviceError> {
+    let (answer, receiver) = oneshot::channel();
+    let job = {
+        let (core, sessions) = (core.clone(), sessions.clone());
+        async move {
+            let lent = sessions.checkout().await;
+            // Unsent, the session goes back to the pool.
+            let _ = answer.send(lent.map_err(|error| checkout_error(&core, error)));
+            core.freed.notify_waiters();
+        }
+    };
+    core.around.tracker.spawn(job);
+    tokio::select! {
+        result = receiver => {
+            let lent = result.unwrap_or_else(|_| Err(interrupted(core, false)))?;
+            Ok(lent.pin())
+        }
+        () = sleep_until(deadline) => {
+            Err(DeviceError::not_sent(core.name(), Step::Connect, Failure::DeadlineInQueue))
+        }
+    }
+}
+
+/// A session for one holder until [`Held::finish`]. Dropping it gives a clean session back and closes any other, both in
+/// the background.
+pub struct Held(Option<Grip>);
+
+struct Grip {
+    core: Arc<Core>,
+    sessions: Arc<Sessions>,
+    lane: CandidateLane,
+    holders: Holders,
+    key: u64,
+    claim: Occupant,
+    pinned: Pinned<Opener>,
+    /// Nothing was sent yet, so another session will do as well.
+    untouched: bool,
+    turn: Turn,
+    candidate: Option<CandidateTurn>,
+}
+
+impl Held {
+    /// The session-id of the server's hello.
+    pub fn session_id(&self) -> u64 {
+        self.grip().pinned.session_id()
+    }
+
+    /// What may be asked of the device in this session.
+    pub fn capabilities(&self) -> Arc<Capabilities> {
+        let grip = self.grip();
+        offered(&grip.core, grip.pinned.capabilities())
+    }
+
+    /// Watches the session without keeping it open.
+    pub fn watch(&self) -> watch::Receiver<session::Status> {
+        self.grip().pinned.watch()
+    }
+
+    /// What the session holds.
+    pub fn holds(&self) -> Holds {
+        self.grip().pinned.holds()
+    }
+
+    /// From now on this session and no other: what died in the pool is not replaced any more.
+    pub(super) fn keep(&mut self) {
+        self.grip_mut().untouched = false;
+    }
+
+    /// Waits until the device owes no reply any more, or the session has ended.
+    pub async fn idle(&self) {
+        self.grip().pinned.idle().await;
+    }
+
+    /// Sends one RPC, at most once; `touch` says what it does to the session. A session that died in the pool is
+    /// replaced as long as nothing was sent in it.
+    ///
+    /// # Errors
+    /// As [`Device::read`]; when it was sent, may change something and was not answered, the outcome is unknown.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses the reply: what the RPC acquires counts as held.
+    pub async fn call(&mut self, deadline: Instant, request: Request, touch: Touch) -> Answer {
+        let grip = self.grip_mut();
+        check_attributes(&grip.core, &request)?;
+        let capabilities = offered(&grip.core, grip.pinned.capabilities());
+        // Pins decide on traces themselves.
+        let call = request
+            .into_call(&capabilities, deadline, Traces::None)
+            .map_err(|error| request_error(&grip.core, error))?;
+        let mut tries = 0;
+        let result = loop {
+            let result = grip.pinned.call(call.clone(), touch).await;
+            let died_before = matches!(result, Err(SessionError::NotOpen)) && grip.untouched;
+            if !died_before || tries == RETRIES {
+                break result;
+            }
+            tries += 1;
+            grip.pinned = checkout(&grip.core, &grip.sessions, deadline).await?;
+        };
+        if result.as_ref().map_or_else(SessionError::sent, |_| true) {
+            grip.untouched = false;
+        }
+        grip.note();
+        observe(&grip.core, "held", &result);
+        let session_id = grip.pinned.session_id();
+        result.map_err(|error| DeviceError::in_session(grip.core.name(), session_id, touch.mutates(), error))
+    }
+
+    /// Waits for the lane of the shared candidate, no longer than `wait`: for the commit of a private copy, or of
+    /// changes made without a lock.
+    ///
+    /// # Errors
+    /// [`HoldError`]; nothing was sent.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn enter_candidate(&mut self, wait: Duration, deadline: Instant) -> Result<(), HoldError> {
+        let grip = self.grip_mut();
+        if grip.candidate.is_none() {
+            let until = wait_until(wait, deadline);
+            let entered = grip.lane.enter_with_session(grip.claim.clone(), until).await;
+            let turn = entered.map_err(|none| held_here(grip.core.name(), &grip.lane, none))?;
+            grip.candidate = Some(turn);
+        }
+        Ok(())
+    }
+
+    /// Gives the lane of the candidate to the next.
+    pub fn leave_candidate(&mut self) {
+        self.grip_mut().candidate = None;
+    }
+
+    /// Ends the hold: a clean session goes back to the pool, any other is closed politely.
+    ///
+    /// # Cancel safety
+    /// Safe: it runs to its end in a task of its own.
+    pub async fn finish(mut self) {
+        if let Some(grip) = self.0.take() {
+            let tracker = grip.core.around.tracker.clone();
+            // It fails only when the runtime ends, and then so does this.
+            let _ = tracker.spawn(grip.finish()).await;
+        }
+    }
+
+    fn grip(&self) -> &Grip {
+        self.0
+            .as_ref()
+            .expect("the grip is taken only when the hold ends")
+    }
+
+    fn grip_mut(&mut self) -> &mut Grip {
+        self.0
+            .as_mut()
+            .expect("the grip is taken only when the hold ends")
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Without a runtime the grip is dropped here, which ends the session as well.
+        if let Some(grip) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let tracker = grip.core.around.tracker.clone();
+            tracker.spawn_on(grip.finish(), &runtime);
+        }
+    }
+}
+
+impl Grip {
+    fn note(&self) {
+        let (session_id, holds) = (self.pinned.session_id(), self.pinned.holds());
+        self.holders.update(self.key, session_id, holds);
+    }
+
+    /// The turns go last: who is next must find the device free.
+    async fn finish(self) {
+        // A reply may still be on its way to a caller who left.
+        self.pinned.idle().await;
+        match self.pinned.release() {
+            Ok(lent) => drop(lent),
+            Err(pinned) => {
+                pinned.close(CLOSE_GRACE).await;
+            }
+        }
+        self.holders.remove(self.key);
+        self.core.freed.notify_waiters();
+        drop((self.candidate, self.turn));
+    }
+}

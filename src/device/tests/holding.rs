@@ -1,0 +1,227 @@
+//! Holding a session: turns of the candidate, books, and the way back to the pool.
+
+use super::router::{Router, router};
+use super::*;
+use crate::netconf::datastore::Datastore;
+use crate::pool::{Hold, Touch};
+
+const LOCK: Touch = Touch::Acquires(Hold::Lock(Datastore::Candidate));
+const UNLOCK: Touch = Touch::Releases(Hold::Lock(Datastore::Candidate));
+
+fn claim(who: &str) -> Occupant {
+    Occupant {
+        id: None,
+        who: who.to_owned(),
+    }
+}
+
+/// Q2: a session that gave everything back goes to the pool; who holds it is told meanwhile.
+#[tokio::test(start_paused = true)]
+async fn session_that_gave_everything_back_is_pooled() {
+    let world = World::new();
+    let (device, router) = router(&world, settings());
+    let mut held = device.hold("a", within(30), Way::Candidate).await.unwrap();
+    let session = held.session_id();
+    held.call(within(30), request("lock"), LOCK).await.unwrap();
+    let holders = device.holders();
+    assert_eq!((holders[0].who.as_str(), holders[0].session_id), ("a", session));
+    assert!(holders[0].holds.contains(Hold::Lock(Datastore::Candidate)));
+    assert!(!device.status().sessions[0].idle);
+    assert_eq!(device.candidate_occupant(), Some(claim("a")));
+    held.call(within(30), request("unlock"), UNLOCK).await.unwrap();
+    held.finish().await;
+    assert!(device.holders().is_empty() && device.candidate_occupant().is_none());
+    device.read("b", within(30), request("get")).await.unwrap();
+    let log = router.state().log.clone();
+    assert!(log.contains(&(101, "get".to_owned())), "{log:?}");
+    assert!(device.status().sessions[0].idle);
+}
+
+/// Q2: what still holds a lock is closed, and the next holder finds the device free.
+#[tokio::test(start_paused = true)]
+async fn session_with_a_lock_is_closed_before_the_next_turn() {
+    let world = World::new();
+    let (device, _router) = router(&world, settings());
+    let mut first = device.hold("a", within(30), Way::Candidate).await.unwrap();
+    first.call(within(30), request("lock"), LOCK).await.unwrap();
+    let refused = device
+        .hold_as(claim("b"), Duration::ZERO, within(30), Way::Candidate)
+        .await;
+    let Err(HoldError::HeldHere(occupant)) = refused else {
+        panic!("the candidate is held");
+    };
+    assert_eq!(occupant, Some(claim("a")));
+    let next = {
+        let device = device.clone();
+        tokio::spawn(async move { device.hold("b", within(30), Way::Candidate).await })
+    };
+    while device.status().queued == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Not finished, only dropped.
+    drop(first);
+    let mut second = next.await.unwrap().unwrap();
+    let reply = second.call(within(30), request("lock"), LOCK).await.unwrap();
+    assert!(!reply.scan.is_error());
+    assert_eq!(second.session_id(), 102);
+}
+
+/// Q1: private copies work beside the holder of the candidate; to commit, they wait for the lane.
+#[tokio::test(start_paused = true)]
+async fn private_copies_work_beside_and_commit_in_the_lane() {
+    let world = World::new();
+    let (device, _router) = router(&world, settings());
+    let exclusive = device.hold("a", within(30), Way::Candidate).await.unwrap();
+    let mut private = device.hold("b", within(30), Way::Beside).await.unwrap();
+    let refused = private.enter_candidate(Duration::ZERO, within(30)).await;
+    assert!(matches!(refused, Err(HoldError::HeldHere(Some(who))) if who == claim("a")));
+    let (entered, ()) = tokio::join!(
+        private.enter_candidate(Duration::from_secs(20), within(30)),
+        exclusive.finish(),
+    );
+    entered.unwrap();
+    assert_eq!(device.candidate_occupant(), Some(claim("b")));
+    private.leave_candidate();
+    assert_eq!(device.candidate_occupant(), None);
+    // Sessions that were not used went back to the pool, or will.
+    private.finish().await;
+    assert_eq!(device.status().sessions.len(), 2);
+}
+
+/// Q1: who waits for a session with the candidate's turn in hand lets a private copy commit first.
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_session_does_not_block_the_candidate() {
+    let world = World::new();
+    // Four sessions: two of them for holders.
+    let (device, _router) = router(&world, settings());
+    let mut private = device.hold("p", within(30), Way::Beside).await.unwrap();
+    let other = device.hold("q", within(30), Way::Beside).await.unwrap();
+    let waiting = {
+        let device = device.clone();
+        tokio::spawn(async move { device.hold("x", within(30), Way::Candidate).await })
+    };
+    while device.candidate_occupant() != Some(claim("x")) {
+        tokio::task::yield_now().await;
+    }
+    let started = Instant::now();
+    private
+        .enter_candidate(Duration::from_secs(5), within(30))
+        .await
+        .unwrap();
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    private.finish().await;
+    let held = waiting.await.unwrap().unwrap();
+    assert_eq!(device.candidate_occupant(), Some(claim("x")));
+    held.finish().await;
+    other.finish().await;
+}
+
+/// Q3: a session that died in the pool is replaced as long as nothing was sent; afterwards it is not.
+#[tokio::test(start_paused = true)]
+async fn only_an_untouched_session_is_replaced() {
+    let world = World::new();
+    let (device, router) = router(&world, settings());
+    let mut held = device.hold("a", within(30), Way::Candidate).await.unwrap();
+    let mut watch = held.watch();
+    router.kill(held.session_id());
+    watch.wait_for(|status| status.ended.is_some()).await.unwrap();
+    held.call(within(30), request("lock"), LOCK).await.unwrap();
+    assert_eq!(held.session_id(), 102);
+    let mut watch = held.watch();
+    router.kill(102);
+    watch.wait_for(|status| status.ended.is_some()).await.unwrap();
+    let error = held
+        .call(within(30), request("unlock"), UNLOCK)
+        .await
+        .unwrap_err();
+    assert_eq!(error.outcome, Outcome::NotSent);
+}
+
+/// H3: an RPC that may change something and was not answered has an unknown outcome; a read has not.
+#[tokio::test(start_paused = true)]
+async fn unanswered_rpc_is_told_by_its_touch() {
+    let world = World::new();
+    let (device, _router) = router(&world, settings());
+    for (touch, outcome) in [
+        (Touch::Nothing, Outcome::NotApplied),
+        (Touch::Edits, Outcome::Unknown),
+    ] {
+        let mut held = device.hold("a", within(30), Way::Candidate).await.unwrap();
+        let error = held.call(within(30), request("die"), touch).await.unwrap_err();
+        assert_eq!(error.outcome, outcome);
+        held.finish().await;
+    }
+}
+
+/// D1: a device that is drained refuses new holders and waits for those that there are.
+#[tokio::test(start_paused = true)]
+async fn draining_waits_for_holders() {
+    let world = World::new();
+    let (device, _router) = router(&world, settings());
+    let held = device.hold("a", within(30), Way::Candidate).await.unwrap();
+    let registry = world.registry.clone();
+    let shutdown = tokio::spawn(async move { registry.shutdown(Duration::from_secs(20)).await });
+    let refused = loop {
+        match device.hold("b", within(1), Way::Beside).await {
+            Err(error) if matches!(error.failure, Failure::Draining) => break error,
+            Ok(_) | Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(refused.outcome, Outcome::NotSent);
+    held.finish().await;
+    assert!(shutdown.await.unwrap());
+}
+
+/// Q2: over random schedules of real sessions nobody is ever lent one that holds something on the device.
+#[tokio::test(start_paused = true)]
+async fn lent_sessions_hold_nothing_on_the_device() {
+    const ROUNDS: u64 = 2000;
+    let world = World::new();
+    let (device, router) = router(&world, settings());
+    let dice = Ids::seeded(3);
+    for round in 0..ROUNDS {
+        let [way, steps, how, ..] = dice.bytes::<12>();
+        let way = if way % 2 == 0 { Way::Candidate } else { Way::Beside };
+        let mut held = device.hold("a", within(30), way).await.unwrap();
+        assert_holds_nothing(&router, held.session_id(), round);
+        for _ in 0..steps % 6 {
+            let (operation, touch) = step(dice.bytes::<1>()[0]);
+            // What the device refuses, or does not answer, is part of the game.
+            let _ = held.call(within(30), request(operation), touch).await;
+        }
+        if how % 3 == 0 {
+            drop(held);
+        } else {
+            held.finish().await;
+        }
+    }
+    let sessions = router.state().log.iter().map(|(session, _)| *session).max();
+    assert!(
+        sessions < Some(100 + u32::try_from(ROUNDS).unwrap()),
+        "none was used twice"
+    );
+}
+
+fn step(dice: u8) -> (&'static str, Touch) {
+    match dice % 12 {
+        0 | 1 => ("lock", LOCK),
+        2..=4 => ("unlock", UNLOCK),
+        5 => ("open-configuration", Touch::Acquires(Hold::Private)),
+        6 | 7 => ("close-configuration", Touch::Releases(Hold::Private)),
+        8 => ("load-configuration", Touch::Edits),
+        9 => ("discard-changes", Touch::Releases(Hold::Edits)),
+        10 => ("die", Touch::Nothing),
+        _ => ("get", Touch::Nothing),
+    }
+}
+
+fn assert_holds_nothing(router: &Router, session: u64, round: u64) {
+    let state = router.state();
+    let session = u32::try_from(session).unwrap();
+    assert!(
+        !state.locks.values().any(|holder| *holder == session),
+        "round {round}"
+    );
+    assert!(!state.copies.contains(&session), "round {round}");
+    assert_ne!(state.edited, Some(session), "round {round}");
+}

@@ -1,0 +1,172 @@
+//! Somebody at the CLI of an emulated device: who configures beside the NETCONF sessions, and is in their way.
+
+use std::sync::Arc;
+
+use super::config::commit::Options;
+use super::config::{Actor, Committed, Ending, Store, set};
+use super::device::{Device, SessionRecord};
+use super::device_error::DeviceError;
+
+/// A user's session at the CLI. It ends with [`Console::exit`], or when another session kills it; a dropped one
+/// stays logged in, as a forgotten terminal does.
+#[derive(Clone, Debug)]
+pub struct Console {
+    device: Arc<Device>,
+    actor: Actor,
+}
+
+impl Console {
+    /// Logs a user in at a terminal.
+    pub fn login(device: &Arc<Device>, user: &str) -> Self {
+        let actor = enter(device, user);
+        Self {
+            device: device.clone(),
+            actor,
+        }
+    }
+
+    /// The process id of the session, which is what `<kill-session>` takes.
+    pub fn pid(&self) -> u32 {
+        self.actor.session
+    }
+
+    /// The terminal, as in `pts/0`.
+    pub fn terminal(&self) -> &str {
+        self.actor.terminal.as_deref().unwrap_or_default()
+    }
+
+    /// `configure exclusive`
+    ///
+    /// # Errors
+    /// Somebody else holds the candidate, or left something in it.
+    pub fn configure_exclusive(&self) -> Result<(), DeviceError> {
+        let now = self.device.now();
+        self.device
+            .with_engine(|engine| engine.lock(Store::Candidate, &self.actor, now))
+    }
+
+    /// `configure private`
+    ///
+    /// # Errors
+    /// The session configures already.
+    pub fn configure_private(&self) -> Result<(), DeviceError> {
+        self.device
+            .with_engine(|engine| engine.open_private(self.actor.session))
+    }
+
+    /// Commands of configuration mode, one a line; answers what was wrong with them.
+    ///
+    /// # Errors
+    /// Somebody else holds the candidate.
+    pub fn edit(&self, commands: &str) -> Result<Vec<DeviceError>, DeviceError> {
+        let now = self.device.now();
+        self.device
+            .with_engine(|engine| engine.edit(&self.actor, now, |root| set::load(root, commands)))
+    }
+
+    /// `commit`, with a comment if there is one.
+    ///
+    /// # Errors
+    /// All that is wrong, in the device's order.
+    pub fn commit(&self, comment: Option<&str>) -> Result<Committed, Vec<DeviceError>> {
+        let options = Options {
+            log: comment.map(str::to_owned),
+            ..Options::default()
+        };
+        let now = self.device.now();
+        self.device
+            .with_engine(|engine| engine.commit(&self.actor, &options, now))
+    }
+
+    /// `rollback 0`: what was edited and not committed is gone.
+    ///
+    /// # Errors
+    /// Somebody else holds the candidate.
+    pub fn discard(&self) -> Result<(), DeviceError> {
+        let now = self.device.now();
+        self.device.with_engine(|engine| engine.discard(&self.actor, now))
+    }
+
+    /// Leaves configuration mode: the lock is free, a private copy gone. Edits of the shared candidate stay.
+    pub fn leave_configuration(&self) {
+        let now = self.device.now();
+        self.device.with_engine(|engine| {
+            engine.close(self.actor.session);
+            // Whoever did not hold it has nothing to give back.
+            let _ = engine.unlock(Store::Candidate, &self.actor, now);
+        });
+    }
+
+    /// Logs out.
+    pub fn exit(self) {
+        self.device.leave(self.actor.session, Ending::Closed);
+    }
+}
+
+/// Enters a CLI user, whose session lasts until it is killed.
+fn enter(device: &Device, user: &str) -> Actor {
+    let since = device.now();
+    let terminal = Some(device.free_terminal());
+    let session = device.enter(SessionRecord {
+        user: user.to_owned(),
+        from: "-".to_owned(),
+        terminal: terminal.clone(),
+        since,
+    });
+    Actor {
+        session,
+        user: user.to_owned(),
+        client: "cli",
+        terminal,
+        since,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Emulator;
+    use super::super::config::Database;
+    use super::*;
+
+    /// S20, S25: a user at the CLI holds the lock against all others until he leaves or is killed.
+    #[test]
+    fn a_user_at_the_cli_holds_the_candidate() {
+        let emulator = Emulator::builder().build().unwrap();
+        let device = emulator.device();
+        let (noc, other) = (Console::login(device, "noc"), Console::login(device, "other"));
+        noc.configure_exclusive().unwrap();
+        assert_eq!(other.terminal(), "pts/1");
+        let refused = other.configure_exclusive().unwrap_err();
+        let expected = format!(
+            "configuration database locked by:\n  noc terminal pts/0 (pid {}) on since 2026-01-15 12:00:00 UTC, \
+             idle 00:00:00\n      exclusive [edit]",
+            noc.pid()
+        );
+        assert_eq!(&*refused.message, expected);
+        assert_eq!(noc.edit("set system host-name x").unwrap(), []);
+        noc.leave_configuration();
+        assert!(!device.is_modified());
+        other.configure_exclusive().unwrap();
+        assert!(device.kill(other.pid()));
+        assert_eq!(device.lock_holder(Store::Candidate), None);
+    }
+
+    /// S20: what a user leaves in the shared candidate stays when he logs out, and is in everybody's way.
+    #[test]
+    fn leftovers_stay_in_the_shared_candidate() {
+        let emulator = Emulator::builder().build().unwrap();
+        let device = emulator.device();
+        let noc = Console::login(device, "noc");
+        noc.edit("set system domain-name example.net").unwrap();
+        noc.exit();
+        assert!(device.is_modified());
+        let next = Console::login(device, "next");
+        let refused = next.configure_exclusive().unwrap_err();
+        assert_eq!(&*refused.message, "configuration database modified");
+        next.commit(Some("theirs")).unwrap();
+        let running = device.tree(Database::Committed).unwrap();
+        assert_eq!(running.value(&["system", "domain-name"]), Some("example.net"));
+        assert_eq!(device.running().log.as_deref(), Some("theirs"));
+        assert_eq!(device.running().client, "cli");
+    }
+}

@@ -1,0 +1,404 @@
+//! Changes: the nine steps of one write in one call (design section 6, S31).
+//!
+//! `state` is pure; `record` is what is known of a change, `journal` its account while it runs; `steps` sends the
+//! script, `procedure` brings it to its end; `scheduled` knows commits that the device makes later.
+
+mod journal;
+mod procedure;
+mod record;
+mod scheduled;
+mod state;
+mod steps;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use self::journal::Journal;
+use self::procedure::{Answer, Procedure};
+pub(super) use self::record::Running;
+use self::record::{Change, Document};
+use self::state::State;
+use self::steps::Patience;
+use super::Gateway;
+use super::call::{CallContext, Role};
+use super::edit::ground::{Ground, marker};
+use super::edit::request::{ChangeRequest, EditBody, ListChanges};
+use super::edit::script::{self, Script};
+use super::edit::view::{ChangeList, ChangeView, Planned, RpcErrorView};
+use super::failure;
+use super::time;
+use super::view::Plan;
+use crate::error::{Error, ErrorCode, Outcome};
+use crate::netconf::capability::Capabilities;
+use crate::store::{ChangeRecord, DeviceRecord, StoreError};
+
+/// The longest wait for a lock.
+const LONGEST_WAIT: u64 = 3600;
+/// How much longer than its deadline a caller waits for the undoing of what was done.
+const UNDOING: Duration = Duration::from_secs(15);
+/// Bytes of configuration from which on it is turned into XML beside the threads that serve everybody.
+const LARGE: usize = 256 << 10;
+/// How long a change that has ended is kept.
+const KEPT: ::time::Duration = ::time::Duration::days(7);
+/// How often old ones are looked for.
+const LOOK: Duration = Duration::from_secs(3600);
+/// Rows looked at together when the gateway starts.
+const SOME: u32 = 100;
+
+impl Gateway {
+    /// Makes a change: session, lock or open, edits, validate, difference, commit, save, unlock or close. Role
+    /// `configure`. Runs in a task of its own to its end, whether or not the caller waits; `Done` is the finished
+    /// change (201 with `Location`), in state `committed`, `unchanged`, `scheduled`, or, after a dry run, `discarded`.
+    ///
+    /// # Errors
+    /// What failed, with `change_id`, `step`, `outcome`, the device's rpc-errors and, for a refused lock, `reason`,
+    /// `holder` and the difference that is in the way; whatever had been done is undone then, unless the outcome is
+    /// `unknown`. `invalid-argument` with pointers into the body, and `capability-missing`, before anything is sent;
+    /// these have no change.
+    ///
+    /// # Cancel safety
+    /// A dropped call ends a change that still waits for its turn; any other runs on, and its record tells what came
+    /// of it.
+    pub async fn create_change(
+        &self,
+        ctx: &CallContext,
+        device: &str,
+        request: ChangeRequest,
+    ) -> Result<Planned<ChangeView>, Error> {
+        ctx.principal.require(Role::Configure)?;
+        let on_device = |error: Error| error.with_device(device);
+        if request.wait_seconds > LONGEST_WAIT {
+            let detail = format!("{} is more than {LONGEST_WAIT}", request.wait_seconds);
+            return Err(on_device(Error::invalid("/wait_seconds", detail)));
+        }
+        let (record, live) = self.device(device).await?;
+        if !request.plan {
+            self.accepting()?;
+        }
+        let started = Instant::now();
+        let shown = live
+            .established(ctx.principal.id(), self.deadline(ctx, &live))
+            .await
+            .map_err(failure::device)?;
+        let id = self.inner.store.new_id();
+        let writer = Writer {
+            gateway: self.clone(),
+            request: Arc::new(request),
+            quirks: (
+                record.settings.quirks.validate,
+                record.settings.quirks.verify_after_commit,
+            ),
+            marker: marker(&id, ctx.principal.id()),
+        };
+        let capabilities = live.offered(&shown);
+        let script = writer.script(&capabilities).await.map_err(on_device)?;
+        if writer.request.plan {
+            return Ok(Planned::Plan(Plan {
+                device: device.to_owned(),
+                rpcs: script.plan(),
+            }));
+        }
+        if !writer.request.dry_run {
+            self.no_scheduled_commit(ctx, &record, &live).await?;
+        }
+        let patience = patience(ctx, &record, &writer.request, started);
+        let change = new_change(id, ctx, &record, &script, &writer);
+        let mut answer = {
+            let change_id = change.row.id.clone();
+            let journal = Journal::open(self.clone(), change).await.map_err(on_device)?;
+            let (sender, receiver) = oneshot::channel();
+            let procedure = Procedure {
+                device: live,
+                request: writer.request.clone(),
+                script,
+                capabilities,
+                again: Box::new(move |capabilities| writer.write(capabilities)),
+                journal,
+                patience,
+            };
+            self.inner.tasks.spawn(procedure.run(sender));
+            Awaited {
+                gateway: self.clone(),
+                device: device.to_owned(),
+                change_id,
+                receiver,
+            }
+        };
+        answer.within(patience.deadline).await.map(Planned::Done)
+    }
+
+    /// The changes of a device, the newest first. Role `read`.
+    ///
+    /// # Errors
+    /// `not-found` for the device; `invalid-argument` for a state that does not exist and for a page token of another
+    /// list.
+    pub async fn list_changes(
+        &self,
+        ctx: &CallContext,
+        device: &str,
+        request: ListChanges,
+    ) -> Result<ChangeList, Error> {
+        ctx.principal.require(Role::Read)?;
+        let size = super::devices::page_size(request.page_size)?;
+        let state = match &request.state {
+            None => None,
+            Some(text) => Some(State::parse(text).ok_or_else(|| {
+                let words = State::ALL.map(State::as_str).join(", ");
+                Error::invalid("?state", format!("{text:?} is none of {words}"))
+            })?),
+        };
+        let record = self.record(device).await?;
+        let page = self
+            .inner
+            .store
+            .list_changes(
+                &record.id,
+                state.map(State::as_str),
+                size,
+                request.page_token.as_deref(),
+            )
+            .await
+            .map_err(|error| self.store_error(error).with_device(device))?;
+        let changes = page.items.into_iter().map(|row| self.change_view(row));
+        Ok(ChangeList {
+            changes: changes.collect::<Result<_, _>>()?,
+            next_page_token: page.next_page_token,
+        })
+    }
+
+    /// One change as it is now, running or finished. Role `read`.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn get_change(&self, ctx: &CallContext, device: &str, id: &str) -> Result<ChangeView, Error> {
+        ctx.principal.require(Role::Read)?;
+        let record = self.record(device).await?;
+        let row = self.stored_change(&record, id).await?;
+        self.change_view(row)
+    }
+
+    async fn stored_change(&self, device: &DeviceRecord, id: &str) -> Result<ChangeRecord, Error> {
+        let found = self.inner.store.get_change(&device.id, id).await;
+        found.map_err(|error| match error {
+            StoreError::NotFound => Error::new(ErrorCode::NotFound, format!("there is no change {id:?}"))
+                .with_device(device.name()),
+            other => self.store_error(other).with_device(device.name()),
+        })
+    }
+
+    /// What runs is further than what is stored.
+    fn change_view(&self, row: ChangeRecord) -> Result<ChangeView, Error> {
+        match self.inner.changes.get(&row.id) {
+            Some(running) => Ok(running.view()),
+            None => Ok(read_row(row)?.view()),
+        }
+    }
+
+    /// What an earlier process left behind, as it is told from now on (conventions D1): its sessions have ended, and
+    /// with them what was not committed.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(super) async fn settle_changes(&self) -> Result<(), Error> {
+        for state in State::ALL {
+            let Some(then) = state.left_behind() else { continue };
+            loop {
+                let rows = self.inner.store.changes_in(state.as_str(), SOME).await;
+                let rows = rows.map_err(|error| self.store_error(error))?;
+                if rows.is_empty() {
+                    break;
+                }
+                for row in rows {
+                    self.settle_change(row, then).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle_change(&self, row: ChangeRecord, then: State) -> Result<(), Error> {
+        let outcome = match then {
+            State::Unknown => Outcome::Unknown,
+            _ => Outcome::NotApplied,
+        };
+        let words = "the gateway ended before the change did";
+        let error = Error::new(ErrorCode::Internal, words).with_reason("gateway_restarted");
+        let mut row = match Change::of(row.clone()) {
+            Some(mut change) => {
+                change.enter(then)?;
+                change.set_outcome(outcome);
+                change.set_error(&error);
+                change.to_row()
+            }
+            // Nothing but its columns can be told.
+            None => ChangeRecord {
+                state: then.as_str().to_owned(),
+                outcome: Some(outcome.as_str().to_owned()),
+                ..row
+            },
+        };
+        let stored = self.inner.store.update_change(&mut row).await;
+        stored.map_err(|error| self.store_error(error))
+    }
+
+    /// Forgets changes that ended long ago, now and then, until the gateway ends.
+    pub(super) async fn forget_old_changes(self) {
+        loop {
+            let before = self.inner.clock.wall() - KEPT;
+            let kept = [State::Scheduled.as_str(), State::PendingConfirm.as_str()];
+            match self.inner.store.delete_changes_before(before, &kept).await {
+                Ok(0) => {}
+                Ok(forgotten) => tracing::info!(forgotten, "old changes are forgotten"),
+                Err(error) => tracing::warn!(error = %error, "old changes could not be forgotten"),
+            }
+            tokio::select! {
+                () = self.inner.ending.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+}
+
+fn read_row(row: ChangeRecord) -> Result<Change, Error> {
+    let id = row.id.clone();
+    Change::of(row).ok_or_else(|| {
+        Error::new(
+            ErrorCode::Internal,
+            format!("the stored row of change {id} is damaged"),
+        )
+    })
+}
+
+/// Turns a request into RPCs.
+#[derive(Clone)]
+struct Writer {
+    gateway: Gateway,
+    request: Arc<ChangeRequest>,
+    /// `validate` and `verify_after_commit`.
+    quirks: (bool, bool),
+    marker: String,
+}
+
+impl Writer {
+    fn write(&self, capabilities: &Capabilities) -> Result<Script, Error> {
+        let mode = script::mode_of(capabilities, &self.request);
+        let mut ground = Ground::new(capabilities, mode, self.request.instance.as_deref())?;
+        let (validate, verify) = self.quirks;
+        ground.skip_validate = !validate;
+        ground.verify = verify;
+        script::change(
+            ground,
+            capabilities,
+            &self.gateway.inner.urls,
+            &self.request,
+            &self.marker,
+        )
+    }
+
+    /// As [`Self::write`], beside the threads that serve everybody if there is much to convert.
+    async fn script(&self, capabilities: &Arc<Capabilities>) -> Result<Script, Error> {
+        let length = |body: &EditBody| match body {
+            EditBody::Config(text) => text.len(),
+            EditBody::Url(_) | EditBody::Rollback(_) | EditBody::Rescue | EditBody::ReplacePattern { .. } => {
+                0
+            }
+        };
+        let bytes: usize = self.request.edits.iter().map(|edit| length(&edit.body)).sum();
+        if bytes < LARGE {
+            return self.write(capabilities);
+        }
+        let (writer, capabilities) = (self.clone(), capabilities.clone());
+        super::devices::blocking(move || writer.write(&capabilities)).await?
+    }
+}
+
+fn patience(ctx: &CallContext, record: &DeviceRecord, request: &ChangeRequest, started: Instant) -> Patience {
+    let timeouts = &record.settings.timeouts;
+    Patience {
+        deadline: ctx
+            .deadline
+            .map(|wanted| started + wanted.min(super::LONGEST_DEADLINE)),
+        rpc: Duration::from_secs(timeouts.rpc_seconds),
+        commit: Duration::from_secs(timeouts.commit_seconds),
+        wait: Duration::from_secs(request.wait_seconds),
+    }
+}
+
+fn new_change(
+    id: String,
+    ctx: &CallContext,
+    record: &DeviceRecord,
+    script: &Script,
+    writer: &Writer,
+) -> Change {
+    let warnings = script.warnings.iter().map(RpcErrorView::warning);
+    Change {
+        row: ChangeRecord {
+            id,
+            device_id: record.id.clone(),
+            device: record.name().to_owned(),
+            owner: ctx.principal.id().to_owned(),
+            mode: script.ground.mode.as_str().to_owned(),
+            state: State::Preparing.as_str().to_owned(),
+            outcome: None,
+            created_at: time::EPOCH,
+            updated_at: time::EPOCH,
+            document: Vec::new(),
+        },
+        state: State::Preparing,
+        document: Document {
+            dry_run: writer.request.dry_run,
+            undo_guaranteed: script.undo_guaranteed,
+            warnings: warnings.collect(),
+            marker: writer.marker.clone(),
+            ..Document::default()
+        },
+    }
+}
+
+/// A change that runs, and its caller who waits.
+struct Awaited {
+    gateway: Gateway,
+    device: String,
+    change_id: String,
+    receiver: oneshot::Receiver<Answer>,
+}
+
+impl Awaited {
+    /// The answer, waited for until the caller's deadline, and a little longer for the undoing of what was done.
+    async fn within(&mut self, deadline: Option<Instant>) -> Answer {
+        let ended = match deadline {
+            None => (&mut self.receiver).await,
+            Some(deadline) => match tokio::time::timeout_at(deadline, &mut self.receiver).await {
+                Ok(ended) => ended,
+                Err(_) if self.counts() => return Err(self.late()),
+                Err(_) => match tokio::time::timeout(UNDOING, &mut self.receiver).await {
+                    Ok(ended) => ended,
+                    Err(_) => return Err(self.late()),
+                },
+            },
+        };
+        ended.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    /// Whether what is sent counts already.
+    fn counts(&self) -> bool {
+        let running = self.gateway.inner.changes.get(&self.change_id);
+        running.is_some_and(|change| change.state == State::Committing)
+    }
+
+    /// H6: the deadline passed, and what was sent may count.
+    fn late(&self) -> Error {
+        Error::new(
+            ErrorCode::DeviceTimeout,
+            "the deadline passed before the change was over; it runs on",
+        )
+        .with_device(&self.device)
+        .with_change_id(&self.change_id)
+        .with_outcome(Outcome::Unknown)
+        .with_hint("the change tells what came of it, by its id")
+    }
+}

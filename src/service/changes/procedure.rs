@@ -1,0 +1,290 @@
+//! A change from its session to its end: the steps, and what happens when one fails. It runs in a task of its own; a
+//! caller who leaves while it waits for its turn ends it, later nobody does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use super::journal::Journal;
+use super::state::State;
+use super::steps::{Fate, Patience, Stop, Work};
+use crate::device::{Device, Held, HoldError, Occupant, Way};
+use crate::error::{Error, ErrorCode, Outcome};
+use crate::netconf::capability::Capabilities;
+use crate::netconf::datastore::Datastore;
+use crate::service::edit::ground;
+use crate::service::edit::request::{ChangeRequest, Mode};
+use crate::service::edit::script::{Script, StepName, Tells};
+use crate::service::edit::snapshot::Snapshot;
+use crate::service::edit::view::ChangeView;
+use crate::service::{failure, locks};
+
+/// How long the end of a session is waited for. It goes on by itself.
+const GOODBYE: Duration = Duration::from_secs(10);
+
+/// What the caller of a change gets.
+pub(super) type Answer = Result<ChangeView, Error>;
+
+/// Writes the script for a session with these capabilities.
+pub(super) type Write = Box<dyn FnOnce(&Capabilities) -> Result<Script, Error> + Send + Sync>;
+
+/// A change that is about to begin.
+pub(super) struct Procedure {
+    pub device: Arc<Device>,
+    pub request: Arc<ChangeRequest>,
+    pub script: Script,
+    /// What the script was written for.
+    pub capabilities: Arc<Capabilities>,
+    /// For a session that turns out to have others.
+    pub again: Write,
+    pub journal: Journal,
+    pub patience: Patience,
+}
+
+impl Procedure {
+    /// Runs to the end of the change.
+    pub async fn run(mut self, mut answer: oneshot::Sender<Answer>) {
+        let held = tokio::select! {
+            held = self.hold() => held,
+            // Q7: nothing was sent yet.
+            () = answer.closed() => {
+                let words = "the caller left before the change had its turn";
+                Err(Error::new(ErrorCode::Cancelled, words))
+            }
+        };
+        let result = match held {
+            Ok(held) => self.work(held).await,
+            Err(error) => Err(fail(&mut self.journal, error, None, State::Failed, Outcome::NotSent).await),
+        };
+        // A caller who left is told nothing; the record says it.
+        let _ = answer.send(result);
+    }
+
+    async fn hold(&self) -> Result<Held, Error> {
+        let change = self.journal.change();
+        let claim = Occupant {
+            id: Some(change.row.id.clone()),
+            who: change.row.owner.clone(),
+        };
+        let way = match self.script.ground.mode {
+            Mode::Exclusive => Way::Candidate,
+            Mode::Private | Mode::Ephemeral | Mode::Shared => Way::Beside,
+        };
+        let Patience {
+            deadline, rpc, wait, ..
+        } = self.patience;
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + wait + rpc);
+        let held = self.device.hold_as(claim, wait, deadline, way).await;
+        held.map_err(|error| match error {
+            HoldError::Device(error) => failure::device(error),
+            HoldError::HeldHere(occupant) => {
+                let holders = self.device.holders();
+                locks::held_here(&change.row.device, occupant.as_ref(), &holders)
+                    .with_step(StepName::Lock.as_str())
+            }
+        })
+    }
+
+    async fn work(self, held: Held) -> Answer {
+        let Self {
+            request,
+            mut script,
+            capabilities,
+            again,
+            mut journal,
+            patience,
+            ..
+        } = self;
+        journal.note(|change| change.document.session_id = Some(held.session_id()));
+        let offered = held.capabilities();
+        if offered != capabilities {
+            // The device says something else than when it was asked before.
+            script = match again(&offered) {
+                Ok(script) => script,
+                Err(error) => {
+                    held.finish().await;
+                    return Err(fail(&mut journal, error, None, State::Failed, Outcome::NotSent).await);
+                }
+            };
+        }
+        let mut work = Work::new(held, script.ground, journal, patience, request);
+        match work.go(script.steps).await {
+            Ok(()) => Ok(complete(work).await),
+            Err(stop) => Err(stopped(work, stop).await),
+        }
+    }
+}
+
+/// Every step went well.
+async fn complete(mut work: Work) -> ChangeView {
+    let scheduled = work.journal.change().document.scheduled.is_some();
+    let (state, outcome) = if work.request.dry_run {
+        (State::Discarded, Outcome::NotApplied)
+    } else if work.unchanged() {
+        (State::Unchanged, Outcome::NotApplied)
+    } else if scheduled {
+        // The device has taken it on; what is active has not changed yet.
+        (State::Scheduled, Outcome::Applied)
+    } else {
+        (State::Committed, Outcome::Applied)
+    };
+    if let Err(stop) = give_back(&mut work, false).await {
+        work.warn(format!(
+            "{} failed ({}), so the session was closed, which gives back what it held",
+            stop.step.as_str(),
+            stop.error.detail()
+        ));
+    }
+    let Work {
+        held, mut journal, ..
+    } = work;
+    goodbye(held).await;
+    journal.end(state, outcome).await
+}
+
+/// A step failed: undoes what was done, in reverse, and tells what that means.
+async fn stopped(mut work: Work, stop: Stop) -> Error {
+    let Stop { step, fate, error } = stop;
+    let (state, outcome, said) = match fate {
+        Fate::Unknown => {
+            // Whatever is sent now waits behind it, or meets a device that nobody knows the state of: the end of the
+            // session gives back what it held.
+            let said = "whether it counts is not known yet; it is not sent again";
+            (State::Unknown, Outcome::Unknown, said)
+        }
+        Fate::Applied => {
+            // The session's end gives back what this leaves.
+            let _ = give_back(&mut work, false).await;
+            let said = "the change is committed; only what follows a commit failed";
+            (State::Committed, Outcome::Applied, said)
+        }
+        Fate::Undo | Fate::Ignored => undo(&mut work, fate).await,
+    };
+    let Work {
+        held, mut journal, ..
+    } = work;
+    if fate == Fate::Unknown {
+        // The device may be at work for long.
+        drop(held);
+    } else {
+        goodbye(held).await;
+    }
+    let error = match error.hint() {
+        Some(hint) => {
+            let hint = format!("{hint}; {said}");
+            error.with_hint(hint)
+        }
+        None => error.with_hint(said),
+    };
+    fail(&mut journal, error, Some(step), state, outcome).await
+}
+
+/// Takes back what was done, and says what the device is left with.
+async fn undo(work: &mut Work, fate: Fate) -> (State, Outcome, &'static str) {
+    let at_once =
+        work.ground.target != Datastore::Candidate && work.journal.change().state == State::Committing;
+    let running = if at_once { now_running(work).await } else { None };
+    let given_back = give_back(work, true).await;
+    let edits_stay = work.ground.mode == Mode::Shared && work.sent;
+    match running {
+        Some(true) => {
+            return (
+                State::Failed,
+                Outcome::NotApplied,
+                "running is as it was before, which was read after the failure",
+            );
+        }
+        Some(false) => {
+            return (
+                State::Unknown,
+                Outcome::Unknown,
+                "the device has no candidate, so a part of the change is in running: diff shows it",
+            );
+        }
+        None if at_once => {
+            return (
+                State::Unknown,
+                Outcome::Unknown,
+                "the device has no candidate, and running could not be read again",
+            );
+        }
+        None => {}
+    }
+    let said = if edits_stay {
+        "nothing is committed; what was edited stays in the shared candidate, for everybody to commit or discard"
+    } else if fate == Fate::Ignored {
+        "running is as it was before"
+    } else if !work.sent {
+        "nothing was sent"
+    } else if given_back.is_ok() {
+        "what was done is undone, and the device is as it was before"
+    } else {
+        "nothing is committed; the session is closed, with which the device discards what was edited in it"
+    };
+    (State::Failed, work.nothing_done(), said)
+}
+
+/// Whether running is still as it was before the edits; shows the difference if not. `None`: nobody can tell.
+async fn now_running(work: &mut Work) -> Option<bool> {
+    let before = work.before.clone()?;
+    let capabilities = work.held.capabilities();
+    let step = ground::read(
+        &capabilities,
+        StepName::Verify,
+        Datastore::Running,
+        Tells::Nothing,
+    )
+    .ok()?;
+    let raw = work.send(step, true).await.ok()?;
+    let running = Snapshot::read(raw).await.ok()?;
+    let diff = before.difference(&running);
+    if diff.is_empty() {
+        return Some(true);
+    }
+    work.journal.note(|change| {
+        change.document.changed = Some(true);
+        change.document.diff = Some(diff.text);
+        change.document.diff_sha256 = Some(diff.sha256);
+    });
+    Some(false)
+}
+
+/// Sends what gives back everything that the session holds by its books, last taken first, up to the first that fails.
+async fn give_back(work: &mut Work, undo: bool) -> Result<(), Stop> {
+    let held: Vec<_> = work.held.holds().iter().collect();
+    let capabilities = work.held.capabilities();
+    let steps = work.ground.release(&capabilities, &held);
+    for step in steps.unwrap_or_default() {
+        work.send(step, undo).await?;
+    }
+    Ok(())
+}
+
+async fn goodbye(held: Held) {
+    // It goes on in a task of its own when this stops waiting.
+    let _ = timeout(GOODBYE, held.finish()).await;
+}
+
+/// Ends a change that failed: what its caller is told is what the record says.
+async fn fail(
+    journal: &mut Journal,
+    error: Error,
+    step: Option<StepName>,
+    state: State,
+    outcome: Outcome,
+) -> Error {
+    let row = &journal.change().row;
+    let error = error
+        .with_device(&row.device)
+        .with_change_id(&row.id)
+        .with_outcome(outcome);
+    let error = match step {
+        Some(step) => error.with_step(step.as_str()),
+        None => error,
+    };
+    journal.note(|change| change.set_error(&error));
+    journal.end(state, outcome).await;
+    error
+}

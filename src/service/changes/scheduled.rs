@@ -1,0 +1,172 @@
+//! Commits that the device makes later (conventions E6): they keep other commits out, are called off on request, and
+//! end by what the device's history says.
+
+use super::read_row;
+use super::record::Change;
+use super::state::State;
+use crate::device::{Device, Request};
+use crate::error::{Error, ErrorCode, Outcome};
+use crate::netconf::junos::commit_information::{CommitInformation, GetCommitInformation};
+use crate::service::Gateway;
+use crate::service::call::{CallContext, Role};
+use crate::service::edit::ground;
+use crate::service::edit::view::{ChangeView, Planned};
+use crate::service::failure::{self, Asked};
+use crate::service::reply::unreadable;
+use crate::store::DeviceRecord;
+
+/// Bytes of a commit history that are looked at.
+const MOST_HISTORY: u64 = 4 << 20;
+/// Scheduled commits of one device that are looked at: there is one, and those that went by unseen.
+const MOST_SCHEDULED: u32 = 10;
+
+impl Gateway {
+    /// Calls a scheduled commit off (conventions E6). Role `configure`; its owner or an admin. Gives the change, then
+    /// in state `cancelled`.
+    ///
+    /// # Errors
+    /// `not-found`, `not-owner`; `invalid-state` for a change that is not scheduled (any more); the device's refusal.
+    pub async fn cancel_change(
+        &self,
+        ctx: &CallContext,
+        device: &str,
+        id: &str,
+        plan: bool,
+    ) -> Result<Planned<ChangeView>, Error> {
+        ctx.principal.require(Role::Configure)?;
+        let (record, live) = self.device(device).await?;
+        let mut change = read_row(self.stored_change(&record, id).await?)?;
+        if change.row.owner != ctx.principal.id() && ctx.principal.role() < Role::Admin {
+            let detail = format!("the change belongs to {}", change.row.owner);
+            return Err(Error::new(ErrorCode::NotOwner, detail)
+                .with_device(device)
+                .with_change_id(id));
+        }
+        if plan {
+            let build = |caps: &_| ground::clear_scheduled(caps).map(|step| step.rpc);
+            return self.plan(ctx, device, &live, build).await.map(Planned::Plan);
+        }
+        self.accepting()?;
+        if change.state == State::Scheduled {
+            let history = self.commit_history(ctx, &record, &live).await?;
+            self.settle_scheduled(&mut change, &history).await?;
+        }
+        if change.state != State::Scheduled {
+            let detail = format!("the change is {}", change.state.as_str());
+            return Err(Error::new(ErrorCode::InvalidState, detail)
+                .with_device(device)
+                .with_change_id(id));
+        }
+        let request = Request {
+            selection: None,
+            ..Request::new(|caps| ground::clear_scheduled(caps).map(|step| step.rpc))
+        };
+        let raw = live
+            .single_use(ctx.principal.id(), self.deadline(ctx, &live), request)
+            .await
+            .map_err(|error| failure::device(error).with_change_id(id))?;
+        if raw.scan.is_error() {
+            let error = failure::refused(device, raw.session_id, raw.scan.errors, Asked::Write);
+            return Err(error
+                .with_message(Some(raw.session_id), Some(raw.message_id))
+                .with_change_id(id));
+        }
+        self.end_scheduled(&mut change, State::Cancelled, Outcome::NotApplied)
+            .await?;
+        Ok(Planned::Done(change.view()))
+    }
+
+    /// Refuses while the device is to make another commit (E6).
+    ///
+    /// # Errors
+    /// `commit-scheduled`; why the device's history cannot be read, if a commit was scheduled.
+    pub(in crate::service) async fn no_scheduled_commit(
+        &self,
+        ctx: &CallContext,
+        record: &DeviceRecord,
+        device: &Device,
+    ) -> Result<(), Error> {
+        let state = State::Scheduled.as_str();
+        let page = self
+            .inner
+            .store
+            .list_changes(&record.id, Some(state), MOST_SCHEDULED, None)
+            .await
+            .map_err(|error| self.store_error(error))?;
+        if page.items.is_empty() {
+            return Ok(());
+        }
+        let history = self.commit_history(ctx, record, device).await?;
+        for row in page.items {
+            let mut change = read_row(row)?;
+            self.settle_scheduled(&mut change, &history).await?;
+            if change.state == State::Scheduled {
+                let at = change
+                    .document
+                    .scheduled
+                    .map_or_else(String::new, |scheduled| format!(" at {}", scheduled.at));
+                let detail = format!("the device will commit the change {}{at} first", change.row.id);
+                return Err(Error::new(ErrorCode::CommitScheduled, detail)
+                    .with_device(record.name())
+                    .with_hint("its owner or an admin calls it off with cancel"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Who committed when, and what is to come. Junos only.
+    ///
+    /// # Errors
+    /// As a read; `capability-missing` elsewhere.
+    pub(in crate::service) async fn commit_history(
+        &self,
+        ctx: &CallContext,
+        record: &DeviceRecord,
+        device: &Device,
+    ) -> Result<CommitInformation, Error> {
+        let request = Request {
+            selection: None,
+            ..Request::new(|caps| GetCommitInformation { revisions: false }.rpc(caps))
+        };
+        let raw = device
+            .read(ctx.principal.id(), self.deadline(ctx, device), request)
+            .await
+            .map_err(failure::device)?;
+        if raw.scan.is_error() {
+            let error = failure::refused(record.name(), raw.session_id, raw.scan.errors, Asked::Read);
+            return Err(error.with_message(Some(raw.session_id), Some(raw.message_id)));
+        }
+        let broken = |detail: String| unreadable(record.name(), raw.session_id, &raw.message_id, &detail);
+        let text = raw
+            .source
+            .read_to_string(MOST_HISTORY)
+            .map_err(|error| broken(error.to_string()))?;
+        CommitInformation::parse(&text).map_err(|error| broken(error.to_string()))
+    }
+
+    /// What has become of a scheduled commit: made, when the history has it; called off elsewhere, when the device
+    /// neither made it nor is going to.
+    async fn settle_scheduled(&self, change: &mut Change, history: &CommitInformation) -> Result<(), Error> {
+        let marker = &change.document.marker;
+        if history.entries.iter().any(|entry| entry.mentions(marker)) {
+            return self
+                .end_scheduled(change, State::Committed, Outcome::Applied)
+                .await;
+        }
+        if history.scheduled.is_some() {
+            return Ok(());
+        }
+        self.end_scheduled(change, State::Cancelled, Outcome::NotApplied)
+            .await
+    }
+
+    async fn end_scheduled(&self, change: &mut Change, state: State, outcome: Outcome) -> Result<(), Error> {
+        change.enter(state)?;
+        change.set_outcome(outcome);
+        let mut row = change.to_row();
+        let stored = self.inner.store.update_change(&mut row).await;
+        stored.map_err(|error| self.store_error(error))?;
+        change.row.updated_at = row.updated_at;
+        Ok(())
+    }
+}

@@ -1,0 +1,505 @@
+//! The steps of a change in its session: each is sent once, its reply is judged, and what it tells is kept. A step
+//! that fails says what that means for the device; undoing is not done here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::journal::Journal;
+use super::state::State;
+use crate::device::{self, DeviceError, Held, HoldError};
+use crate::error::{Diff, Error, ErrorCode, Outcome};
+use crate::netconf::datastore::Datastore;
+use crate::netconf::junos::commit_information::CommitInformation;
+use crate::pool::{Hold, Touch};
+use crate::service::edit::ground::{self, Dialect, Ground};
+use crate::service::edit::reading;
+use crate::service::edit::request::{ChangeRequest, Mode};
+use crate::service::edit::script::{Step, StepName, Tells};
+use crate::service::edit::snapshot::Snapshot;
+use crate::service::edit::view::{ChangeStepView, RpcErrorView, ScheduledView};
+use crate::service::failure::{self, Asked};
+use crate::service::locks;
+use crate::session::RawReply;
+
+/// How often a lock is tried that somebody outside the gateway holds: up to so much later each time.
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
+/// Bytes of a commit history that are looked at.
+const MOST_HISTORY: u64 = 4 << 20;
+
+/// How long things may take (conventions H6).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// The caller's. What may already count on the device has its own time.
+    pub deadline: Option<Instant>,
+    /// For reads, locks and what undoes.
+    pub rpc: Duration,
+    /// For edits, checks and commits.
+    pub commit: Duration,
+    /// For a lock that another holds.
+    pub wait: Duration,
+}
+
+impl Patience {
+    fn of(&self, name: StepName, undo: bool) -> Instant {
+        let now = Instant::now();
+        let (own, callers) = match name {
+            StepName::Commit | StepName::Verify | StepName::Save => (self.commit, false),
+            StepName::Edit | StepName::Validate => (self.commit, true),
+            StepName::Lock | StepName::Open | StepName::Check | StepName::Diff => (self.rpc, true),
+            StepName::Discard | StepName::Unlock | StepName::Close => (self.rpc, false),
+        };
+        let own = now + own;
+        match self.deadline {
+            Some(deadline) if callers && !undo => own.min(deadline),
+            Some(_) | None => own,
+        }
+    }
+}
+
+/// What a step that failed means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nothing counts yet: it is undone.
+    Undo,
+    /// The device did not do what it said: nothing counts, and nothing is to be undone but what is held.
+    Ignored,
+    /// It counts, and what should have followed did not.
+    Applied,
+    /// It may count.
+    Unknown,
+}
+
+/// Where a change stopped, and why.
+#[derive(Debug)]
+pub(super) struct Stop {
+    pub step: StepName,
+    pub fate: Fate,
+    pub error: Error,
+}
+
+/// A change at work in its session.
+pub(super) struct Work {
+    pub held: Held,
+    pub ground: Ground,
+    pub journal: Journal,
+    pub patience: Patience,
+    pub request: Arc<ChangeRequest>,
+    /// Whether anything has left for the device.
+    pub sent: bool,
+    /// The configuration before the edits, where it was read.
+    pub before: Option<Snapshot>,
+    after: Option<Snapshot>,
+    /// The device said ok to the commit.
+    pub committed: bool,
+}
+
+impl Work {
+    pub fn new(
+        held: Held,
+        ground: Ground,
+        journal: Journal,
+        patience: Patience,
+        request: Arc<ChangeRequest>,
+    ) -> Self {
+        Self {
+            held,
+            ground,
+            journal,
+            patience,
+            request,
+            sent: false,
+            before: None,
+            after: None,
+            committed: false,
+        }
+    }
+
+    pub fn device(&self) -> &str {
+        &self.journal.change().row.device
+    }
+
+    /// Whether the edits came to nothing.
+    pub fn unchanged(&self) -> bool {
+        self.journal.change().document.changed == Some(false)
+    }
+
+    /// All steps up to the commit and what follows from it; stops early when there is nothing to commit.
+    pub async fn go(&mut self, steps: Vec<Step>) -> Result<(), Stop> {
+        for step in steps {
+            if self.unchanged() {
+                return Ok(());
+            }
+            self.prepare(step.name).await?;
+            let (name, tells) = (step.name, step.tells);
+            let raw = match step.touch {
+                Touch::Acquires(Hold::Lock(datastore)) => self.lock(step, datastore).await?,
+                Touch::Nothing
+                | Touch::Acquires(_)
+                | Touch::Releases(_)
+                | Touch::Edits
+                | Touch::Applies
+                | Touch::Unknown => self.send(step, false).await?,
+            };
+            self.learn(name, tells, raw).await?;
+        }
+        Ok(())
+    }
+
+    /// What must be so before a step is sent.
+    async fn prepare(&mut self, name: StepName) -> Result<(), Stop> {
+        let stop = |error: Error| Stop {
+            step: name,
+            fate: Fate::Undo,
+            error,
+        };
+        let state = self.journal.change().state;
+        match name {
+            StepName::Edit if state == State::Preparing => {
+                self.journal.enter(State::Editing).map_err(stop)?;
+                if self.ground.target != Datastore::Candidate {
+                    // An edit acts at once.
+                    self.journal.committing().await.map_err(stop)?;
+                }
+            }
+            StepName::Commit => {
+                if matches!(self.ground.mode, Mode::Private | Mode::Shared) {
+                    let deadline = self.patience.of(StepName::Lock, false) + self.patience.wait;
+                    let entered = self.held.enter_candidate(self.patience.wait, deadline).await;
+                    entered.map_err(|error| stop(self.no_lane(error)))?;
+                }
+                self.journal.committing().await.map_err(stop)?;
+            }
+            StepName::Lock
+            | StepName::Open
+            | StepName::Check
+            | StepName::Edit
+            | StepName::Validate
+            | StepName::Diff
+            | StepName::Verify
+            | StepName::Save
+            | StepName::Discard
+            | StepName::Unlock
+            | StepName::Close => {}
+        }
+        Ok(())
+    }
+
+    /// The candidate cannot be had for the commit. Not 503, because edits were sent (H3).
+    fn no_lane(&self, error: HoldError) -> Error {
+        match error {
+            HoldError::HeldHere(occupant) => locks::held_here(self.device(), occupant.as_ref(), &[]),
+            HoldError::Device(error) => {
+                let error = failure::device(error);
+                Error::new(ErrorCode::InUse, error.detail().to_owned()).with_device(self.device())
+            }
+        }
+    }
+
+    /// A lock, tried again while another holds it and there is time.
+    async fn lock(&mut self, step: Step, datastore: Datastore) -> Result<RawReply, Stop> {
+        let until = Instant::now() + self.patience.wait;
+        let device = self.device().to_owned();
+        loop {
+            let stop = match self.send(step.clone(), false).await {
+                Ok(raw) => {
+                    self.journal.gateway().inner.seen.forget(&device, datastore);
+                    return Ok(raw);
+                }
+                Err(stop) => stop,
+            };
+            let now = Instant::now();
+            let held = stop.error.reason() == Some("held");
+            let gateway = self.journal.gateway();
+            gateway.note_refusal(&device, datastore, &stop.error);
+            if held && now < until {
+                let pause = LOCK_PAUSE / 2 + self.journal.gateway().inner.store.jitter(LOCK_PAUSE / 2);
+                tokio::time::sleep(pause.min(until - now)).await;
+                continue;
+            }
+            if stop.error.reason() == Some("candidate_modified")
+                && let Some(diff) = self.leftovers().await
+            {
+                let error = stop.error.with_diff(diff);
+                return Err(Stop { error, ..stop });
+            }
+            return Err(stop);
+        }
+    }
+
+    /// What somebody left in the candidate, if the device tells.
+    async fn leftovers(&mut self) -> Option<Diff> {
+        let capabilities = self.held.capabilities();
+        match self.ground.dialect {
+            Dialect::Junos => {
+                let step = ground::compare(&capabilities).ok()?;
+                let raw = self.send(step, false).await.ok()?;
+                reading::difference(&raw).ok()
+            }
+            Dialect::Rfc => {
+                let mut read = Vec::new();
+                for datastore in [Datastore::Running, Datastore::Candidate] {
+                    let step = ground::read(&capabilities, StepName::Diff, datastore, Tells::Nothing).ok()?;
+                    let raw = self.send(step, false).await.ok()?;
+                    read.push(Snapshot::read(raw).await.ok()?);
+                }
+                Some(read[0].difference(&read[1]))
+            }
+        }
+    }
+
+    /// Sends one step and judges its reply.
+    pub async fn send(&mut self, step: Step, undo: bool) -> Result<RawReply, Stop> {
+        let Step { name, rpc, touch, .. } = step;
+        let request = device::Request {
+            build: Box::new(move |_| Ok(rpc)),
+            attributes: Vec::new(),
+            selection: None,
+        };
+        let started = Instant::now();
+        let deadline = self.patience.of(name, undo);
+        let answer = self.held.call(deadline, request, touch).await;
+        let result = match &answer {
+            Ok(raw) if raw.scan.is_error() => "failed",
+            Ok(_) => "done",
+            Err(error) if error.outcome == device::Outcome::Unknown => "unknown",
+            Err(_) => "failed",
+        };
+        self.sent |= !matches!(&answer, Err(error) if error.outcome == device::Outcome::NotSent);
+        self.journal.step(ChangeStepView {
+            name: name.as_str().to_owned(),
+            result: result.to_owned(),
+            undo,
+            duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+        let raw = answer.map_err(|error| self.lost(name, error))?;
+        self.journal
+            .note(|change| reading::warn(&mut change.document.warnings, &raw.scan));
+        if raw.scan.is_error() {
+            return Err(self.refused(name, touch, raw));
+        }
+        Ok(raw)
+    }
+
+    /// No reply.
+    fn lost(&self, step: StepName, error: DeviceError) -> Stop {
+        let sent = error.outcome != device::Outcome::NotSent;
+        let error = failure::device(error);
+        let fate = self.fate(step, sent);
+        let error = if fate == Fate::Unknown && error.code() == ErrorCode::SessionLost {
+            Error::new(ErrorCode::OutcomeUnknown, error.detail().to_owned())
+                .with_message(error.session_id(), error.message_id().map(str::to_owned))
+        } else {
+            error
+        };
+        Stop { step, fate, error }
+    }
+
+    fn fate(&self, step: StepName, sent: bool) -> Fate {
+        match step {
+            StepName::Commit if sent => Fate::Unknown,
+            // Nothing says that the device did what it said.
+            StepName::Verify if self.committed => Fate::Unknown,
+            StepName::Save => Fate::Applied,
+            // An edit of running that nobody answered for.
+            StepName::Edit if sent && self.ground.target != Datastore::Candidate => Fate::Unknown,
+            StepName::Diff if self.ground.target != Datastore::Candidate => Fate::Unknown,
+            StepName::Lock
+            | StepName::Open
+            | StepName::Check
+            | StepName::Edit
+            | StepName::Validate
+            | StepName::Diff
+            | StepName::Commit
+            | StepName::Verify
+            | StepName::Discard
+            | StepName::Unlock
+            | StepName::Close => Fate::Undo,
+        }
+    }
+
+    /// The device said no.
+    fn refused(&mut self, step: StepName, touch: Touch, raw: RawReply) -> Stop {
+        let (device, session_id, message_id) = (self.device().to_owned(), raw.session_id, raw.message_id);
+        let members = reading::members(&raw.scan);
+        let errors = raw.scan.errors;
+        let error = match (step, touch) {
+            (_, Touch::Acquires(_)) => failure::lock_refused(&device, session_id, errors),
+            (StepName::Edit | StepName::Validate | StepName::Commit, _) => {
+                failure::refused(&device, session_id, errors, Asked::Write)
+            }
+            _ => failure::refused(&device, session_id, errors, Asked::Read),
+        };
+        let error = error.with_message(Some(session_id), Some(message_id));
+        match step {
+            StepName::Commit => {
+                self.journal.note(|change| change.set_members(&members));
+                // M1: with one member's success it is not as it was.
+                let fate = if members.iter().any(|member| member.succeeded) {
+                    Fate::Unknown
+                } else {
+                    Fate::Undo
+                };
+                let error = error.with_members(members);
+                Stop { step, fate, error }
+            }
+            StepName::Edit => Stop {
+                step,
+                fate: Fate::Undo,
+                error,
+            },
+            _ => Stop {
+                step,
+                fate: self.fate(step, true),
+                error,
+            },
+        }
+    }
+
+    /// Keeps what a reply tells, and stops where it tells that the change must not go on.
+    async fn learn(&mut self, step: StepName, tells: Tells, raw: RawReply) -> Result<(), Stop> {
+        let (device, session_id, message_id) =
+            (self.device().to_owned(), raw.session_id, raw.message_id.clone());
+        let fate = self.fate(step, true);
+        let unreadable = |detail: String| Stop {
+            step,
+            fate,
+            error: crate::service::reply::unreadable(&device, session_id, &message_id, &detail),
+        };
+        match tells {
+            Tells::Nothing => {}
+            Tells::Revision => {
+                let text = raw
+                    .source
+                    .read_to_string(MOST_HISTORY)
+                    .map_err(|error| unreadable(error.to_string()))?;
+                let told = CommitInformation::parse(&text).map_err(|error| unreadable(error.to_string()))?;
+                let revision = told.newest().and_then(|newest| newest.revision.clone());
+                self.check_revision(step, revision)?;
+            }
+            Tells::Before => self.before = Some(Snapshot::read(raw).await.map_err(unreadable)?),
+            Tells::Leftovers => {
+                let candidate = Snapshot::read(raw).await.map_err(unreadable)?;
+                let diff = self.before.as_ref().map(|before| before.difference(&candidate));
+                if let Some(diff) = diff.filter(|diff| !diff.is_empty()) {
+                    let error = Error::new(
+                        ErrorCode::LockDenied,
+                        "the candidate holds uncommitted changes of somebody else",
+                    )
+                    .with_reason("candidate_modified")
+                    .with_hint(failure::LEFTOVERS)
+                    .with_diff(diff);
+                    return Err(Stop { step, fate, error });
+                }
+            }
+            Tells::After => {
+                let after = Snapshot::read(raw).await.map_err(unreadable)?;
+                if step == StepName::Diff
+                    && let Some(diff) = self.before.as_ref().map(|before| before.difference(&after))
+                {
+                    self.set_diff(diff);
+                }
+                self.after = Some(after);
+            }
+            Tells::Difference => {
+                let diff = reading::difference(&raw).map_err(unreadable)?;
+                self.set_diff(diff);
+            }
+            Tells::Committed => {
+                let running = Snapshot::read(raw).await.map_err(unreadable)?;
+                self.verify(step, &running)?;
+            }
+            Tells::Commit => self.note_commit(&raw),
+        }
+        let checked = matches!(step, StepName::Validate | StepName::Diff);
+        if checked && self.journal.change().state == State::Editing {
+            let entered = self.journal.enter(State::Validated);
+            entered.map_err(|error| Stop { step, fate, error })?;
+        }
+        Ok(())
+    }
+
+    fn set_diff(&mut self, diff: Diff) {
+        self.journal.note(|change| {
+            change.document.changed = Some(!diff.is_empty());
+            change.document.diff = Some(diff.text);
+            change.document.diff_sha256 = Some(diff.sha256);
+        });
+    }
+
+    /// `if_revision` (E7).
+    fn check_revision(&self, step: StepName, found: Option<String>) -> Result<(), Stop> {
+        let Some(wanted) = &self.request.if_revision else {
+            return Ok(());
+        };
+        let detail = match found {
+            Some(found) if found == *wanted => return Ok(()),
+            Some(found) => format!("the configuration's revision is {found}, not {wanted}"),
+            None => "the device does not tell the revision of its configuration".to_owned(),
+        };
+        Err(Stop {
+            step,
+            fate: Fate::Undo,
+            error: Error::new(ErrorCode::PreconditionFailed, detail)
+                .with_reason("revision")
+                .with_field("/if_revision", "does not hold"),
+        })
+    }
+
+    fn note_commit(&mut self, raw: &RawReply) {
+        let told = reading::committed(raw);
+        self.committed = true;
+        let at = self.request.commit.at.clone();
+        self.journal.note(|change| {
+            change.set_members(&told.members);
+            change.document.revision = told.revision;
+            change.document.scheduled = at.map(|at| ScheduledView {
+                at,
+                time_zone: told.time_zone,
+            });
+        });
+    }
+
+    /// Holds what is running against what the candidate was (`verify_after_commit`).
+    fn verify(&self, step: StepName, running: &Snapshot) -> Result<(), Stop> {
+        let Some(after) = self.after.as_ref().filter(|after| !after.same(running)) else {
+            return Ok(());
+        };
+        let partly = self.before.as_ref().is_some_and(|before| !before.same(running));
+        let diff = running.difference(after);
+        let (fate, code, detail) = if partly {
+            (
+                Fate::Unknown,
+                ErrorCode::PartialOperation,
+                "the device said ok to the commit, and running is only partly what was committed",
+            )
+        } else {
+            (
+                Fate::Ignored,
+                ErrorCode::OperationFailed,
+                "the device said ok to the commit, and running is not what was committed",
+            )
+        };
+        Err(Stop {
+            step,
+            fate,
+            error: Error::new(code, detail).with_diff(diff),
+        })
+    }
+
+    /// A warning of the gateway's own.
+    pub fn warn(&mut self, words: impl Into<String>) {
+        let warning = RpcErrorView::warning(words);
+        self.journal.note(|change| change.document.warnings.push(warning));
+    }
+
+    /// What nothing was sent for is as it was before anybody knew of it.
+    pub fn nothing_done(&self) -> Outcome {
+        if self.sent {
+            Outcome::NotApplied
+        } else {
+            Outcome::NotSent
+        }
+    }
+}

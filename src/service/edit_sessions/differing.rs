@@ -1,0 +1,67 @@
+//! What the candidate differs in from what is running: which RPCs tell it, and how their replies are read.
+
+use crate::error::{Diff, Error};
+use crate::netconf::capability::Capabilities;
+use crate::netconf::datastore::Datastore;
+use crate::netconf::rpc::RequestError;
+use crate::service::edit::ground::{self, Dialect};
+use crate::service::edit::reading;
+use crate::service::edit::script::{Step, StepName, Tells};
+use crate::service::edit::snapshot::Snapshot;
+use crate::service::reply::unreadable;
+use crate::session::RawReply;
+
+pub(super) struct Differing {
+    dialect: Dialect,
+    pub steps: Vec<Step>,
+}
+
+impl Differing {
+    /// On Junos the device compares, elsewhere the gateway does.
+    ///
+    /// # Errors
+    /// What the device does not offer.
+    pub fn new(dialect: Dialect, capabilities: &Capabilities) -> Result<Self, RequestError> {
+        let read = |datastore| ground::read(capabilities, StepName::Diff, datastore, Tells::Nothing);
+        let steps = match dialect {
+            Dialect::Junos => vec![ground::compare(capabilities)?],
+            Dialect::Rfc => vec![read(Datastore::Running)?, read(Datastore::Candidate)?],
+        };
+        Ok(Self { dialect, steps })
+    }
+
+    /// The word for the notation of the difference.
+    pub fn format(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Junos => "junos",
+            Dialect::Rfc => "paths",
+        }
+    }
+
+    /// Reads the replies to the steps, none of which is an error.
+    ///
+    /// # Errors
+    /// Replies that cannot be read.
+    pub async fn read(&self, device: &str, replies: Vec<RawReply>) -> Result<Diff, Error> {
+        let mut replies = replies.into_iter();
+        match (self.dialect, replies.next(), replies.next()) {
+            (Dialect::Junos, Some(raw), _) => reading::difference(&raw)
+                .map_err(|detail| unreadable(device, raw.session_id, &raw.message_id, &detail)),
+            (Dialect::Rfc, Some(running), Some(candidate)) => {
+                let running = snapshot(device, running).await?;
+                Ok(running.difference(&snapshot(device, candidate).await?))
+            }
+            (Dialect::Junos | Dialect::Rfc, ..) => Ok(Diff::new("")),
+        }
+    }
+}
+
+/// A configuration out of the reply to a `<get-config>`.
+///
+/// # Errors
+/// A reply that cannot be read.
+pub(super) async fn snapshot(device: &str, raw: RawReply) -> Result<Snapshot, Error> {
+    let (session_id, message_id) = (raw.session_id, raw.message_id.clone());
+    let read = Snapshot::read(raw).await;
+    read.map_err(|detail| unreadable(device, session_id, &message_id, &detail))
+}

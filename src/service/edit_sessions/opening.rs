@@ -1,0 +1,287 @@
+//! Opening an edit session: a session of the device, its row, then the locks or the copy. It runs in a task of its own,
+//! so that a caller who leaves in the middle leaves nothing behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::differing::{self, Differing};
+use super::record::{self, warning};
+use crate::device::{
+    Device, DeviceError, EditFacts, EditHandle, EditReason, Held, HoldError, Occupant,
+    Outcome as DeviceOutcome, Release, Request, Terms, Way,
+};
+use crate::error::{Error, ErrorCode, Outcome};
+use crate::netconf::rpc_error::RpcError;
+use crate::pool::{Hold, Touch};
+use crate::service::edit::ground::Ground;
+use crate::service::edit::request::Mode;
+use crate::service::edit::script::{Step, Tells};
+use crate::service::edit::snapshot::Snapshot;
+use crate::service::{Gateway, failure, locks};
+use crate::session::RawReply;
+use crate::store::EditSessionRecord;
+
+/// How often a lock is tried that somebody outside the gateway holds: up to so much later each time.
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
+
+/// An edit session that is to be opened.
+pub(super) struct Opening {
+    pub gateway: Gateway,
+    pub device: Arc<Device>,
+    pub ground: Ground,
+    pub facts: EditFacts,
+    pub row: EditSessionRecord,
+    /// For a lock that another holds.
+    pub wait: Duration,
+    pub deadline: Instant,
+}
+
+impl Opening {
+    pub async fn run(self, mut answer: oneshot::Sender<Result<EditHandle, Error>>) {
+        let (store, id) = (self.gateway.inner.store.clone(), self.row.id.clone());
+        let opened = tokio::select! {
+            opened = self.open() => opened,
+            // What was taken goes with the session, which is closed.
+            () = answer.closed() => Err(Error::new(ErrorCode::Cancelled, "the caller left")),
+        };
+        if opened.is_err()
+            && let Err(error) = store.delete_edit_session(&id).await
+        {
+            tracing::warn!(edit_session = id, error = %error, "a row of an edit session that was not opened stays");
+        }
+        if let Err(Ok(handle)) = answer.send(opened) {
+            // Nobody knows of it.
+            handle.stop(EditReason::Released);
+        }
+    }
+
+    async fn open(mut self) -> Result<EditHandle, Error> {
+        let until = Instant::now() + self.wait;
+        let claim = Occupant {
+            id: Some(self.facts.id.clone()),
+            who: self.facts.who.clone(),
+        };
+        let way = match self.ground.mode {
+            Mode::Exclusive => Way::Candidate,
+            Mode::Private | Mode::Ephemeral | Mode::Shared => Way::Beside,
+        };
+        let held = self.device.hold_as(claim, self.wait, self.deadline, way).await;
+        let mut held = held.map_err(|error| match error {
+            HoldError::Device(error) => failure::device(error),
+            HoldError::HeldHere(occupant) => {
+                locks::held_here(&self.facts.device, occupant.as_ref(), &self.device.holders())
+            }
+        })?;
+        self.row.session_id = held.session_id();
+        let stored = self.gateway.inner.store.insert_edit_session(&self.row).await;
+        stored.map_err(|error| self.gateway.store_error(error).with_device(&self.facts.device))?;
+        match self.take(&mut held, until).await {
+            Ok(warnings) => Ok(self.lease(held, warnings).await),
+            Err(error) => {
+                held.finish().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn lease(mut self, held: Held, warnings: Vec<RpcError>) -> EditHandle {
+        let ground = self.ground.clone();
+        let release: Release = Arc::new(move |capabilities, held| {
+            let steps = ground.release(capabilities, held)?;
+            Ok(steps.into_iter().map(|step| (step.rpc, step.touch)).collect())
+        });
+        let terms = Terms {
+            facts: self.facts,
+            release,
+        };
+        let handle = self.device.lease(held, terms);
+        handle.warn(warnings);
+        record::update(&mut self.row, &handle);
+        if let Err(error) = self.gateway.inner.store.update_edit_session(&self.row).await {
+            // What runs is shown as it is; its end is stored later.
+            tracing::error!(edit_session = self.row.id, error = %error, "an edit session was not stored as open");
+        }
+        let tasks = self.gateway.inner.tasks.clone();
+        tasks.spawn(record::keep_record(
+            self.gateway,
+            self.device,
+            handle.clone(),
+            self.row,
+        ));
+        handle
+    }
+
+    /// Takes the locks or the copy; a lock that another holds is tried again as long as there is time. Gives the
+    /// warnings.
+    async fn take(&self, held: &mut Held, until: Instant) -> Result<Vec<RpcError>, Error> {
+        loop {
+            let error = match self.try_to_take(held).await {
+                Ok(warnings) => return Ok(warnings),
+                Err(error) => error,
+            };
+            let leftovers = error.reason() == Some("candidate_modified") && error.diff().is_none();
+            let error = match leftovers {
+                true => self.with_leftovers(held, error).await,
+                false => error,
+            };
+            // Whoever waits holds nothing.
+            self.give_back(held).await;
+            let now = Instant::now();
+            if error.reason() != Some("held") || now >= until.min(self.deadline) {
+                return Err(error);
+            }
+            let pause = LOCK_PAUSE / 2 + self.gateway.inner.store.jitter(LOCK_PAUSE / 2);
+            tokio::time::sleep(pause.min(until - now)).await;
+        }
+    }
+
+    async fn try_to_take(&self, held: &mut Held) -> Result<Vec<RpcError>, Error> {
+        let capabilities = held.capabilities();
+        let on_device = |error: Error| error.with_device(&self.facts.device);
+        let built = |error| on_device(failure::unbuildable(&error));
+        let mut warnings = Vec::new();
+        for step in self.ground.open(&capabilities).map_err(built)? {
+            let touch = step.touch;
+            let sent = self.send(held, step).await;
+            self.note_holder(touch, &sent);
+            warnings.extend(sent?.scan.warnings);
+        }
+        if self.ground.mode == Mode::Exclusive && held.holds().contains(Hold::Lock(self.ground.target)) {
+            // Not every server refuses the lock of a candidate that somebody has changed.
+            let mut before = None;
+            for step in self.ground.before(&capabilities).map_err(built)? {
+                let tells = step.tells;
+                let raw = self.send(held, step).await?;
+                let read = differing::snapshot(&self.facts.device, raw).await?;
+                match (tells, &before) {
+                    (Tells::Leftovers, Some(before)) => self.check_leftovers(before, &read)?,
+                    _ => before = Some(read),
+                }
+            }
+        }
+        if self.ground.mode == Mode::Shared {
+            warnings.push(warning(
+                "the shared candidate is not locked: the changes of others are committed together with these, and \
+                 theirs may undo these",
+            ));
+        }
+        if self.ground.mode == Mode::Ephemeral {
+            warnings.push(warning(
+                "data of an ephemeral instance are not validated and do not survive a reboot",
+            ));
+        }
+        Ok(warnings)
+    }
+
+    /// Keeps what a lock tells of its holder, for the list of locks.
+    fn note_holder(&self, touch: Touch, sent: &Result<RawReply, Error>) {
+        let Touch::Acquires(Hold::Lock(datastore)) = touch else {
+            return;
+        };
+        let inner = &self.gateway.inner;
+        match sent {
+            Ok(_) => inner.seen.forget(&self.facts.device, datastore),
+            Err(error) => {
+                if let Some(holder) = error.holder().filter(|_| error.reason() == Some("held")) {
+                    inner
+                        .seen
+                        .note(&self.facts.device, datastore, holder, inner.clock.wall());
+                }
+            }
+        }
+    }
+
+    fn check_leftovers(&self, running: &Snapshot, candidate: &Snapshot) -> Result<(), Error> {
+        let diff = running.difference(candidate);
+        if diff.is_empty() {
+            return Ok(());
+        }
+        let words = "the candidate holds uncommitted changes of somebody else";
+        Err(Error::new(ErrorCode::LockDenied, words)
+            .with_device(&self.facts.device)
+            .with_step("lock")
+            .with_outcome(Outcome::NotApplied)
+            .with_reason("candidate_modified")
+            .with_hint(failure::LEFTOVERS)
+            .with_diff(diff))
+    }
+
+    /// What somebody left in the candidate, if the device tells.
+    async fn with_leftovers(&self, held: &mut Held, error: Error) -> Error {
+        let capabilities = held.capabilities();
+        let Ok(differing) = Differing::new(self.ground.dialect, &capabilities) else {
+            return error;
+        };
+        let mut replies = Vec::new();
+        for step in differing.steps.clone() {
+            match self.send(held, step).await {
+                Ok(raw) => replies.push(raw),
+                Err(_) => return error,
+            }
+        }
+        match differing.read(&self.facts.device, replies).await {
+            Ok(diff) => error.with_diff(diff),
+            Err(_) => error,
+        }
+    }
+
+    async fn give_back(&self, held: &mut Held) {
+        let holds: Vec<Hold> = held.holds().iter().collect();
+        let capabilities = held.capabilities();
+        for step in self.ground.release(&capabilities, &holds).unwrap_or_default() {
+            if self.send(held, step).await.is_err() {
+                // The session's end gives back what this did not.
+                return;
+            }
+        }
+    }
+
+    async fn send(&self, held: &mut Held, step: Step) -> Result<RawReply, Error> {
+        let Step { name, rpc, touch, .. } = step;
+        let request = Request {
+            build: Box::new(move |_| Ok(rpc)),
+            attributes: Vec::new(),
+            selection: None,
+        };
+        // What undoes has its own time.
+        let own = Instant::now() + self.device.settings().rpc_timeout;
+        let raw = match held
+            .call(own.min(self.deadline.max(Instant::now())), request, touch)
+            .await
+        {
+            Ok(raw) => raw,
+            Err(error) => return Err(unanswered(error).with_step(name.as_str())),
+        };
+        let lock = match touch {
+            Touch::Acquires(Hold::Lock(datastore)) => Some(datastore),
+            _ => None,
+        };
+        if !raw.scan.is_error() {
+            if let Some(datastore) = lock {
+                self.gateway.inner.seen.forget(&self.facts.device, datastore);
+            }
+            return Ok(raw);
+        }
+        let error = failure::lock_refused(&self.facts.device, raw.session_id, raw.scan.errors);
+        if let Some(datastore) = lock {
+            self.gateway.note_refusal(&self.facts.device, datastore, &error);
+        }
+        Err(error
+            .with_step(name.as_str())
+            .with_message(Some(raw.session_id), Some(raw.message_id)))
+    }
+}
+
+/// A lock or a copy that the device did not answer for goes with the session, which is closed.
+fn unanswered(error: DeviceError) -> Error {
+    let sent = error.outcome != DeviceOutcome::NotSent;
+    let error = failure::device(error);
+    if sent {
+        error.with_outcome(Outcome::NotApplied)
+    } else {
+        error
+    }
+}

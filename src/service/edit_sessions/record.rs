@@ -1,0 +1,97 @@
+//! An edit session as it is stored and shown, and the task that stores its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::device::{Device, EditHandle, EditMode, EditState};
+use crate::netconf::rpc_error::RpcError;
+use crate::service::Gateway;
+use crate::service::edit::view::{EditSessionView, RpcErrorView};
+use crate::service::time::rfc3339;
+use crate::store::{EditSessionRecord, StoreError};
+
+/// How long to wait before the end of an edit session is stored again that could not be.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// A warning of the gateway's own.
+pub(super) fn warning(words: impl Into<String>) -> RpcError {
+    RpcError {
+        error_type: Some("application".to_owned()),
+        error_severity: Some("warning".to_owned()),
+        error_app_tag: Some("ncgate".to_owned()),
+        error_message: Some(words.into()),
+        ..RpcError::default()
+    }
+}
+
+/// What is stored of it, brought up to date.
+pub(super) fn update(row: &mut EditSessionRecord, handle: &EditHandle) {
+    let status = handle.status();
+    row.session_id = handle.session_id();
+    row.state = status.state.as_str().to_owned();
+    row.reason = status.reason.map(|reason| reason.as_str().to_owned());
+    row.expires_at = status.expires_at;
+    row.ended_at = status.ended_at;
+    let warnings: Vec<RpcErrorView> = handle.warnings().iter().map(RpcErrorView::from).collect();
+    // Strings in a struct are always JSON.
+    row.warnings = serde_json::to_string(&warnings).unwrap_or_else(|_| "[]".to_owned());
+}
+
+/// As callers see it. `live`: what runs knows more than what is stored.
+pub(super) fn view(mut row: EditSessionRecord, live: Option<&EditHandle>) -> EditSessionView {
+    if let Some(handle) = live {
+        update(&mut row, handle);
+    }
+    let uncommitted = live.is_some_and(|handle| {
+        let status = handle.status();
+        status.state == EditState::Open && status.uncommitted()
+    });
+    EditSessionView {
+        id: row.id,
+        device: row.device,
+        mode: row.mode,
+        datastore: row.datastore,
+        instance: row.instance,
+        session_id: row.session_id,
+        owner: row.owner,
+        ttl_seconds: row.ttl_seconds,
+        expires_at: rfc3339(row.expires_at),
+        state: row.state,
+        reason: row.reason,
+        uncommitted,
+        warnings: serde_json::from_str(&row.warnings).unwrap_or_default(),
+        commit: None,
+        create_time: rfc3339(row.created_at),
+        end_time: row.ended_at.map(rfc3339),
+    }
+}
+
+/// Waits for the end of an edit session and stores it.
+pub(super) async fn keep_record(
+    gateway: Gateway,
+    device: Arc<Device>,
+    handle: EditHandle,
+    mut row: EditSessionRecord,
+) {
+    handle.finished().await;
+    if handle.facts().mode == EditMode::Shared && handle.status().uncommitted() {
+        handle.warn([warning(
+            "what this session edited and did not commit stays in the shared candidate, for everybody to commit or \
+             discard",
+        )]);
+    }
+    update(&mut row, &handle);
+    loop {
+        match gateway.inner.store.update_edit_session(&row).await {
+            Ok(()) | Err(StoreError::NotFound) => break,
+            Err(error) => {
+                tracing::error!(edit_session = row.id, error = %error, "the end of an edit session was not stored");
+            }
+        }
+        tokio::select! {
+            () = gateway.inner.ending.cancelled() => break,
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+    device.forget_edit_session(handle.id());
+}

@@ -1,0 +1,270 @@
+//! Changes: who changed what on which device, how far it came, and a sealed document with all that was said about it.
+
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+use time::OffsetDateTime;
+
+use super::database::unavailable;
+use super::devices::{MOST_ITEMS, from_micros, to_micros};
+use super::page::{self, Page};
+use super::seal::Place;
+use super::{OpenError, Store, StoreError};
+
+const COLUMNS: &str = "SELECT id, device_id, device, owner, mode, state, outcome, created_at, updated_at, key_id, \
+                       document FROM changes";
+/// Rows sealed anew at a time.
+const SOME: i64 = 100;
+
+/// A change as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeRecord {
+    /// ULID: the order of ids is that of creation.
+    pub id: String,
+    /// Of the device row; a device of the same name that is added later is another one.
+    pub device_id: String,
+    /// The device's name.
+    pub device: String,
+    /// The principal.
+    pub owner: String,
+    pub mode: String,
+    pub state: String,
+    /// Absent while it runs.
+    pub outcome: Option<String>,
+    pub created_at: OffsetDateTime,
+    pub updated_at: OffsetDateTime,
+    /// Everything else, in a form that the store does not know.
+    pub document: Vec<u8>,
+}
+
+fn document_of(id: &str) -> Place<'_> {
+    Place {
+        table: "changes",
+        row: id,
+        column: "document",
+    }
+}
+
+impl Store {
+    /// Adds a change. Its times are those of now.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn insert_change(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
+        const DOING: &str = "adding a change";
+        change.created_at = self.now();
+        change.updated_at = change.created_at;
+        let mut tx = self.database.begin(DOING).await?;
+        sqlx::query(
+            "INSERT INTO changes (id, device_id, device, owner, mode, state, outcome, created_at, updated_at, key_id, \
+             document) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)",
+        )
+        .bind(&change.id)
+        .bind(&change.device_id)
+        .bind(&change.device)
+        .bind(&change.owner)
+        .bind(&change.mode)
+        .bind(&change.state)
+        .bind(&change.outcome)
+        .bind(to_micros(change.created_at))
+        .bind(self.keys.current_id())
+        .bind(
+            self.keys
+                .seal(document_of(&change.id), &change.document, &self.ids),
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable(DOING))?;
+        tx.commit().await.map_err(unavailable(DOING))
+    }
+
+    /// Stores how far a change has come, at the time of now.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    pub async fn update_change(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
+        const DOING: &str = "updating a change";
+        change.updated_at = self.now();
+        let mut tx = self.database.begin(DOING).await?;
+        let updated = sqlx::query(
+            "UPDATE changes SET state = $1, outcome = $2, updated_at = $3, key_id = $4, document = $5 WHERE id = $6",
+        )
+        .bind(&change.state)
+        .bind(&change.outcome)
+        .bind(to_micros(change.updated_at))
+        .bind(self.keys.current_id())
+        .bind(
+            self.keys
+                .seal(document_of(&change.id), &change.document, &self.ids),
+        )
+        .bind(&change.id)
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable(DOING))?;
+        if updated.rows_affected() == 0 {
+            return Err(StoreError::NotFound);
+        }
+        tx.commit().await.map_err(unavailable(DOING))
+    }
+
+    /// One change of this device.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Sealed`].
+    pub async fn get_change(&self, device_id: &str, id: &str) -> Result<ChangeRecord, StoreError> {
+        let statement = format!("{COLUMNS} WHERE device_id = $1 AND id = $2");
+        let row = sqlx::query(AssertSqlSafe(statement))
+            .bind(device_id)
+            .bind(id)
+            .fetch_optional(self.database.reader())
+            .await
+            .map_err(unavailable("reading a change"))?;
+        self.change(&row.ok_or(StoreError::NotFound)?)
+    }
+
+    /// Changes of a device, the newest first, those in `state` if one is given.
+    ///
+    /// # Errors
+    /// [`StoreError::BadPageToken`] when the token was not made for this filter; as [`Store::get_change`].
+    pub async fn list_changes(
+        &self,
+        device_id: &str,
+        state: Option<&str>,
+        page_size: u32,
+        page_token: Option<&str>,
+    ) -> Result<Page<ChangeRecord>, StoreError> {
+        const DOING: &str = "listing changes";
+        let filter = format!("changes {device_id:?} {state:?}");
+        let before = match page_token {
+            // No ULID is greater.
+            None => "~".to_owned(),
+            Some(token) => page::after(&filter, token).ok_or(StoreError::BadPageToken)?,
+        };
+        let page_size = page_size.clamp(1, MOST_ITEMS);
+        let of_state = if state.is_some() { " AND state = $4" } else { "" };
+        let statement =
+            format!("{COLUMNS} WHERE device_id = $1 AND id < $2{of_state} ORDER BY id DESC LIMIT $3");
+        let mut query = sqlx::query(AssertSqlSafe(statement))
+            .bind(device_id)
+            .bind(before)
+            .bind(i64::from(page_size) + 1);
+        if let Some(state) = state {
+            query = query.bind(state);
+        }
+        let rows = query
+            .fetch_all(self.database.reader())
+            .await
+            .map_err(unavailable(DOING))?;
+        let mut items = Vec::with_capacity(rows.len());
+        // One row more than asked for was fetched, to know whether there is a next page.
+        for row in rows.iter().take(page_size as usize) {
+            items.push(self.change(row)?);
+        }
+        let last = items.last().filter(|_| rows.len() > items.len());
+        let next_page_token = last.map(|record| page::token(&filter, &record.id));
+        Ok(Page {
+            items,
+            next_page_token,
+        })
+    }
+
+    /// At most `most` changes of all devices in this state, in order of their ids.
+    ///
+    /// # Errors
+    /// As [`Store::get_change`].
+    pub async fn changes_in(&self, state: &str, most: u32) -> Result<Vec<ChangeRecord>, StoreError> {
+        let statement = format!("{COLUMNS} WHERE state = $1 ORDER BY id LIMIT $2");
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(state)
+            .bind(i64::from(most))
+            .fetch_all(self.database.reader())
+            .await
+            .map_err(unavailable("looking for changes"))?;
+        rows.iter().map(|row| self.change(row)).collect()
+    }
+
+    /// Forgets changes whose last word is older, except those in one of the states `kept`. How many they were.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn delete_changes_before(
+        &self,
+        time: OffsetDateTime,
+        kept: &[&str],
+    ) -> Result<u64, StoreError> {
+        const DOING: &str = "forgetting old changes";
+        let mut statement = "DELETE FROM changes WHERE updated_at < $1".to_owned();
+        for index in 0..kept.len() {
+            statement.push_str(&format!(" AND state <> ${}", index + 2));
+        }
+        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(to_micros(time));
+        for state in kept {
+            query = query.bind(*state);
+        }
+        let mut tx = self.database.begin(DOING).await?;
+        let deleted = query.execute(&mut *tx).await.map_err(unavailable(DOING))?;
+        tx.commit().await.map_err(unavailable(DOING))?;
+        Ok(deleted.rows_affected())
+    }
+
+    /// Seals every document with the current key that another key had sealed.
+    pub(super) async fn seal_changes_anew(&self) -> Result<(), OpenError> {
+        const DOING: &str = "sealing changes anew";
+        loop {
+            let mut tx = self.database.begin(DOING).await?;
+            let statement = format!("{COLUMNS} WHERE key_id <> $1 LIMIT $2");
+            let rows = sqlx::query(AssertSqlSafe(statement))
+                .bind(self.keys.current_id())
+                .bind(SOME)
+                .fetch_all(&mut *tx)
+                .await
+                .map_err(unavailable(DOING))?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for row in &rows {
+                let change = self.change(row)?;
+                sqlx::query("UPDATE changes SET key_id = $1, document = $2 WHERE id = $3")
+                    .bind(self.keys.current_id())
+                    .bind(
+                        self.keys
+                            .seal(document_of(&change.id), &change.document, &self.ids),
+                    )
+                    .bind(&change.id)
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(unavailable(DOING))?;
+            }
+            tx.commit().await.map_err(unavailable(DOING))?;
+        }
+    }
+
+    fn change(&self, row: &AnyRow) -> Result<ChangeRecord, StoreError> {
+        let (mut change, key_id) = read(row).map_err(unavailable("reading a change"))?;
+        let opened = self
+            .keys
+            .open(document_of(&change.id), &key_id, &change.document)
+            .map_err(|source| StoreError::Sealed {
+                device: change.device.clone(),
+                source,
+            })?;
+        change.document = opened.to_vec();
+        Ok(change)
+    }
+}
+
+/// A row of [`COLUMNS`], its document still sealed, and the name of the key.
+fn read(row: &AnyRow) -> Result<(ChangeRecord, String), sqlx::Error> {
+    let change = ChangeRecord {
+        id: row.try_get("id")?,
+        device_id: row.try_get("device_id")?,
+        device: row.try_get("device")?,
+        owner: row.try_get("owner")?,
+        mode: row.try_get("mode")?,
+        state: row.try_get("state")?,
+        outcome: row.try_get("outcome")?,
+        created_at: from_micros(row.try_get("created_at")?),
+        updated_at: from_micros(row.try_get("updated_at")?),
+        document: row.try_get("document")?,
+    };
+    Ok((change, row.try_get("key_id")?))
+}

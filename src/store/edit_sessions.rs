@@ -1,0 +1,249 @@
+//! Edit sessions: what is told of those that are open when they are listed, and of those that have ended.
+
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+use time::OffsetDateTime;
+
+use super::database::unavailable;
+use super::devices::{MOST_ITEMS, from_micros, to_micros};
+use super::page::{self, Page};
+use super::{Store, StoreError};
+
+const COLUMNS: &str = "SELECT id, device_id, device, owner, mode, datastore, instance, session_id, ttl_seconds, state, \
+                       reason, created_at, expires_at, ended_at, warnings FROM edit_sessions";
+
+/// The state of a row that is written before anything is sent. Whoever opens it has not got it yet.
+pub const OPENING: &str = "opening";
+const OPEN: &str = "open";
+
+/// An edit session as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EditSessionRecord {
+    /// ULID: the order of ids is that of creation.
+    pub id: String,
+    /// Of the device row; a device of the same name that is added later is another one.
+    pub device_id: String,
+    /// The device's name.
+    pub device: String,
+    /// The principal.
+    pub owner: String,
+    pub mode: String,
+    pub datastore: String,
+    pub instance: Option<String>,
+    /// The NETCONF session on the device.
+    pub session_id: u64,
+    pub ttl_seconds: u64,
+    /// [`OPENING`], `open`, or how it ended.
+    pub state: String,
+    /// Why it is not open any more.
+    pub reason: Option<String>,
+    pub created_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+    pub ended_at: Option<OffsetDateTime>,
+    /// In a form that the store does not know.
+    pub warnings: String,
+}
+
+impl Store {
+    /// Adds an edit session.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn insert_edit_session(&self, session: &EditSessionRecord) -> Result<(), StoreError> {
+        const DOING: &str = "adding an edit session";
+        let mut tx = self.database.begin(DOING).await?;
+        sqlx::query(
+            "INSERT INTO edit_sessions (id, device_id, device, owner, mode, datastore, instance, session_id, \
+             ttl_seconds, state, reason, created_at, expires_at, ended_at, warnings) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        )
+        .bind(&session.id)
+        .bind(&session.device_id)
+        .bind(&session.device)
+        .bind(&session.owner)
+        .bind(&session.mode)
+        .bind(&session.datastore)
+        .bind(&session.instance)
+        .bind(whole(session.session_id))
+        .bind(whole(session.ttl_seconds))
+        .bind(&session.state)
+        .bind(&session.reason)
+        .bind(to_micros(session.created_at))
+        .bind(to_micros(session.expires_at))
+        .bind(session.ended_at.map(to_micros))
+        .bind(&session.warnings)
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable(DOING))?;
+        tx.commit().await.map_err(unavailable(DOING))
+    }
+
+    /// Stores what can change about an edit session: its NETCONF session, state, reason, times and warnings.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    pub async fn update_edit_session(&self, session: &EditSessionRecord) -> Result<(), StoreError> {
+        const DOING: &str = "updating an edit session";
+        let mut tx = self.database.begin(DOING).await?;
+        let updated = sqlx::query(
+            "UPDATE edit_sessions SET session_id = $1, state = $2, reason = $3, expires_at = $4, ended_at = $5, \
+             warnings = $6 WHERE id = $7",
+        )
+        .bind(whole(session.session_id))
+        .bind(&session.state)
+        .bind(&session.reason)
+        .bind(to_micros(session.expires_at))
+        .bind(session.ended_at.map(to_micros))
+        .bind(&session.warnings)
+        .bind(&session.id)
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable(DOING))?;
+        if updated.rows_affected() == 0 {
+            return Err(StoreError::NotFound);
+        }
+        tx.commit().await.map_err(unavailable(DOING))
+    }
+
+    /// Forgets an edit session that was never opened.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn delete_edit_session(&self, id: &str) -> Result<(), StoreError> {
+        const DOING: &str = "removing an edit session";
+        let mut tx = self.database.begin(DOING).await?;
+        sqlx::query("DELETE FROM edit_sessions WHERE id = $1")
+            .bind(id)
+            .execute(&mut *tx)
+            .await
+            .map_err(unavailable(DOING))?;
+        tx.commit().await.map_err(unavailable(DOING))
+    }
+
+    /// One edit session of this device.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    pub async fn get_edit_session(&self, device_id: &str, id: &str) -> Result<EditSessionRecord, StoreError> {
+        const DOING: &str = "reading an edit session";
+        let statement = format!("{COLUMNS} WHERE device_id = $1 AND id = $2");
+        let row = sqlx::query(AssertSqlSafe(statement))
+            .bind(device_id)
+            .bind(id)
+            .fetch_optional(self.database.reader())
+            .await
+            .map_err(unavailable(DOING))?;
+        record(&row.ok_or(StoreError::NotFound)?).map_err(unavailable(DOING))
+    }
+
+    /// The edit sessions of a device that were opened, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::BadPageToken`] when the token was made for another list; [`StoreError::Unavailable`].
+    pub async fn list_edit_sessions(
+        &self,
+        device_id: &str,
+        page_size: u32,
+        page_token: Option<&str>,
+    ) -> Result<Page<EditSessionRecord>, StoreError> {
+        const DOING: &str = "listing edit sessions";
+        let filter = format!("edit sessions {device_id:?}");
+        let before = match page_token {
+            // No ULID is greater.
+            None => "~".to_owned(),
+            Some(token) => page::after(&filter, token).ok_or(StoreError::BadPageToken)?,
+        };
+        let page_size = page_size.clamp(1, MOST_ITEMS);
+        let statement =
+            format!("{COLUMNS} WHERE device_id = $1 AND id < $2 AND state <> $3 ORDER BY id DESC LIMIT $4");
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(device_id)
+            .bind(before)
+            .bind(OPENING)
+            .bind(i64::from(page_size) + 1)
+            .fetch_all(self.database.reader())
+            .await
+            .map_err(unavailable(DOING))?;
+        // One row more than asked for was fetched, to know whether there is a next page.
+        let items = rows.iter().take(page_size as usize).map(record);
+        let items: Vec<_> = items.collect::<Result<_, _>>().map_err(unavailable(DOING))?;
+        let more = rows.len() > items.len();
+        let last = items.last().filter(|_| more);
+        let next_page_token = last.map(|record| page::token(&filter, &record.id));
+        Ok(Page {
+            items,
+            next_page_token,
+        })
+    }
+
+    /// What a gateway that ended without a word left behind: its edit sessions are lost (conventions L3). Returns how
+    /// many there were.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn lose_edit_sessions(&self, reason: &str) -> Result<u64, StoreError> {
+        const DOING: &str = "settling edit sessions";
+        let mut tx = self.database.begin(DOING).await?;
+        sqlx::query("DELETE FROM edit_sessions WHERE state = $1")
+            .bind(OPENING)
+            .execute(&mut *tx)
+            .await
+            .map_err(unavailable(DOING))?;
+        let lost = sqlx::query(
+            "UPDATE edit_sessions SET state = 'lost', reason = $1, ended_at = $2 WHERE state = $3",
+        )
+        .bind(reason)
+        .bind(to_micros(self.now()))
+        .bind(OPEN)
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable(DOING))?;
+        tx.commit().await.map_err(unavailable(DOING))?;
+        Ok(lost.rows_affected())
+    }
+
+    /// Forgets the edit sessions that ended before this time. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn forget_edit_sessions(&self, before: OffsetDateTime) -> Result<u64, StoreError> {
+        const DOING: &str = "forgetting edit sessions";
+        let mut tx = self.database.begin(DOING).await?;
+        let gone = sqlx::query("DELETE FROM edit_sessions WHERE ended_at < $1")
+            .bind(to_micros(before))
+            .execute(&mut *tx)
+            .await
+            .map_err(unavailable(DOING))?;
+        tx.commit().await.map_err(unavailable(DOING))?;
+        Ok(gone.rows_affected())
+    }
+}
+
+fn record(row: &AnyRow) -> Result<EditSessionRecord, sqlx::Error> {
+    let number = |column: &str| {
+        row.try_get::<i64, _>(column)
+            .map(|value| u64::try_from(value).unwrap_or_default())
+    };
+    Ok(EditSessionRecord {
+        id: row.try_get("id")?,
+        device_id: row.try_get("device_id")?,
+        device: row.try_get("device")?,
+        owner: row.try_get("owner")?,
+        mode: row.try_get("mode")?,
+        datastore: row.try_get("datastore")?,
+        instance: row.try_get("instance")?,
+        session_id: number("session_id")?,
+        ttl_seconds: number("ttl_seconds")?,
+        state: row.try_get("state")?,
+        reason: row.try_get("reason")?,
+        created_at: from_micros(row.try_get("created_at")?),
+        expires_at: from_micros(row.try_get("expires_at")?),
+        ended_at: row.try_get::<Option<i64>, _>("ended_at")?.map(from_micros),
+        warnings: row.try_get("warnings")?,
+    })
+}
+
+/// Session-ids and times to live are 32 bits wide by their definitions; the columns are signed.
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

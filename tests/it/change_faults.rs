@@ -1,0 +1,223 @@
+//! Every point at which a change can fail, one by one (issue 3, item 3): what the device holds afterwards is what it
+//! held before, and the answer says so; where that cannot be known, it says that.
+
+use ncgate::emulator::{DeviceError, Fault, Profile, Rule};
+use serde_json::{Value, json};
+
+use crate::support::doors::{DOORS, bad, good};
+use crate::support::judged::{as_before, holdings, is_free};
+use crate::support::{TestGateway, eventually, junos};
+
+/// Where a change is made to fail: the operation, how many of it pass before, and the step that is named.
+struct Point {
+    operation: &'static str,
+    after: u64,
+    step: &'static str,
+}
+
+const fn at(operation: &'static str, after: u64, step: &'static str) -> Point {
+    Point {
+        operation,
+        after,
+        step,
+    }
+}
+
+const JUNOS: &[Point] = &[
+    at("lock", 0, "lock"),
+    at("load-configuration", 0, "edit"),
+    at("load-configuration", 1, "edit"),
+    at("commit-configuration", 0, "validate"),
+    at("get-configuration", 0, "diff"),
+];
+
+const PRIVATE: &[Point] = &[
+    at("open-configuration", 0, "open"),
+    at("load-configuration", 1, "edit"),
+    at("commit-configuration", 0, "validate"),
+    at("get-configuration", 0, "diff"),
+];
+
+const RFC: &[Point] = &[
+    at("lock", 0, "lock"),
+    at("get-config", 0, "check"),
+    at("get-config", 1, "check"),
+    at("edit-config", 0, "edit"),
+    at("edit-config", 1, "edit"),
+    at("validate", 0, "validate"),
+    at("get-config", 2, "diff"),
+];
+
+fn junos_body(mode: &str) -> Value {
+    json!({"mode": mode, "edits": [
+        {"format": "set", "config": "set snmp location east"},
+        {"config": {"snmp": {"contact": "x"}}},
+    ]})
+}
+
+fn rfc_body() -> Value {
+    let edit =
+        |value: &str| json!({"config": {"example-router:configuration": {"snmp": {"contact": value}}}});
+    json!({"edits": [edit("x"), edit("y")]})
+}
+
+/// The kinds of failure: the device refuses, or the session is lost with the request or with the reply.
+fn faults() -> [(&'static str, Fault); 4] {
+    [
+        ("a refusal", Fault::Errors(vec![DeviceError::new("no room")])),
+        ("a lost session", Fault::DropBeforeReply),
+        ("a broken reply", Fault::MalformedXml),
+        ("a reply cut short", Fault::DropAfter(20)),
+    ]
+}
+
+/// L4, S31: before the commit every failure leaves the device as it was.
+#[tokio::test]
+async fn what_fails_before_the_commit_leaves_no_trace() {
+    for (profile, points, body) in [
+        (Profile::Junos, JUNOS, junos_body("exclusive")),
+        (Profile::Junos, PRIVATE, junos_body("private")),
+        (Profile::JunosRfc11, JUNOS, junos_body("exclusive")),
+        (Profile::Rfc, RFC, rfc_body()),
+    ] {
+        let (gateway, device) = TestGateway::with_device(junos().profile(profile)).await;
+        let before = holdings(&device);
+        for (number, point) in points.iter().enumerate() {
+            for (kind, fault) in faults() {
+                let what = format!("{kind} of {} at {profile:?}", point.operation);
+                device.faults().clear();
+                device
+                    .faults()
+                    .add(Rule::on(point.operation, fault).after(point.after).once());
+                let door = DOORS[number % 2];
+                let refusal = bad(door, gateway.change(door, "mx1", body.clone()).await);
+                assert_eq!(refusal.outcome, "not_applied", "{what}: {refusal:?}");
+                assert_eq!(refusal.step.as_deref(), Some(point.step), "{what}: {refusal:?}");
+                as_before(&device, &before, &what).await;
+                let id = refusal.change_id.unwrap_or_else(|| panic!("{what}: no change"));
+                let change = good(door, gateway.get_change(door, "mx1", &id).await);
+                assert_eq!(
+                    (&change["state"], &change["outcome"], &change["error"]["step"]),
+                    (&json!("failed"), &json!("not_applied"), &json!(point.step)),
+                    "{what}"
+                );
+            }
+        }
+        // And then the same change is made.
+        device.faults().clear();
+        let change = good(DOORS[0], gateway.change(DOORS[0], "mx1", body).await);
+        assert_eq!(change["state"], "committed", "{profile:?}");
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
+/// S27: a commit that the device refuses keeps every error in order, and is undone.
+#[tokio::test]
+async fn a_refused_commit_is_undone() {
+    for door in DOORS {
+        for (profile, operation, after, body) in [
+            (Profile::Junos, "commit-configuration", 1, junos_body("exclusive")),
+            (Profile::Junos, "commit-configuration", 1, junos_body("private")),
+            (Profile::Rfc, "commit", 0, rfc_body()),
+        ] {
+            let (gateway, device) = TestGateway::with_device(junos().profile(profile)).await;
+            let before = holdings(&device);
+            let errors = vec![
+                DeviceError::new("mgd: missing mandatory statement").at("[edit interfaces ge-0/0/2]"),
+                DeviceError::new("configuration check-out failed"),
+            ];
+            let rule = Rule::on(operation, Fault::Errors(errors));
+            device.faults().add(rule.after(after).once());
+            let refusal = bad(door, gateway.change(door, "mx1", body).await);
+            assert_eq!(
+                refusal.verdict(),
+                ("operation-failed", "not_applied"),
+                "{refusal:?}"
+            );
+            assert_eq!(refusal.step.as_deref(), Some("commit"));
+            assert_eq!(refusal.rpc_errors.len(), 2, "{refusal:?}");
+            as_before(&device, &before, "a refused commit").await;
+            gateway.stop().await;
+            device.stop().await;
+        }
+    }
+}
+
+/// E4: a commit without a reply may count. It is told so at once, and never sent again.
+#[tokio::test]
+async fn a_commit_without_a_reply_is_unknown_and_not_sent_again() {
+    for door in DOORS {
+        for (profile, operation, after, body) in [
+            (Profile::Junos, "commit-configuration", 1, junos_body("exclusive")),
+            (Profile::Rfc, "commit", 0, rfc_body()),
+        ] {
+            let (gateway, device) = TestGateway::with_device(junos().profile(profile)).await;
+            device
+                .faults()
+                .add(Rule::on(operation, Fault::DropBeforeReply).after(after).once());
+            let refusal = bad(door, gateway.change(door, "mx1", body).await);
+            assert_eq!(refusal.verdict(), ("outcome-unknown", "unknown"), "{refusal:?}");
+            assert_eq!(refusal.step.as_deref(), Some("commit"));
+            let id = refusal.change_id.expect("a change");
+            let change = good(door, gateway.get_change(door, "mx1", &id).await);
+            assert_eq!(
+                (&change["state"], &change["outcome"]),
+                (&json!("unknown"), &json!("unknown"))
+            );
+            assert_eq!(device.stats().count(operation), after + 1);
+            eventually("free", async || is_free(&device)).await;
+            gateway.stop().await;
+            device.stop().await;
+        }
+    }
+}
+
+/// What follows a commit does not take it back: the answer says that the change counts.
+#[tokio::test]
+async fn what_fails_after_the_commit_does_not_hide_it() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos().profile(Profile::Rfc)).await;
+        let error = || Fault::Errors(vec![DeviceError::new("no room")]);
+        device.faults().add(Rule::on("copy-config", error()).once());
+        let refusal = bad(door, gateway.change(door, "mx1", rfc_body()).await);
+        assert_eq!(refusal.outcome, "applied", "{refusal:?}");
+        assert_eq!(refusal.step.as_deref(), Some("save"));
+        let id = refusal.change_id.expect("a change");
+        let change = good(door, gateway.get_change(door, "mx1", &id).await);
+        assert_eq!(change["state"], "committed");
+        assert!(is_free(&device));
+        // An unlock that fails is a warning; the end of the session unlocks.
+        device.faults().add(Rule::on("unlock", error()).once());
+        let body =
+            json!({"edits": [{"config": {"example-router:configuration": {"snmp": {"contact": "z"}}}}]});
+        let change = good(door, gateway.change(door, "mx1", body).await);
+        assert_eq!(change["state"], "committed");
+        let warning = change["warnings"][0]["error_message"]
+            .as_str()
+            .expect("a warning");
+        assert!(warning.contains("unlock"), "{warning}");
+        eventually("free", async || is_free(&device)).await;
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
+/// M1: one member that committed makes a failed commit one of unknown outcome, with what each member said.
+#[tokio::test]
+async fn a_commit_of_one_member_is_never_called_undone() {
+    for door in DOORS {
+        let builder = junos()
+            .member("re0")
+            .failing_member("re1", "could not connect to re1");
+        let (gateway, device) = TestGateway::with_device(builder).await;
+        let mut body = junos_body("exclusive");
+        body["validate"] = json!(false);
+        body["commit"] = json!({"synchronize": true});
+        let refusal = bad(door, gateway.change(door, "mx1", body).await);
+        assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
+        assert_eq!(refusal.members.len(), 2, "{refusal:?}");
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
