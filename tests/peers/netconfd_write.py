@@ -80,7 +80,7 @@ def locks_from_two_sides(gateway, path, direct):
             direct.refused(lambda session: session.lock("candidate")))
     locks = gateway.call("GET", f"{path}/locks").json()["locks"]
     compare("the lock is listed as ours", [ours["id"]], [lock.get("edit_session") for lock in locks
-                                                        if lock.get("session_id") == ours["session_id"]])
+                                                        if lock["holder"].get("session_id") == ours["session_id"]])
     gateway.call("DELETE", f"{path}/edit-sessions/{ours['id']}", 204)
     with direct.session.locked("candidate"):
         problem = sessions(gateway, path, {}, 409)
@@ -107,7 +107,7 @@ def edit_session(gateway, path, direct):
             (diff["changed"], "12" in diff["diff"], "31" in diff["diff"]))
     stubs = gateway.stubs
     service = stubs.edit_session_service_grpc.EditSessionServiceStub(gateway.channel)
-    request = stubs.edit_session_service.DiffEditSessionRequest(device=path.rsplit("/", 1)[1], edit_session=opened["id"])
+    request = stubs.edit_session_service.DiffEditSessionRequest(device=path.rsplit("/", 1)[1], id=opened["id"])
     compare("gRPC tells the same diff", diff["diff"], service.DiffEditSession(request, timeout=SECONDS).diff)
     gateway.call("POST", f"{this}/discard")
     compare("after a discard the candidate is running again", "12", direct.leaf("beds-total", "candidate"))
@@ -134,7 +134,7 @@ def changes(gateway, path, direct):
         "edits": [{"config": greenhouse(altitude="99")}], "dry_run": True}).json()
     compare("a dry run tells the difference and leaves nothing", (True, "81", "81"),
             ("99" in dry["diff"], direct.leaf("altitude"), direct.leaf("altitude", "candidate")))
-    problem = gateway.call("POST", f"{path}/changes", 400, json={"edits": [
+    problem = gateway.call("POST", f"{path}/changes", 409, json={"edits": [
         {"config": greenhouse(altitude="90")}, {"config": greenhouse(**{"spare-bed": "b9"}, **{"show-bed": "b9"})}],
         "commit": {}}).json()
     compare("a change that the server refuses is undone", ("not_applied", "81", "81"),

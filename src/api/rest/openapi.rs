@@ -112,6 +112,14 @@ const PATCHES: &[&str] = &["DevicePatch"];
 /// Shapes that others extend, so they cannot refuse further members themselves.
 const EXTENDED: &[&str] = &["DeviceSettings"];
 
+/// Operations that do without a body: it holds nothing but options.
+const BODY_OPTIONAL: &[&str] = &[
+    "createEditSession",
+    "commitEditSession",
+    "discardEditSession",
+    "killSession",
+];
+
 /// The text of a document, with what the descriptions of Rust types cannot say.
 pub fn text(api: &OpenApi) -> String {
     let mut document =
@@ -128,6 +136,26 @@ pub fn text(api: &OpenApi) -> String {
     for name in EXTENDED {
         if let Some(schema) = schemas[*name].as_object_mut() {
             schema.remove("additionalProperties");
+        }
+    }
+    let paths = document["paths"].as_object_mut();
+    let operations = paths.into_iter().flat_map(|paths| paths.values_mut());
+    for operation in operations
+        .filter_map(Value::as_object_mut)
+        .flat_map(|path| path.values_mut())
+    {
+        if operation["operationId"]
+            .as_str()
+            .is_some_and(|id| BODY_OPTIONAL.contains(&id))
+        {
+            operation["requestBody"]["required"] = Value::Bool(false);
+        }
+        let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+        for parameter in parameters.into_iter().flatten() {
+            // `?plan` is `?plan=true` (H15).
+            if parameter["in"] == "query" && parameter["schema"]["type"] == "boolean" {
+                parameter["allowEmptyValue"] = Value::Bool(true);
+            }
         }
     }
     format!("{document:#}\n")
