@@ -44,7 +44,7 @@ pub struct EmulatorArgs {
     /// A member that reports on commits, as in re0 or node1; may be given several times
     #[arg(long, value_name = "NAME")]
     pub member: Vec<String>,
-    /// Never closes <routing-engine> in the answer to a check, as some clusters do
+    /// Never closes the routing-engine element in the answer to a check, as some clusters do
     #[arg(long)]
     pub unclosed_members: bool,
     /// Warns of this at every commit and check
