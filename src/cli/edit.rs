@@ -22,7 +22,8 @@ pub struct EditArgs {
     /// merge, replace, override, update, set or none
     #[arg(long)]
     action: Option<String>,
-    /// The level where the content stands, such as system/login; with --action replace it is replaced
+    /// With --action replace: the part of the content that takes the place of what the device has there, such as
+    /// system/login; with --replace-pattern: where to look
     #[arg(long)]
     path: Option<String>,
     /// Where the device fetches the configuration

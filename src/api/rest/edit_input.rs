@@ -75,7 +75,8 @@ pub struct EditInput {
     pub action: Option<ActionName>,
     /// What `config` is. Default: `json`.
     pub format: Option<EditFormatName>,
-    /// The level that `config` is for, `system/login`; with `replace` what is replaced.
+    /// With `replace`: the part of `config` that takes the place of what the device has there, `system/login`. `config`
+    /// begins at the root all the same.
     pub path: Option<String>,
     /// An object with `json`; with `xml`, `text` and `set` a string; with `device_json` either.
     #[schema(value_type = Option<Object>)]
