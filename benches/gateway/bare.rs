@@ -75,9 +75,16 @@ impl Bare {
 
     /// `<get-config>` with this filter; `reply` gets the message.
     pub async fn get(&mut self, filter: &str, reply: &mut Vec<u8>) -> Result<(), Fault> {
+        let operation = format!(
+            "<get-config><source><running/></source><filter type=\"subtree\">{filter}</filter></get-config>"
+        );
+        self.call(&operation, reply).await
+    }
+
+    /// Any operation; `reply` gets the message.
+    pub async fn call(&mut self, operation: &str, reply: &mut Vec<u8>) -> Result<(), Fault> {
         let request = format!(
-            "<rpc xmlns=\"{NETCONF}\" message-id=\"{}\"><get-config><source><running/></source>\
-             <filter type=\"subtree\">{filter}</filter></get-config></rpc>",
+            "<rpc xmlns=\"{NETCONF}\" message-id=\"{}\">{operation}</rpc>",
             self.next_id
         );
         self.next_id += 1;

@@ -1,12 +1,13 @@
 //! What the gateway costs, as ratios to a bare russh loop that takes turns with it in one run.
 //!
-//! `cargo bench --bench gateway -- [session] [rest] [memory] [start]` measures all of these, or those named.
+//! `cargo bench --bench gateway -- [session] [rest] [change] [memory] [start]` measures all of these, or those named.
 //! `cargo bench --bench gateway -- peers COMMAND…` starts server and gateway, and the command with their addresses.
 //! `cargo bench --bench gateway -- clients DIRECTORY` measures the public Rust clients whose programs lie there.
 //! The other words are for the processes that this one starts. Nothing is asserted on time; `benches/README.md` has
 //! the results and the marks.
 
 mod bare;
+mod change;
 mod child;
 mod clients;
 mod fake;
@@ -40,6 +41,7 @@ async fn main() -> Result<(), Fault> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         ["fake"] => return fake::serve().await,
+        ["emulator"] => return change::serve().await,
         ["serve", port, sessions] => return rest::serve(port.parse()?, sessions.parse()?).await,
         ["side", side, port] => return clients::obey(side, port.parse()?).await,
         ["idle", side, port] => return memory::idle(side, port.parse()?).await,
@@ -67,6 +69,9 @@ async fn main() -> Result<(), Fault> {
     }
     if wanted("rest") {
         rest::run(port).await?;
+    }
+    if wanted("change") {
+        change::run().await?;
     }
     if wanted("memory") {
         memory::run(port)?;

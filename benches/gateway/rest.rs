@@ -167,7 +167,7 @@ pub async fn serve(port: u16, sessions: usize) -> Result<(), Fault> {
     let mut client = Http::connect(&address).await?;
     client.post("/v1/devices", &device.to_string()).await?;
     // Opens the sessions' first; the rest open when they are needed.
-    client.get(PATH).await?;
+    client.post("/v1/devices/fake/check", "").await?;
     println!("{address}");
     until_stdin_ends().await;
     running.stop().await?;
@@ -195,7 +195,7 @@ impl Http {
             .await
     }
 
-    async fn post(&mut self, path: &str, body: &str) -> Result<&[u8], Fault> {
+    pub async fn post(&mut self, path: &str, body: &str) -> Result<&[u8], Fault> {
         let length = body.len();
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}"
