@@ -1,8 +1,10 @@
 //! The change of one interface in one call, beside the same steps by hand over one open NETCONF session.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use ncgate::emulator::{Profile, demo_devices};
+use russh::{Preferred, cipher};
 
 use crate::bare::Bare;
 use crate::child::{Process, until_stdin_ends};
@@ -35,7 +37,13 @@ pub async fn run() -> Result<(), Fault> {
     let port: u16 = device.line()?.parse()?;
     let mut gateway = Process::start(&["serve", &port.to_string(), "2"])?;
     let address = gateway.line()?;
-    let (mut hand, mut client) = (Bare::connect(port).await?, Http::connect(&address).await?);
+    // What the gateway and the emulator agree on.
+    let preferred = Preferred {
+        cipher: Cow::Borrowed(&[cipher::AES_256_GCM]),
+        ..Preferred::default()
+    };
+    let mut hand = Bare::connect_preferring(preferred, port).await?;
+    let mut client = Http::connect(&address).await?;
     let mut number = 0;
     let [mut wall, mut our_wall, mut used, mut our_used] = [(); 4].map(|()| Samples::default());
     for round in 0..=ROUNDS {

@@ -64,7 +64,7 @@ pub enum EditSessionCommand {
     },
     /// Push the expiry of an edit session
     Renew(IdArgs),
-    /// Call an RPC that only reads, in the session of the edit session
+    /// Call an RPC in the session of the edit session
     Rpc {
         #[command(flatten)]
         id: IdArgs,

@@ -387,6 +387,11 @@ impl Held {
         Ok(())
     }
 
+    /// Whether it has the lane of the candidate.
+    pub(super) fn is_in_candidate(&self) -> bool {
+        self.grip().candidate.is_some()
+    }
+
     /// Gives the lane of the candidate to the next.
     pub fn leave_candidate(&mut self) {
         self.grip_mut().candidate = None;

@@ -93,6 +93,13 @@ async fn exclusive_session_from_lock_to_unlock() {
         let diff = gateway.diff(door, "mx1", session).await.unwrap();
         assert_eq!((&diff["changed"], &diff["diff"]), (&json!(false), &json!("")));
         assert!(lock_holder(&device).is_some());
+        // Whoever else comes stands in the gateway's own queue all the time: the device is not even asked.
+        let late = gateway.open(door, "mx1", json!({})).await.unwrap_err();
+        assert_eq!(
+            (late.code.as_str(), late.outcome.as_str()),
+            ("lock-denied", "not_sent")
+        );
+        assert!(late.detail.contains(session), "{}", late.detail);
 
         gateway.close(door, "mx1", session).await.unwrap();
         assert!(lock_holder(&device).is_none());

@@ -323,7 +323,8 @@ pub async fn renew(
 
 /// Call an RPC in the session of an edit session.
 ///
-/// For what only reads; what edits, locks or commits has its own actions.
+/// What edits, locks or commits has its own actions. What changes something outside the configuration needs the role
+/// `configure`.
 #[utoipa::path(post, path = "/v1/devices/{device}/edit-sessions/{id}/rpc",
     operation_id = "callEditSessionRpc", tag = "edit-sessions",
     params(("device" = String, Path, description = "The name of the device", example = "mx1"),

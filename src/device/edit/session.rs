@@ -24,6 +24,8 @@ pub(super) struct Runtime {
     patience: Duration,
     /// Without one of these it is no edit session any more.
     needs: Vec<Hold>,
+    /// It holds the candidate itself, and so its lane, for as long as it lives.
+    keeps_lane: bool,
     ending: watch::Receiver<Ending>,
 }
 
@@ -39,6 +41,7 @@ impl Runtime {
         shared.note(holds);
         Self {
             needs: holds.iter().filter(|hold| *hold != Hold::Edits).collect(),
+            keeps_lane: held.is_in_candidate(),
             ending: shared.ending(),
             held,
             shared,
@@ -110,7 +113,7 @@ impl Runtime {
             .as_ref()
             .is_ok_and(|answers| answers.iter().any(Result::is_err));
         if !late {
-            self.held.leave_candidate();
+            self.leave_candidate();
             self.shared.on(Event::Ends);
         }
         // Nobody to tell is no harm.
@@ -118,8 +121,14 @@ impl Runtime {
         if late {
             // The device may owe a reply still, and works on it: the clock stands until it is here.
             self.held.idle().await;
-            self.held.leave_candidate();
+            self.leave_candidate();
             self.shared.on(Event::Ends);
+        }
+    }
+
+    fn leave_candidate(&mut self) {
+        if !self.keeps_lane {
+            self.held.leave_candidate();
         }
     }
 
