@@ -149,6 +149,7 @@ impl Gateway {
                 .with_device(name)
                 .with_hint("end its edit sessions first"));
         }
+        self.no_change_under_way(&read).await?;
         let expected = if_match.is_some().then_some(read.version);
         let changing = self.inner.records.changing(name);
         self.inner

@@ -187,3 +187,51 @@ async fn urls_for_the_device_are_refused_unless_listed() {
 fn urlencode(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
+
+/// Quality 3 row 17: what a web page can make a browser send reaches no gRPC method either, health and reflection
+/// included.
+#[tokio::test]
+async fn web_pages_call_no_grpc_method() {
+    let gateway = TestGateway::start().await;
+    for path in [
+        "/ncgate.v1.DeviceService/ListDevices",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    ] {
+        let call = |headers: &[(&str, &str)]| {
+            let mut request = gateway.request(Method::POST, path).body(vec![0u8; 5]);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            request.send()
+        };
+        const GRPC: (&str, &str) = ("Content-Type", "application/grpc");
+        for media in [
+            "text/plain",
+            "application/json",
+            "application/grpcfoo",
+            "application/grpc-web",
+        ] {
+            let refused = call(&[("Content-Type", media)]).await.expect("an answer");
+            assert_eq!(
+                refused.status(),
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "{path} {media}"
+            );
+        }
+        for foreign in [
+            ("Origin", "https://evil.example"),
+            ("Host", "rebind.evil.example"),
+        ] {
+            let refused = call(&[GRPC, foreign]).await.expect("an answer");
+            // PERMISSION_DENIED
+            assert_eq!(refused.headers()["grpc-status"], "7", "{path} {foreign:?}");
+        }
+        let own = call(&[GRPC]).await.expect("an answer");
+        assert_ne!(
+            own.headers().get("grpc-status").map(|code| code.as_bytes()),
+            Some(&b"7"[..]),
+            "{path}"
+        );
+    }
+}

@@ -34,7 +34,12 @@ fn body(call: &str) -> Value {
 }
 
 /// Calls that end what others need, in this order after all others.
-const LAST: [&str; 3] = ["delete_edit_session", "kill_session", "delete_device"];
+const LAST: [&str; 4] = [
+    "delete_edit_session",
+    "discard_candidate",
+    "kill_session",
+    "delete_device",
+];
 
 /// Issue, "What is true" 3: each row of the table is reachable by REST.
 #[tokio::test]

@@ -358,7 +358,24 @@ async fn a_scheduled_commit_is_called_off() {
         assert!(device.device().scheduled().is_some());
         let refusal = bad(door, gateway.change(door, "mx1", set("set snmp contact x")).await);
         assert_eq!(refusal.verdict(), ("commit-scheduled", "not_sent"));
+        let mut dry = set("set snmp contact x");
+        dry["dry_run"] = json!(true);
+        let refusal = bad(door, gateway.change(door, "mx1", dry).await);
+        assert_eq!(refusal.verdict(), ("commit-scheduled", "not_sent"));
+        // Without the device nobody could call it off.
+        let removed = gateway.request(reqwest::Method::DELETE, "/v1/devices/mx1");
+        let (status, problem) = crate::support::answer(removed).await;
+        assert_eq!(
+            (status.as_u16(), &problem["code"]),
+            (409, &json!("invalid-state"))
+        );
         let id = change["id"].as_str().expect("an id");
+        assert!(
+            problem["detail"]
+                .as_str()
+                .is_some_and(|detail| detail.contains(id)),
+            "{problem}"
+        );
         let cancelled = good(door, gateway.cancel_change(door, "mx1", id).await);
         assert_eq!(
             (&cancelled["state"], &cancelled["outcome"]),
@@ -369,6 +386,31 @@ async fn a_scheduled_commit_is_called_off() {
         let refusal = bad(door, gateway.cancel_change(door, "mx1", id).await);
         assert_eq!(refusal.verdict(), ("invalid-state", "not_sent"));
         good(door, gateway.change(door, "mx1", set("set snmp contact x")).await);
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
+/// S12: nothing but override and update replaces the whole configuration, and these and a bare delete only when told so.
+#[tokio::test]
+async fn the_whole_configuration_goes_only_when_told_so() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let before = holdings(&device);
+        let config = json!({"system": {"host-name": "only"}});
+        for edit in [
+            json!({"action": "override", "config": config}),
+            json!({"action": "update", "config": config}),
+            json!({"format": "set", "config": "set snmp location x\n delete "}),
+        ] {
+            let refusal = bad(door, gateway.change(door, "mx1", json!({"edits": [edit]})).await);
+            assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{edit}");
+            assert_eq!(refusal.fields, ["edits.0.whole_configuration"], "{edit}");
+        }
+        as_before(&device, &before, "what was not told so").await;
+        let told = json!({"edits": [{"action": "update", "config": config, "whole_configuration": true}], "dry_run": true});
+        let change = good(door, gateway.change(door, "mx1", told).await);
+        assert_eq!(change["changed"], true);
         gateway.stop().await;
         device.stop().await;
     }

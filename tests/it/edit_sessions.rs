@@ -93,6 +93,15 @@ async fn exclusive_session_from_lock_to_unlock() {
         let diff = gateway.diff(door, "mx1", session).await.unwrap();
         assert_eq!((&diff["changed"], &diff["diff"]), (&json!(false), &json!("")));
         assert!(lock_holder(&device).is_some());
+        // What an edit session leaves behind nobody could call off.
+        let later = gateway
+            .act(door, "mx1", session, "commit", json!({"at": "23:15"}))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (later.code.as_str(), &later.fields[..]),
+            ("invalid-argument", &["at".to_owned()][..])
+        );
         // Whoever else comes stands in the gateway's own queue all the time: the device is not even asked.
         let late = gateway.open(door, "mx1", json!({})).await.unwrap_err();
         assert_eq!(

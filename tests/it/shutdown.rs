@@ -81,6 +81,29 @@ async fn sigterm_under_load_ends_politely() {
     device.stop().await;
 }
 
+/// D1: who watches the health of the gateway is told that it ends, and is not waited for.
+#[tokio::test]
+async fn health_watchers_are_told_and_not_waited_for() {
+    let mut child = Child::start(&[]).await;
+    let channel = tonic::transport::Endpoint::from_shared(child.url(""))
+        .expect("an address")
+        .connect()
+        .await
+        .expect("a connection");
+    let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
+    let request = tonic_health::pb::HealthCheckRequest::default();
+    let mut watched = health.watch(request).await.expect("a stream").into_inner();
+    let first = watched.message().await.expect("a message").expect("one");
+    assert_eq!(first.status, 1, "SERVING");
+    child.signal("TERM");
+    let last = watched.message().await.expect("a message").expect("one");
+    assert_eq!(last.status, 2, "NOT_SERVING");
+    let end = watched.message().await.expect_err("it is over");
+    assert_eq!(end.code(), tonic::Code::Unavailable);
+    assert_eq!(child.ended().await.code(), Some(0), "{:?}", child.lines());
+    assert_eq!(child.log("did not end in time").len(), 0);
+}
+
 /// D1: SIGINT is as polite, and an idle gateway ends at once.
 #[tokio::test]
 async fn sigint_ends_an_idle_gateway() {

@@ -232,7 +232,6 @@ pub fn edit_session(view: EditSessionView) -> proto::EditSession {
             id: commit.id,
             members: commit.members.into_iter().map(member).collect(),
             revision: commit.revision,
-            scheduled: commit.scheduled.map(scheduled),
         }),
     }
 }

@@ -10,6 +10,7 @@ mod device;
 mod device_json;
 mod edit;
 mod edit_session;
+mod ending;
 mod rpc;
 mod status;
 mod status_service;
@@ -20,12 +21,16 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use http::{HeaderMap, Response, header};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use http::{HeaderMap, Response, StatusCode, header};
+use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::App;
+use super::{App, browsers};
 use crate::metrics::Metrics;
 
 pub use status::of as status_of;
@@ -113,7 +118,29 @@ pub fn router(app: App) -> Router {
                 .expect("the descriptors were written by our own build"),
         );
     let methods = routes.routes().prepare().into_axum_router().reset_fallback();
-    around(methods, app.metrics)
+    around(methods, app.metrics).layer(axum::middleware::from_fn_with_state(app.shutdown, admit))
+}
+
+/// Lets in what a gRPC client sends, and no web page does: also to health and reflection.
+async fn admit(
+    State(shutdown): State<CancellationToken>,
+    request: Request,
+    next: Next,
+) -> Response<axum::body::Body> {
+    if !is_grpc(request.headers()) {
+        // There is no gRPC client to understand a status of its own.
+        return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+    }
+    if let Err(error) = browsers::admit(request.method(), request.uri(), request.headers()) {
+        return plain_status(&status::of(&error, ""));
+    }
+    let watches = request.uri().path().starts_with("/grpc.");
+    let response = next.run(request).await;
+    if watches {
+        response.map(|body| ending::with(body, shutdown))
+    } else {
+        response
+    }
 }
 
 /// What stands around every method: a panic is a fault of ours and ends one call only.
@@ -132,7 +159,8 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|content_type| content_type.starts_with("application/grpc"))
+        .and_then(|content_type| content_type.split(';').next())
+        .is_some_and(|media| matches!(media.trim_end(), "application/grpc" | "application/grpc+proto"))
 }
 
 /// The answer to a call of a service that does not exist.

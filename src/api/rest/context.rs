@@ -1,7 +1,6 @@
 //! The layer around every REST request: names it, says who calls and until when, writes the problem of a failed one,
 //! counts and logs it, and sets the headers that every answer has.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,8 +11,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::problem::{ApiError, Problem};
-use crate::api::App;
 use crate::api::edge::{self, Failure, REQUEST_ID};
+use crate::api::{App, browsers};
 use crate::error::{Error, ErrorCode};
 use crate::service::LONGEST_DEADLINE;
 use crate::service::call::CallContext;
@@ -104,8 +103,7 @@ fn admit(app: &App, request: &Request, request_id: &str) -> Result<CallContext, 
         // D1: what is new is refused, so that what is in flight can end.
         return Err(ApiError::new(ErrorCode::Draining, "the gateway is shutting down"));
     }
-    named_plainly(headers)?;
-    same_origin(request.method(), headers)?;
+    browsers::admit(request.method(), request.uri(), headers)?;
     Ok(CallContext {
         principal: edge::principal(headers),
         request_id: request_id.to_owned(),
@@ -132,50 +130,6 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
             format!("must be whole seconds from 1 to {}", LONGEST_DEADLINE.as_secs()),
         )),
     }
-}
-
-/// A web page of another origin can make a browser send requests here, but not without saying where it comes from.
-/// CORS is off, so such a page could not read the answer; it must not be able to cause anything either.
-fn same_origin(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
-    if method.is_safe() {
-        return Ok(());
-    }
-    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let foreign = match text(header::ORIGIN) {
-        None => false,
-        Some(origin) => {
-            let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
-            text(header::HOST).is_none_or(|host| !host.eq_ignore_ascii_case(authority))
-        }
-    };
-    if foreign {
-        return Err(ApiError::new(
-            ErrorCode::Forbidden,
-            "the request comes from a web page of another origin",
-        ));
-    }
-    Ok(())
-}
-
-/// Under `--auth none` whoever reaches the port may do everything, and browsers reach loopback under any name that a web
-/// page's own name server gives it (DNS rebinding). So requests must name the gateway by address or as localhost.
-fn named_plainly(headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(host) = headers.get(header::HOST) else {
-        return Ok(());
-    };
-    let host = host.to_str().unwrap_or_default();
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    let name = name.trim_end_matches('.');
-    if name.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost") {
-        return Ok(());
-    }
-    Err(ApiError::new(
-        ErrorCode::Forbidden,
-        "without access control the gateway answers under its address or as localhost only",
-    ))
 }
 
 /// The service call behind a route, else the route itself.
@@ -240,48 +194,6 @@ mod tests {
         for bad in ["0", "-1", "1.5", "+5", "", "3601", "soon", "99999999999999999999"] {
             let refused = deadline(&headers(&[("request-timeout", bad)])).expect_err("is refused");
             assert_eq!(refused.error.fields()[0].pointer, "Request-Timeout", "{bad}");
-        }
-    }
-
-    /// A name that a web page's own name server leads to loopback opens nothing.
-    #[test]
-    fn only_addresses_and_localhost_name_the_gateway() {
-        for good in [
-            "127.0.0.1:8830",
-            "127.0.0.1",
-            "[::1]:8830",
-            "[::1]",
-            "localhost:8830",
-            "LOCALHOST",
-            "localhost.:1",
-        ] {
-            assert!(named_plainly(&headers(&[("host", good)])).is_ok(), "{good}");
-        }
-        assert!(named_plainly(&headers(&[])).is_ok());
-        for bad in [
-            "evil.example",
-            "evil.example:8830",
-            "127.0.0.1.evil.example",
-            "localhost.evil.example:1",
-            "",
-        ] {
-            let refused = named_plainly(&headers(&[("host", bad)])).expect_err("is refused");
-            assert_eq!(refused.error.code(), ErrorCode::Forbidden, "{bad}");
-        }
-    }
-
-    /// Quality 3 row 17
-    #[test]
-    fn a_page_of_another_origin_can_change_nothing() {
-        let own = headers(&[("host", "127.0.0.1:8830"), ("origin", "http://127.0.0.1:8830")]);
-        let other = headers(&[("host", "127.0.0.1:8830"), ("origin", "https://example.net")]);
-        let opaque = headers(&[("host", "127.0.0.1:8830"), ("origin", "null")]);
-        assert!(same_origin(&Method::POST, &headers(&[("host", "h")])).is_ok());
-        assert!(same_origin(&Method::POST, &own).is_ok());
-        assert!(same_origin(&Method::GET, &other).is_ok());
-        for foreign in [&other, &opaque] {
-            let refused = same_origin(&Method::POST, foreign).expect_err("is refused");
-            assert_eq!(refused.error.code(), ErrorCode::Forbidden);
         }
     }
 

@@ -115,7 +115,7 @@ pub struct CommitInput {
     /// For the device's history (Junos).
     pub comment: Option<String>,
     /// The device commits by itself at this time, in its own notation and time zone: `23:15`, `2026-01-02 23:15`,
-    /// `reboot` (Junos).
+    /// `reboot` (Junos); in a change only.
     pub at: Option<String>,
     /// On all routing engines (Junos).
     pub synchronize: Option<bool>,

@@ -318,10 +318,19 @@ impl Edit {
             {
                 refused("rollback, rescue and replace_pattern take no action")
             }
-            (Action::Override, _) if !self.whole_configuration => Err(EditError::invalid(
+            (Action::Override | Action::Update, _) if !self.whole_configuration => Err(EditError::invalid(
                 "whole_configuration",
-                "override replaces the whole configuration, and must be told so with true",
+                "override and update replace the whole configuration, and must be told so with true",
             )),
+            // At the top `delete` alone deletes everything.
+            (_, Content::Set(lines))
+                if !self.whole_configuration && lines.lines().any(|line| line.trim() == "delete") =>
+            {
+                Err(EditError::invalid(
+                    "whole_configuration",
+                    "delete alone deletes the whole configuration, and must be told so with true",
+                ))
+            }
             (Action::Set, Content::Elements(_) | Content::Text(_) | Content::DeviceJson(_)) => {
                 refused("set goes with format set")
             }

@@ -101,9 +101,7 @@ impl Gateway {
                 rpcs: script.plan(),
             }));
         }
-        if !writer.request.dry_run {
-            self.no_scheduled_commit(ctx, &record, &live).await?;
-        }
+        self.no_scheduled_commit(ctx, &record, &live).await?;
         let patience = patience(ctx, &record, &writer.request, started);
         let change = new_change(id, ctx, &record, &script, &writer);
         let mut answer = {

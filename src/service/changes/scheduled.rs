@@ -76,6 +76,46 @@ impl Gateway {
         Ok(Planned::Done(change.view()))
     }
 
+    /// Refuses while a change of the device runs, or waits for its time there: without the device nobody could tell
+    /// what became of it, or call it off.
+    ///
+    /// # Errors
+    /// `invalid-state`.
+    pub(in crate::service) async fn no_change_under_way(&self, record: &DeviceRecord) -> Result<(), Error> {
+        const UNDER_WAY: [State; 6] = [
+            State::Preparing,
+            State::Editing,
+            State::Validated,
+            State::Committing,
+            State::Scheduled,
+            State::PendingConfirm,
+        ];
+        for state in UNDER_WAY {
+            let found = self
+                .inner
+                .store
+                .list_changes(&record.id, Some(state.as_str()), 1, None)
+                .await;
+            let found = found.map_err(|error| self.store_error(error))?;
+            // What runs is further than what is stored.
+            let found = found.items.into_iter().find_map(|row| {
+                let state = self
+                    .inner
+                    .changes
+                    .get(&row.id)
+                    .map_or(state, |change| change.state);
+                UNDER_WAY.contains(&state).then_some((row.id, state))
+            });
+            if let Some((id, state)) = found {
+                let detail = format!("the change {id} is {}", state.as_str());
+                return Err(Error::new(ErrorCode::InvalidState, detail)
+                    .with_device(record.name())
+                    .with_hint("wait for its end, or call it off with cancel"));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses while the device is to make another commit (E6).
     ///
     /// # Errors

@@ -152,9 +152,6 @@ pub struct CommitView {
     /// The device's configuration revision after it, where the device tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The device commits later: when.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheduled: Option<ScheduledView>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]

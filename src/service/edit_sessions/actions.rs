@@ -20,7 +20,7 @@ use crate::service::edit::request::{
 };
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
-use crate::service::edit::view::{CommitView, EditSessionView, MemberView, Planned, ScheduledView};
+use crate::service::edit::view::{CommitView, EditSessionView, MemberView, Planned};
 use crate::service::failure::{self, Asked};
 use crate::service::view::Plan;
 use crate::session::RawReply;
@@ -135,8 +135,16 @@ impl Gateway {
         id: &str,
         request: CommitRequest,
     ) -> Result<Planned<EditSessionView>, Error> {
+        if request.options.at.is_some() {
+            // What the device does later must be found again, and called off, when the edit session is long over.
+            let detail = "an edit session cannot schedule a commit, a change can";
+            return Err(Error::invalid("/at", detail).with_device(device));
+        }
         let used = self.change_in(ctx, device, id, request.plan).await?;
         let ground = used.ground()?;
+        if !request.plan {
+            self.no_scheduled_commit(ctx, &used.record, &used.device).await?;
+        }
         let commit_id = self.inner.store.new_id();
         let marker = marker(&commit_id, ctx.principal.id());
         let steps = commit_steps(&used, &ground, &request.options, &marker)?;
@@ -147,15 +155,10 @@ impl Gateway {
             id: commit_id,
             members: Vec::new(),
             revision: None,
-            scheduled: None,
         };
         let told = used.commit(self, ctx, &ground, steps).await?;
         view.members = told.members.iter().map(MemberView::from).collect();
         view.revision = told.revision;
-        view.scheduled = request.options.at.map(|at| ScheduledView {
-            at,
-            time_zone: told.time_zone,
-        });
         let mut session = used.view();
         session.commit = Some(view);
         Ok(Planned::Done(session))

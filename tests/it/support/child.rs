@@ -108,9 +108,12 @@ impl Child {
             .collect()
     }
 
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("http://{}{path}", self.address))
+        self.http.request(method, self.url(path))
     }
 
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {

@@ -146,7 +146,6 @@ fn edit_session(session: proto::EditSession) -> Value {
                 "id": commit.id,
                 "members": (!members.is_empty()).then_some(members),
                 "revision": commit.revision,
-                "scheduled": commit.scheduled.map(scheduled),
             }))
         }),
     }))

@@ -301,7 +301,10 @@ fn what_a_device_lacks_is_refused() {
         ErrorCode::CapabilityMissing
     );
     assert_eq!(
-        refused(&|r| r.edits[0].action = Some(Action::Update)),
+        refused(&|r| {
+            r.edits[0].action = Some(Action::Update);
+            r.edits[0].whole_configuration = true;
+        }),
         ErrorCode::CapabilityMissing
     );
     assert_eq!(
