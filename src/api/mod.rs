@@ -2,8 +2,8 @@
 //! what comes of it is decided by the service layer. The two never call each other; what both need stands in [`edge`],
 //! [`pace`], [`server`] and [`status`].
 
-pub mod browsers;
-mod edge;
+mod browsers;
+pub mod edge;
 pub mod grpc;
 pub mod pace;
 pub mod rest;
