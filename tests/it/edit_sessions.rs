@@ -1,7 +1,7 @@
 //! Edit sessions in each mode, from opening to commit, through both doors (S20–S25).
 
 use ncgate::emulator::config::Change;
-use ncgate::emulator::{Profile, RunningEmulator};
+use ncgate::emulator::{Fault, Profile, Rule, RunningEmulator};
 use serde_json::{Value, json};
 
 use crate::support::doors::{DOORS, Door};
@@ -559,4 +559,48 @@ fn lock_holder(device: &RunningEmulator) -> Option<u32> {
         .device()
         .lock_holder(ncgate::emulator::config::Store::Candidate);
     holder.map(|holder| holder.session)
+}
+
+/// E2, Q7: what became of a commit is found under its id, whatever its caller heard of it.
+#[tokio::test]
+async fn a_commit_has_a_record() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
+        let session = id(&opened);
+        gateway.edit(door, "mx1", session, contact("east")).await.unwrap();
+        let done = gateway
+            .act(door, "mx1", session, "commit", Value::Null)
+            .await
+            .unwrap();
+        let found = gateway
+            .get_change(door, "mx1", done["commit"]["id"].as_str().unwrap())
+            .await
+            .unwrap();
+        assert_eq!(
+            (&found["state"], &found["outcome"]),
+            (&json!("committed"), &json!("applied"))
+        );
+        assert_eq!(found["revision"], done["commit"]["revision"]);
+        assert_eq!(found["session_id"], opened["session_id"]);
+
+        gateway.edit(door, "mx1", session, contact("west")).await.unwrap();
+        device
+            .faults()
+            .add(Rule::on("commit-configuration", Fault::DropBeforeReply));
+        let lost = gateway
+            .act(door, "mx1", session, "commit", Value::Null)
+            .await
+            .unwrap_err();
+        assert_eq!(lost.outcome, "unknown");
+        let found = gateway
+            .get_change(door, "mx1", &lost.change_id.expect("an id"))
+            .await
+            .unwrap();
+        assert_eq!(
+            (&found["state"], &found["outcome"]),
+            (&json!("unknown"), &json!("unknown"))
+        );
+        assert_eq!(found["error"]["code"], lost.code);
+    }
 }

@@ -6,6 +6,7 @@
 mod journal;
 mod procedure;
 mod record;
+mod recorded;
 mod scheduled;
 mod state;
 mod steps;
@@ -20,6 +21,7 @@ use self::journal::Journal;
 use self::procedure::{Answer, Procedure};
 pub(super) use self::record::Running;
 use self::record::{Change, Document};
+pub(super) use self::recorded::NewCommit;
 use self::state::State;
 use self::steps::Patience;
 use super::Gateway;

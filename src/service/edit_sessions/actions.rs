@@ -13,6 +13,7 @@ use crate::netconf::rpc_error::RpcError;
 use crate::pool::Touch;
 use crate::service::Gateway;
 use crate::service::call::{CallContext, Role};
+use crate::service::changes::NewCommit;
 use crate::service::edit::ground::{self, Ground, marker};
 use crate::service::edit::reading::{self, Committed};
 use crate::service::edit::request::{
@@ -127,7 +128,7 @@ impl Gateway {
     /// `unknown` when a member committed nevertheless, or no reply came; as [`Self::apply_edit`].
     ///
     /// # Cancel safety
-    /// Dropping the future while it waits for its turn keeps the commit from being sent; afterwards it runs to its end.
+    /// Once the commit is recorded it runs to its end, and its record, a change of the same id, tells what came of it.
     pub async fn commit_edit_session(
         &self,
         ctx: &CallContext,
@@ -146,22 +147,44 @@ impl Gateway {
             self.no_scheduled_commit(ctx, &used.record, &used.device).await?;
         }
         let commit_id = self.inner.store.new_id();
-        let marker = marker(&commit_id, ctx.principal.id());
+        let owner = ctx.principal.id();
+        let marker = marker(&commit_id, owner);
         let steps = commit_steps(&used, &ground, &request.options, &marker)?;
         if request.plan {
             return Ok(Planned::Plan(used.plan(&steps)));
         }
-        let mut view = CommitView {
-            id: commit_id,
-            members: Vec::new(),
-            revision: None,
-        };
-        let told = used.commit(self, ctx, &ground, steps).await?;
-        view.members = told.members.iter().map(MemberView::from).collect();
-        view.revision = told.revision;
-        let mut session = used.view();
-        session.commit = Some(view);
-        Ok(Planned::Done(session))
+        let recorded = self
+            .record_commit(NewCommit {
+                id: commit_id.clone(),
+                device: &used.record,
+                owner,
+                mode: ground.mode,
+                session_id: used.handle.session_id(),
+                marker,
+            })
+            .await
+            .map_err(|error| used.on_device(error))?;
+        let (gateway, ctx) = (self.clone(), ctx.clone());
+        // Whoever leaves does not keep what is known from being recorded.
+        let task = self.inner.tasks.spawn(async move {
+            match used.commit(&gateway, &ctx, &ground, steps).await {
+                Ok(told) => {
+                    recorded.committed(&told).await;
+                    let mut session = used.view();
+                    session.commit = Some(CommitView {
+                        id: commit_id,
+                        members: told.members.iter().map(MemberView::from).collect(),
+                        revision: told.revision,
+                    });
+                    Ok(Planned::Done(session))
+                }
+                Err(error) => Err(recorded.failed(error).await),
+            }
+        });
+        task.await.unwrap_or_else(|_| {
+            let detail = "the gateway ended before the commit did";
+            Err(Error::new(ErrorCode::Draining, detail).with_outcome(Outcome::Unknown))
+        })
     }
 
     /// An edit session that the caller may change something in.
