@@ -11,11 +11,11 @@ use ::time::{Duration, OffsetDateTime};
 use super::Gateway;
 use super::call::{CallContext, Role};
 use super::check::told_sessions;
-use super::edit::ground::{self, Dialect, Ground};
+use super::edit::differing::Differing;
+use super::edit::ground::Ground;
 use super::edit::reading;
 use super::edit::request::{DiscardCandidateRequest, Mode};
-use super::edit::script::{Step, StepName, Tells};
-use super::edit::snapshot::Snapshot;
+use super::edit::script::Step;
 use super::edit::view::{DiscardedView, LockHolderView, LockList, LockView, Planned, RpcErrorView};
 use super::failure::{self, Asked};
 use super::schemas::monitored;
@@ -257,7 +257,7 @@ impl Gateway {
 
 /// Looking at the candidate, and discarding what is in it.
 struct Clearing {
-    look: Vec<Step>,
+    look: Differing,
     discard: Vec<Step>,
 }
 
@@ -270,14 +270,7 @@ impl Clearing {
             missing.map_err(|missing| failure::capability_missing(&missing))?;
         }
         let built = |error: RequestError| failure::unbuildable(&error);
-        let look = match ground.dialect {
-            Dialect::Junos => vec![ground::compare(capabilities).map_err(built)?],
-            Dialect::Rfc => [Datastore::Running, Datastore::Candidate]
-                .into_iter()
-                .map(|datastore| ground::read(capabilities, StepName::Diff, datastore, Tells::Nothing))
-                .collect::<Result<_, _>>()
-                .map_err(built)?,
-        };
+        let look = Differing::new(ground.dialect, capabilities).map_err(built)?;
         let mut discard = ground.discard(capabilities).map_err(built)?;
         for step in &mut discard {
             // What goes is not what this session did.
@@ -287,7 +280,7 @@ impl Clearing {
     }
 
     fn all(&self) -> impl Iterator<Item = &Step> {
-        self.look.iter().chain(&self.discard)
+        self.look.steps.iter().chain(&self.discard)
     }
 
     async fn run(
@@ -336,25 +329,16 @@ impl Clearing {
 
 /// What the candidate differs in from what is running.
 async fn look(
-    steps: &[Step],
+    differing: &Differing,
     held: &mut Held,
     device: &str,
     deadline: tokio::time::Instant,
 ) -> Result<Diff, Error> {
-    let mut read: Vec<Snapshot> = Vec::new();
-    for step in steps {
-        let raw = send(step.clone(), held, device, deadline).await?;
-        let (session_id, message_id) = (raw.session_id, raw.message_id.clone());
-        let broken = |detail: String| super::reply::unreadable(device, session_id, &message_id, &detail);
-        if step.tells == Tells::Difference {
-            return reading::difference(&raw).map_err(broken);
-        }
-        read.push(Snapshot::read(raw).await.map_err(broken)?);
+    let mut replies = Vec::new();
+    for step in &differing.steps {
+        replies.push(send(step.clone(), held, device, deadline).await?);
     }
-    Ok(match read.as_slice() {
-        [running, candidate] => running.difference(candidate),
-        _ => Diff::new(""),
-    })
+    differing.read(device, replies).await
 }
 
 async fn send(

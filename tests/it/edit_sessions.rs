@@ -1,11 +1,14 @@
 //! Edit sessions in each mode, from opening to commit, through both doors (S20–S25).
 
+use std::time::Duration;
+
 use ncgate::emulator::config::Change;
 use ncgate::emulator::{Fault, Profile, Rule, RunningEmulator};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::doors::{DOORS, Door};
-use crate::support::{TestGateway, junos, listen, sent};
+use crate::support::{TestGateway, eventually, junos, listen, sent};
 
 const CONTACT: &str = "snmp/contact";
 
@@ -603,4 +606,50 @@ async fn a_commit_has_a_record() {
         );
         assert_eq!(found["error"]["code"], lost.code);
     }
+}
+
+/// Q7: whoever leaves while a commit waits for its turn takes it back: nothing is sent, and the record says so.
+#[tokio::test]
+async fn a_commit_that_nobody_waits_for_is_not_sent() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let opened = gateway.open(Door::Rest, "mx1", json!({})).await.unwrap();
+    let session = id(&opened);
+    gateway
+        .edit(Door::Rest, "mx1", session, contact("east"))
+        .await
+        .unwrap();
+    device.faults().add(Rule::on(
+        "get-system-uptime-information",
+        Fault::Delay(Duration::from_secs(2)),
+    ));
+    let path = format!("/v1/devices/mx1/edit-sessions/{session}");
+    let slow = gateway.request(Method::POST, &format!("{path}/rpc"));
+    let slow = tokio::spawn(
+        slow.json(&json!({"rpc": {"get-system-uptime-information": {}}}))
+            .send(),
+    );
+    eventually("the slow read is with the device", async || {
+        sent(&device, "get-system-uptime-information").len() == 1
+    })
+    .await;
+    let commit = tokio::spawn(gateway.request(Method::POST, &format!("{path}/commit")).send());
+    let changes = || gateway.list_changes(Door::Rest, "mx1");
+    eventually("the commit has a record", async || {
+        changes().await.unwrap().as_array().unwrap().len() == 1
+    })
+    .await;
+    commit.abort();
+    eventually("the record says that nothing was sent", async || {
+        let listed = changes().await.unwrap();
+        let change = &listed[0];
+        (&change["state"], &change["outcome"]) == (&json!("failed"), &json!("not_sent"))
+    })
+    .await;
+    slow.await.unwrap().unwrap();
+    assert_eq!(sent(&device, "commit-configuration"), Vec::<String>::new());
+    let status = gateway.edit_session(Door::Rest, "mx1", session).await.unwrap();
+    assert_eq!(
+        (&status["state"], &status["uncommitted"]),
+        (&json!("open"), &json!(true))
+    );
 }

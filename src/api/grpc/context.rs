@@ -60,6 +60,20 @@ where
     }
 }
 
+/// The status of a call that is refused whatever it is.
+pub fn refused(app: &App, headers: &http::HeaderMap, error: &Error) -> Status {
+    let request_id = app.request_ids.of(headers);
+    edge::log_failure(&Failure {
+        request_id: &request_id,
+        operation: "grpc",
+        duration: Duration::ZERO,
+        error,
+    });
+    let mut status = status::of(error, &request_id);
+    name_request(status.metadata_mut(), &request_id);
+    status
+}
+
 fn name_request(metadata: &mut MetadataMap, request_id: &str) {
     if let Ok(value) = MetadataValue::try_from(request_id) {
         metadata.insert(REQUEST_ID, value);

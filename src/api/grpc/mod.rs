@@ -25,7 +25,6 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use http::{HeaderMap, Response, StatusCode, header};
-use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -118,26 +117,22 @@ pub fn router(app: App) -> Router {
                 .expect("the descriptors were written by our own build"),
         );
     let methods = routes.routes().prepare().into_axum_router().reset_fallback();
-    around(methods, app.metrics).layer(axum::middleware::from_fn_with_state(app.shutdown, admit))
+    around(methods, app.metrics.clone()).layer(axum::middleware::from_fn_with_state(app, admit))
 }
 
 /// Lets in what a gRPC client sends, and no web page does: also to health and reflection.
-async fn admit(
-    State(shutdown): State<CancellationToken>,
-    request: Request,
-    next: Next,
-) -> Response<axum::body::Body> {
+async fn admit(State(app): State<App>, request: Request, next: Next) -> Response<axum::body::Body> {
     if !is_grpc(request.headers()) {
         // There is no gRPC client to understand a status of its own.
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
     if let Err(error) = browsers::admit(request.method(), request.uri(), request.headers()) {
-        return plain_status(&status::of(&error, ""));
+        return plain_status(&context::refused(&app, request.headers(), &error));
     }
     let watches = request.uri().path().starts_with("/grpc.");
     let response = next.run(request).await;
     if watches {
-        response.map(|body| ending::with(body, shutdown))
+        response.map(|body| ending::with(body, app.shutdown))
     } else {
         response
     }

@@ -1,6 +1,6 @@
 //! What others see of an edit session: its facts, where it stands, and the way to have RPCs sent in it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -44,6 +44,23 @@ pub struct Work {
     pub steps: Vec<(Request, Touch)>,
     /// The lane of the shared candidate is needed meanwhile, and is waited for no longer than this.
     pub lane: Option<Duration>,
+    pub start: Start,
+}
+
+/// Whether work has begun. It is decided once: by the session when it begins it, or by who takes it back before.
+#[derive(Debug, Clone, Default)]
+pub struct Start(Arc<OnceLock<bool>>);
+
+impl Start {
+    /// False: it was taken back.
+    pub(super) fn begin(&self) -> bool {
+        *self.0.get_or_init(|| true)
+    }
+
+    /// True: it is never sent. False: it has begun, and runs to its end.
+    pub fn take_back(&self) -> bool {
+        !*self.0.get_or_init(|| false)
+    }
 }
 
 /// Why no RPC was sent.

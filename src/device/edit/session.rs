@@ -104,6 +104,11 @@ impl Runtime {
                 }
             }
         };
+        if result.is_ok() && !work.start.begin() {
+            self.leave_candidate();
+            self.shared.on(Event::Ends);
+            return;
+        }
         let result = match result {
             Ok(()) => Ok(self.send(work, deadline).await),
             Err(HoldError::HeldHere(occupant)) => Err(RunError::HeldHere(occupant)),

@@ -58,6 +58,7 @@ async fn open(device: &Device, id: &str) -> EditHandle {
 
 fn work(operation: &'static str, touch: Touch) -> Work {
     Work {
+        start: Start::default(),
         steps: vec![(request(operation), touch)],
         lane: None,
     }
@@ -246,7 +247,14 @@ async fn work_is_served_one_piece_at_a_time() {
                 (request(second), Touch::Nothing),
             ];
             handle
-                .run(within(60), Work { steps, lane: None })
+                .run(
+                    within(60),
+                    Work {
+                        steps,
+                        lane: None,
+                        start: Start::default(),
+                    },
+                )
                 .await
                 .map(|answers| answers.len())
         })
@@ -342,6 +350,7 @@ async fn work_in_the_lane_waits_for_its_holder() {
     };
     let private = device.lease(held, terms);
     let commit = |wait: u64| Work {
+        start: Start::default(),
         steps: vec![(request("commit-configuration"), Touch::Releases(Hold::Edits))],
         lane: Some(Duration::from_secs(wait)),
     };

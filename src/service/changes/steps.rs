@@ -13,7 +13,8 @@ use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::pool::{Hold, Touch};
-use crate::service::edit::ground::{self, Dialect, Ground};
+use crate::service::edit::differing::Differing;
+use crate::service::edit::ground::Ground;
 use crate::service::edit::reading;
 use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
@@ -230,23 +231,12 @@ impl Work {
 
     /// What somebody left in the candidate, if the device tells.
     async fn leftovers(&mut self) -> Option<Diff> {
-        let capabilities = self.held.capabilities();
-        match self.ground.dialect {
-            Dialect::Junos => {
-                let step = ground::compare(&capabilities).ok()?;
-                let raw = self.send(step, false).await.ok()?;
-                reading::difference(&raw).ok()
-            }
-            Dialect::Rfc => {
-                let mut read = Vec::new();
-                for datastore in [Datastore::Running, Datastore::Candidate] {
-                    let step = ground::read(&capabilities, StepName::Diff, datastore, Tells::Nothing).ok()?;
-                    let raw = self.send(step, false).await.ok()?;
-                    read.push(Snapshot::read(raw).await.ok()?);
-                }
-                Some(read[0].difference(&read[1]))
-            }
+        let differing = Differing::new(self.ground.dialect, &self.held.capabilities()).ok()?;
+        let mut replies = Vec::new();
+        for step in differing.steps.clone() {
+            replies.push(self.send(step, false).await.ok()?);
         }
+        differing.read(self.device(), replies).await.ok()
     }
 
     /// Sends one step and judges its reply.

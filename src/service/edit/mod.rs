@@ -1,6 +1,7 @@
 //! Writing configuration, as far as edit sessions and changes have it in common: what callers ask for, what they get to
 //! see, and which RPCs a write is made of. It sends nothing itself.
 
+pub(super) mod differing;
 pub mod ground;
 mod load;
 pub(super) mod reading;

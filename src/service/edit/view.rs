@@ -144,7 +144,8 @@ pub struct EditSessionView {
 /// What a commit of an edit session did (S27).
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct CommitView {
-    /// Stands in the device's history with the name of the caller, where the device keeps comments.
+    /// Of its record among the changes. Stands in the device's history with the name of the caller, where the
+    /// device keeps comments.
     pub id: String,
     /// What each routing engine or cluster member said; empty on devices with one.
     #[serde(skip_serializing_if = "Vec::is_empty")]

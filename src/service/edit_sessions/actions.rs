@@ -1,12 +1,14 @@
 //! What changes something in an edit session: edits, checks, discards and commits. `service::edit::ground` knows the
 //! RPCs; they run in the session one piece of work at a time.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Used, differing, record};
-use crate::device::{self, DeviceError, EditMode, Request, RunError, Work};
+use super::{Used, record};
+use crate::device::{self, DeviceError, EditMode, Request, RunError, Start, Work};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::rpc_error::RpcError;
@@ -14,6 +16,7 @@ use crate::pool::Touch;
 use crate::service::Gateway;
 use crate::service::call::{CallContext, Role};
 use crate::service::changes::NewCommit;
+use crate::service::edit::differing;
 use crate::service::edit::ground::{self, Ground, marker};
 use crate::service::edit::reading::{self, Committed};
 use crate::service::edit::request::{
@@ -128,7 +131,8 @@ impl Gateway {
     /// `unknown` when a member committed nevertheless, or no reply came; as [`Self::apply_edit`].
     ///
     /// # Cancel safety
-    /// Once the commit is recorded it runs to its end, and its record, a change of the same id, tells what came of it.
+    /// Dropping the future while it waits for its turn keeps the commit from being sent; afterwards it runs to its end,
+    /// and its record, a change of the same id, tells what came of it.
     pub async fn commit_edit_session(
         &self,
         ctx: &CallContext,
@@ -165,9 +169,21 @@ impl Gateway {
             .await
             .map_err(|error| used.on_device(error))?;
         let (gateway, ctx) = (self.clone(), ctx.clone());
-        // Whoever leaves does not keep what is known from being recorded.
-        let task = self.inner.tasks.spawn(async move {
-            match used.commit(&gateway, &ctx, &ground, steps).await {
+        let (mut answer, answered) = oneshot::channel();
+        // Whoever leaves takes back what was not begun (Q7); the rest is recorded without him.
+        self.inner.tasks.spawn(async move {
+            let start = Start::default();
+            let mut commit = pin!(used.commit(&gateway, &ctx, &ground, steps, start.clone()));
+            let result = tokio::select! {
+                result = &mut commit => result,
+                () = answer.closed() => if start.take_back() {
+                    let detail = "the caller left before the commit had its turn";
+                    Err(used.on_device(Error::new(ErrorCode::Cancelled, detail)))
+                } else {
+                    commit.await
+                },
+            };
+            let result = match result {
                 Ok(told) => {
                     recorded.committed(&told).await;
                     let mut session = used.view();
@@ -179,11 +195,13 @@ impl Gateway {
                     Ok(Planned::Done(session))
                 }
                 Err(error) => Err(recorded.failed(error).await),
-            }
+            };
+            // A caller who left is told nothing; the record says it.
+            let _ = answer.send(result);
         });
-        task.await.unwrap_or_else(|_| {
+        answered.await.unwrap_or_else(|_| {
             let detail = "the gateway ended before the commit did";
-            Err(Error::new(ErrorCode::Draining, detail).with_outcome(Outcome::Unknown))
+            Err(Error::new(ErrorCode::Internal, detail).with_outcome(Outcome::Unknown))
         })
     }
 
@@ -230,7 +248,7 @@ fn commit_steps(
     };
     // What a copy or an instance becomes in running depends on others.
     let whole = matches!(ground.mode, Mode::Exclusive | Mode::Shared);
-    let verified = ground.verify && whole && options.at.is_none();
+    let verified = ground.verify && whole;
     let mut steps = Vec::new();
     let read =
         |datastore, tells| ground::read(capabilities, StepName::Verify, datastore, tells).map_err(built);
@@ -290,9 +308,10 @@ impl Used {
         ctx: &CallContext,
         ground: &Ground,
         steps: Vec<Step>,
+        start: Start,
     ) -> Result<Committed, Error> {
         let tells: Vec<Tells> = steps.iter().map(|step| step.tells).collect();
-        let (replies, failed) = match self.send(gateway, ctx, steps).await {
+        let (replies, failed) = match self.send_unless(gateway, ctx, steps, start).await {
             Ok(replies) => (replies, None),
             Err(failed) => (failed.before, Some((failed.step, failed.error))),
         };
@@ -369,6 +388,17 @@ impl Used {
         ctx: &CallContext,
         steps: Vec<Step>,
     ) -> Result<Vec<RawReply>, Failed> {
+        self.send_unless(gateway, ctx, steps, Start::default()).await
+    }
+
+    /// As [`Self::send`], unless it is taken back before.
+    async fn send_unless(
+        &self,
+        gateway: &Gateway,
+        ctx: &CallContext,
+        steps: Vec<Step>,
+        start: Start,
+    ) -> Result<Vec<RawReply>, Failed> {
         let names: Vec<(StepName, Touch)> = steps.iter().map(|step| (step.name, step.touch)).collect();
         let commits = names.iter().any(|(name, _)| *name == StepName::Commit);
         let reads = names.iter().all(|(_, touch)| *touch == Touch::Nothing);
@@ -398,6 +428,7 @@ impl Used {
         let work = Work {
             steps: requests.collect(),
             lane: in_lane.then(|| self.patience(deadline)),
+            start,
         };
         let answers = match self.handle.run(deadline, work).await {
             Ok(answers) => answers,

@@ -2,7 +2,6 @@
 //! `actions` and `reads`; `opening` takes locks and copies; `record` is what is stored and shown.
 
 mod actions;
-mod differing;
 mod opening;
 mod reads;
 mod record;

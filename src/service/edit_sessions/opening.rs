@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::differing::{self, Differing};
 use super::record::{self, warning};
 use crate::device::{
     Device, DeviceError, EditFacts, EditHandle, EditReason, Held, HoldError, Occupant,
@@ -16,6 +15,7 @@ use crate::device::{
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::rpc_error::RpcError;
 use crate::pool::{Hold, Touch};
+use crate::service::edit::differing::{self, Differing};
 use crate::service::edit::ground::Ground;
 use crate::service::edit::request::Mode;
 use crate::service::edit::script::{Step, Tells};

@@ -1,12 +1,12 @@
 //! What only looks: configuration as the edit session sees it, what a commit would change, and RPCs of any other kind.
 
 use super::Used;
-use super::differing::Differing;
-use crate::device::{Request, RunError, Work};
+use crate::device::{Request, RunError, Start, Work};
 use crate::error::{Error, ErrorCode};
 use crate::netconf::datastore::Datastore;
 use crate::pool::Touch;
 use crate::service::call::{CallContext, Role};
+use crate::service::edit::differing::Differing;
 use crate::service::edit::request::Mode;
 use crate::service::edit::view::DiffView;
 use crate::service::failure::{self, Asked};
@@ -151,6 +151,7 @@ impl Used {
     ) -> Result<Reply, Error> {
         let deadline = gateway.deadline(ctx, &self.device);
         let work = Work {
+            start: Start::default(),
             steps: vec![(request, touch)],
             lane: None,
         };

@@ -1,17 +1,18 @@
 //! What the candidate differs in from what is running: which RPCs tell it, and how their replies are read.
 
+use super::ground::{self, Dialect};
+use super::reading;
+use super::script::{Step, StepName, Tells};
+use super::snapshot::Snapshot;
 use crate::error::{Diff, Error};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::datastore::Datastore;
 use crate::netconf::rpc::RequestError;
-use crate::service::edit::ground::{self, Dialect};
-use crate::service::edit::reading;
-use crate::service::edit::script::{Step, StepName, Tells};
-use crate::service::edit::snapshot::Snapshot;
 use crate::service::reply::unreadable;
 use crate::session::RawReply;
 
-pub(super) struct Differing {
+#[derive(Debug, Clone)]
+pub(in crate::service) struct Differing {
     dialect: Dialect,
     pub steps: Vec<Step>,
 }
@@ -60,7 +61,7 @@ impl Differing {
 ///
 /// # Errors
 /// A reply that cannot be read.
-pub(super) async fn snapshot(device: &str, raw: RawReply) -> Result<Snapshot, Error> {
+pub(in crate::service) async fn snapshot(device: &str, raw: RawReply) -> Result<Snapshot, Error> {
     let (session_id, message_id) = (raw.session_id, raw.message_id.clone());
     let read = Snapshot::read(raw).await;
     read.map_err(|detail| unreadable(device, session_id, &message_id, &detail))
