@@ -136,6 +136,7 @@ impl Running {
             read_only_rpcs: config.devices.read_only_rpcs.iter().cloned().collect(),
             urls: UrlPolicy::new(&config.devices.urls)?,
             edit_sessions_kept: config.devices.edit_sessions_kept,
+            least_confirm_timeout: config.devices.least_confirm_timeout,
             tasks: tasks.clone(),
         })
         .await?;

@@ -126,6 +126,7 @@ codes! {
     OutcomeUnknown = "outcome-unknown", Device, "Whether the device did it is not known yet";
     CapabilityMissing = "capability-missing", Device, "The device does not offer the needed capability";
     EditSessionLost = "edit-session-lost", Device, "The edit session is gone, and its uncommitted edits with it";
+    ConfirmedCommitPending = "confirmed-commit-pending", Device, "A confirmed commit is pending on the device";
     CommitScheduled = "commit-scheduled", Device, "The device will make another commit first";
 
     // The device's own rpc-errors, by error-tag (conventions section 2).
@@ -199,6 +200,18 @@ pub struct MemberResult {
     pub errors: Vec<RpcError>,
 }
 
+/// What is known of a confirmed commit that keeps others out (conventions C3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingCommit {
+    /// Of the gateway's own; one of somebody else has none.
+    pub id: Option<String>,
+    /// `us` or `other`.
+    pub by: String,
+    pub owner: Option<String>,
+    /// RFC 3339 in UTC.
+    pub deadline: Option<String>,
+}
+
 /// A failed call. Boxed inside, because errors are rare and results are everywhere.
 #[derive(Debug, Clone)]
 pub struct Error(Box<Inner>);
@@ -221,6 +234,7 @@ struct Inner {
     holder: Option<LockHolder>,
     diff: Option<Diff>,
     members: Vec<MemberResult>,
+    pending_commit: Option<PendingCommit>,
 }
 
 impl Error {
@@ -243,6 +257,7 @@ impl Error {
             holder: None,
             diff: None,
             members: Vec::new(),
+            pending_commit: None,
         }))
     }
 
@@ -314,6 +329,11 @@ impl Error {
     }
 
     /// Who holds the lock that was refused.
+    pub fn with_pending_commit(mut self, commit: PendingCommit) -> Self {
+        self.0.pending_commit = Some(commit);
+        self
+    }
+
     pub fn with_holder(mut self, holder: LockHolder) -> Self {
         self.0.holder = Some(holder);
         self
@@ -406,6 +426,11 @@ impl Error {
         self.0.change_id.as_deref()
     }
 
+    /// The confirmed commit that is in the way.
+    pub fn pending_commit(&self) -> Option<&PendingCommit> {
+        self.0.pending_commit.as_ref()
+    }
+
     pub fn holder(&self) -> Option<&LockHolder> {
         self.0.holder.as_ref()
     }
@@ -461,6 +486,7 @@ impl Error {
             | ErrorCode::InvalidState
             | ErrorCode::PreconditionFailed
             | ErrorCode::CommitScheduled
+            | ErrorCode::ConfirmedCommitPending
             | ErrorCode::ResponseTooLarge
             | ErrorCode::Cancelled
             | ErrorCode::Internal

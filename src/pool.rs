@@ -169,9 +169,12 @@ impl<C: Connect> Pinned<C> {
     pub async fn call(&mut self, call: Call, touch: Touch) -> Result<RawReply, SessionError> {
         let traces = match touch {
             // The books know what these leave behind, and nothing leaves the pin before they are even.
-            Touch::Nothing | Touch::Acquires(_) | Touch::Releases(_) | Touch::Edits | Touch::Applies => {
-                Traces::None
-            }
+            Touch::Nothing
+            | Touch::Acquires(_)
+            | Touch::Releases(_)
+            | Touch::Edits
+            | Touch::CommitsConfirmed
+            | Touch::Applies => Traces::None,
             Touch::Unknown => Traces::Possible,
         };
         let booking = self.holds.book(touch);

@@ -36,7 +36,7 @@ pub fn row(code: ErrorCode) -> Statuses {
         E::EditSessionClosed | E::EditSessionExpired | E::EditSessionLost => {
             (StatusCode::GONE, Code::Aborted)
         }
-        E::InvalidState | E::CommitScheduled => (StatusCode::CONFLICT, Code::FailedPrecondition),
+        E::InvalidState | E::CommitScheduled | E::ConfirmedCommitPending => (StatusCode::CONFLICT, Code::FailedPrecondition),
         E::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, Code::FailedPrecondition),
         E::RateLimited => (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted),
         E::ResponseTooLarge => (StatusCode::BAD_REQUEST, Code::OutOfRange),
@@ -223,6 +223,7 @@ mod tests {
             (E::EditSessionExpired, 410, Code::Aborted),
             (E::EditSessionClosed, 410, Code::Aborted),
             (E::CommitScheduled, 409, Code::FailedPrecondition),
+            (E::ConfirmedCommitPending, 409, Code::FailedPrecondition),
             (E::InvalidState, 409, Code::FailedPrecondition),
             (E::PreconditionFailed, 412, Code::FailedPrecondition),
             (E::RateLimited, 429, Code::ResourceExhausted),

@@ -98,6 +98,8 @@ pub struct Devices {
     pub urls: Vec<String>,
     /// For how long edit sessions are told of that have ended.
     pub edit_sessions_kept: Duration,
+    /// The least time that may be asked for between a commit and its confirmation.
+    pub least_confirm_timeout: Duration,
 }
 
 /// Where large replies lie, and how large they may be (Q8). Sizes in bytes.
@@ -202,6 +204,7 @@ impl Config {
             record_age: values.read("device_record_seconds", parse::up_to_a_minute)?,
             urls: values.read("device_urls", parse::entries)?,
             edit_sessions_kept: values.read("edit_session_history_seconds", parse::seconds)?,
+            least_confirm_timeout: values.read("least_confirm_seconds", parse::seconds)?,
             read_only_rpcs: values.read("read_only_rpcs", parse::rpc_names)?,
         };
         let spool = Spool {

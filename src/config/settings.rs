@@ -82,6 +82,8 @@ settings! {
         "An idle NETCONF session is closed after this time; 300 unless given"
     edit_session_history_seconds "NCGATE_EDIT_SESSION_HISTORY_SECONDS" "N" "86400"
         "How long edit sessions that have ended are told of; 86400, a day, unless given"
+    least_confirm_seconds "NCGATE_LEAST_CONFIRM_SECONDS" "N" "60"
+        "The shortest time to confirm a commit in that may be asked for; 60 unless given"
     device_record_seconds "NCGATE_DEVICE_RECORD_SECONDS" "N" "1"
         "How soon calls follow what another gateway changes in a shared database; 0 asks it each time; 1 unless given"
     read_only_rpcs "NCGATE_READ_ONLY_RPCS" "NAME,…" ""

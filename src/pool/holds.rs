@@ -19,17 +19,20 @@ pub enum Hold {
     Ephemeral,
     /// Changes that are neither committed nor discarded.
     Edits,
+    /// A confirmed commit that is neither confirmed nor cancelled: the end of the session may undo it (C2).
+    ConfirmedCommit,
 }
 
 impl Hold {
     /// Every hold there is.
-    pub const ALL: [Hold; 6] = [
+    pub const ALL: [Hold; 7] = [
         Self::Lock(Datastore::Running),
         Self::Lock(Datastore::Candidate),
         Self::Lock(Datastore::Startup),
         Self::Private,
         Self::Ephemeral,
         Self::Edits,
+        Self::ConfirmedCommit,
     ];
 
     fn bit(self) -> u8 {
@@ -40,6 +43,7 @@ impl Hold {
             Self::Private => 1 << 3,
             Self::Ephemeral => 1 << 4,
             Self::Edits => 1 << 5,
+            Self::ConfirmedCommit => 1 << 6,
         }
     }
 }
@@ -51,6 +55,7 @@ impl fmt::Display for Hold {
             Self::Private => f.write_str("private copy"),
             Self::Ephemeral => f.write_str("ephemeral instance"),
             Self::Edits => f.write_str("uncommitted changes"),
+            Self::ConfirmedCommit => f.write_str("confirmed commit"),
         }
     }
 }
@@ -67,6 +72,9 @@ pub enum Touch {
     /// It changes the configuration that the session works on. A refusal leaves what could be done (Junos keeps the
     /// statements that it understood).
     Edits,
+    /// It commits until a deadline, or moves the deadline. A refusal is no proof that nothing is pending: some servers
+    /// arm their timer for a commit that fails.
+    CommitsConfirmed,
     /// It changes the device at once, and nothing stays with the session: a commit of what was not edited here, an
     /// edit of running, a copy to startup.
     Applies,
@@ -79,7 +87,12 @@ impl Touch {
     pub fn mutates(self) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Acquires(_) | Self::Releases(_) | Self::Edits | Self::Applies | Self::Unknown => true,
+            Self::Acquires(_)
+            | Self::Releases(_)
+            | Self::Edits
+            | Self::CommitsConfirmed
+            | Self::Applies
+            | Self::Unknown => true,
         }
     }
 }
@@ -141,6 +154,7 @@ impl Holds {
         match touch {
             Touch::Nothing | Touch::Releases(_) | Touch::Applies => {}
             Touch::Acquires(hold) => self.held |= hold.bit(),
+            Touch::CommitsConfirmed => self.held |= Hold::ConfirmedCommit.bit(),
             Touch::Edits => {
                 let home = self.home_of_an_edit();
                 self.home = if self.contains(Hold::Edits) {
@@ -178,14 +192,25 @@ impl Holds {
                 }
             }
             (Came::Ok, Touch::Acquires(hold)) => self.confirmed |= hold.bit(),
+            (Came::Ok, Touch::CommitsConfirmed) => self.held &= !Hold::Edits.bit(),
             (Came::Ok, Touch::Nothing | Touch::Edits | Touch::Applies | Touch::Unknown)
             | (
                 Came::Refused,
-                Touch::Nothing | Touch::Releases(_) | Touch::Edits | Touch::Applies | Touch::Unknown,
+                Touch::Nothing
+                | Touch::Releases(_)
+                | Touch::Edits
+                | Touch::CommitsConfirmed
+                | Touch::Applies
+                | Touch::Unknown,
             )
             | (
                 Came::Nothing,
-                Touch::Nothing | Touch::Acquires(_) | Touch::Edits | Touch::Applies | Touch::Unknown,
+                Touch::Nothing
+                | Touch::Acquires(_)
+                | Touch::Edits
+                | Touch::CommitsConfirmed
+                | Touch::Applies
+                | Touch::Unknown,
             ) => {}
             // Perhaps it is gone.
             (Came::Nothing, Touch::Releases(hold)) => self.confirmed &= !hold.bit(),
@@ -316,6 +341,8 @@ mod tests {
         held: Vec<Hold>,
         /// What each edit was made in; `None`: the candidate, unlocked.
         edits: Vec<Option<Hold>>,
+        /// A timer runs that the session's end may set off.
+        armed: bool,
         unknown: bool,
     }
 
@@ -327,6 +354,13 @@ mod tests {
                 Touch::Nothing | Touch::Applies => {}
                 Touch::Acquires(hold) if done => self.add(hold),
                 Touch::Releases(Hold::Edits) if done => self.edits.clear(),
+                Touch::Releases(Hold::ConfirmedCommit) if done => self.armed = false,
+                Touch::CommitsConfirmed if done => {
+                    self.edits.clear();
+                    self.armed = true;
+                }
+                // There are servers that do so.
+                Touch::CommitsConfirmed if seen => self.armed = true,
                 Touch::Releases(hold) if done => {
                     self.held.retain(|held| *held != hold);
                     self.edits.retain(|home| *home != Some(hold));
@@ -339,7 +373,7 @@ mod tests {
                     self.edits.push(home);
                 }
                 Touch::Unknown if seen => self.unknown = true,
-                Touch::Edits | Touch::Unknown => {}
+                Touch::Edits | Touch::CommitsConfirmed | Touch::Unknown => {}
             }
         }
 
@@ -359,6 +393,7 @@ mod tests {
             6 => thing().prop_map(Touch::Acquires),
             8 => hold().prop_map(Touch::Releases),
             4 => Just(Touch::Edits),
+            2 => Just(Touch::CommitsConfirmed),
             1 => Just(Touch::Unknown),
         ]
     }
@@ -392,6 +427,10 @@ mod tests {
                     prop_assert!(holds.contains(*hold), "{hold} is not in {holds:?} after {touch:?}");
                 }
                 prop_assert!(truth.edits.is_empty() || holds.contains(Hold::Edits), "after {touch:?}: {truth:?}");
+                prop_assert!(
+                    !truth.armed || holds.contains(Hold::ConfirmedCommit),
+                    "after {touch:?}: {truth:?}"
+                );
                 if holds.is_empty() {
                     prop_assert!(truth.held.is_empty() && !truth.unknown);
                 }

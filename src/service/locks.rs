@@ -18,6 +18,7 @@ use super::edit::request::{DiscardCandidateRequest, Mode};
 use super::edit::script::Step;
 use super::edit::view::{DiscardedView, LockHolderView, LockList, LockView, Planned, RpcErrorView};
 use super::failure::{self, Asked};
+use super::held::send;
 use super::schemas::monitored;
 use super::time::rfc3339;
 use super::view::Plan;
@@ -341,29 +342,6 @@ async fn look(
     differing.read(device, replies).await
 }
 
-async fn send(
-    step: Step,
-    held: &mut Held,
-    device: &str,
-    deadline: tokio::time::Instant,
-) -> Result<RawReply, Error> {
-    let Step { rpc, touch, .. } = step;
-    let request = Request {
-        build: Box::new(move |_| Ok(rpc)),
-        attributes: Vec::new(),
-        selection: None,
-    };
-    let raw = held
-        .call(deadline, request, touch)
-        .await
-        .map_err(failure::device)?;
-    if raw.scan.is_error() {
-        let error = failure::refused(device, raw.session_id, raw.scan.errors, Asked::Write);
-        return Err(error.with_message(Some(raw.session_id), Some(raw.message_id)));
-    }
-    Ok(raw)
-}
-
 /// What one of our sessions holds.
 fn our_locks(record: &DeviceRecord, live: &Device, holder: &Holder) -> Vec<LockView> {
     let edit_session = holder.id.as_deref().and_then(|id| live.edit_session(id));
@@ -393,7 +371,7 @@ fn our_locks(record: &DeviceRecord, live: &Device, holder: &Holder) -> Vec<LockV
             Hold::Lock(datastore) => Some(view("lock", datastore)),
             Hold::Private => Some(view("private", Datastore::Candidate)),
             Hold::Ephemeral => Some(view("ephemeral", Datastore::Candidate)),
-            Hold::Edits => None,
+            Hold::Edits | Hold::ConfirmedCommit => None,
         })
         .collect();
     if views.is_empty() && holder.holds.contains(Hold::Edits) {

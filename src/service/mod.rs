@@ -8,14 +8,19 @@ mod changes;
 mod check;
 mod cli;
 mod config;
+mod confirmed;
 mod datastores;
 mod devices;
 pub mod edit;
 mod edit_sessions;
+mod evidence;
 mod failure;
+mod held;
+mod history;
 mod kill;
 mod locks;
 mod output;
+mod pace;
 mod prepare;
 mod records;
 pub mod reply;
@@ -70,6 +75,8 @@ pub struct Parts {
     pub urls: UrlPolicy,
     /// For how long edit sessions are told of that have ended.
     pub edit_sessions_kept: Duration,
+    /// The least time that may be asked for between a commit and its confirmation.
+    pub least_confirm_timeout: Duration,
     /// Owns the tasks of the use cases.
     pub tasks: TaskTracker,
 }
@@ -92,11 +99,16 @@ struct Inner {
     read_only_rpcs: BTreeSet<String>,
     urls: UrlPolicy,
     edit_sessions_kept: Duration,
+    least_confirm_timeout: Duration,
     tasks: TaskTracker,
     started: Instant,
     draining: AtomicBool,
     /// Changes under way.
     changes: changes::Running,
+    /// Confirmed commits that are looked after.
+    confirmed: confirmed::Registry,
+    /// How long commits take.
+    pace: pace::Pace,
     /// Locks of others that refusals told of.
     seen: locks::Seen,
     /// Ends what runs for as long as the gateway does.
@@ -125,10 +137,13 @@ impl Gateway {
                 read_only_rpcs: parts.read_only_rpcs,
                 urls: parts.urls,
                 edit_sessions_kept: parts.edit_sessions_kept,
+                least_confirm_timeout: parts.least_confirm_timeout,
                 tasks: parts.tasks,
                 started,
                 draining: AtomicBool::new(false),
                 changes: changes::Running::default(),
+                confirmed: confirmed::Registry::default(),
+                pace: pace::Pace::default(),
                 seen: locks::Seen::default(),
                 ending: CancellationToken::new(),
                 changing: tokio::sync::Mutex::default(),
@@ -137,9 +152,11 @@ impl Gateway {
         gateway.settle_edit_sessions().await?;
         gateway.settle_changes().await?;
         gateway.install_all().await?;
+        gateway.take_up_confirmed_commits().await?;
         let tasks = gateway.inner.tasks.clone();
         tasks.spawn(gateway.clone().forget_old_edit_sessions());
         tasks.spawn(gateway.clone().forget_old_changes());
+        tasks.spawn(gateway.clone().forget_old_confirmed_commits());
         Ok(gateway)
     }
 

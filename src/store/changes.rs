@@ -1,7 +1,7 @@
 //! Changes: who changed what on which device, how far it came, and a sealed document with all that was said about it.
 
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 use time::OffsetDateTime;
 
 use super::database::unavailable;
@@ -12,6 +12,8 @@ use super::{OpenError, Store, StoreError};
 
 const COLUMNS: &str = "SELECT id, device_id, device, owner, mode, state, outcome, created_at, updated_at, key_id, \
                        document FROM changes";
+/// What is being done when a commit is about to be sent.
+pub(super) const JOURNAL: &str = "storing that a commit is sent";
 /// Rows sealed anew at a time.
 const SOME: i64 = 100;
 
@@ -83,10 +85,47 @@ impl Store {
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
     pub async fn update_change(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
         const DOING: &str = "updating a change";
-        change.updated_at = self.now();
         let mut tx = self.database.begin(DOING).await?;
+        self.update_change_in(&mut tx, change).await?;
+        tx.commit().await.map_err(unavailable(DOING))
+    }
+
+    /// Stores that the commit of a change is sent now. A row allows one send.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], also for a change whose commit was sent before; [`StoreError::NotFound`].
+    pub async fn journal_commit(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
+        let mut tx = self.database.begin(JOURNAL).await?;
+        self.journal_in(&mut tx, change).await?;
+        tx.commit().await.map_err(unavailable(JOURNAL))
+    }
+
+    pub(super) async fn journal_in(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        change: &mut ChangeRecord,
+    ) -> Result<(), StoreError> {
+        self.write_change(tx, change, 1).await
+    }
+
+    pub(super) async fn update_change_in(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        change: &mut ChangeRecord,
+    ) -> Result<(), StoreError> {
+        self.write_change(tx, change, 0).await
+    }
+
+    async fn write_change(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        change: &mut ChangeRecord,
+        attempts: i64,
+    ) -> Result<(), StoreError> {
+        change.updated_at = self.now();
         let updated = sqlx::query(
-            "UPDATE changes SET state = $1, outcome = $2, updated_at = $3, key_id = $4, document = $5 WHERE id = $6",
+            "UPDATE changes SET state = $1, outcome = $2, updated_at = $3, key_id = $4, document = $5, \
+             attempts = attempts + $6 WHERE id = $7",
         )
         .bind(&change.state)
         .bind(&change.outcome)
@@ -96,14 +135,15 @@ impl Store {
             self.keys
                 .seal(document_of(&change.id), &change.document, &self.ids),
         )
+        .bind(attempts)
         .bind(&change.id)
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await
-        .map_err(unavailable(DOING))?;
+        .map_err(unavailable("updating a change"))?;
         if updated.rows_affected() == 0 {
             return Err(StoreError::NotFound);
         }
-        tx.commit().await.map_err(unavailable(DOING))
+        Ok(())
     }
 
     /// One change of this device.

@@ -42,6 +42,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0003_changes.sql"),
         include_str!("../../migrations/postgres/0003_changes.sql"),
     ),
+    (
+        4,
+        "confirmed commits",
+        include_str!("../../migrations/sqlite/0004_confirmed_commits.sql"),
+        include_str!("../../migrations/postgres/0004_confirmed_commits.sql"),
+    ),
 ];
 
 #[derive(Clone, Debug)]
@@ -175,7 +181,8 @@ impl Database {
     pub(super) async fn sealing_keys(&self) -> Result<Vec<String>, StoreError> {
         let failed = || unavailable("looking for what is sealed");
         let rows =
-            sqlx::query("SELECT key_id FROM device_secrets UNION SELECT key_id FROM changes ORDER BY key_id")
+            sqlx::query("SELECT key_id FROM device_secrets UNION SELECT key_id FROM changes UNION \
+                 SELECT key_id FROM confirmed_commits ORDER BY key_id")
                 .fetch_all(&self.reader)
                 .await
                 .map_err(failed())?;

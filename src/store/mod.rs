@@ -5,6 +5,7 @@
 //! driver; the migrations alone exist twice. It knows no session and no HTTP.
 
 mod changes;
+mod confirmed_commits;
 mod database;
 mod devices;
 mod edit_sessions;
@@ -26,6 +27,7 @@ use database::Database;
 use seal::Keyring;
 
 pub use changes::ChangeRecord;
+pub use confirmed_commits::{ConfirmedCommitFilter, ConfirmedCommitRecord, STARTING};
 pub use devices::{DeviceRecord, Learned};
 pub use edit_sessions::{EditSessionRecord, OPENING};
 pub use keys::{KeyError, KeySource};
@@ -201,12 +203,18 @@ impl Store {
         };
         store.seal_anew().await?;
         store.seal_changes_anew().await?;
+        store.seal_confirmed_commits_anew().await?;
         Ok(store)
     }
 
     /// A name for something that is made now; those of one process order it by creation.
     pub fn new_id(&self) -> String {
         self.ids.ulid(self.clock.wall())
+    }
+
+    /// 128 random bits, hexadecimal.
+    pub fn new_token(&self) -> String {
+        format!("{:032x}", u128::from_ne_bytes(self.ids.bytes()))
     }
 
     /// Evenly spread between nothing and `most`, for waiting times.

@@ -106,6 +106,18 @@ pub struct Problem {
     /// Who holds the lock that was refused, as far as the device says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<LockHolderView>,
+    /// Of a confirmed commit that is in the way: its id, if it is the gateway's own,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmed_commit_id: Option<String>,
+    /// whose it is: `us` (the gateway's) or `other`,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// who made it,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// and until when it waits, as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
     /// The uncommitted changes that are in the way, in the device's notation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,
@@ -157,6 +169,10 @@ impl Problem {
             rpc_errors: error.rpc_errors().iter().map(RpcErrorView::from).collect(),
             change_id: error.change_id().map(str::to_owned),
             holder: error.holder().map(LockHolderView::from),
+            confirmed_commit_id: error.pending_commit().and_then(|commit| commit.id.clone()),
+            by: error.pending_commit().map(|commit| commit.by.clone()),
+            owner: error.pending_commit().and_then(|commit| commit.owner.clone()),
+            deadline: error.pending_commit().and_then(|commit| commit.deadline.clone()),
             diff: error.diff().map(|diff| diff.text.clone()),
             diff_sha256: error.diff().map(|diff| diff.sha256.clone()),
             members: error.members().iter().map(MemberView::from).collect(),

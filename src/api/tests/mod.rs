@@ -82,6 +82,7 @@ impl Served {
             record_age: Duration::from_secs(1),
             read_only_rpcs: Default::default(),
             edit_sessions_kept: Duration::from_secs(60),
+            least_confirm_timeout: Duration::from_secs(60),
             tasks: tracker.clone(),
         });
         let gateway = gateway.await.expect("a gateway");

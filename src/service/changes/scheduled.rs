@@ -6,17 +6,15 @@ use super::record::Change;
 use super::state::State;
 use crate::device::{Device, Request};
 use crate::error::{Error, ErrorCode, Outcome};
-use crate::netconf::junos::commit_information::{CommitInformation, GetCommitInformation};
+use crate::netconf::junos::commit_information::CommitInformation;
 use crate::service::Gateway;
 use crate::service::call::{CallContext, Role};
 use crate::service::edit::ground;
 use crate::service::edit::view::{ChangeView, Planned};
 use crate::service::failure::{self, Asked};
-use crate::service::reply::unreadable;
+use crate::service::history;
 use crate::store::DeviceRecord;
 
-/// Bytes of a commit history that are looked at.
-const MOST_HISTORY: u64 = 4 << 20;
 /// Scheduled commits of one device that are looked at: there is one, and those that went by unseen.
 const MOST_SCHEDULED: u32 = 10;
 
@@ -154,34 +152,13 @@ impl Gateway {
         Ok(())
     }
 
-    /// Who committed when, and what is to come. Junos only.
-    ///
-    /// # Errors
-    /// As a read; `capability-missing` elsewhere.
-    pub(in crate::service) async fn commit_history(
+    async fn commit_history(
         &self,
         ctx: &CallContext,
         record: &DeviceRecord,
         device: &Device,
     ) -> Result<CommitInformation, Error> {
-        let request = Request {
-            selection: None,
-            ..Request::new(|caps| GetCommitInformation { revisions: false }.rpc(caps))
-        };
-        let raw = device
-            .read(ctx.principal.id(), self.deadline(ctx, device), request)
-            .await
-            .map_err(failure::device)?;
-        if raw.scan.is_error() {
-            let error = failure::refused(record.name(), raw.session_id, raw.scan.errors, Asked::Read);
-            return Err(error.with_message(Some(raw.session_id), Some(raw.message_id)));
-        }
-        let broken = |detail: String| unreadable(record.name(), raw.session_id, &raw.message_id, &detail);
-        let text = raw
-            .source
-            .read_to_string(MOST_HISTORY)
-            .map_err(|error| broken(error.to_string()))?;
-        CommitInformation::parse(&text).map_err(|error| broken(error.to_string()))
+        history::read(record, device, ctx.principal.id(), self.deadline(ctx, device)).await
     }
 
     /// What has become of a scheduled commit: made, when the history has it; called off elsewhere, when the device

@@ -140,6 +140,7 @@ impl Work {
                 | Touch::Acquires(_)
                 | Touch::Releases(_)
                 | Touch::Edits
+                | Touch::CommitsConfirmed
                 | Touch::Applies
                 | Touch::Unknown => self.send(step, false).await?,
             };

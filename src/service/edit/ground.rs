@@ -5,6 +5,7 @@ use super::request::{CommitOptions, Edit, EditBody, Mode};
 use super::script::{Step, StepName, Tells};
 use crate::error::Error;
 use crate::netconf::capability::{Capabilities, Capability};
+use crate::netconf::confirm_timeout::ConfirmTimeout;
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::get_configuration::{Compare, Database};
 use crate::netconf::junos::{
@@ -17,6 +18,7 @@ use crate::netconf::operation::{
 };
 use crate::netconf::rpc::RequestError;
 use crate::pool::{Hold, Touch};
+use crate::service::confirmed;
 use crate::service::failure;
 use crate::service::url_policy::UrlPolicy;
 
@@ -43,6 +45,17 @@ pub struct Ground {
     pub skip_validate: bool,
     /// The operator wants running read after each commit.
     pub verify: bool,
+    /// The commit has to be confirmed.
+    pub confirm: Option<Confirm>,
+}
+
+/// A commit that has to be confirmed (S28).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirm {
+    /// What the device waits.
+    pub timeout: ConfirmTimeout,
+    /// By which any session can confirm it, where the device takes such a token.
+    pub persist: Option<String>,
 }
 
 impl Ground {
@@ -86,6 +99,7 @@ impl Ground {
             instance: instance.map(str::to_owned),
             skip_validate: false,
             verify: false,
+            confirm: None,
         })
     }
 
@@ -263,6 +277,17 @@ impl Ground {
         at: &str,
     ) -> Result<Option<Step>, Error> {
         self.check_commit_options(capabilities, options, at)?;
+        if let Some(Confirm { timeout, persist }) = &self.confirm {
+            let junos = CommitConfiguration {
+                log: Some(log(options.comment.as_deref(), marker)),
+                synchronize: options.synchronize,
+                force_synchronize: options.force_synchronize,
+                full: options.full,
+                ..CommitConfiguration::default()
+            };
+            let step = confirmed::start(capabilities, *timeout, persist.as_deref(), junos);
+            return step.map(Some).map_err(|error| unbuildable(&error, at));
+        }
         let rpc = match (self.dialect, self.mode) {
             (Dialect::Junos, mode) => {
                 let at_time = options.at.as_deref().map(AtTime::parse).transpose();
@@ -297,7 +322,12 @@ impl Ground {
             force_synchronize,
             full,
             save: _,
+            confirm_timeout_seconds,
+            confirm_others: _,
         } = options;
+        if confirm_timeout_seconds.is_some() {
+            self.check_confirmed(at_time.is_some(), at)?;
+        }
         for (name, given) in [
             ("at", at_time.is_some()),
             ("synchronize", *synchronize),
@@ -323,6 +353,23 @@ impl Ground {
             }
         }
         Ok(())
+    }
+
+    /// What has to be confirmed needs the lock of the candidate until its end (C7).
+    fn check_confirmed(&self, scheduled: bool, at: &str) -> Result<(), Error> {
+        let pointer = format!("{at}/confirm_timeout_seconds");
+        if scheduled {
+            return Err(Error::invalid(pointer, "does not go with at"));
+        }
+        match (self.mode, self.target) {
+            (Mode::Exclusive, Datastore::Candidate) => Ok(()),
+            (Mode::Exclusive, Datastore::Running | Datastore::Startup) => Err(failure::capability_missing(
+                &MissingCapability::new(Capability::ConfirmedCommit11, "commit", "confirmed"),
+            )),
+            (Mode::Private | Mode::Ephemeral | Mode::Shared, _) => {
+                Err(Error::invalid(pointer, "needs the mode exclusive"))
+            }
+        }
     }
 
     /// Running to startup after a commit (E7): asked for, or where the device has a startup datastore.

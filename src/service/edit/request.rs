@@ -177,8 +177,13 @@ pub struct CommitOptions {
     pub force_synchronize: bool,
     /// All daemons read the configuration again, changed or not; Junos only.
     pub full: bool,
-    /// Copy running to startup afterwards. Absent: where the device has a startup datastore.
+    /// Copy running to startup afterwards; of a confirmed commit, when it is confirmed. Absent: where the device has a
+    /// startup datastore.
     pub save: Option<bool>,
+    /// The device undoes it unless it is confirmed within so many seconds (S28).
+    pub confirm_timeout_seconds: Option<u64>,
+    /// Also when somebody else's confirmed commit is pending, which this one confirms; admins only.
+    pub confirm_others: bool,
 }
 
 /// `POST …/edit-sessions/{id}/commit`
@@ -234,6 +239,32 @@ pub struct ListChanges {
     pub page_token: Option<String>,
     /// Only changes in this state (conventions E1).
     pub state: Option<String>,
+}
+
+/// `GET /v1/confirmed-commits`: the newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListConfirmedCommits {
+    /// At most this many; 0 = the default of 50, never above 1000.
+    pub page_size: u32,
+    pub page_token: Option<String>,
+    /// Only those of this device.
+    pub device: Option<String>,
+    /// Only those in this state.
+    pub state: Option<String>,
+}
+
+/// `POST /v1/confirmed-commits/{id}/confirm`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfirmRequest {
+    /// Whatever has come into the candidate since is committed as well; admins only.
+    pub accept_candidate: bool,
+}
+
+/// `POST /v1/confirmed-commits/{id}/extend`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtendRequest {
+    /// Counted from now.
+    pub confirm_timeout_seconds: u64,
 }
 
 /// A configuration as a whole, as source or target of an operation.

@@ -86,7 +86,7 @@ pub struct Step {
 }
 
 impl Step {
-    pub(super) fn new(name: StepName, rpc: Rpc, touch: Touch) -> Self {
+    pub(in crate::service) fn new(name: StepName, rpc: Rpc, touch: Touch) -> Self {
         Self {
             name,
             rpc,
@@ -96,7 +96,7 @@ impl Step {
         }
     }
 
-    pub(super) fn telling(self, tells: Tells) -> Self {
+    pub(in crate::service) fn telling(self, tells: Tells) -> Self {
         Self { tells, ..self }
     }
 }

@@ -65,6 +65,11 @@ impl Snapshot {
         self.digest == other.digest
     }
 
+    /// What it is known by: SHA-256, hexadecimal.
+    pub fn digest(&self) -> String {
+        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// What has become different `after` this one: a line for each leaf, by its path. Empty only when nothing has.
     pub fn difference(&self, after: &Self) -> Diff {
         if self.same(after) {

@@ -212,6 +212,12 @@ pub struct ChangeView {
     /// In state `scheduled`: when the device will commit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<ScheduledView>,
+    /// The id of the confirmed commit that it made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmed_commit_id: Option<String>,
+    /// In the answer that made it: the confirmed commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmed_commit: Option<ConfirmedCommitView>,
     /// The NETCONF session that it ran in, once there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<u64>,
@@ -286,6 +292,51 @@ pub struct ScheduledView {
     /// The device's time zone, where it tells; `at` is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
+}
+
+/// A confirmed commit (design section 7).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ConfirmedCommitView {
+    pub id: String,
+    pub device: String,
+    /// The change that made it; for an edit session the record of its commit.
+    pub change_id: String,
+    /// Who made it. Its owner or an admin may confirm, extend or cancel it.
+    pub owner: String,
+    /// `pending`, `confirming`, `cancelling`, `confirmed`, `cancelled`, `rolled_back`, `kept` or `unknown`.
+    pub state: String,
+    /// In state `confirmed`: `us` or `other`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// In state `rolled_back`: `timeout`, `session_lost`, `killed` or `reboot`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What the device was told, in seconds, rounded up to what it can count in.
+    pub timeout_seconds: u64,
+    /// After this the device has begun to undo it.
+    pub deadline: String,
+    /// Before this the device has not undone it because of its timer.
+    pub deadline_earliest: String,
+    /// Whether it can be confirmed from any session (`:confirmed-commit:1.1`).
+    pub persistent: bool,
+    /// The NETCONF session that holds it now; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<u64>,
+    /// What was seen on the device last, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
+    /// What was warned of on the way.
+    pub warnings: Vec<RpcErrorView>,
+    pub create_time: String,
+    pub update_time: String,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ConfirmedCommitList {
+    pub confirmed_commits: Vec<ConfirmedCommitView>,
+    /// Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
 }
 
 /// Why a change failed: what the problem said that its caller got.

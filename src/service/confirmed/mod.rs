@@ -1,0 +1,467 @@
+//! Confirmed commits (design section 7, conventions C1–C7): each has a durable record and a task that looks after it.
+//!
+//! `state` and `probe` are pure: how one goes on, and what is concluded from looking at the device; `script` knows the
+//! RPCs; `guardian` is the task; `registry` those that run.
+
+mod guardian;
+mod probe;
+mod record;
+mod registry;
+mod script;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use self::guardian::{Guardian, Order, Times, Wanted};
+pub(super) use self::record::{ConfirmedCommit, Document};
+use self::registry::{Handle, MOST_ORDERS};
+pub(super) use self::registry::Registry;
+pub(super) use self::script::{effective, persists, start};
+pub(super) use self::state::State;
+use super::Gateway;
+use super::call::{CallContext, Role};
+use super::edit::request::{ConfirmRequest, ExtendRequest, ListConfirmedCommits};
+use super::edit::view::{ConfirmedCommitList, ConfirmedCommitView};
+use super::evidence::Evidence;
+use super::time::{self, rfc3339};
+use crate::device::Held;
+use crate::error::{Error, ErrorCode, Outcome, PendingCommit};
+use crate::store::{ChangeRecord, ConfirmedCommitFilter, ConfirmedCommitRecord, DeviceRecord, STARTING, StoreError};
+
+/// How long one that has ended is kept.
+const KEPT: ::time::Duration = ::time::Duration::days(7);
+/// How often old ones are looked for.
+const LOOK: Duration = Duration::from_secs(3600);
+/// Rows looked at together when the gateway starts.
+const SOME: u32 = 100;
+/// The states of rows that somebody must look after.
+const OPEN: [&str; 5] = [STARTING, "pending", "confirming", "cancelling", "unknown"];
+
+/// A confirmed commit that is about to be sent.
+pub(super) struct NewConfirmedCommit<'a> {
+    pub device: &'a DeviceRecord,
+    /// The principal.
+    pub owner: &'a str,
+    pub change_id: &'a str,
+    /// What the device is asked to wait.
+    pub timeout: Duration,
+    pub document: Document,
+}
+
+impl Gateway {
+    /// Confirmed commits of all devices, the newest first, those that have ended lately included. Role `read`.
+    ///
+    /// # Errors
+    /// `invalid-argument` for a state that does not exist and for a page token of another list; `not-found` for the
+    /// device.
+    pub async fn list_confirmed_commits(
+        &self,
+        ctx: &CallContext,
+        request: ListConfirmedCommits,
+    ) -> Result<ConfirmedCommitList, Error> {
+        ctx.principal.require(Role::Read)?;
+        let size = super::devices::page_size(request.page_size)?;
+        if let Some(text) = &request.state
+            && State::parse(text).is_none()
+        {
+            let words = State::ALL.map(State::as_str).join(", ");
+            return Err(Error::invalid("?state", format!("{text:?} is none of {words}")));
+        }
+        let device = match &request.device {
+            None => None,
+            Some(name) => Some(self.record(name).await?),
+        };
+        let filter = ConfirmedCommitFilter {
+            device_id: device.as_ref().map(|record| record.id.as_str()),
+            state: request.state.as_deref(),
+        };
+        let page = self
+            .inner
+            .store
+            .list_confirmed_commits(&filter, size, request.page_token.as_deref())
+            .await
+            .map_err(|error| self.store_error(error))?;
+        let views = page.items.into_iter().map(|row| self.confirmed_view(row));
+        Ok(ConfirmedCommitList {
+            confirmed_commits: views.collect::<Result<_, _>>()?,
+            next_page_token: page.next_page_token,
+        })
+    }
+
+    /// One confirmed commit as it is now. Role `read`.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn get_confirmed_commit(
+        &self,
+        ctx: &CallContext,
+        id: &str,
+    ) -> Result<ConfirmedCommitView, Error> {
+        ctx.principal.require(Role::Read)?;
+        self.confirmed_view(self.confirmed_row(id).await?)
+    }
+
+    /// Confirms: what was committed stays. Role `configure`; its owner or an admin.
+    ///
+    /// # Errors
+    /// `not-found`, `not-owner`; `invalid-state` when it is not pending any more, or when the device may undo it any
+    /// moment (reason `too_late`); `lock-denied` with reason `candidate_modified` when the candidate holds something else
+    /// as well; `outcome-unknown` when no reply came.
+    ///
+    /// # Cancel safety
+    /// An order that was taken runs to its end; the record tells what came of it.
+    pub async fn confirm_confirmed_commit(
+        &self,
+        ctx: &CallContext,
+        id: &str,
+        request: ConfirmRequest,
+    ) -> Result<ConfirmedCommitView, Error> {
+        if request.accept_candidate {
+            ctx.principal.require(Role::Admin)?;
+        }
+        let wanted = Wanted::Confirm {
+            accept_candidate: request.accept_candidate,
+        };
+        self.order(ctx, id, wanted).await
+    }
+
+    /// Undoes it now. Role `configure`; its owner or an admin.
+    ///
+    /// # Errors
+    /// As [`Self::confirm_confirmed_commit`].
+    ///
+    /// # Cancel safety
+    /// As [`Self::confirm_confirmed_commit`].
+    pub async fn cancel_confirmed_commit(
+        &self,
+        ctx: &CallContext,
+        id: &str,
+    ) -> Result<ConfirmedCommitView, Error> {
+        self.order(ctx, id, Wanted::Cancel).await
+    }
+
+    /// Gives it a new deadline, counted from now. Role `configure`; its owner or an admin.
+    ///
+    /// # Errors
+    /// `invalid-argument` for less than the device needs; as [`Self::confirm_confirmed_commit`].
+    ///
+    /// # Cancel safety
+    /// As [`Self::confirm_confirmed_commit`].
+    pub async fn extend_confirmed_commit(
+        &self,
+        ctx: &CallContext,
+        id: &str,
+        request: ExtendRequest,
+    ) -> Result<ConfirmedCommitView, Error> {
+        let wanted = Wanted::Extend {
+            seconds: request.confirm_timeout_seconds,
+        };
+        self.order(ctx, id, wanted).await
+    }
+
+    async fn order(
+        &self,
+        ctx: &CallContext,
+        id: &str,
+        wanted: Wanted,
+    ) -> Result<ConfirmedCommitView, Error> {
+        ctx.principal.require(Role::Configure)?;
+        let row = self.confirmed_row(id).await?;
+        let about = |error: Error| error.with_device(&row.device).with_change_id(&row.change_id);
+        if row.owner != ctx.principal.id() && ctx.principal.role() < Role::Admin {
+            let detail = format!("the confirmed commit belongs to {}", row.owner);
+            return Err(about(Error::new(ErrorCode::NotOwner, detail)));
+        }
+        self.accepting()?;
+        let over = || {
+            let detail = format!("the confirmed commit is {}", row.state);
+            about(Error::new(ErrorCode::InvalidState, detail))
+        };
+        let handle = self.inner.confirmed.get(id).ok_or_else(over)?;
+        let (record, live) = self.device(&row.device).await?;
+        let (answer, answered) = oneshot::channel();
+        let order = Order {
+            wanted,
+            who: ctx.principal.id().to_owned(),
+            deadline: self.deadline(ctx, &live),
+            answer,
+        };
+        if handle.orders().try_send(order).is_err() {
+            let detail = "too many orders wait for this confirmed commit, or it has just ended";
+            return Err(about(Error::new(ErrorCode::InvalidState, detail)));
+        }
+        // What counts has its own time; a caller's deadline is for what comes before.
+        let most = Times::of(&record);
+        let longest = self.deadline(ctx, &live) + 3 * most.commit + 3 * most.rpc;
+        match tokio::time::timeout_at(longest, answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => match self.confirmed_row(id).await {
+                Ok(row) if row.state == State::Pending.as_str() => {
+                    let detail = "the gateway ended before the order was taken";
+                    Err(about(Error::new(ErrorCode::InvalidState, detail)))
+                }
+                Ok(row) => Err(about(Error::new(
+                    ErrorCode::InvalidState,
+                    format!("the confirmed commit is {}", row.state),
+                ))),
+                Err(error) => Err(error),
+            },
+            Err(_) => {
+                let detail = "the order is not answered yet; the record tells what comes of it";
+                Err(about(
+                    Error::new(ErrorCode::DeviceTimeout, detail).with_outcome(Outcome::Unknown),
+                ))
+            }
+        }
+    }
+
+    async fn confirmed_row(&self, id: &str) -> Result<ConfirmedCommitRecord, Error> {
+        let found = self.inner.store.get_confirmed_commit(id).await;
+        let row = found.map_err(|error| match error {
+            StoreError::NotFound => no_such(id),
+            other => self.store_error(other),
+        })?;
+        if row.state == STARTING {
+            return Err(no_such(id));
+        }
+        Ok(row)
+    }
+
+    /// What is looked after is further than what is stored.
+    fn confirmed_view(&self, row: ConfirmedCommitRecord) -> Result<ConfirmedCommitView, Error> {
+        match self.inner.confirmed.get(&row.id) {
+            Some(handle) => Ok(handle.commit().view()),
+            None => Ok(ConfirmedCommit::of(row)?.view()),
+        }
+    }
+
+    /// The least that may be asked for on a device: enough for two of its slowest commits (C1).
+    pub(super) fn least_confirm_timeout(&self, device: &str) -> Duration {
+        let slowest = self.inner.pace.slowest(device);
+        self.inner.least_confirm_timeout.max(2 * slowest)
+    }
+
+    /// A confirmed commit that is about to be sent. It is stored together with the journal of its change.
+    pub(super) fn new_confirmed_commit(&self, new: NewConfirmedCommit<'_>) -> ConfirmedCommit {
+        let mut commit = ConfirmedCommit {
+            row: ConfirmedCommitRecord {
+                id: self.inner.store.new_id(),
+                device_id: new.device.id.clone(),
+                device: new.device.name().to_owned(),
+                owner: new.owner.to_owned(),
+                change_id: new.change_id.to_owned(),
+                state: STARTING.to_owned(),
+                by: None,
+                reason: None,
+                timeout_seconds: new.timeout.as_secs(),
+                deadline_earliest: time::EPOCH,
+                deadline: time::EPOCH,
+                created_at: time::EPOCH,
+                updated_at: time::EPOCH,
+                document: Vec::new(),
+            },
+            state: State::Unknown,
+            document: new.document,
+        };
+        commit.sending(&self.inner.clock, new.timeout);
+        commit
+    }
+
+    /// A token that nobody can guess (C2).
+    pub(super) fn new_persist_id(&self) -> String {
+        format!("ncgate-{}", self.inner.store.new_token())
+    }
+
+    /// Looks after a confirmed commit from now on, in a task of its own. `held` is the session that it was made in.
+    pub(super) fn guard(
+        &self,
+        announced: Announced,
+        commit: ConfirmedCommit,
+        held: Option<Held>,
+        record: &DeviceRecord,
+    ) {
+        let (handle, orders) = announced.take();
+        handle.show(&commit);
+        let guardian = Guardian::new(self.clone(), handle, commit, held, orders, Times::of(record));
+        self.inner.tasks.spawn(guardian.run());
+    }
+
+    /// Keeps everybody else out from now on: the commit is about to be sent (C3).
+    pub(super) fn announce(&self, commit: &ConfirmedCommit) -> Announced {
+        let (orders, incoming) = mpsc::channel(MOST_ORDERS);
+        let handle = Arc::new(Handle::new(commit.clone(), orders));
+        self.inner.confirmed.put(&commit.row.id, handle.clone());
+        Announced {
+            gateway: self.clone(),
+            parts: Some((handle, incoming)),
+        }
+    }
+
+    /// Stores what has become of one, and what that means for the change that made it.
+    pub(super) async fn store_confirmed_commit(&self, commit: &mut ConfirmedCommit) -> Result<(), Error> {
+        let mut row = commit.to_row();
+        let mut change = self.change_after(commit).await?;
+        self.inner
+            .store
+            .update_confirmed_commit(&mut row, change.as_mut())
+            .await
+            .map_err(|error| self.store_error(error))?;
+        commit.row.updated_at = row.updated_at;
+        Ok(())
+    }
+
+    /// The device never made it: its row goes, and its change has failed.
+    pub(super) async fn forget_confirmed_commit(&self, commit: &ConfirmedCommit) -> Result<(), Error> {
+        self.inner
+            .store
+            .delete_confirmed_commit(&commit.row.id)
+            .await
+            .map_err(|error| self.store_error(error))?;
+        self.change_was_never_made(&commit.row.device_id, &commit.row.change_id)
+            .await
+    }
+
+    async fn change_after(&self, commit: &ConfirmedCommit) -> Result<Option<ChangeRecord>, Error> {
+        self.change_of_confirmed(&commit.row.device_id, &commit.row.change_id, commit.state)
+            .await
+    }
+
+    /// Refuses what could confirm a commit by accident, or come between (C3).
+    ///
+    /// # Errors
+    /// `confirmed-commit-pending`, with who may confirm it and until when.
+    pub(super) fn no_confirmed_commit(&self, device_id: &str, except: Option<&str>) -> Result<(), Error> {
+        let found = self.inner.confirmed.of_device(device_id);
+        let Some(handle) = found.filter(|handle| except != Some(&handle.commit().row.id)) else {
+            return Ok(());
+        };
+        let commit = handle.commit();
+        let detail = format!(
+            "a confirmed commit of {} is {} until {}",
+            commit.row.owner,
+            commit.state.as_str(),
+            rfc3339(commit.row.deadline)
+        );
+        Err(Error::new(ErrorCode::ConfirmedCommitPending, detail)
+            .with_device(&commit.row.device)
+            .with_pending_commit(PendingCommit {
+                id: Some(commit.row.id),
+                by: "us".to_owned(),
+                owner: Some(commit.row.owner),
+                deadline: Some(rfc3339(commit.row.deadline)),
+            })
+            .with_hint("its owner or an admin confirms, extends or cancels it"))
+    }
+
+    /// Takes up those that an earlier process left behind (conventions D1, C5).
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(super) async fn take_up_confirmed_commits(&self) -> Result<(), Error> {
+        let mut after = String::new();
+        loop {
+            let found = self.inner.store.confirmed_commits_in(&OPEN, &after, SOME).await;
+            let rows = found.map_err(|error| self.store_error(error))?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after.clone_from(&last.id);
+            for row in rows {
+                let id = row.id.clone();
+                if let Err(error) = self.take_up(row).await {
+                    // One that cannot be read must not keep the others from being looked after.
+                    tracing::error!(confirmed_commit = id, error = %error, "a confirmed commit cannot be taken up");
+                }
+            }
+        }
+    }
+
+    async fn take_up(&self, row: ConfirmedCommitRecord) -> Result<(), Error> {
+        let mut commit = ConfirmedCommit::of(row)?;
+        if commit.is_settled() {
+            return Ok(());
+        }
+        let record = self.record(&commit.row.device).await?;
+        if record.id != commit.row.device_id {
+            let detail = "its device was removed, and another one has its name";
+            return Err(Error::new(ErrorCode::Internal, detail));
+        }
+        commit.document.session_id = None;
+        if commit.state != State::Unknown {
+            commit.state = State::Unknown;
+            commit.document.seen = Some("the gateway was restarted; the device was not asked yet".to_owned());
+        }
+        self.guard(self.announce(&commit), commit, None, &record);
+        Ok(())
+    }
+
+    /// Forgets confirmed commits that ended long ago, now and then, until the gateway ends.
+    pub(super) async fn forget_old_confirmed_commits(self) {
+        loop {
+            let before = self.inner.clock.wall() - KEPT;
+            match self.inner.store.delete_confirmed_commits_before(before, &OPEN[..4]).await {
+                Ok(0) => {}
+                Ok(forgotten) => tracing::info!(forgotten, "old confirmed commits are forgotten"),
+                Err(error) => tracing::warn!(error = %error, "old confirmed commits could not be forgotten"),
+            }
+            tokio::select! {
+                () = self.inner.ending.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+}
+
+/// A confirmed commit that is being sent. Dropping it says that the device did not make it.
+pub(super) struct Announced {
+    gateway: Gateway,
+    parts: Option<(Arc<Handle>, mpsc::Receiver<Order>)>,
+}
+
+impl Announced {
+    fn take(mut self) -> (Arc<Handle>, mpsc::Receiver<Order>) {
+        self.parts
+            .take()
+            .expect("the parts are there until this, which ends it")
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        if let Some((handle, _)) = self.parts.take() {
+            self.gateway.inner.confirmed.remove(&handle.commit().row.id);
+        }
+    }
+}
+
+/// C1
+///
+/// # Errors
+/// `invalid-argument` with the least that will do.
+pub(super) fn check_timeout(seconds: u64, least: Duration, at: &str) -> Result<(), Error> {
+    let least = least.as_secs() + u64::from(least.subsec_nanos() > 0);
+    if seconds >= least {
+        return Ok(());
+    }
+    let detail = format!("{seconds} s are too short for this device: at least {least} are needed");
+    Err(Error::invalid(at, detail))
+}
+
+/// What is recorded of a confirmed commit before it is sent.
+pub(super) fn document(junos: bool, marker: String, evidence: Evidence) -> Document {
+    Document {
+        junos,
+        marker,
+        evidence,
+        ..Document::default()
+    }
+}
+
+fn no_such(id: &str) -> Error {
+    Error::new(
+        ErrorCode::NotFound,
+        format!("there is no confirmed commit {id:?}"),
+    )
+}

@@ -1,0 +1,220 @@
+//! A confirmed commit as it is known: what is stored, and what callers see of it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::state::{By, Reason, State};
+use crate::clock::{Clock, Stamp};
+use crate::error::{Error, ErrorCode};
+use crate::service::edit::view::{ConfirmedCommitView, RpcErrorView};
+use crate::service::evidence::Evidence;
+use crate::service::time::rfc3339;
+use crate::store::ConfirmedCommitRecord;
+
+/// What is not a column.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(in crate::service) struct Document {
+    /// Whose operations made it.
+    pub junos: bool,
+    /// By which any session can confirm it. Never told to anybody.
+    pub persist: Option<String>,
+    /// What stands in its comment (E3).
+    pub marker: String,
+    /// What was sent last to confirm or cancel it.
+    pub answer: Option<Answer>,
+    pub evidence: Evidence,
+    /// Just before it was sent last: the device's timer starts later.
+    pub sent: Option<Moment>,
+    /// When the device said ok: its timer has started.
+    pub answered: Option<Moment>,
+    pub session_id: Option<u64>,
+    /// Running is to be copied to startup when it is confirmed.
+    pub save: bool,
+    /// Commit on both routing engines.
+    pub synchronize: bool,
+    /// The device was looked at for as long as there was any hope.
+    pub given_up: bool,
+    pub seen: Option<String>,
+    pub warnings: Vec<RpcErrorView>,
+}
+
+/// An order that was sent and is not known to have been refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::service) struct Answer {
+    /// What stands in the comment of its commit.
+    pub marker: String,
+    /// It undoes, rather than confirms.
+    pub cancels: bool,
+}
+
+/// A [`Stamp`] as stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::service) struct Moment {
+    /// Microseconds since 1970.
+    wall: i64,
+    boot_id: String,
+    since_boot_ms: u64,
+}
+
+impl Moment {
+    pub fn now(clock: &Clock) -> Self {
+        let Stamp {
+            wall,
+            boot_id,
+            since_boot,
+        } = clock.stamp();
+        Self {
+            wall: i64::try_from(wall.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX),
+            boot_id,
+            since_boot_ms: u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Time since then.
+    pub fn elapsed(&self, clock: &Clock) -> Duration {
+        let nanos = i128::from(self.wall).saturating_mul(1000);
+        let wall = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        clock.elapsed_since(&Stamp {
+            wall,
+            boot_id: self.boot_id.clone(),
+            since_boot: Duration::from_millis(self.since_boot_ms),
+        })
+    }
+}
+
+/// A confirmed commit.
+#[derive(Debug, Clone)]
+pub(in crate::service) struct ConfirmedCommit {
+    pub row: ConfirmedCommitRecord,
+    pub state: State,
+    pub document: Document,
+}
+
+impl ConfirmedCommit {
+    /// As it was stored.
+    ///
+    /// # Errors
+    /// `internal`: the row is damaged.
+    pub fn of(row: ConfirmedCommitRecord) -> Result<Self, Error> {
+        let broken = || {
+            let words = format!("the stored row of the confirmed commit {} is damaged", row.id);
+            Error::new(ErrorCode::Internal, words).with_device(&row.device)
+        };
+        Ok(Self {
+            // What is being sent is not known to have arrived.
+            state: State::parse(&row.state).unwrap_or(State::Unknown),
+            document: serde_json::from_slice(&row.document).map_err(|_| broken())?,
+            row,
+        })
+    }
+
+    /// The row as it is to be stored.
+    pub fn to_row(&self) -> ConfirmedCommitRecord {
+        let document = serde_json::to_vec(&self.document)
+            .expect("a document has string keys and finite numbers only, so it is always JSON");
+        ConfirmedCommitRecord {
+            state: self.state.as_str().to_owned(),
+            document,
+            ..self.row.clone()
+        }
+    }
+
+    /// Brings it into the next state.
+    ///
+    /// # Errors
+    /// `invalid-state`: the one does not lead to the other.
+    pub fn enter(&mut self, next: State) -> Result<(), Error> {
+        if !self.state.leads_to(next) {
+            let detail = format!(
+                "the confirmed commit is {}, which does not lead to {}",
+                self.state.as_str(),
+                next.as_str()
+            );
+            return Err(Error::new(ErrorCode::InvalidState, detail)
+                .with_device(&self.row.device)
+                .with_change_id(&self.row.change_id));
+        }
+        self.state = next;
+        Ok(())
+    }
+
+    pub fn ended(&mut self, by: Option<By>, reason: Option<Reason>) {
+        self.row.by = by.map(|by| by.as_str().to_owned());
+        self.row.reason = reason.map(|reason| reason.as_str().to_owned());
+    }
+
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.row.timeout_seconds)
+    }
+
+    /// Whether nobody will find out any more what became of it.
+    pub fn is_settled(&self) -> bool {
+        self.state == State::Unknown && self.document.given_up
+    }
+
+    /// How long the device certainly leaves it alone: the timer may have started when it was sent.
+    pub fn safe_for(&self, clock: &Clock) -> Duration {
+        self.timeout().saturating_sub(self.since_sent(clock))
+    }
+
+    /// How long until the device has begun to undo it, at the latest.
+    pub fn runs_for(&self, clock: &Clock) -> Duration {
+        self.timeout().saturating_sub(self.since_armed(clock))
+    }
+
+    /// How long ago it was sent last.
+    pub fn since_sent(&self, clock: &Clock) -> Duration {
+        let sent = self.document.sent.as_ref();
+        sent.map_or(Duration::MAX, |moment| moment.elapsed(clock))
+    }
+
+    /// How long ago the device's time was up.
+    pub fn overdue_for(&self, clock: &Clock) -> Duration {
+        self.since_armed(clock).saturating_sub(self.timeout())
+    }
+
+    fn since_armed(&self, clock: &Clock) -> Duration {
+        let armed = self.document.answered.as_ref().or(self.document.sent.as_ref());
+        armed.map_or(Duration::MAX, |moment| moment.elapsed(clock))
+    }
+
+    /// The device's timer starts now at the earliest.
+    pub fn sending(&mut self, clock: &Clock, timeout: Duration) {
+        self.row.timeout_seconds = timeout.as_secs();
+        self.document.sent = Some(Moment::now(clock));
+        self.document.answered = None;
+        self.row.deadline_earliest = clock.wall() + timeout;
+        self.row.deadline = self.row.deadline_earliest;
+    }
+
+    /// The device's timer has started.
+    pub fn armed(&mut self, clock: &Clock) {
+        self.document.answered = Some(Moment::now(clock));
+        self.row.deadline = clock.wall() + self.timeout();
+    }
+
+    pub fn view(&self) -> ConfirmedCommitView {
+        let Self { row, state, document } = self.clone();
+        ConfirmedCommitView {
+            id: row.id,
+            device: row.device,
+            change_id: row.change_id,
+            owner: row.owner,
+            state: state.as_str().to_owned(),
+            by: row.by,
+            reason: row.reason,
+            timeout_seconds: row.timeout_seconds,
+            deadline: rfc3339(row.deadline),
+            deadline_earliest: rfc3339(row.deadline_earliest),
+            persistent: document.persist.is_some(),
+            session_id: document.session_id,
+            seen: document.seen,
+            warnings: document.warnings,
+            create_time: rfc3339(row.created_at),
+            update_time: rfc3339(row.updated_at),
+        }
+    }
+}

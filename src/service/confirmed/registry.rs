@@ -1,0 +1,90 @@
+//! The confirmed commits that are looked after in this process, each as it is now.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use super::guardian::Order;
+use super::record::ConfirmedCommit;
+
+/// Orders that wait for one confirmed commit; whoever comes later is refused.
+pub(super) const MOST_ORDERS: usize = 16;
+
+/// One of them.
+#[derive(Debug)]
+pub(in crate::service) struct Handle {
+    commit: Mutex<ConfirmedCommit>,
+    orders: mpsc::Sender<Order>,
+    killed: AtomicBool,
+}
+
+impl Handle {
+    pub(super) fn new(commit: ConfirmedCommit, orders: mpsc::Sender<Order>) -> Self {
+        Self {
+            commit: Mutex::new(commit),
+            orders,
+            killed: AtomicBool::new(false),
+        }
+    }
+
+    /// As it is now.
+    pub fn commit(&self) -> ConfirmedCommit {
+        self.lock().clone()
+    }
+
+    pub(super) fn show(&self, commit: &ConfirmedCommit) {
+        *self.lock() = commit.clone();
+    }
+
+    pub(super) fn orders(&self) -> &mpsc::Sender<Order> {
+        &self.orders
+    }
+
+    /// Its session is being killed.
+    pub fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ConfirmedCommit> {
+        // Every change under the lock is complete in itself.
+        self.commit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All of them, by their ids.
+#[derive(Debug, Default)]
+pub(in crate::service) struct Registry(Mutex<BTreeMap<String, Arc<Handle>>>);
+
+impl Registry {
+    pub(super) fn put(&self, id: &str, handle: Arc<Handle>) {
+        self.lock().insert(id.to_owned(), handle);
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Handle>> {
+        self.lock().get(id).cloned()
+    }
+
+    pub(super) fn remove(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    /// The one of this device, by the id of its row: there is never more than one that counts.
+    pub fn of_device(&self, device_id: &str) -> Option<Arc<Handle>> {
+        let registry = self.lock();
+        let found = registry
+            .values()
+            .find(|handle| handle.lock().row.device_id == device_id);
+        found.cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Handle>>> {
+        // Every change under the lock is complete in itself.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

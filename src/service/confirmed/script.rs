@@ -1,0 +1,148 @@
+//! Which RPCs confirm, extend and cancel a confirmed commit (conventions C1, C2, C6).
+
+use std::time::Duration;
+
+use super::record::ConfirmedCommit;
+use crate::netconf::capability::{Capabilities, Capability};
+use crate::netconf::confirm_timeout::ConfirmTimeout;
+use crate::netconf::junos::{CommitConfiguration, LoadConfiguration};
+use crate::netconf::operation::{CancelCommit, Commit, Confirmed};
+use crate::netconf::rpc::RequestError;
+use crate::pool::{Hold, Touch};
+use crate::service::edit::script::{Step, StepName, Tells};
+
+/// What a device really waits when it is asked for so many seconds: Junos counts minutes (C1).
+///
+/// # Errors
+/// No time at all, or more than the device can count.
+pub(in crate::service) fn effective(junos: bool, seconds: u64) -> Result<ConfirmTimeout, RequestError> {
+    let name = "confirm_timeout_seconds";
+    let seconds = u32::try_from(seconds)
+        .map_err(|_| RequestError::invalid(name, format!("{seconds} is more than a device can count")))?;
+    let timeout = ConfirmTimeout::from_seconds(seconds)?;
+    if !junos {
+        return Ok(timeout);
+    }
+    let minutes = u32::from(timeout.junos_minutes()?);
+    ConfirmTimeout::from_seconds(60 * minutes)
+}
+
+/// The commit that has to be confirmed.
+///
+/// # Errors
+/// What the device does not offer.
+pub(in crate::service) fn start(
+    capabilities: &Capabilities,
+    timeout: ConfirmTimeout,
+    persist: Option<&str>,
+    junos: CommitConfiguration,
+) -> Result<Step, RequestError> {
+    let rpc = if capabilities.is_junos() {
+        CommitConfiguration {
+            confirmed: Some(timeout),
+            ..junos
+        }
+        .rpc(capabilities)?
+    } else {
+        Commit {
+            confirmed: Some(Confirmed {
+                timeout,
+                persist: persist.map(str::to_owned),
+            }),
+            persist_id: None,
+        }
+        .rpc(capabilities)?
+    };
+    Ok(Step::new(StepName::Commit, rpc, Touch::CommitsConfirmed).telling(Tells::Commit))
+}
+
+/// Whether the device takes a token by which any session can confirm (C2).
+pub(in crate::service) fn persists(capabilities: &Capabilities) -> bool {
+    !capabilities.is_junos() && capabilities.has(Capability::ConfirmedCommit11)
+}
+
+/// The confirming commit.
+///
+/// # Errors
+/// What the device does not offer.
+pub(super) fn confirm(
+    capabilities: &Capabilities,
+    commit: &ConfirmedCommit,
+    marker: &str,
+) -> Result<Step, RequestError> {
+    let rpc = if commit.document.junos {
+        plain(commit, marker).rpc(capabilities)?
+    } else {
+        Commit {
+            confirmed: None,
+            persist_id: commit.document.persist.clone(),
+        }
+        .rpc(capabilities)?
+    };
+    let step = Step::new(StepName::Commit, rpc, Touch::Releases(Hold::ConfirmedCommit));
+    Ok(step.telling(Tells::Commit))
+}
+
+/// The same commit again, with a new deadline.
+///
+/// # Errors
+/// What the device does not offer.
+pub(super) fn extend(
+    capabilities: &Capabilities,
+    commit: &ConfirmedCommit,
+    timeout: Duration,
+) -> Result<Step, RequestError> {
+    let timeout = effective(commit.document.junos, timeout.as_secs())?;
+    let mut step = start(
+        capabilities,
+        timeout,
+        commit.document.persist.as_deref(),
+        plain(commit, &commit.document.marker),
+    )?;
+    if !commit.document.junos && commit.document.persist.is_some() {
+        let again = Commit {
+            confirmed: Some(Confirmed {
+                timeout,
+                persist: commit.document.persist.clone(),
+            }),
+            persist_id: commit.document.persist.clone(),
+        };
+        step.rpc = again.rpc(capabilities)?;
+    }
+    Ok(step)
+}
+
+/// What undoes it now. `None`: only the end of its session does (RFC 6241 with `:confirmed-commit:1.0`).
+///
+/// # Errors
+/// What the device does not offer.
+pub(super) fn cancel(
+    capabilities: &Capabilities,
+    commit: &ConfirmedCommit,
+    marker: &str,
+) -> Result<Option<Vec<Step>>, RequestError> {
+    let undone = Touch::Releases(Hold::ConfirmedCommit);
+    if commit.document.junos {
+        let load = LoadConfiguration::Rollback(1).rpc(capabilities)?;
+        return Ok(Some(vec![
+            Step::new(StepName::Edit, load, Touch::Edits),
+            Step::new(StepName::Commit, plain(commit, marker).rpc(capabilities)?, undone),
+        ]));
+    }
+    if !capabilities.has(Capability::ConfirmedCommit11) {
+        return Ok(None);
+    }
+    let rpc = CancelCommit {
+        persist_id: commit.document.persist.clone(),
+    }
+    .rpc(capabilities)?;
+    Ok(Some(vec![Step::new(StepName::Commit, rpc, undone)]))
+}
+
+fn plain(commit: &ConfirmedCommit, marker: &str) -> CommitConfiguration {
+    CommitConfiguration {
+        log: Some(marker.to_owned()),
+        synchronize: commit.document.synchronize,
+        ..CommitConfiguration::default()
+    }
+}

@@ -1,0 +1,203 @@
+//! What a device's own records say about a commit, before and after it (conventions E2, E4, C5). It judges; reading is
+//! the callers'. Junos keeps a history in which the marker of a commit is found again; elsewhere there is only what is
+//! running, which is compared with what it was before and with what it was to become.
+
+use serde::{Deserialize, Serialize};
+
+use crate::netconf::junos::commit_information::{CommitEntry, CommitInformation};
+
+/// What is stored of a commit before it is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Evidence {
+    /// The newest commit then, where the device keeps a history.
+    pub newest: Option<Newest>,
+    /// Digest of running then, hexadecimal.
+    pub before: Option<String>,
+    /// Digest of what running is to become.
+    pub expected: Option<String>,
+}
+
+/// An entry of a history, as far as it tells it from others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Newest {
+    pub user: Option<String>,
+    pub client: Option<String>,
+    pub seconds: Option<i64>,
+    pub date_time: Option<String>,
+    pub revision: Option<String>,
+}
+
+impl From<&CommitEntry> for Newest {
+    fn from(entry: &CommitEntry) -> Self {
+        Self {
+            user: entry.user.clone(),
+            client: entry.client.clone(),
+            seconds: entry.seconds,
+            date_time: entry.date_time.clone(),
+            revision: entry.revision.clone(),
+        }
+    }
+}
+
+/// Where a commit stands in a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is not there.
+    Absent,
+    /// It is the last word.
+    Newest,
+    /// The device itself made the next commit, as it does when it undoes one.
+    Undone,
+    /// Somebody committed after it.
+    Followed(Follower),
+}
+
+/// The commit after another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Follower {
+    /// In words.
+    pub who: String,
+    entry: CommitEntry,
+}
+
+impl Follower {
+    /// Whether it carries this marker.
+    pub fn mentions(&self, marker: &str) -> bool {
+        self.entry.mentions(marker)
+    }
+}
+
+/// Where the newest commit with this marker stands.
+pub(super) fn standing(history: &CommitInformation, marker: &str) -> Standing {
+    let Some(place) = history.entries.iter().position(|entry| entry.mentions(marker)) else {
+        return Standing::Absent;
+    };
+    // Newest first: what came after it stands before it.
+    let Some(next) = place.checked_sub(1).and_then(|next| history.entries.get(next)) else {
+        return Standing::Newest;
+    };
+    if next.is_by_device() {
+        return Standing::Undone;
+    }
+    Standing::Followed(Follower {
+        who: who(next),
+        entry: next.clone(),
+    })
+}
+
+/// Somebody else's confirmed commit that may still be undone at `now`, seconds since 1970 (E2). The devices' clock is not
+/// ours: within `doubt` seconds of its end it still counts.
+pub(super) fn pending_of_another<'a>(
+    history: &'a CommitInformation,
+    now: i64,
+    doubt: i64,
+) -> Option<&'a CommitEntry> {
+    let entry = history.pending_confirmed()?;
+    let Some((committed, window)) = entry.seconds.zip(entry.rollback_in()) else {
+        return Some(entry);
+    };
+    let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX);
+    (committed.saturating_add(window).saturating_add(doubt) > now).then_some(entry)
+}
+
+/// Who made a commit, for people.
+pub(super) fn who(entry: &CommitEntry) -> String {
+    let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "unknown".to_owned());
+    let when = entry.date_time.as_deref().map_or_else(String::new, |at| format!(" at {at}"));
+    format!("{} via {}{when}", word(&entry.user), word(&entry.client))
+}
+
+/// What running is by its digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Running {
+    AsBefore,
+    AsExpected,
+    /// Neither, or nobody knows what it was.
+    Otherwise,
+}
+
+impl Evidence {
+    pub fn running(&self, digest: &str) -> Running {
+        if self.before.as_deref() == Some(digest) {
+            Running::AsBefore
+        } else if self.expected.as_deref() == Some(digest) {
+            Running::AsExpected
+        } else {
+            Running::Otherwise
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(user: &str, client: &str, log: &str) -> CommitEntry {
+        CommitEntry {
+            user: Some(user.to_owned()),
+            client: Some(client.to_owned()),
+            log: Some(log.to_owned()),
+            seconds: Some(1_000),
+            ..CommitEntry::default()
+        }
+    }
+
+    fn history(entries: Vec<CommitEntry>) -> CommitInformation {
+        CommitInformation {
+            entries,
+            scheduled: None,
+        }
+    }
+
+    /// E4: the marker is found again, and what follows it decides.
+    #[test]
+    fn what_follows_a_commit_decides() {
+        let ours = || entry("lab", "netconf", "window 7 [ncgate 01 alice]");
+        let standing = |entries| standing(&history(entries), "[ncgate 01 alice]");
+        assert_eq!(standing(vec![entry("lab", "cli", "other")]), Standing::Absent);
+        assert_eq!(standing(vec![ours(), entry("lab", "cli", "before")]), Standing::Newest);
+        assert_eq!(standing(vec![entry("root", "other", ""), ours()]), Standing::Undone);
+        let Standing::Followed(follower) = standing(vec![entry("bob", "cli", "[ncgate 02 bob]"), ours()]) else {
+            panic!("somebody committed after it");
+        };
+        assert_eq!(follower.who, "bob via cli");
+        assert!(follower.mentions("[ncgate 02 bob]"));
+        // An extension carries the marker again: the last one counts.
+        assert_eq!(standing(vec![ours(), entry("root", "other", ""), ours()]), Standing::Newest);
+    }
+
+    /// E2: a confirmed commit of somebody else counts for its window, and while clocks may differ.
+    #[test]
+    fn others_confirmed_commits_count_for_their_window() {
+        let confirmed = || CommitEntry {
+            comment: Some("commit confirmed, rollback in 5mins".to_owned()),
+            ..entry("bob", "cli", "")
+        };
+        let at = |now| pending_of_another(&history(vec![confirmed()]), now, 30).is_some();
+        assert!(at(1_000) && at(1_000 + 329));
+        assert!(!at(1_000 + 330));
+        let followed = history(vec![entry("bob", "cli", "confirms it"), confirmed()]);
+        assert_eq!(pending_of_another(&followed, 1_000, 30), None);
+        let timeless = CommitEntry {
+            seconds: None,
+            ..confirmed()
+        };
+        assert!(pending_of_another(&history(vec![timeless]), i64::MAX, 30).is_some());
+    }
+
+    /// E4: running is judged by the two digests, and by nothing else.
+    #[test]
+    fn running_is_judged_by_its_digest() {
+        let evidence = Evidence {
+            newest: None,
+            before: Some("aa".to_owned()),
+            expected: Some("bb".to_owned()),
+        };
+        assert_eq!(evidence.running("aa"), Running::AsBefore);
+        assert_eq!(evidence.running("bb"), Running::AsExpected);
+        assert_eq!(evidence.running("cc"), Running::Otherwise);
+        assert_eq!(Evidence::default().running("aa"), Running::Otherwise);
+    }
+}

@@ -1,0 +1,37 @@
+//! One step of a write in a held session, and its reply judged.
+
+use tokio::time::Instant;
+
+use super::edit::script::Step;
+use super::failure::{self, Asked};
+use crate::device::{Held, Request};
+use crate::error::Error;
+use crate::session::RawReply;
+
+/// Sends a step, at most once.
+///
+/// # Errors
+/// What the device refuses, outcome `not_applied`; a reply that did not come, outcome `unknown` if the step may have
+/// changed something.
+pub(super) async fn send(
+    step: Step,
+    held: &mut Held,
+    device: &str,
+    deadline: Instant,
+) -> Result<RawReply, Error> {
+    let Step { rpc, touch, .. } = step;
+    let request = Request {
+        build: Box::new(move |_| Ok(rpc)),
+        attributes: Vec::new(),
+        selection: None,
+    };
+    let raw = held
+        .call(deadline, request, touch)
+        .await
+        .map_err(failure::device)?;
+    if raw.scan.is_error() {
+        let error = failure::refused(device, raw.session_id, raw.scan.errors, Asked::Write);
+        return Err(error.with_message(Some(raw.session_id), Some(raw.message_id)));
+    }
+    Ok(raw)
+}

@@ -1,0 +1,129 @@
+//! Reading what a device's own records say: its commits, where it keeps a history, and what is running.
+
+use tokio::time::Instant;
+
+use super::edit::ground;
+use super::edit::script::{Step, StepName, Tells};
+use super::edit::snapshot::Snapshot;
+use super::failure::{self, Asked};
+use super::held::send;
+use super::reply::unreadable;
+use crate::device::{Device, Held, Request};
+use crate::error::Error;
+use crate::netconf::capability::Capabilities;
+use crate::netconf::datastore::Datastore;
+use crate::netconf::junos::commit_information::{CommitInformation, GetCommitInformation};
+use crate::netconf::rpc::{RequestError, Rpc};
+use crate::pool::Touch;
+use crate::session::RawReply;
+use crate::store::DeviceRecord;
+
+/// Bytes of a commit history that are looked at.
+const MOST_HISTORY: u64 = 4 << 20;
+
+/// Who committed when, and what is to come. Junos only.
+///
+/// # Errors
+/// As a read; `capability-missing` elsewhere.
+pub(super) async fn read(
+    record: &DeviceRecord,
+    device: &Device,
+    who: &str,
+    deadline: Instant,
+) -> Result<CommitInformation, Error> {
+    let build = |caps: &Capabilities| GetCommitInformation { revisions: false }.rpc(caps);
+    let raw = ask(record, device, who, deadline, build).await?;
+    parse(record.name(), &raw)
+}
+
+/// The same, in a held session.
+///
+/// # Errors
+/// As [`read`].
+pub(super) async fn in_session(
+    held: &mut Held,
+    device: &str,
+    deadline: Instant,
+) -> Result<CommitInformation, Error> {
+    let rpc = GetCommitInformation { revisions: false }
+        .rpc(&held.capabilities())
+        .map_err(|error| failure::unbuildable(&error))?;
+    let step = Step::new(StepName::Check, rpc, Touch::Nothing);
+    parse(device, &send(step, held, device, deadline).await?)
+}
+
+/// What is running.
+///
+/// # Errors
+/// As a read.
+pub(super) async fn running(
+    record: &DeviceRecord,
+    device: &Device,
+    who: &str,
+    deadline: Instant,
+) -> Result<Snapshot, Error> {
+    let raw = ask(record, device, who, deadline, |caps| {
+        Ok(whole_running(caps)?.rpc)
+    })
+    .await?;
+    snapshot(record.name(), raw).await
+}
+
+/// The same, in a held session.
+///
+/// # Errors
+/// As [`running`].
+pub(super) async fn running_in_session(
+    held: &mut Held,
+    device: &str,
+    deadline: Instant,
+) -> Result<Snapshot, Error> {
+    let step = whole_running(&held.capabilities()).map_err(|error| failure::unbuildable(&error))?;
+    snapshot(device, send(step, held, device, deadline).await?).await
+}
+
+fn whole_running(capabilities: &Capabilities) -> Result<Step, RequestError> {
+    ground::read(
+        capabilities,
+        StepName::Verify,
+        Datastore::Running,
+        Tells::Nothing,
+    )
+}
+
+async fn ask(
+    record: &DeviceRecord,
+    device: &Device,
+    who: &str,
+    deadline: Instant,
+    build: impl FnOnce(&Capabilities) -> Result<Rpc, RequestError> + Send + 'static,
+) -> Result<RawReply, Error> {
+    let request = Request {
+        selection: None,
+        ..Request::new(build)
+    };
+    let raw = device
+        .read(who, deadline, request)
+        .await
+        .map_err(failure::device)?;
+    if raw.scan.is_error() {
+        let error = failure::refused(record.name(), raw.session_id, raw.scan.errors, Asked::Read);
+        return Err(error.with_message(Some(raw.session_id), Some(raw.message_id)));
+    }
+    Ok(raw)
+}
+
+fn parse(device: &str, raw: &RawReply) -> Result<CommitInformation, Error> {
+    let broken = |detail: String| unreadable(device, raw.session_id, &raw.message_id, &detail);
+    let text = raw
+        .source
+        .read_to_string(MOST_HISTORY)
+        .map_err(|error| broken(error.to_string()))?;
+    CommitInformation::parse(&text).map_err(|error| broken(error.to_string()))
+}
+
+async fn snapshot(device: &str, raw: RawReply) -> Result<Snapshot, Error> {
+    let (session_id, message_id) = (raw.session_id, raw.message_id.clone());
+    let read = Snapshot::read(raw).await;
+    read.map_err(|detail| unreadable(device, session_id, &message_id, &detail))
+}

@@ -1,0 +1,353 @@
+//! Confirmed commits: which wait for their confirmation, until when, how they ended, and a sealed document with the
+//! token and the evidence.
+
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use time::OffsetDateTime;
+
+use super::changes::{ChangeRecord, JOURNAL};
+use super::database::unavailable;
+use super::devices::{MOST_ITEMS, from_micros, to_micros};
+use super::page::{self, Page};
+use super::seal::Place;
+use super::{OpenError, Store, StoreError};
+
+const COLUMNS: &str = "SELECT id, device_id, device, owner, change_id, state, confirmed_by, reason, timeout_seconds, \
+                       deadline_earliest, deadline, created_at, updated_at, key_id, document FROM confirmed_commits";
+/// Rows sealed anew at a time.
+const SOME: i64 = 100;
+
+/// The state of a row whose commit is being sent. It is listed only once there is something to tell of it.
+pub const STARTING: &str = "starting";
+
+/// A confirmed commit as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfirmedCommitRecord {
+    /// ULID: the order of ids is that of creation.
+    pub id: String,
+    /// Of the device row; a device of the same name that is added later is another one.
+    pub device_id: String,
+    /// The device's name.
+    pub device: String,
+    /// The principal.
+    pub owner: String,
+    /// The change that made it.
+    pub change_id: String,
+    /// [`STARTING`], `pending`, or how it goes on.
+    pub state: String,
+    pub by: Option<String>,
+    pub reason: Option<String>,
+    pub timeout_seconds: u64,
+    pub deadline_earliest: OffsetDateTime,
+    pub deadline: OffsetDateTime,
+    pub created_at: OffsetDateTime,
+    pub updated_at: OffsetDateTime,
+    /// Everything else, in a form that the store does not know.
+    pub document: Vec<u8>,
+}
+
+/// Which confirmed commits are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfirmedCommitFilter<'a> {
+    /// Id of the device row.
+    pub device_id: Option<&'a str>,
+    pub state: Option<&'a str>,
+}
+
+fn document_of(id: &str) -> Place<'_> {
+    Place {
+        table: "confirmed_commits",
+        row: id,
+        column: "document",
+    }
+}
+
+impl Store {
+    /// Stores that a change's commit is sent now, and that it is to be confirmed, both or neither.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], also for a change whose commit was sent before; [`StoreError::NotFound`].
+    pub async fn journal_confirmed_commit(
+        &self,
+        change: &mut ChangeRecord,
+        commit: &mut ConfirmedCommitRecord,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.database.begin(JOURNAL).await?;
+        self.journal_in(&mut tx, change).await?;
+        commit.created_at = change.updated_at;
+        commit.updated_at = commit.created_at;
+        sqlx::query(
+            "INSERT INTO confirmed_commits (id, device_id, device, owner, change_id, state, confirmed_by, reason, \
+             timeout_seconds, deadline_earliest, deadline, created_at, updated_at, key_id, document) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)",
+        )
+        .bind(&commit.id)
+        .bind(&commit.device_id)
+        .bind(&commit.device)
+        .bind(&commit.owner)
+        .bind(&commit.change_id)
+        .bind(&commit.state)
+        .bind(&commit.by)
+        .bind(&commit.reason)
+        .bind(seconds(commit.timeout_seconds))
+        .bind(to_micros(commit.deadline_earliest))
+        .bind(to_micros(commit.deadline))
+        .bind(to_micros(commit.created_at))
+        .bind(self.keys.current_id())
+        .bind(
+            self.keys
+                .seal(document_of(&commit.id), &commit.document, &self.ids),
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable(JOURNAL))?;
+        tx.commit().await.map_err(unavailable(JOURNAL))
+    }
+
+    /// Stores what has become of a confirmed commit, and of the change that made it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    pub async fn update_confirmed_commit(
+        &self,
+        commit: &mut ConfirmedCommitRecord,
+        change: Option<&mut ChangeRecord>,
+    ) -> Result<(), StoreError> {
+        const DOING: &str = "updating a confirmed commit";
+        let mut tx = self.database.begin(DOING).await?;
+        if let Some(change) = change {
+            self.update_change_in(&mut tx, change).await?;
+        }
+        commit.updated_at = self.now();
+        self.update_in(&mut tx, commit).await?;
+        tx.commit().await.map_err(unavailable(DOING))
+    }
+
+    async fn update_in(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        commit: &ConfirmedCommitRecord,
+    ) -> Result<(), StoreError> {
+        let updated = sqlx::query(
+            "UPDATE confirmed_commits SET state = $1, confirmed_by = $2, reason = $3, timeout_seconds = $4, \
+             deadline_earliest = $5, deadline = $6, updated_at = $7, key_id = $8, document = $9 WHERE id = $10",
+        )
+        .bind(&commit.state)
+        .bind(&commit.by)
+        .bind(&commit.reason)
+        .bind(seconds(commit.timeout_seconds))
+        .bind(to_micros(commit.deadline_earliest))
+        .bind(to_micros(commit.deadline))
+        .bind(to_micros(commit.updated_at))
+        .bind(self.keys.current_id())
+        .bind(
+            self.keys
+                .seal(document_of(&commit.id), &commit.document, &self.ids),
+        )
+        .bind(&commit.id)
+        .execute(&mut **tx)
+        .await
+        .map_err(unavailable("updating a confirmed commit"))?;
+        if updated.rows_affected() == 0 {
+            return Err(StoreError::NotFound);
+        }
+        Ok(())
+    }
+
+    /// Forgets a confirmed commit that the device did not make.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn delete_confirmed_commit(&self, id: &str) -> Result<(), StoreError> {
+        const DOING: &str = "removing a confirmed commit";
+        let mut tx = self.database.begin(DOING).await?;
+        sqlx::query("DELETE FROM confirmed_commits WHERE id = $1")
+            .bind(id)
+            .execute(&mut *tx)
+            .await
+            .map_err(unavailable(DOING))?;
+        tx.commit().await.map_err(unavailable(DOING))
+    }
+
+    /// One confirmed commit.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`], [`StoreError::Sealed`].
+    pub async fn get_confirmed_commit(&self, id: &str) -> Result<ConfirmedCommitRecord, StoreError> {
+        let statement = format!("{COLUMNS} WHERE id = $1");
+        let row = sqlx::query(AssertSqlSafe(statement))
+            .bind(id)
+            .fetch_optional(self.database.reader())
+            .await
+            .map_err(unavailable("reading a confirmed commit"))?;
+        self.confirmed_commit(&row.ok_or(StoreError::NotFound)?)
+    }
+
+    /// Confirmed commits, the newest first; those being sent are left out.
+    ///
+    /// # Errors
+    /// [`StoreError::BadPageToken`] when the token was not made for this filter; as [`Store::get_confirmed_commit`].
+    pub async fn list_confirmed_commits(
+        &self,
+        filter: &ConfirmedCommitFilter<'_>,
+        page_size: u32,
+        page_token: Option<&str>,
+    ) -> Result<Page<ConfirmedCommitRecord>, StoreError> {
+        const DOING: &str = "listing confirmed commits";
+        let words = format!("confirmed-commits {:?} {:?}", filter.device_id, filter.state);
+        let before = match page_token {
+            // No ULID is greater.
+            None => "~".to_owned(),
+            Some(token) => page::after(&words, token).ok_or(StoreError::BadPageToken)?,
+        };
+        let page_size = page_size.clamp(1, MOST_ITEMS);
+        let mut statement = format!("{COLUMNS} WHERE id < $1 AND state <> $2");
+        let wanted: Vec<&str> = [("device_id", filter.device_id), ("state", filter.state)]
+            .into_iter()
+            .filter_map(|(column, value)| value.map(|value| (column, value)))
+            .enumerate()
+            .map(|(index, (column, value))| {
+                statement.push_str(&format!(" AND {column} = ${}", index + 4));
+                value
+            })
+            .collect();
+        statement.push_str(" ORDER BY id DESC LIMIT $3");
+        let mut query = sqlx::query(AssertSqlSafe(statement))
+            .bind(before)
+            .bind(STARTING)
+            .bind(i64::from(page_size) + 1);
+        for value in wanted {
+            query = query.bind(value);
+        }
+        let rows = query
+            .fetch_all(self.database.reader())
+            .await
+            .map_err(unavailable(DOING))?;
+        let mut items = Vec::with_capacity(rows.len());
+        // One row more than asked for was fetched, to know whether there is a next page.
+        for row in rows.iter().take(page_size as usize) {
+            items.push(self.confirmed_commit(row)?);
+        }
+        let last = items.last().filter(|_| rows.len() > items.len());
+        let next_page_token = last.map(|record| page::token(&words, &record.id));
+        Ok(Page {
+            items,
+            next_page_token,
+        })
+    }
+
+    /// At most `most` confirmed commits of all devices in one of these states whose ids come after this one, in order
+    /// of their ids.
+    ///
+    /// # Errors
+    /// As [`Store::get_confirmed_commit`].
+    pub async fn confirmed_commits_in(
+        &self,
+        states: &[&str],
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<ConfirmedCommitRecord>, StoreError> {
+        let places: Vec<String> = (0..states.len()).map(|index| format!("${}", index + 3)).collect();
+        let statement = format!(
+            "{COLUMNS} WHERE id > $1 AND state IN ({}) ORDER BY id LIMIT $2",
+            places.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(statement))
+            .bind(after)
+            .bind(i64::from(most));
+        for state in states {
+            query = query.bind(*state);
+        }
+        let rows = query
+            .fetch_all(self.database.reader())
+            .await
+            .map_err(unavailable("looking for confirmed commits"))?;
+        rows.iter().map(|row| self.confirmed_commit(row)).collect()
+    }
+
+    /// Forgets confirmed commits whose last word is older, except those in one of the states `kept`. How many they were.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn delete_confirmed_commits_before(
+        &self,
+        time: OffsetDateTime,
+        kept: &[&str],
+    ) -> Result<u64, StoreError> {
+        const DOING: &str = "forgetting old confirmed commits";
+        let mut statement = "DELETE FROM confirmed_commits WHERE updated_at < $1".to_owned();
+        for index in 0..kept.len() {
+            statement.push_str(&format!(" AND state <> ${}", index + 2));
+        }
+        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(to_micros(time));
+        for state in kept {
+            query = query.bind(*state);
+        }
+        let mut tx = self.database.begin(DOING).await?;
+        let deleted = query.execute(&mut *tx).await.map_err(unavailable(DOING))?;
+        tx.commit().await.map_err(unavailable(DOING))?;
+        Ok(deleted.rows_affected())
+    }
+
+    /// Seals every document with the current key that another key had sealed.
+    pub(super) async fn seal_confirmed_commits_anew(&self) -> Result<(), OpenError> {
+        const DOING: &str = "sealing confirmed commits anew";
+        loop {
+            let mut tx = self.database.begin(DOING).await?;
+            let statement = format!("{COLUMNS} WHERE key_id <> $1 LIMIT $2");
+            let rows = sqlx::query(AssertSqlSafe(statement))
+                .bind(self.keys.current_id())
+                .bind(SOME)
+                .fetch_all(&mut *tx)
+                .await
+                .map_err(unavailable(DOING))?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for row in &rows {
+                let commit = self.confirmed_commit(row)?;
+                self.update_in(&mut tx, &commit).await?;
+            }
+            tx.commit().await.map_err(unavailable(DOING))?;
+        }
+    }
+
+    fn confirmed_commit(&self, row: &AnyRow) -> Result<ConfirmedCommitRecord, StoreError> {
+        let (mut commit, key_id) = read(row).map_err(unavailable("reading a confirmed commit"))?;
+        let opened = self
+            .keys
+            .open(document_of(&commit.id), &key_id, &commit.document)
+            .map_err(|source| StoreError::Sealed {
+                device: commit.device.clone(),
+                source,
+            })?;
+        commit.document = opened.to_vec();
+        Ok(commit)
+    }
+}
+
+/// A row of [`COLUMNS`], its document still sealed, and the name of the key.
+fn read(row: &AnyRow) -> Result<(ConfirmedCommitRecord, String), sqlx::Error> {
+    let timeout: i64 = row.try_get("timeout_seconds")?;
+    let commit = ConfirmedCommitRecord {
+        id: row.try_get("id")?,
+        device_id: row.try_get("device_id")?,
+        device: row.try_get("device")?,
+        owner: row.try_get("owner")?,
+        change_id: row.try_get("change_id")?,
+        state: row.try_get("state")?,
+        by: row.try_get("confirmed_by")?,
+        reason: row.try_get("reason")?,
+        timeout_seconds: u64::try_from(timeout).unwrap_or_default(),
+        deadline_earliest: from_micros(row.try_get("deadline_earliest")?),
+        deadline: from_micros(row.try_get("deadline")?),
+        created_at: from_micros(row.try_get("created_at")?),
+        updated_at: from_micros(row.try_get("updated_at")?),
+        document: row.try_get("document")?,
+    };
+    Ok((commit, row.try_get("key_id")?))
+}
+
+fn seconds(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
