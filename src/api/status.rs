@@ -36,7 +36,9 @@ pub fn row(code: ErrorCode) -> Statuses {
         E::EditSessionClosed | E::EditSessionExpired | E::EditSessionLost => {
             (StatusCode::GONE, Code::Aborted)
         }
-        E::InvalidState | E::CommitScheduled | E::ConfirmedCommitPending => (StatusCode::CONFLICT, Code::FailedPrecondition),
+        E::InvalidState | E::CommitScheduled | E::ConfirmedCommitPending => {
+            (StatusCode::CONFLICT, Code::FailedPrecondition)
+        }
         E::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, Code::FailedPrecondition),
         E::RateLimited => (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted),
         E::ResponseTooLarge => (StatusCode::BAD_REQUEST, Code::OutOfRange),

@@ -216,6 +216,14 @@ pub struct CommitArgs {
     #[arg(long, value_name = "true|false")]
     #[serde(skip_serializing_if = "Option::is_none")]
     save: Option<bool>,
+    /// The device undoes the commit unless it is confirmed within this time
+    #[arg(long = "confirm-timeout", value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm_timeout_seconds: Option<u64>,
+    /// Also when somebody else's confirmed commit is pending, which this one confirms; admins only
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    confirm_others: bool,
 }
 
 /// A body of the API.

@@ -5,6 +5,7 @@
 
 mod change;
 mod client;
+mod confirmed_commit;
 mod convert;
 mod datastore;
 mod device;
@@ -30,6 +31,7 @@ use crate::config::{ServeArgs, SettingsCommand};
 
 pub use change::ChangeCommand;
 pub use client::ClientArgs;
+pub use confirmed_commit::ConfirmedCommitCommand;
 pub use convert::ConvertArgs;
 pub use device::DeviceCommand;
 pub use edit_session::EditSessionCommand;
@@ -93,6 +95,9 @@ pub enum ClientCommand {
     /// Change a device in one call: lock, edit, validate, diff, commit, unlock
     #[command(subcommand)]
     Change(Box<ChangeCommand>),
+    /// Commits that a device undoes unless they are confirmed
+    #[command(subcommand)]
+    ConfirmedCommit(Box<ConfirmedCommitCommand>),
     /// Edit a candidate step by step
     #[command(subcommand)]
     EditSession(Box<EditSessionCommand>),
@@ -112,6 +117,7 @@ impl ClientCommand {
             Self::Cli(args) => args.run(),
             Self::Config(command) => command.run(),
             Self::Change(command) => command.run(),
+            Self::ConfirmedCommit(command) => command.run(),
             Self::EditSession(command) => command.run(),
             Self::Status(args) => args.run(),
             Self::Version(args) => args.run(),

@@ -45,7 +45,8 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    pub(super) fn invalid(parameter: &'static str, detail: impl Into<String>) -> Self {
+    /// A parameter that cannot be sent.
+    pub fn invalid(parameter: &'static str, detail: impl Into<String>) -> Self {
         Self::Invalid {
             parameter,
             detail: detail.into(),

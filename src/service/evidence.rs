@@ -3,7 +3,9 @@
 //! running, which is compared with what it was before and with what it was to become.
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
+use super::time::rfc3339;
 use crate::netconf::junos::commit_information::{CommitEntry, CommitInformation};
 
 /// What is stored of a commit before it is sent.
@@ -102,10 +104,20 @@ pub(super) fn pending_of_another<'a>(
     (committed.saturating_add(window).saturating_add(doubt) > now).then_some(entry)
 }
 
+/// Until when a confirmed commit waits, by the device's clock; RFC 3339 in UTC.
+pub(super) fn deadline(entry: &CommitEntry) -> Option<String> {
+    let window = i64::try_from(entry.rollback_in()?.as_secs()).ok()?;
+    let at = entry.seconds?.checked_add(window)?;
+    Some(rfc3339(OffsetDateTime::from_unix_timestamp(at).ok()?))
+}
+
 /// Who made a commit, for people.
 pub(super) fn who(entry: &CommitEntry) -> String {
     let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "unknown".to_owned());
-    let when = entry.date_time.as_deref().map_or_else(String::new, |at| format!(" at {at}"));
+    let when = entry
+        .date_time
+        .as_deref()
+        .map_or_else(String::new, |at| format!(" at {at}"));
     format!("{} via {}{when}", word(&entry.user), word(&entry.client))
 }
 
@@ -157,15 +169,25 @@ mod tests {
         let ours = || entry("lab", "netconf", "window 7 [ncgate 01 alice]");
         let standing = |entries| standing(&history(entries), "[ncgate 01 alice]");
         assert_eq!(standing(vec![entry("lab", "cli", "other")]), Standing::Absent);
-        assert_eq!(standing(vec![ours(), entry("lab", "cli", "before")]), Standing::Newest);
-        assert_eq!(standing(vec![entry("root", "other", ""), ours()]), Standing::Undone);
-        let Standing::Followed(follower) = standing(vec![entry("bob", "cli", "[ncgate 02 bob]"), ours()]) else {
+        assert_eq!(
+            standing(vec![ours(), entry("lab", "cli", "before")]),
+            Standing::Newest
+        );
+        assert_eq!(
+            standing(vec![entry("root", "other", ""), ours()]),
+            Standing::Undone
+        );
+        let Standing::Followed(follower) = standing(vec![entry("bob", "cli", "[ncgate 02 bob]"), ours()])
+        else {
             panic!("somebody committed after it");
         };
         assert_eq!(follower.who, "bob via cli");
         assert!(follower.mentions("[ncgate 02 bob]"));
         // An extension carries the marker again: the last one counts.
-        assert_eq!(standing(vec![ours(), entry("root", "other", ""), ours()]), Standing::Newest);
+        assert_eq!(
+            standing(vec![ours(), entry("root", "other", ""), ours()]),
+            Standing::Newest
+        );
     }
 
     /// E2: a confirmed commit of somebody else counts for its window, and while clocks may differ.

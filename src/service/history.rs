@@ -62,10 +62,7 @@ pub(super) async fn running(
     who: &str,
     deadline: Instant,
 ) -> Result<Snapshot, Error> {
-    let raw = ask(record, device, who, deadline, |caps| {
-        Ok(whole_running(caps)?.rpc)
-    })
-    .await?;
+    let raw = ask(record, device, who, deadline, |caps| Ok(whole_running(caps)?.rpc)).await?;
     snapshot(record.name(), raw).await
 }
 
@@ -83,12 +80,7 @@ pub(super) async fn running_in_session(
 }
 
 fn whole_running(capabilities: &Capabilities) -> Result<Step, RequestError> {
-    ground::read(
-        capabilities,
-        StepName::Verify,
-        Datastore::Running,
-        Tells::Nothing,
-    )
+    ground::read(capabilities, StepName::Verify, Datastore::Running, Tells::Nothing)
 }
 
 async fn ask(

@@ -17,7 +17,7 @@ use super::edit::reading;
 use super::edit::request::{DiscardCandidateRequest, Mode};
 use super::edit::script::Step;
 use super::edit::view::{DiscardedView, LockHolderView, LockList, LockView, Planned, RpcErrorView};
-use super::failure::{self, Asked};
+use super::failure;
 use super::held::send;
 use super::schemas::monitored;
 use super::time::rfc3339;

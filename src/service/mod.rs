@@ -175,6 +175,11 @@ impl Gateway {
         polite
     }
 
+    /// Seconds since 1970, for what devices say about themselves.
+    fn now_seconds(&self) -> i64 {
+        self.inner.clock.wall().unix_timestamp()
+    }
+
     fn draining(&self) -> bool {
         self.inner.draining.load(Ordering::Acquire)
     }

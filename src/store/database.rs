@@ -180,12 +180,13 @@ impl Database {
     /// The names of all keys that something is sealed with.
     pub(super) async fn sealing_keys(&self) -> Result<Vec<String>, StoreError> {
         let failed = || unavailable("looking for what is sealed");
-        let rows =
-            sqlx::query("SELECT key_id FROM device_secrets UNION SELECT key_id FROM changes UNION \
-                 SELECT key_id FROM confirmed_commits ORDER BY key_id")
-                .fetch_all(&self.reader)
-                .await
-                .map_err(failed())?;
+        let rows = sqlx::query(
+            "SELECT key_id FROM device_secrets UNION SELECT key_id FROM changes UNION \
+                 SELECT key_id FROM confirmed_commits ORDER BY key_id",
+        )
+        .fetch_all(&self.reader)
+        .await
+        .map_err(failed())?;
         rows.iter().map(|row| row.try_get(0).map_err(failed())).collect()
     }
 

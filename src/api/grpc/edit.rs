@@ -2,15 +2,15 @@
 
 use super::convert::{content, known, some};
 use super::proto;
-use crate::error::Error;
+use crate::error::{Error, PendingCommit};
 use crate::netconf::datastore::Datastore;
 use crate::service::edit::request::{
     Action, ChangeRequest, CommitOptions, Edit, EditBody, EditFormat, Endpoint, ErrorOption, Mode,
     OpenEditSession, Protocol, TestOption,
 };
 use crate::service::edit::view::{
-    ChangeErrorView, ChangeView, DiscardedView, EditSessionView, KilledView, LockHolderView, LockView,
-    MemberView, RpcErrorView, ScheduledView,
+    ChangeErrorView, ChangeView, ConfirmedCommitView, DiscardedView, EditSessionView, KilledView,
+    LockHolderView, LockView, MemberView, RpcErrorView, ScheduledView,
 };
 use crate::service::view::Plan;
 
@@ -136,6 +136,8 @@ pub fn commit(options: Option<proto::CommitOptions>) -> CommitOptions {
         force_synchronize: options.force_synchronize,
         full: options.full,
         save: options.save,
+        confirm_timeout_seconds: options.confirm_timeout_seconds,
+        confirm_others: options.confirm_others,
     }
 }
 
@@ -293,6 +295,38 @@ pub fn change_view(view: ChangeView) -> proto::Change {
         error: view.error.map(change_error),
         create_time: view.create_time,
         update_time: view.update_time,
+        confirmed_commit_id: view.confirmed_commit_id,
+        confirmed_commit: view.confirmed_commit.map(confirmed_commit),
+    }
+}
+
+pub fn confirmed_commit(view: ConfirmedCommitView) -> proto::ConfirmedCommit {
+    proto::ConfirmedCommit {
+        id: view.id,
+        device: view.device,
+        change_id: view.change_id,
+        owner: view.owner,
+        state: view.state,
+        by: view.by,
+        reason: view.reason,
+        timeout_seconds: view.timeout_seconds,
+        deadline: view.deadline,
+        deadline_earliest: view.deadline_earliest,
+        persistent: view.persistent,
+        session_id: view.session_id,
+        seen: view.seen,
+        warnings: rpc_errors(view.warnings),
+        create_time: view.create_time,
+        update_time: view.update_time,
+    }
+}
+
+pub fn pending_commit(commit: &PendingCommit) -> proto::PendingCommit {
+    proto::PendingCommit {
+        id: commit.id.clone().unwrap_or_default(),
+        by: commit.by.clone(),
+        owner: commit.owner.clone().unwrap_or_default(),
+        deadline: commit.deadline.clone().unwrap_or_default(),
     }
 }
 

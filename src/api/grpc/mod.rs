@@ -4,6 +4,7 @@
 mod ask;
 mod change;
 mod config;
+mod confirmed_commit;
 mod context;
 mod convert;
 mod device;
@@ -45,6 +46,7 @@ pub mod proto {
 
 use proto::change_service_server::ChangeServiceServer;
 use proto::config_service_server::ConfigServiceServer;
+use proto::confirmed_commit_service_server::ConfirmedCommitServiceServer;
 use proto::device_service_server::DeviceServiceServer;
 use proto::edit_session_service_server::EditSessionServiceServer;
 use proto::rpc_service_server::RpcServiceServer;
@@ -76,6 +78,7 @@ pub fn router(app: App) -> Router {
         ($health:ident, $set:ident) => {
             each!($health, $set, DeviceServiceServer, RpcServiceServer, ConfigServiceServer);
             each!($health, $set, EditSessionServiceServer, ChangeServiceServer, StatusServiceServer);
+            each!($health, $set, ConfirmedCommitServiceServer);
         };
         ($health:ident, $set:ident, $($server:ident),*) => {
             $($health.$set::<$server<Services>>().await;)*
@@ -103,6 +106,7 @@ pub fn router(app: App) -> Router {
         .add_service(server!(ConfigServiceServer))
         .add_service(server!(EditSessionServiceServer))
         .add_service(server!(ChangeServiceServer))
+        .add_service(server!(ConfirmedCommitServiceServer))
         .add_service(server!(StatusServiceServer))
         .add_service(health_service)
         .add_service(

@@ -113,6 +113,9 @@ fn details(error: &Error, code: Code, request_id: &str) -> Vec<Any> {
     if let Some(holder) = error.holder() {
         details.push(any("ncgate.v1.LockHolder", &edit::holder(holder.into())));
     }
+    if let Some(commit) = error.pending_commit() {
+        details.push(any("ncgate.v1.PendingCommit", &edit::pending_commit(commit)));
+    }
     if let Some(diff) = error.diff() {
         let shown = cut(&diff.text, MAX_DIFF_BYTES);
         let changes = proto::UncommittedChanges {

@@ -9,8 +9,9 @@ use super::problem::ApiError;
 use super::rpc_input::body_switch;
 use crate::netconf::datastore::Datastore;
 use crate::service::edit::request::{
-    Action, ChangeRequest, CommitOptions, CommitRequest, DiscardCandidateRequest, DiscardRequest, Edit,
-    EditBody, EditFormat, EditRequest, ErrorOption, KillRequest, Mode, OpenEditSession, Protocol, TestOption,
+    Action, ChangeRequest, CommitOptions, CommitRequest, ConfirmRequest, DiscardCandidateRequest,
+    DiscardRequest, Edit, EditBody, EditFormat, EditRequest, ErrorOption, ExtendRequest, KillRequest, Mode,
+    OpenEditSession, Protocol, TestOption,
 };
 
 #[derive(ToSchema)]
@@ -125,7 +126,32 @@ pub struct CommitInput {
     pub full: Option<bool>,
     /// Copy running to startup afterwards. Default: where the device has a startup datastore.
     pub save: Option<bool>,
+    /// The device undoes the commit unless it is confirmed within so many seconds.
+    #[schema(minimum = 1)]
+    pub confirm_timeout_seconds: Option<u64>,
+    /// Also when somebody else's confirmed commit is pending, which this one confirms; admins only.
+    pub confirm_others: Option<bool>,
     /// Show the XML that would be sent, and send nothing; not within a change.
+    pub plan: Option<bool>,
+}
+
+/// How a confirmed commit is confirmed. All of it optional.
+#[derive(ToSchema)]
+pub struct ConfirmInput {
+    /// Whatever has come into the candidate since is committed as well; admins only.
+    pub accept_candidate: Option<bool>,
+    /// Show the XML that would be sent, and send nothing.
+    pub plan: Option<bool>,
+}
+
+/// A new deadline of a confirmed commit.
+#[derive(ToSchema)]
+#[schema(example = json!({"confirm_timeout_seconds": 600}))]
+pub struct ExtendInput {
+    /// Counted from now.
+    #[schema(minimum = 1)]
+    pub confirm_timeout_seconds: u64,
+    /// Show the XML that would be sent, and send nothing.
     pub plan: Option<bool>,
 }
 
@@ -309,6 +335,8 @@ fn commit(body: &mut Object<'_>) -> Result<CommitOptions, ApiError> {
         force_synchronize: flag(body, "force_synchronize")?,
         full: flag(body, "full")?,
         save: body.boolean("save")?,
+        confirm_timeout_seconds: body.number("confirm_timeout_seconds")?,
+        confirm_others: flag(body, "confirm_others")?,
     })
 }
 
@@ -366,6 +394,30 @@ pub fn read_commit(text: &str, plan: Option<bool>) -> Result<CommitRequest, ApiE
     let request = CommitRequest {
         plan: body_switch(&mut body, "plan", plan)?,
         options: commit(&mut body)?,
+    };
+    body.finish()?;
+    Ok(request)
+}
+
+/// Reads the body of `POST …/confirmed-commits/{id}/confirm`. Errors as [`read_open`].
+pub fn read_confirm(text: &str, plan: Option<bool>) -> Result<ConfirmRequest, ApiError> {
+    let mut body = Object::parse_or_empty(text)?;
+    let request = ConfirmRequest {
+        accept_candidate: flag(&mut body, "accept_candidate")?,
+        plan: body_switch(&mut body, "plan", plan)?,
+    };
+    body.finish()?;
+    Ok(request)
+}
+
+/// Reads the body of `POST …/confirmed-commits/{id}/extend`. Errors as [`read_open`].
+pub fn read_extend(text: &str, plan: Option<bool>) -> Result<ExtendRequest, ApiError> {
+    let mut body = Object::parse(text)?;
+    let request = ExtendRequest {
+        confirm_timeout_seconds: body
+            .number("confirm_timeout_seconds")?
+            .ok_or_else(|| ApiError::invalid("/confirm_timeout_seconds", "is required"))?,
+        plan: body_switch(&mut body, "plan", plan)?,
     };
     body.finish()?;
     Ok(request)

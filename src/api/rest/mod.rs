@@ -4,6 +4,7 @@
 mod body;
 pub mod changes;
 pub mod config;
+pub mod confirmed_commits;
 mod context;
 pub mod datastores;
 pub mod device_schema;
@@ -88,6 +89,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(changes::create, changes::list))
         .routes(routes!(changes::get))
         .routes(routes!(changes::cancel))
+        .routes(routes!(confirmed_commits::list))
+        .routes(routes!(confirmed_commits::get))
+        .routes(routes!(confirmed_commits::confirm))
+        .routes(routes!(confirmed_commits::cancel))
+        .routes(routes!(confirmed_commits::extend))
         .routes(routes!(locks::list))
         .routes(routes!(locks::kill))
         .routes(routes!(locks::discard_candidate))

@@ -185,6 +185,10 @@ pub fn base() -> OpenApi {
         ("rpc", "Operational RPCs and CLI commands"),
         ("config", "Configuration, read, and whole configurations"),
         ("changes", "Changes in one call"),
+        (
+            "confirmed-commits",
+            "Commits that a device undoes unless they are confirmed",
+        ),
         ("edit-sessions", "Changes step by step, and who holds what"),
         ("gateway", "The gateway itself"),
         ("machine", "For orchestrators and monitoring"),

@@ -7,7 +7,9 @@ use super::record::Change;
 use super::state::State;
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::Gateway;
+use crate::service::confirmed::ConfirmedCommit;
 use crate::service::edit::view::{ChangeStepView, ChangeView};
+use crate::store::STARTING;
 
 /// How often the end of a change is written to a database that does not answer, and the time between.
 const TRIES: usize = 3;
@@ -65,16 +67,62 @@ impl Journal {
         Ok(())
     }
 
-    /// Stores that what is sent next counts. No row, no send.
+    /// Stores that what is sent next counts, once; `confirmed`: and that it has to be confirmed. No row, no send.
     ///
     /// # Errors
     /// `internal` when it cannot be stored; then it must not be sent.
-    pub async fn committing(&mut self) -> Result<(), Error> {
+    pub async fn committing(&mut self, confirmed: Option<&mut ConfirmedCommit>) -> Result<(), Error> {
         self.enter(State::Committing)?;
-        self.store().await.map_err(|error| {
+        let mut row = self.change.to_row();
+        let store = &self.gateway.inner.store;
+        let stored = match confirmed {
+            None => store.journal_commit(&mut row).await,
+            Some(commit) => {
+                let mut confirmed = commit.to_row();
+                confirmed.state = STARTING.to_owned();
+                let stored = store.journal_confirmed_commit(&mut row, &mut confirmed).await;
+                (commit.row.created_at, commit.row.updated_at) = (confirmed.created_at, confirmed.updated_at);
+                stored
+            }
+        };
+        stored.map_err(|error| {
+            let error = self.gateway.store_error(error);
             // Not 503: something was sent for this change (H3).
             Error::new(ErrorCode::Internal, error.detail().to_owned()).with_reason("store")
-        })
+        })?;
+        self.change.row.updated_at = row.updated_at;
+        Ok(())
+    }
+
+    /// The device has made a commit that has to be confirmed, or may have: what is stored of both says so.
+    pub async fn hand_over(
+        &mut self,
+        state: State,
+        outcome: Outcome,
+        commit: &mut ConfirmedCommit,
+    ) -> ChangeView {
+        self.change.set_outcome(outcome);
+        if let Err(error) = self.change.enter(state) {
+            tracing::error!(change = self.change.row.id, error = %error, "a change went on in a way that it cannot");
+        }
+        self.gateway.inner.changes.put(&self.change);
+        let (mut row, mut confirmed) = (self.change.to_row(), commit.to_row());
+        let store = &self.gateway.inner.store;
+        match store
+            .update_confirmed_commit(&mut confirmed, Some(&mut row))
+            .await
+        {
+            Ok(()) => {
+                self.change.row.updated_at = row.updated_at;
+                commit.row.updated_at = confirmed.updated_at;
+            }
+            Err(error) => {
+                // What was stored before it was sent leads to the same, after a restart.
+                let id = &self.change.row.id;
+                tracing::error!(change = id, error = %error, "a confirmed commit could not be stored");
+            }
+        }
+        self.change.view()
     }
 
     /// The end of the change, as its caller and the store are told.
@@ -95,6 +143,21 @@ impl Journal {
             }
         }
         self.change.view()
+    }
+
+    /// The device refused the commit that was to be confirmed.
+    pub async fn never_made(&mut self, confirmed_commit_id: &str) {
+        self.note(|change| change.document.confirmed_commit_id = None);
+        let deleted = self
+            .gateway
+            .inner
+            .store
+            .delete_confirmed_commit(confirmed_commit_id)
+            .await;
+        if let Err(error) = deleted {
+            // It is never listed, and looked at again after a restart.
+            tracing::error!(confirmed_commit_id, error = %error, "what was never made could not be forgotten");
+        }
     }
 
     async fn store(&mut self) -> Result<(), Error> {

@@ -26,7 +26,8 @@ use self::state::State;
 use self::steps::Patience;
 use super::Gateway;
 use super::call::{CallContext, Role};
-use super::edit::ground::{Ground, marker};
+use super::confirmed;
+use super::edit::ground::{self, Confirm, Ground, marker};
 use super::edit::request::{ChangeRequest, EditBody, ListChanges};
 use super::edit::script::{self, Script};
 use super::edit::view::{ChangeList, ChangeView, Planned, RpcErrorView};
@@ -77,8 +78,16 @@ impl Gateway {
             return Err(on_device(Error::invalid("/wait_seconds", detail)));
         }
         let (record, live) = self.device(device).await?;
+        if request.commit.confirm_others {
+            ctx.principal.require(Role::Admin)?;
+        }
+        if let Some(seconds) = request.commit.confirm_timeout_seconds {
+            let least = self.least_confirm_timeout(device);
+            confirmed::check_timeout(seconds, least, "/commit/confirm_timeout_seconds").map_err(on_device)?;
+        }
         if !request.plan {
             self.accepting()?;
+            self.no_confirmed_commit(&record.id)?;
         }
         let started = Instant::now();
         let shown = live
@@ -112,6 +121,7 @@ impl Gateway {
             let (sender, receiver) = oneshot::channel();
             let procedure = Procedure {
                 device: live,
+                record,
                 request: writer.request.clone(),
                 script,
                 capabilities,
@@ -244,6 +254,54 @@ impl Gateway {
         stored.map_err(|error| self.store_error(error))
     }
 
+    /// The change that made a confirmed commit, as it is when that is in this state. `None`: it says so already, or is
+    /// not there any more.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(super) async fn change_of_confirmed(
+        &self,
+        device_id: &str,
+        id: &str,
+        state: confirmed::State,
+    ) -> Result<Option<ChangeRecord>, Error> {
+        let (state, outcome) = match state {
+            confirmed::State::Confirming | confirmed::State::Cancelling => return Ok(None),
+            confirmed::State::Pending => (State::PendingConfirm, Outcome::Applied),
+            confirmed::State::Confirmed => (State::Confirmed, Outcome::Applied),
+            confirmed::State::Cancelled => (State::Cancelled, Outcome::NotApplied),
+            confirmed::State::RolledBack => (State::RolledBack, Outcome::NotApplied),
+            confirmed::State::Kept => (State::Kept, Outcome::Applied),
+            confirmed::State::Unknown => (State::Unknown, Outcome::Unknown),
+        };
+        let row = match self.inner.store.get_change(device_id, id).await {
+            Ok(row) => row,
+            Err(StoreError::NotFound) => return Ok(None),
+            Err(error) => return Err(self.store_error(error)),
+        };
+        let mut change = read_row(row)?;
+        if change.state == state {
+            return Ok(None);
+        }
+        change.enter(state)?;
+        change.set_outcome(outcome);
+        Ok(Some(change.to_row()))
+    }
+
+    /// A change whose commit the device never made.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(super) async fn change_was_never_made(&self, device_id: &str, id: &str) -> Result<(), Error> {
+        let row = self.inner.store.get_change(device_id, id).await;
+        let mut change = read_row(row.map_err(|error| self.store_error(error))?)?;
+        change.enter(State::Failed)?;
+        change.set_outcome(Outcome::NotApplied);
+        let mut row = change.to_row();
+        let stored = self.inner.store.update_change(&mut row).await;
+        stored.map_err(|error| self.store_error(error))
+    }
+
     /// Forgets changes that ended long ago, now and then, until the gateway ends.
     pub(super) async fn forget_old_changes(self) {
         loop {
@@ -289,6 +347,14 @@ impl Writer {
         let (validate, verify) = self.quirks;
         ground.skip_validate = !validate;
         ground.verify = verify;
+        if let Some(seconds) = self.request.commit.confirm_timeout_seconds {
+            let timeout = confirmed::effective(capabilities.is_junos(), seconds)
+                .map_err(|error| ground::unbuildable(&error, "/commit"))?;
+            ground.confirm = Some(Confirm {
+                timeout,
+                persist: confirmed::persists(capabilities).then(|| self.gateway.new_persist_id()),
+            });
+        }
         script::change(
             ground,
             capabilities,

@@ -14,12 +14,14 @@ use crate::device::{Device, Held, HoldError, Occupant, Way};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::datastore::Datastore;
+use crate::service::confirmed::{self, Announced, ConfirmedCommit};
 use crate::service::edit::ground;
 use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Script, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
 use crate::service::edit::view::ChangeView;
 use crate::service::{failure, locks};
+use crate::store::DeviceRecord;
 
 /// How long the end of a session is waited for. It goes on by itself.
 const GOODBYE: Duration = Duration::from_secs(10);
@@ -33,6 +35,7 @@ pub(super) type Write = Box<dyn FnOnce(&Capabilities) -> Result<Script, Error> +
 /// A change that is about to begin.
 pub(super) struct Procedure {
     pub device: Arc<Device>,
+    pub record: Arc<DeviceRecord>,
     pub request: Arc<ChangeRequest>,
     pub script: Script,
     /// What the script was written for.
@@ -89,6 +92,7 @@ impl Procedure {
 
     async fn work(self, held: Held) -> Answer {
         let Self {
+            record,
             request,
             mut script,
             capabilities,
@@ -109,7 +113,7 @@ impl Procedure {
                 }
             };
         }
-        let mut work = Work::new(held, script.ground, journal, patience, request);
+        let mut work = Work::new(held, script.ground, journal, patience, request, record);
         match work.go(script.steps).await {
             Ok(()) => Ok(complete(work).await),
             Err(stop) => Err(stopped(work, stop).await),
@@ -119,6 +123,9 @@ impl Procedure {
 
 /// Every step went well.
 async fn complete(mut work: Work) -> ChangeView {
+    if let Some((commit, announced)) = work.confirmed.take() {
+        return pending(work, commit, announced).await;
+    }
     let scheduled = work.journal.change().document.scheduled.is_some();
     let (state, outcome) = if work.request.dry_run {
         (State::Discarded, Outcome::NotApplied)
@@ -144,6 +151,23 @@ async fn complete(mut work: Work) -> ChangeView {
     journal.end(state, outcome).await
 }
 
+/// The commit was made, and has to be confirmed: its session goes to the one who looks after it.
+async fn pending(work: Work, mut commit: ConfirmedCommit, announced: Announced) -> ChangeView {
+    let Work {
+        held,
+        mut journal,
+        record,
+        ..
+    } = work;
+    commit.state = confirmed::State::Pending;
+    let mut view = journal
+        .hand_over(State::PendingConfirm, Outcome::Applied, &mut commit)
+        .await;
+    view.confirmed_commit = Some(commit.view());
+    journal.gateway().guard(announced, commit, Some(held), &record);
+    view
+}
+
 /// A step failed: undoes what was done, in reverse, and tells what that means.
 async fn stopped(mut work: Work, stop: Stop) -> Error {
     let Stop { step, fate, error } = stop;
@@ -162,14 +186,28 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
         }
         Fate::Undo | Fate::Ignored => undo(&mut work, fate).await,
     };
+    let confirmed = work.confirmed.take();
     let Work {
-        held, mut journal, ..
+        held,
+        mut journal,
+        record,
+        ..
     } = work;
     if fate == Fate::Unknown {
         // The device may be at work for long.
         drop(held);
     } else {
         goodbye(held).await;
+    }
+    match confirmed {
+        Some((mut commit, announced)) if fate == Fate::Unknown => {
+            commit.document.session_id = None;
+            commit.document.seen =
+                Some("no reply came; what the device has done is being found out".to_owned());
+            journal.gateway().guard(announced, commit, None, &record);
+        }
+        Some((commit, _)) => journal.never_made(&commit.row.id).await,
+        None => {}
     }
     let error = match error.hint() {
         Some(hint) => {

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorCode, MemberResult, Outcome};
 use crate::service::edit::view::{
     ChangeErrorView, ChangeStepView, ChangeView, LockHolderView, MemberView, RpcErrorView, ScheduledView,
 };
+use crate::service::evidence::Evidence;
 use crate::service::time;
 use crate::store::ChangeRecord;
 
@@ -32,6 +33,9 @@ pub(super) struct Document {
     pub error: Option<ChangeErrorView>,
     /// What stands in the comment of its commit (E3).
     pub marker: String,
+    /// What tells later whether it was committed (E2).
+    pub evidence: Evidence,
+    pub confirmed_commit_id: Option<String>,
 }
 
 /// A change.
@@ -119,6 +123,8 @@ impl Change {
             members: document.members,
             undo: (!document.undo_guaranteed).then(|| "not_guaranteed".to_owned()),
             scheduled: document.scheduled,
+            confirmed_commit_id: document.confirmed_commit_id,
+            confirmed_commit: None,
             session_id: document.session_id,
             revision: document.revision,
             error: document.error,

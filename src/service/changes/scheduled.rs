@@ -152,7 +152,7 @@ impl Gateway {
         Ok(())
     }
 
-    async fn commit_history(
+    pub(in crate::service) async fn commit_history(
         &self,
         ctx: &CallContext,
         record: &DeviceRecord,

@@ -9,25 +9,30 @@ use tokio::time::Instant;
 use super::journal::Journal;
 use super::state::State;
 use crate::device::{self, DeviceError, Held, HoldError};
-use crate::error::{Diff, Error, ErrorCode, Outcome};
+use crate::error::{Diff, Error, ErrorCode, Outcome, PendingCommit};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::pool::{Hold, Touch};
+use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit};
 use crate::service::edit::differing::Differing;
-use crate::service::edit::ground::Ground;
+use crate::service::edit::ground::{Confirm, Dialect, Ground};
 use crate::service::edit::reading;
 use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
 use crate::service::edit::view::{ChangeStepView, RpcErrorView, ScheduledView};
+use crate::service::evidence::{self, Evidence, Newest};
 use crate::service::failure::{self, Asked};
 use crate::service::locks;
 use crate::session::RawReply;
+use crate::store::DeviceRecord;
 
 /// How often a lock is tried that somebody outside the gateway holds: up to so much later each time.
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of a commit history that are looked at.
 const MOST_HISTORY: u64 = 4 << 20;
+/// By how much the clock of a device may be wrong, in seconds.
+const CLOCK_DOUBT: i64 = 60;
 
 /// How long things may take (conventions H6).
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +92,7 @@ pub(super) struct Work {
     pub journal: Journal,
     pub patience: Patience,
     pub request: Arc<ChangeRequest>,
+    pub record: Arc<DeviceRecord>,
     /// Whether anything has left for the device.
     pub sent: bool,
     /// The configuration before the edits, where it was read.
@@ -94,6 +100,10 @@ pub(super) struct Work {
     after: Option<Snapshot>,
     /// The device said ok to the commit.
     pub committed: bool,
+    /// What tells later whether it was committed (E2).
+    evidence: Evidence,
+    /// The commit that has to be confirmed, once it was about to be sent.
+    pub confirmed: Option<(ConfirmedCommit, Announced)>,
 }
 
 impl Work {
@@ -103,6 +113,7 @@ impl Work {
         journal: Journal,
         patience: Patience,
         request: Arc<ChangeRequest>,
+        record: Arc<DeviceRecord>,
     ) -> Self {
         Self {
             held,
@@ -110,10 +121,13 @@ impl Work {
             journal,
             patience,
             request,
+            record,
             sent: false,
             before: None,
             after: None,
             committed: false,
+            evidence: Evidence::default(),
+            confirmed: None,
         }
     }
 
@@ -162,7 +176,7 @@ impl Work {
                 self.journal.enter(State::Editing).map_err(stop)?;
                 if self.ground.target != Datastore::Candidate {
                     // An edit acts at once.
-                    self.journal.committing().await.map_err(stop)?;
+                    self.journal_commit().await.map_err(stop)?;
                 }
             }
             StepName::Commit => {
@@ -171,13 +185,13 @@ impl Work {
                     let entered = self.held.enter_candidate(self.patience.wait, deadline).await;
                     entered.map_err(|error| stop(self.no_lane(error)))?;
                 }
-                self.journal.committing().await.map_err(stop)?;
+                self.gate().map_err(stop)?;
+                self.journal_commit().await.map_err(stop)?;
             }
-            StepName::Lock
-            | StepName::Open
+            StepName::Lock | StepName::Validate => self.gate().map_err(stop)?,
+            StepName::Open
             | StepName::Check
             | StepName::Edit
-            | StepName::Validate
             | StepName::Diff
             | StepName::Verify
             | StepName::Save
@@ -186,6 +200,85 @@ impl Work {
             | StepName::Close => {}
         }
         Ok(())
+    }
+
+    /// C3: while a confirmed commit is pending, nothing is sent that could confirm it.
+    fn gate(&self) -> Result<(), Error> {
+        let row = &self.journal.change().row;
+        self.journal.gateway().no_confirmed_commit(&row.device_id)
+    }
+
+    /// Stores that the commit is sent, with what tells later whether it was done. No row, no send.
+    async fn journal_commit(&mut self) -> Result<(), Error> {
+        self.evidence.before = self.before.as_ref().map(Snapshot::digest);
+        self.evidence.expected = self.after.as_ref().map(Snapshot::digest);
+        let evidence = self.evidence.clone();
+        let Some(Confirm { timeout, persist }) = self.ground.confirm.clone() else {
+            self.journal.note(|change| change.document.evidence = evidence);
+            return self.journal.committing(None).await;
+        };
+        let row = &self.journal.change().row;
+        let gateway = self.journal.gateway().clone();
+        let mut commit = gateway.new_confirmed_commit(NewConfirmedCommit {
+            device_id: &row.device_id,
+            device: &row.device,
+            owner: &row.owner,
+            change_id: &row.id,
+            timeout: timeout.rfc(),
+            document: confirmed::Document {
+                junos: self.ground.dialect == Dialect::Junos,
+                persist,
+                marker: self.journal.change().document.marker.clone(),
+                evidence: evidence.clone(),
+                session_id: Some(self.held.session_id()),
+                save: self.saves(),
+                synchronize: self.request.commit.synchronize,
+                ..confirmed::Document::default()
+            },
+        });
+        let announced = gateway.announce(&commit);
+        let id = commit.row.id.clone();
+        self.journal.note(|change| {
+            change.document.evidence = evidence;
+            change.document.confirmed_commit_id = Some(id);
+        });
+        self.journal.committing(Some(&mut commit)).await?;
+        self.confirmed = Some((commit, announced));
+        Ok(())
+    }
+
+    /// Whether running is to be copied to startup in the end.
+    fn saves(&self) -> bool {
+        let capabilities = self.held.capabilities();
+        let save = self.ground.save(&capabilities, self.request.commit.save);
+        matches!(save, Ok(Some(_)))
+    }
+
+    /// E2: somebody else's confirmed commit in its window would be confirmed by a check, or by a commit.
+    fn check_others(&self, step: StepName, history: &CommitInformation) -> Result<(), Stop> {
+        let now = self.journal.gateway().now_seconds();
+        let Some(entry) = evidence::pending_of_another(history, now, CLOCK_DOUBT) else {
+            return Ok(());
+        };
+        if self.request.commit.confirm_others {
+            return Ok(());
+        }
+        let detail = format!(
+            "{} made a confirmed commit that is pending still, and that this would confirm",
+            evidence::who(entry)
+        );
+        Err(Stop {
+            step,
+            fate: Fate::Undo,
+            error: Error::new(ErrorCode::ConfirmedCommitPending, detail)
+                .with_pending_commit(PendingCommit {
+                    id: None,
+                    by: "other".to_owned(),
+                    owner: entry.user.clone(),
+                    deadline: evidence::deadline(entry),
+                })
+                .with_hint("wait until it is confirmed or undone; confirm_others: true goes on, for admins"),
+        })
     }
 
     /// The candidate cannot be had for the commit. Not 503, because edits were sent (H3).
@@ -265,6 +358,10 @@ impl Work {
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
         let raw = answer.map_err(|error| self.lost(name, error))?;
+        if name == StepName::Commit {
+            let pace = &self.journal.gateway().inner.pace;
+            pace.took(self.device(), started.elapsed());
+        }
         self.journal
             .note(|change| reading::warn(&mut change.document.warnings, &raw.scan));
         if raw.scan.is_error() {
@@ -360,14 +457,18 @@ impl Work {
         };
         match tells {
             Tells::Nothing => {}
-            Tells::Revision => {
+            Tells::History => {
                 let text = raw
                     .source
                     .read_to_string(MOST_HISTORY)
                     .map_err(|error| unreadable(error.to_string()))?;
                 let told = CommitInformation::parse(&text).map_err(|error| unreadable(error.to_string()))?;
+                self.evidence.newest = told.newest().map(Newest::from);
                 let revision = told.newest().and_then(|newest| newest.revision.clone());
-                self.check_revision(step, revision)?;
+                if self.request.if_revision.is_some() {
+                    self.check_revision(step, revision)?;
+                }
+                self.check_others(step, &told)?;
             }
             Tells::Before => self.before = Some(Snapshot::read(raw).await.map_err(unreadable)?),
             Tells::Leftovers => {
@@ -401,7 +502,12 @@ impl Work {
                 let running = Snapshot::read(raw).await.map_err(unreadable)?;
                 self.verify(step, &running)?;
             }
-            Tells::Commit => self.note_commit(&raw),
+            Tells::Commit => {
+                if let Some((commit, _)) = &mut self.confirmed {
+                    commit.armed(&self.journal.gateway().inner.clock);
+                }
+                self.note_commit(&raw);
+            }
         }
         let checked = matches!(step, StepName::Validate | StepName::Diff);
         if checked && self.journal.change().state == State::Editing {

@@ -37,9 +37,13 @@ const GOODBYE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// `accept_candidate`: also what has come into the candidate since.
-    Confirm { accept_candidate: bool },
+    Confirm {
+        accept_candidate: bool,
+    },
     Cancel,
-    Extend { seconds: u64 },
+    Extend {
+        seconds: u64,
+    },
 }
 
 /// A caller's order, and where the answer goes.
@@ -303,7 +307,8 @@ impl Guardian {
             }
             Ok(true) => {
                 self.see("the device said ok to the confirming commit, but had undone the commit before");
-                self.conclude(State::RolledBack, None, Some(Reason::Timeout)).await;
+                self.conclude(State::RolledBack, None, Some(Reason::Timeout))
+                    .await;
                 Err(self.not_pending().with_outcome(Outcome::NotApplied))
             }
             Err(error) => Err(self.unanswered(error).await),
@@ -350,12 +355,11 @@ impl Guardian {
             State::Cancelled => Ok(()),
             State::Cancelling | State::Pending | State::Unknown => {
                 let words = "the device does not show yet that it is undone";
-                Err(self.unanswered(Error::new(ErrorCode::OutcomeUnknown, words)).await)
+                Err(self
+                    .unanswered(Error::new(ErrorCode::OutcomeUnknown, words))
+                    .await)
             }
-            State::Confirming
-            | State::Confirmed
-            | State::RolledBack
-            | State::Kept => Err(self.not_pending()),
+            State::Confirming | State::Confirmed | State::RolledBack | State::Kept => Err(self.not_pending()),
         }
     }
 
@@ -444,11 +448,9 @@ impl Guardian {
             .await
             .map_err(|error| match error {
                 HoldError::Device(error) => failure::device(error),
-                HoldError::HeldHere(occupant) => locks::held_here(
-                    &self.commit.row.device,
-                    occupant.as_ref(),
-                    &device.holders(),
-                ),
+                HoldError::HeldHere(occupant) => {
+                    locks::held_here(&self.commit.row.device, occupant.as_ref(), &device.holders())
+                }
             })?;
         let capabilities = held.capabilities();
         let open = self

@@ -14,23 +14,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 use self::guardian::{Guardian, Order, Times, Wanted};
 pub(super) use self::record::{ConfirmedCommit, Document};
-use self::registry::{Handle, MOST_ORDERS};
 pub(super) use self::registry::Registry;
+use self::registry::{Handle, MOST_ORDERS};
 pub(super) use self::script::{effective, persists, start};
 pub(super) use self::state::State;
 use super::Gateway;
 use super::call::{CallContext, Role};
+use super::edit::ground::marker;
 use super::edit::request::{ConfirmRequest, ExtendRequest, ListConfirmedCommits};
-use super::edit::view::{ConfirmedCommitList, ConfirmedCommitView};
-use super::evidence::Evidence;
+use super::edit::view::{ConfirmedCommitList, ConfirmedCommitView, Planned};
+use super::failure;
 use super::time::{self, rfc3339};
+use super::view::Plan;
 use crate::device::Held;
 use crate::error::{Error, ErrorCode, Outcome, PendingCommit};
-use crate::store::{ChangeRecord, ConfirmedCommitFilter, ConfirmedCommitRecord, DeviceRecord, STARTING, StoreError};
+use crate::store::{
+    ChangeRecord, ConfirmedCommitFilter, ConfirmedCommitRecord, DeviceRecord, STARTING, StoreError,
+};
 
 /// How long one that has ended is kept.
 const KEPT: ::time::Duration = ::time::Duration::days(7);
@@ -43,7 +46,9 @@ const OPEN: [&str; 5] = [STARTING, "pending", "confirming", "cancelling", "unkno
 
 /// A confirmed commit that is about to be sent.
 pub(super) struct NewConfirmedCommit<'a> {
-    pub device: &'a DeviceRecord,
+    /// Of its row.
+    pub device_id: &'a str,
+    pub device: &'a str,
     /// The principal.
     pub owner: &'a str,
     pub change_id: &'a str,
@@ -119,14 +124,14 @@ impl Gateway {
         ctx: &CallContext,
         id: &str,
         request: ConfirmRequest,
-    ) -> Result<ConfirmedCommitView, Error> {
+    ) -> Result<Planned<ConfirmedCommitView>, Error> {
         if request.accept_candidate {
             ctx.principal.require(Role::Admin)?;
         }
         let wanted = Wanted::Confirm {
             accept_candidate: request.accept_candidate,
         };
-        self.order(ctx, id, wanted).await
+        self.order(ctx, id, wanted, request.plan).await
     }
 
     /// Undoes it now. Role `configure`; its owner or an admin.
@@ -140,8 +145,9 @@ impl Gateway {
         &self,
         ctx: &CallContext,
         id: &str,
-    ) -> Result<ConfirmedCommitView, Error> {
-        self.order(ctx, id, Wanted::Cancel).await
+        plan: bool,
+    ) -> Result<Planned<ConfirmedCommitView>, Error> {
+        self.order(ctx, id, Wanted::Cancel, plan).await
     }
 
     /// Gives it a new deadline, counted from now. Role `configure`; its owner or an admin.
@@ -156,11 +162,11 @@ impl Gateway {
         ctx: &CallContext,
         id: &str,
         request: ExtendRequest,
-    ) -> Result<ConfirmedCommitView, Error> {
+    ) -> Result<Planned<ConfirmedCommitView>, Error> {
         let wanted = Wanted::Extend {
             seconds: request.confirm_timeout_seconds,
         };
-        self.order(ctx, id, wanted).await
+        self.order(ctx, id, wanted, request.plan).await
     }
 
     async fn order(
@@ -168,13 +174,18 @@ impl Gateway {
         ctx: &CallContext,
         id: &str,
         wanted: Wanted,
-    ) -> Result<ConfirmedCommitView, Error> {
+        plan: bool,
+    ) -> Result<Planned<ConfirmedCommitView>, Error> {
         ctx.principal.require(Role::Configure)?;
         let row = self.confirmed_row(id).await?;
         let about = |error: Error| error.with_device(&row.device).with_change_id(&row.change_id);
         if row.owner != ctx.principal.id() && ctx.principal.role() < Role::Admin {
             let detail = format!("the confirmed commit belongs to {}", row.owner);
             return Err(about(Error::new(ErrorCode::NotOwner, detail)));
+        }
+        if plan {
+            let plan = self.plan_order(ctx, row.clone(), wanted).await;
+            return plan.map(Planned::Plan).map_err(about);
         }
         self.accepting()?;
         let over = || {
@@ -198,7 +209,7 @@ impl Gateway {
         let most = Times::of(&record);
         let longest = self.deadline(ctx, &live) + 3 * most.commit + 3 * most.rpc;
         match tokio::time::timeout_at(longest, answered).await {
-            Ok(Ok(result)) => result,
+            Ok(Ok(result)) => result.map(Planned::Done),
             Ok(Err(_)) => match self.confirmed_row(id).await {
                 Ok(row) if row.state == State::Pending.as_str() => {
                     let detail = "the gateway ended before the order was taken";
@@ -217,6 +228,40 @@ impl Gateway {
                 ))
             }
         }
+    }
+
+    /// The RPCs of an order. The token by which any session could confirm is not shown.
+    async fn plan_order(
+        &self,
+        ctx: &CallContext,
+        row: ConfirmedCommitRecord,
+        wanted: Wanted,
+    ) -> Result<Plan, Error> {
+        let device = row.device.clone();
+        let (_, live) = self.device(&device).await?;
+        let shown = live
+            .established(ctx.principal.id(), self.deadline(ctx, &live))
+            .await
+            .map_err(failure::device)?;
+        let capabilities = live.offered(&shown);
+        let mut commit = ConfirmedCommit::of(row)?;
+        if commit.document.persist.is_some() {
+            commit.document.persist = Some("(not shown)".to_owned());
+        }
+        let marker = marker(&self.inner.store.new_id(), ctx.principal.id());
+        let steps = match wanted {
+            Wanted::Confirm { .. } => script::confirm(&capabilities, &commit, &marker).map(|step| vec![step]),
+            Wanted::Cancel => script::cancel(&capabilities, &commit, &marker).map(Option::unwrap_or_default),
+            Wanted::Extend { seconds } => script::effective(commit.document.junos, seconds)
+                .and_then(|timeout| script::extend(&capabilities, &commit, timeout.rfc()))
+                .map(|step| vec![step]),
+        };
+        let steps = steps.map_err(|error| failure::unbuildable(&error))?;
+        let rpcs = steps.iter().map(|step| step.rpc.body.as_str().to_owned());
+        Ok(Plan {
+            device,
+            rpcs: rpcs.collect(),
+        })
     }
 
     async fn confirmed_row(&self, id: &str) -> Result<ConfirmedCommitRecord, Error> {
@@ -250,8 +295,8 @@ impl Gateway {
         let mut commit = ConfirmedCommit {
             row: ConfirmedCommitRecord {
                 id: self.inner.store.new_id(),
-                device_id: new.device.id.clone(),
-                device: new.device.name().to_owned(),
+                device_id: new.device_id.to_owned(),
+                device: new.device.to_owned(),
                 owner: new.owner.to_owned(),
                 change_id: new.change_id.to_owned(),
                 state: STARTING.to_owned(),
@@ -334,9 +379,8 @@ impl Gateway {
     ///
     /// # Errors
     /// `confirmed-commit-pending`, with who may confirm it and until when.
-    pub(super) fn no_confirmed_commit(&self, device_id: &str, except: Option<&str>) -> Result<(), Error> {
-        let found = self.inner.confirmed.of_device(device_id);
-        let Some(handle) = found.filter(|handle| except != Some(&handle.commit().row.id)) else {
+    pub(super) fn no_confirmed_commit(&self, device_id: &str) -> Result<(), Error> {
+        let Some(handle) = self.inner.confirmed.of_device(device_id) else {
             return Ok(());
         };
         let commit = handle.commit();
@@ -401,7 +445,12 @@ impl Gateway {
     pub(super) async fn forget_old_confirmed_commits(self) {
         loop {
             let before = self.inner.clock.wall() - KEPT;
-            match self.inner.store.delete_confirmed_commits_before(before, &OPEN[..4]).await {
+            match self
+                .inner
+                .store
+                .delete_confirmed_commits_before(before, &OPEN[..4])
+                .await
+            {
                 Ok(0) => {}
                 Ok(forgotten) => tracing::info!(forgotten, "old confirmed commits are forgotten"),
                 Err(error) => tracing::warn!(error = %error, "old confirmed commits could not be forgotten"),
@@ -447,16 +496,6 @@ pub(super) fn check_timeout(seconds: u64, least: Duration, at: &str) -> Result<(
     }
     let detail = format!("{seconds} s are too short for this device: at least {least} are needed");
     Err(Error::invalid(at, detail))
-}
-
-/// What is recorded of a confirmed commit before it is sent.
-pub(super) fn document(junos: bool, marker: String, evidence: Evidence) -> Document {
-    Document {
-        junos,
-        marker,
-        evidence,
-        ..Document::default()
-    }
 }
 
 fn no_such(id: &str) -> Error {

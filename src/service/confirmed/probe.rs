@@ -141,7 +141,9 @@ fn judge(seen: Result<Seen, String>, known: &Known<'_>, cause: Reason) -> Findin
     };
     let active = |words: &str| match known.overdue {
         None => Finding::Pending(words.to_owned()),
-        Some(_) if !is_late => Finding::Wait(format!("{words}, though its time is up; a rollback takes time")),
+        Some(_) if !is_late => {
+            Finding::Wait(format!("{words}, though its time is up; a rollback takes time"))
+        }
         Some(_) => match known.answer {
             Some(answer) if !answer.cancels => Finding::Unknown(format!(
                 "{words} long after its time: either the confirming commit arrived, or the device lost its timer"
@@ -158,12 +160,15 @@ fn judge(seen: Result<Seen, String>, known: &Known<'_>, cause: Reason) -> Findin
             Some(answer) if next.mentions(&answer.marker) && answer.cancels => {
                 Finding::Cancelled(format!("{} undid it, for the gateway", next.who))
             }
-            Some(answer) if next.mentions(&answer.marker) => {
-                Finding::Confirmed(By::Us, format!("{} committed after it, for the gateway", next.who))
-            }
+            Some(answer) if next.mentions(&answer.marker) => Finding::Confirmed(
+                By::Us,
+                format!("{} committed after it, for the gateway", next.who),
+            ),
             Some(_) | None => Finding::Confirmed(By::Other, format!("{} committed after it", next.who)),
         },
-        Ok(Seen::History(Standing::Absent)) if !known.made => not_there("the device's history does not hold it"),
+        Ok(Seen::History(Standing::Absent)) if !known.made => {
+            not_there("the device's history does not hold it")
+        }
         Ok(Seen::History(Standing::Absent)) => {
             Finding::Unknown("the device's history does not hold it any more".to_owned())
         }
@@ -259,8 +264,14 @@ mod tests {
             };
             conclude(seen.clone(), &known)
         };
-        assert!(matches!(after(&confirm, &NEWEST), Finding::Unknown(_)), "perhaps it arrived");
-        assert!(matches!(after(&confirm, &BEFORE), Finding::RolledBack(Reason::Timeout, _)));
+        assert!(
+            matches!(after(&confirm, &NEWEST), Finding::Unknown(_)),
+            "perhaps it arrived"
+        );
+        assert!(matches!(
+            after(&confirm, &BEFORE),
+            Finding::RolledBack(Reason::Timeout, _)
+        ));
         assert!(matches!(after(&cancel, &BEFORE), Finding::Cancelled(_)));
         assert!(matches!(after(&cancel, &EXPECTED), Finding::Kept(_)));
     }

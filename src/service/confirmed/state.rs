@@ -140,7 +140,13 @@ mod tests {
             let leads = State::ALL.iter().any(|next| state.leads_to(*next));
             assert_eq!(leads, state.is_open(), "{state:?}");
         }
-        assert!(!State::Pending.leads_to(State::Cancelled), "without cancelling it");
-        assert!(!State::Unknown.leads_to(State::Confirming), "before it is known to be pending");
+        assert!(
+            !State::Pending.leads_to(State::Cancelled),
+            "without cancelling it"
+        );
+        assert!(
+            !State::Unknown.leads_to(State::Confirming),
+            "before it is known to be pending"
+        );
     }
 }

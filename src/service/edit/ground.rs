@@ -4,7 +4,7 @@ use super::load::Loader;
 use super::request::{CommitOptions, Edit, EditBody, Mode};
 use super::script::{Step, StepName, Tells};
 use crate::error::Error;
-use crate::netconf::capability::{Capabilities, Capability};
+use crate::netconf::capability::{Capabilities, Capability, MissingCapability};
 use crate::netconf::confirm_timeout::ConfirmTimeout;
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::get_configuration::{Compare, Database};
@@ -363,9 +363,13 @@ impl Ground {
         }
         match (self.mode, self.target) {
             (Mode::Exclusive, Datastore::Candidate) => Ok(()),
-            (Mode::Exclusive, Datastore::Running | Datastore::Startup) => Err(failure::capability_missing(
-                &MissingCapability::new(Capability::ConfirmedCommit11, "commit", "confirmed"),
-            )),
+            (Mode::Exclusive, Datastore::Running | Datastore::Startup) => {
+                Err(failure::capability_missing(&MissingCapability {
+                    operation: "commit".to_owned(),
+                    parameter: "confirmed".to_owned(),
+                    capability: Capability::Candidate.uri().to_owned(),
+                }))
+            }
             (Mode::Private | Mode::Ephemeral | Mode::Shared, _) => {
                 Err(Error::invalid(pointer, "needs the mode exclusive"))
             }
@@ -545,7 +549,7 @@ pub fn marker(id: &str, principal: &str) -> String {
 }
 
 /// A request that could not be built, with the place in the caller's body.
-pub(super) fn unbuildable(error: &RequestError, at: &str) -> Error {
+pub(in crate::service) fn unbuildable(error: &RequestError, at: &str) -> Error {
     match error {
         RequestError::MissingCapability(missing) => failure::capability_missing(missing),
         RequestError::Invalid { parameter, detail } => {

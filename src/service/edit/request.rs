@@ -258,6 +258,7 @@ pub struct ListConfirmedCommits {
 pub struct ConfirmRequest {
     /// Whatever has come into the candidate since is committed as well; admins only.
     pub accept_candidate: bool,
+    pub plan: bool,
 }
 
 /// `POST /v1/confirmed-commits/{id}/extend`
@@ -265,6 +266,7 @@ pub struct ConfirmRequest {
 pub struct ExtendRequest {
     /// Counted from now.
     pub confirm_timeout_seconds: u64,
+    pub plan: bool,
 }
 
 /// A configuration as a whole, as source or target of an operation.

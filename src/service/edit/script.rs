@@ -58,8 +58,8 @@ impl StepName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tells {
     Nothing,
-    /// The newest commit and its revision.
-    Revision,
+    /// The commits of the device, the newest first.
+    History,
     /// The configuration before the edits, as a tree.
     Before,
     /// What the candidate holds before the edits: the same, or it is somebody's.
@@ -148,11 +148,12 @@ pub fn change(
     }
     let built = |error: RequestError| unbuildable(&error, "");
     let mut steps = ground.open(capabilities).map_err(built)?;
-    if request.if_revision.is_some() {
-        let rpc = GetCommitInformation { revisions: true }
-            .rpc(capabilities)
-            .map_err(built)?;
-        steps.push(Step::new(StepName::Check, rpc, Touch::Nothing).telling(Tells::Revision));
+    // Under the lock nobody else commits; a copy is committed beside the others' commits, so it is looked as late as
+    // can be.
+    let revisions = request.if_revision.is_some();
+    let early = revisions || ground.mode == Mode::Exclusive;
+    if early {
+        steps.extend(history(&ground, capabilities, revisions)?);
     }
     steps.extend(ground.before(capabilities).map_err(built)?);
     for (index, edit) in request.edits.iter().enumerate() {
@@ -166,6 +167,9 @@ pub fn change(
             edit: Some(index),
             ..step
         });
+    }
+    if !early {
+        steps.extend(history(&ground, capabilities, revisions)?);
     }
     if request.validate {
         steps.extend(ground.validate(capabilities).map_err(built)?);
@@ -199,17 +203,38 @@ pub fn change(
             committed = commit.is_some();
             steps.extend(commit);
         }
-        let save = ground.save(capabilities, request.commit.save);
-        steps.extend(save.map_err(|error| unbuildable(&error, "/commit"))?);
+        if ground.confirm.is_none() {
+            let save = ground.save(capabilities, request.commit.save);
+            steps.extend(save.map_err(|error| unbuildable(&error, "/commit"))?);
+        }
     }
-    let held = ground.held_after_open(capabilities, !committed);
+    let ending = if committed && ground.confirm.is_some() {
+        // The session and its lock stay with the confirmed commit (C2, C7).
+        Vec::new()
+    } else {
+        let held = ground.held_after_open(capabilities, !committed);
+        ground.release(capabilities, &held).map_err(built)?
+    };
     Ok(Script {
-        ending: ground.release(capabilities, &held).map_err(built)?,
+        ending,
         warnings: warnings(&ground, request),
         ground,
         steps,
         undo_guaranteed,
     })
+}
+
+/// Who has committed what: evidence for later, and whether somebody waits for a confirmation (E2). Elsewhere than on
+/// Junos nothing tells, nor of an ephemeral instance (E5).
+fn history(ground: &Ground, capabilities: &Capabilities, revisions: bool) -> Result<Option<Step>, Error> {
+    if !revisions && (ground.dialect != Dialect::Junos || ground.mode == Mode::Ephemeral) {
+        return Ok(None);
+    }
+    let rpc = GetCommitInformation { revisions }.rpc(capabilities);
+    let rpc = rpc.map_err(|error| unbuildable(&error, ""))?;
+    Ok(Some(
+        Step::new(StepName::Check, rpc, Touch::Nothing).telling(Tells::History),
+    ))
 }
 
 impl Script {

@@ -328,7 +328,7 @@ impl Used {
                     let running = running.map_err(|error| error.with_outcome(Outcome::Unknown))?;
                     self.verify(before.as_ref(), after.as_ref(), &running)?;
                 }
-                Tells::Nothing | Tells::Revision | Tells::Leftovers | Tells::Difference => {}
+                Tells::Nothing | Tells::History | Tells::Leftovers | Tells::Difference => {}
             }
         }
         match (told, failed) {

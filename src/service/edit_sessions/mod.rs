@@ -375,6 +375,7 @@ impl Wanted<'_> {
                     instance: None,
                     skip_validate: false,
                     verify: false,
+                    confirm: None,
                 }
             }
         };
