@@ -89,10 +89,18 @@ impl Running {
     /// # Errors
     /// [`AppError`]; whatever was started has ended then.
     pub fn start(config: &Config) -> impl Future<Output = Result<Self, AppError>> {
+        Self::start_at(config, Clock::system())
+    }
+
+    /// As [`Self::start`], by another clock than the machine's.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_at(config: &Config, clock: Clock) -> impl Future<Output = Result<Self, AppError>> {
         // Boxed as a trait object, so that all of the gateway is compiled here, and not again in whatever program
         // starts one.
         let started: Pin<Box<dyn Future<Output = _>>> =
-            Box::pin(Self::start_with(config, Clock::system(), Ids::from_entropy()));
+            Box::pin(Self::start_with(config, clock, Ids::from_entropy()));
         started
     }
 

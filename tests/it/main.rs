@@ -10,6 +10,7 @@ mod changes;
 mod commands;
 mod concurrency;
 mod config;
+mod confirmed_commits;
 mod connect;
 mod corpus_mapping;
 mod corpus_replies;

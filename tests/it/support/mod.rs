@@ -38,6 +38,11 @@ impl TestGateway {
 
     /// As [`Self::start`], with settings changed.
     pub async fn with(change: impl FnOnce(&mut SettingArgs)) -> Self {
+        Self::at(Clock::system(), change).await
+    }
+
+    /// As [`Self::with`], by this clock.
+    pub async fn at(clock: Clock, change: impl FnOnce(&mut SettingArgs)) -> Self {
         let mut settings = SettingArgs {
             listen: Some("127.0.0.1:0".to_owned()),
             database: Some("sqlite::memory:".to_owned()),
@@ -48,7 +53,7 @@ impl TestGateway {
         let values =
             Values::collect(&settings, &Environment::default(), None).expect("settings that are known");
         let config = Config::from_values(&values).expect("settings that are valid");
-        let running = Running::start(&config).await.expect("a gateway");
+        let running = Running::start_at(&config, clock).await.expect("a gateway");
         Self {
             running,
             http: Client::builder().no_proxy().build().expect("a client"),

@@ -13,15 +13,15 @@ use super::TestGateway;
 use super::doors::{Answered, Door, refused};
 use super::grpc::{self, given, member};
 
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-fn flag(value: &Value) -> bool {
+pub fn flag(value: &Value) -> bool {
     value.as_bool().unwrap_or_default()
 }
 
-fn number(value: &Value) -> u64 {
+pub fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()
 }
 
@@ -81,6 +81,8 @@ fn commit(body: &Value) -> proto::CommitOptions {
         force_synchronize: flag(&body["force_synchronize"]),
         full: flag(&body["full"]),
         save: body["save"].as_bool(),
+        confirm_timeout_seconds: body["confirm_timeout_seconds"].as_u64(),
+        confirm_others: flag(&body["confirm_others"]),
     }
 }
 
@@ -105,7 +107,7 @@ fn endpoint(value: &Value) -> Option<proto::ConfigEndpoint> {
     })
 }
 
-fn rpc_errors(errors: Vec<proto::RpcError>) -> Vec<Value> {
+pub fn rpc_errors(errors: Vec<proto::RpcError>) -> Vec<Value> {
     errors.into_iter().map(grpc::rpc_error).collect()
 }
 
@@ -193,6 +195,8 @@ fn change(change: proto::Change) -> Value {
         "error": error,
         "create_time": change.create_time,
         "update_time": change.update_time,
+        "confirmed_commit_id": change.confirmed_commit_id,
+        "confirmed_commit": change.confirmed_commit.map(super::confirmed::confirmed_commit),
     }))
 }
 
@@ -207,7 +211,7 @@ macro_rules! planned {
 }
 
 impl TestGateway {
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answered {
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answered {
         let request = self.request(method, &format!("/v1/devices/{path}"));
         self.rest(match body {
             None => request,

@@ -1,0 +1,254 @@
+//! Confirmed commits from their start to each of their ends, through both doors (S28, S29).
+
+use std::time::Duration;
+
+use ncgate::emulator::config::set;
+use ncgate::emulator::{Fault, Profile, Rule, RunningEmulator};
+use serde_json::{Value, json};
+
+use crate::support::confirmed::{clock, pass};
+use crate::support::doors::{DOORS, Door, Refusal};
+use crate::support::{TestGateway, assert_sent, eventually, junos, listen, sent};
+
+fn contact(name: &str) -> Value {
+    json!([{"config": {"snmp": {"contact": name}}}])
+}
+
+/// The same for a server that knows nothing of Junos.
+fn qualified(name: &str) -> Value {
+    json!([{"config": {"example-router:configuration": {"snmp": {"contact": name}}}}])
+}
+
+fn running(device: &RunningEmulator) -> String {
+    set::render(&device.device().running().tree)
+}
+
+/// A gateway and a Junos device whose time is the runtime's.
+async fn junos_pair() -> (TestGateway, RunningEmulator) {
+    let clock = clock();
+    let gateway = TestGateway::at(clock.clone(), |_| {}).await;
+    let device = listen(junos().clock(clock)).await;
+    gateway.add("mx1", &device, json!({})).await;
+    (gateway, device)
+}
+
+/// The same with a server of RFC 6241 alone.
+async fn rfc_pair() -> (TestGateway, RunningEmulator) {
+    let clock = clock();
+    let gateway = TestGateway::at(clock.clone(), |_| {}).await;
+    let device = listen(Profile::rfc().clock(clock)).await;
+    gateway.add("mx1", &device, json!({})).await;
+    (gateway, device)
+}
+
+/// A change that has to be confirmed, and its confirmed commit.
+async fn start(gateway: &TestGateway, door: Door, edits: Value, seconds: u64) -> (Value, Value) {
+    let body = json!({"edits": edits, "commit": {"confirm_timeout_seconds": seconds}});
+    let change = gateway.change(door, "mx1", body).await.unwrap();
+    assert_eq!(change["state"], "pending_confirm", "{change}");
+    assert_eq!(change["outcome"], "applied");
+    let commit = change["confirmed_commit"].clone();
+    assert_eq!(commit["state"], "pending", "{commit}");
+    (change, commit)
+}
+
+fn id(thing: &Value) -> &str {
+    thing["id"].as_str().unwrap_or_else(|| panic!("no id: {thing}"))
+}
+
+async fn ends_as(gateway: &TestGateway, door: Door, commit: &Value, state: &str) -> Value {
+    eventually(state, async || {
+        let commit = gateway.confirmed_commit(door, id(commit)).await.unwrap();
+        commit["state"] == state
+    })
+    .await;
+    let ended = gateway.confirmed_commit(door, id(commit)).await.unwrap();
+    let change = gateway
+        .get_change(door, "mx1", ended["change_id"].as_str().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(change["state"], state, "{change}");
+    ended
+}
+
+fn refused_as_pending(refusal: &Refusal) {
+    assert_eq!(refusal.verdict(), ("confirmed-commit-pending", "not_sent"), "{refusal:?}");
+}
+
+/// S28, C1, C3, C7: seconds become minutes, rounded up; the candidate stays locked; nothing else gets through; the
+/// confirming commit makes it stay.
+#[tokio::test]
+async fn a_change_is_confirmed() {
+    for door in DOORS {
+        let (gateway, device) = junos_pair().await;
+        let (change, commit) = start(&gateway, door, contact("east"), 90).await;
+        assert_sent(&device, "commit-configuration", "<confirmed/><confirm-timeout>2</confirm-timeout>");
+        assert_eq!(commit["timeout_seconds"], 120);
+        assert_eq!(commit["change_id"], change["id"]);
+        assert_eq!(commit["persistent"], false);
+        assert_eq!(change["confirmed_commit_id"], commit["id"]);
+        let listed = gateway.list_confirmed_commits(door, "mx1", "pending").await.unwrap();
+        assert_eq!(listed[0]["id"], commit["id"]);
+        assert!(running(&device).contains("set snmp contact east"));
+
+        let other = json!({"edits": contact("west")});
+        refused_as_pending(&gateway.change(door, "mx1", other).await.unwrap_err());
+        let dry = json!({"edits": contact("west"), "dry_run": true});
+        refused_as_pending(&gateway.change(door, "mx1", dry).await.unwrap_err());
+        refused_as_pending(&gateway.open(door, "mx1", json!({})).await.unwrap_err());
+
+        let confirmed = gateway.order(door, id(&commit), "confirm", Value::Null).await.unwrap();
+        assert_eq!((&confirmed["state"], &confirmed["by"]), (&json!("confirmed"), &json!("us")));
+        let ended = ends_as(&gateway, door, &commit, "confirmed").await;
+        assert_eq!(ended["by"], "us");
+        pass(Duration::from_secs(600)).await;
+        assert!(running(&device).contains("set snmp contact east"));
+        let again = gateway.order(door, id(&commit), "confirm", Value::Null).await.unwrap_err();
+        assert_eq!(again.verdict(), ("invalid-state", "not_sent"));
+        let next = gateway.change(door, "mx1", json!({"edits": contact("west")})).await.unwrap();
+        assert_eq!(next["state"], "committed");
+    }
+}
+
+/// S29, C5: when the time is up the device undoes it, which is told once it is seen.
+#[tokio::test]
+async fn a_timeout_is_told_as_a_rollback() {
+    for door in DOORS {
+        for (pair, edits) in [(junos_pair().await, contact("east")), (rfc_pair().await, qualified("east"))] {
+            let (gateway, device) = pair;
+            let before = running(&device);
+            let (_, commit) = start(&gateway, door, edits, 60).await;
+            assert_ne!(running(&device), before);
+            pass(Duration::from_secs(61)).await;
+            let ended = ends_as(&gateway, door, &commit, "rolled_back").await;
+            assert_eq!(ended["reason"], "timeout", "{ended}");
+            assert_eq!(running(&device), before);
+            assert_eq!(device.device().locks(), Vec::new(), "nothing is held any more");
+        }
+    }
+}
+
+/// S28, C6: undone on request, at once.
+#[tokio::test]
+async fn a_confirmed_commit_is_cancelled() {
+    for door in DOORS {
+        for (pair, edits) in [(junos_pair().await, contact("east")), (rfc_pair().await, qualified("east"))] {
+            let (gateway, device) = pair;
+            let before = running(&device);
+            let (_, commit) = start(&gateway, door, edits, 120).await;
+            let cancelled = gateway.order(door, id(&commit), "cancel", Value::Null).await.unwrap();
+            assert_eq!(cancelled["state"], "cancelled", "{cancelled}");
+            ends_as(&gateway, door, &commit, "cancelled").await;
+            assert_eq!(running(&device), before);
+            pass(Duration::from_secs(200)).await;
+            assert_eq!(running(&device), before);
+        }
+    }
+}
+
+/// S28, C1: a new deadline counts from now; less than the device needs is refused with what it needs.
+#[tokio::test]
+async fn a_deadline_is_moved() {
+    for door in DOORS {
+        for (pair, edits) in [(junos_pair().await, contact("east")), (rfc_pair().await, qualified("east"))] {
+            let (gateway, device) = pair;
+            let (_, commit) = start(&gateway, door, edits, 60).await;
+            pass(Duration::from_secs(40)).await;
+            let short = json!({"confirm_timeout_seconds": 59});
+            let refusal = gateway.order(door, id(&commit), "extend", short).await.unwrap_err();
+            assert_eq!(refusal.fields, ["confirm_timeout_seconds"], "{refusal:?}");
+            let more = json!({"confirm_timeout_seconds": 180});
+            let extended = gateway.order(door, id(&commit), "extend", more).await.unwrap();
+            assert_eq!((&extended["state"], &extended["timeout_seconds"]), (&json!("pending"), &json!(180)));
+            pass(Duration::from_secs(150)).await;
+            assert!(running(&device).contains("contact east"), "{}", running(&device));
+            pass(Duration::from_secs(31)).await;
+            ends_as(&gateway, door, &commit, "rolled_back").await;
+        }
+    }
+}
+
+/// C4: without a token no confirm is sent when the device may undo it any moment.
+#[tokio::test]
+async fn a_late_confirm_is_not_sent() {
+    for door in DOORS {
+        let (gateway, device) = junos_pair().await;
+        let (_, commit) = start(&gateway, door, contact("east"), 60).await;
+        let commits = sent(&device, "commit-configuration").len();
+        pass(Duration::from_millis(58_500)).await;
+        let refusal = gateway.order(door, id(&commit), "confirm", Value::Null).await.unwrap_err();
+        assert_eq!(refusal.verdict(), ("invalid-state", "not_sent"));
+        assert_eq!(refusal.reason.as_deref(), Some("too_late"));
+        assert_eq!(sent(&device, "commit-configuration").len(), commits);
+    }
+}
+
+/// C2: with a token the loss of the session is no loss: another session confirms.
+#[tokio::test]
+async fn a_token_outlives_its_session() {
+    for door in DOORS {
+        let (gateway, device) = rfc_pair().await;
+        let (change, commit) = start(&gateway, door, qualified("east"), 120).await;
+        assert_eq!(commit["persistent"], true);
+        let shown = format!("{change}{commit}");
+        let wire = sent(&device, "commit").pop().unwrap();
+        let token = wire.split("<persist>").nth(1).unwrap().split('<').next().unwrap();
+        assert!(token.len() > 30 && !shown.contains(token), "the token is told to nobody");
+        device.drop_sessions();
+        eventually("the loss is noticed", async || {
+            let commit = gateway.confirmed_commit(door, id(&commit)).await.unwrap();
+            commit["session_id"].is_null() && commit["state"] == "pending"
+        })
+        .await;
+        let confirmed = gateway.order(door, id(&commit), "confirm", Value::Null).await.unwrap();
+        assert_eq!((&confirmed["state"], &confirmed["by"]), (&json!("confirmed"), &json!("us")));
+        assert_sent(&device, "commit", &format!("<persist-id>{token}</persist-id>"));
+        pass(Duration::from_secs(300)).await;
+        assert!(running(&device).contains("contact east"));
+    }
+}
+
+/// S29, C5: a commit of somebody else confirms it on Junos, which is told as such.
+#[tokio::test]
+async fn others_confirm_it_too() {
+    for door in DOORS {
+        let (gateway, device) = junos_pair().await;
+        let (_, commit) = start(&gateway, door, contact("east"), 60).await;
+        device.drop_sessions();
+        device.commit_as("bob", "set system host-name bobs");
+        let ended = ends_as(&gateway, door, &commit, "confirmed").await;
+        assert_eq!(ended["by"], "other", "{ended}");
+    }
+}
+
+/// E2: somebody else's confirmed commit keeps changes out, unless an admin says that it is to be confirmed.
+#[tokio::test]
+async fn confirmed_commits_of_others_are_respected() {
+    for door in DOORS {
+        let (gateway, device) = junos_pair().await;
+        device.commit_confirmed_as("bob", "set system host-name bobs", 5);
+        let body = json!({"edits": contact("east")});
+        let refusal = gateway.change(door, "mx1", body).await.unwrap_err();
+        assert_eq!(refusal.verdict(), ("confirmed-commit-pending", "not_applied"), "{refusal:?}");
+        assert_eq!(sent(&device, "commit-configuration"), Vec::<String>::new());
+        let body = json!({"edits": contact("east"), "commit": {"confirm_others": true}});
+        let done = gateway.change(door, "mx1", body).await.unwrap();
+        assert_eq!(done["state"], "committed");
+    }
+}
+
+/// A refused commit leaves nothing pending.
+#[tokio::test]
+async fn a_refused_commit_is_not_pending() {
+    for door in DOORS {
+        let (gateway, device) = junos_pair().await;
+        device.faults().add(Rule::on("commit-configuration", Fault::refuse("no")).after(1));
+        let body = json!({"edits": contact("east"), "commit": {"confirm_timeout_seconds": 60}});
+        let refusal = gateway.change(door, "mx1", body).await.unwrap_err();
+        assert_eq!(refusal.outcome, "not_applied", "{refusal:?}");
+        let listed = gateway.list_confirmed_commits(door, "mx1", "").await;
+        assert_eq!(listed.unwrap_or(json!([])), json!([]));
+        let next = gateway.change(door, "mx1", json!({"edits": contact("west")})).await.unwrap();
+        assert_eq!(next["state"], "committed");
+    }
+}
