@@ -1,6 +1,6 @@
 //! Describes a device before it runs.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::ssh_key::private::Ed25519Keypair;
@@ -8,7 +8,6 @@ use russh::keys::{PrivateKey, PublicKey};
 use russh::{MethodKind, MethodSet};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::config::{Change, Engine, SetError};
@@ -17,6 +16,7 @@ use super::device::{Device, Facts, Member, Quirks};
 use super::device_error::DeviceError;
 use super::faults::{Fault, Rule};
 use super::profile::Profile;
+use super::quirk::Quirk;
 use super::server::{Emulator, Options, RunningEmulator, Shared};
 use super::ssh::{Login, Prompt};
 use super::when::DeviceTime;
@@ -68,6 +68,7 @@ pub struct Builder {
     options: Options,
     faults: Vec<Rule>,
     quirks: Quirks,
+    conduct: Vec<Quirk>,
     files: Vec<(String, String)>,
     /// Who is at the CLI when the device starts.
     consoles: Vec<AtCli>,
@@ -108,6 +109,7 @@ impl Default for Builder {
             },
             faults: Vec::new(),
             quirks: Quirks::default(),
+            conduct: Vec::new(),
             files: Vec::new(),
             consoles: Vec::new(),
         }
@@ -232,6 +234,13 @@ impl Builder {
     #[must_use]
     pub fn file(mut self, url: impl Into<String>, text: impl Into<String>) -> Self {
         self.files.push((url.into(), text.into()));
+        self
+    }
+
+    /// One way more in which commits and locks differ from what the protocol says.
+    #[must_use]
+    pub fn quirk(mut self, quirk: Quirk) -> Self {
+        self.conduct.push(quirk);
         self
     }
 
@@ -453,9 +462,15 @@ impl Builder {
             // The second digit marks addresses that no maker was given.
             mac: [0x02, a, b, c],
         };
+        let mut conduct = self.profile.conduct();
+        let mut quirks = self.quirks;
+        for quirk in self.conduct {
+            quirk.apply(&mut conduct, &mut quirks);
+        }
+        engine.conduct = conduct;
         let mut device = Device::new(facts, self.profile, self.time, engine);
         device.prolog = self.prolog;
-        device.quirks = self.quirks;
+        device.quirks = quirks;
         for (url, text) in self.files {
             device.put_file(url, text);
         }
@@ -486,7 +501,6 @@ impl Builder {
             preferred: self.algorithms.unwrap_or_default(),
             ..russh::server::Config::default()
         };
-        let stop = CancellationToken::new();
         let shared = Shared {
             device,
             logins: self.logins,
@@ -494,8 +508,6 @@ impl Builder {
             sessions: Arc::new(Semaphore::new(self.sessions.min(Semaphore::MAX_PERMITS))),
             tasks: TaskTracker::new(),
             ssh: Arc::new(ssh),
-            now: Mutex::new(stop.child_token()),
-            stop,
         };
         Ok(Emulator {
             shared: Arc::new(shared),

@@ -1,12 +1,14 @@
 //! Carries one session over a byte stream: framing, pacing, and the faults that concern bytes.
 
-use std::time::Duration;
+use std::collections::VecDeque;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::gate::Until;
 use super::pty::Terminal;
-use super::session::{Body, Outgoing, Session, Step};
+use super::session::{Body, Outgoing, Session, Step, Work};
 use crate::netconf::framing::{Decoder, Frame, Framing, MARKER};
 
 /// Bytes read at once, at most.
@@ -38,8 +40,53 @@ pub enum End {
     Dropped,
 }
 
-/// Carries the session until it ends.
-pub async fn carry<S>(stream: S, session: Session, carriage: Carriage, stop: CancellationToken) -> End
+/// What a session still has to do when its connection is gone.
+#[must_use = "the device does it all the same"]
+pub struct Rest {
+    session: Session,
+    until: Until,
+    work: Work,
+}
+
+impl Rest {
+    /// Does it, unless the session is killed or the device ends.
+    pub async fn carry_out(self, stop: CancellationToken) {
+        let Self {
+            mut session,
+            mut until,
+            mut work,
+        } = self;
+        let killed = session.killed();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = killed.cancelled() => return,
+                () = until.wait() => {}
+            }
+            let mut steps = session.carry_out(work).into_iter();
+            let again = steps.find_map(|step| {
+                if let Step::Work { until, work, .. } = step {
+                    Some((until, work))
+                } else {
+                    None
+                }
+            });
+            match again {
+                Some(again) => (until, work) = again,
+                // The reply has nowhere to go.
+                None => return,
+            }
+        }
+    }
+}
+
+/// Carries the session until its connection ends, and hands back what it has to do still.
+pub async fn carry<S>(
+    stream: S,
+    session: Session,
+    carriage: Carriage,
+    stop: CancellationToken,
+) -> (End, Option<Rest>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -55,20 +102,38 @@ where
         pending: Vec::new(),
         ended: false,
     };
-    match carrier.run().await {
-        Ok(()) | Err(Stop::Closed) => {
-            // A peer that is gone already cannot be told.
-            let _ = carrier.stream.shutdown().await;
-            End::Closed
-        }
-        Err(Stop::Dropped) => End::Dropped,
+    let (end, rest) = match carrier.run().await {
+        Ok(()) | Err(Stop::Ended(End::Closed)) => (End::Closed, None),
+        Err(Stop::Ended(End::Dropped)) => (End::Dropped, None),
+        Err(Stop::Left(end, until, work)) => (end, Some((until, work))),
+    };
+    if end == End::Closed {
+        // A peer that is gone already cannot be told.
+        let _ = carrier.stream.shutdown().await;
     }
+    let session = carrier.session;
+    let rest = rest.map(|(until, work)| Rest { session, until, work });
+    (end, rest)
 }
 
 /// Why the carrier stops.
 enum Stop {
-    Closed,
-    Dropped,
+    Ended(End),
+    /// The connection ends like this, and there is something left to do.
+    Left(End, Until, Work),
+}
+
+impl Stop {
+    const CLOSED: Self = Self::Ended(End::Closed);
+    const DROPPED: Self = Self::Ended(End::Dropped);
+}
+
+/// Why a wait was cut short.
+enum Cut {
+    /// The connection is gone, one way or the other.
+    Disconnected,
+    /// Somebody killed the session.
+    Killed,
 }
 
 struct Carrier<S> {
@@ -109,8 +174,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
     async fn read(&mut self) -> Result<(), Stop> {
         let mut buffer = [0; READ];
         let read = tokio::select! {
-            () = self.stop.cancelled() => return Err(Stop::Closed),
-            () = self.killed.cancelled() => return Err(Stop::Dropped),
+            () = self.stop.cancelled() => return Err(Stop::CLOSED),
+            () = self.killed.cancelled() => return Err(Stop::DROPPED),
             read = self.stream.read(&mut buffer) => read,
         };
         match read {
@@ -136,11 +201,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
 
     /// Handles what one read brought.
     async fn take(&mut self, mut input: &[u8]) -> Result<(), Stop> {
-        while let Some(frame) = self.decoder.decode(&mut input).map_err(|_| Stop::Closed)? {
+        while let Some(frame) = self.decoder.decode(&mut input).map_err(|_| Stop::CLOSED)? {
             match frame {
                 Frame::Data(data) => {
                     if self.message.len() + data.len() > self.carriage.message_bytes {
-                        return Err(Stop::Closed);
+                        return Err(Stop::CLOSED);
                     }
                     self.message.extend_from_slice(data);
                 }
@@ -159,37 +224,67 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
     }
 
     async fn perform(&mut self, steps: Vec<Step>) -> Result<(), Stop> {
-        for step in steps {
+        let mut steps = VecDeque::from(steps);
+        while let Some(step) = steps.pop_front() {
             match step {
                 Step::Message(outgoing) => self.send(outgoing).await?,
                 Step::Raw(bytes) => self.write(&bytes).await?,
-                Step::Wait(span) => self.wait(span).await?,
+                Step::Wait(until) => self.pause(&until).await?,
+                Step::Work { until, drops, work } => {
+                    if drops {
+                        return Err(Stop::Left(End::Dropped, until, work));
+                    }
+                    let begin = Instant::now();
+                    match self.wait(&until).await {
+                        Ok(()) => {}
+                        Err(Cut::Disconnected) => {
+                            return Err(Stop::Left(End::Closed, until.after(begin.elapsed()), work));
+                        }
+                        Err(Cut::Killed) => return Err(Stop::DROPPED),
+                    }
+                    for next in self.session.carry_out(work).into_iter().rev() {
+                        steps.push_front(next);
+                    }
+                }
                 Step::Framing(framing) => {
                     self.framing = framing;
                     self.decoder.set_framing(framing);
                 }
-                Step::Close => return Err(Stop::Closed),
-                Step::Drop => return Err(Stop::Dropped),
+                Step::Close => return Err(Stop::CLOSED),
+                Step::Drop => return Err(Stop::DROPPED),
             }
         }
         Ok(())
     }
 
+    /// Does nothing for a while; a connection that is lost meanwhile is the end.
+    async fn pause(&mut self, until: &Until) -> Result<(), Stop> {
+        self.wait(until).await.map_err(|cut| match cut {
+            Cut::Disconnected => Stop::CLOSED,
+            Cut::Killed => Stop::DROPPED,
+        })
+    }
+
     /// Does nothing for a while, but sees the peer go away.
-    async fn wait(&mut self, span: Duration) -> Result<(), Stop> {
-        let until = tokio::time::Instant::now() + span;
+    async fn wait(&mut self, until: &Until) -> Result<(), Cut> {
+        let waiting = until.wait();
+        tokio::pin!(waiting);
         let mut buffer = [0; READ];
         loop {
             let listen = !self.ended && self.pending.len() < BACKLOG;
             let read = tokio::select! {
-                () = self.stop.cancelled() => return Err(Stop::Closed),
-                () = self.killed.cancelled() => return Err(Stop::Dropped),
-                () = tokio::time::sleep_until(until) => return Ok(()),
+                () = self.stop.cancelled() => return Err(Cut::Disconnected),
+                () = self.killed.cancelled() => return Err(Cut::Killed),
+                () = &mut waiting => return Ok(()),
                 read = self.stream.read(&mut buffer), if listen => read,
             };
             match read {
-                Ok(0) | Err(_) => return Err(Stop::Closed),
-                Ok(count) => self.typed(&buffer[..count]).await?,
+                Ok(0) | Err(_) => return Err(Cut::Disconnected),
+                Ok(count) => {
+                    if self.typed(&buffer[..count]).await.is_err() {
+                        return Err(Cut::Disconnected);
+                    }
+                }
             }
         }
     }
@@ -217,7 +312,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
             (Framing::Chunked, _) => b"\n##\n",
         };
         self.send_bytes(end, &outgoing, &mut sent).await?;
-        self.stream.flush().await.map_err(|_| Stop::Closed)
+        self.stream.flush().await.map_err(|_| Stop::CLOSED)
     }
 
     async fn send_piece(&mut self, piece: &[u8], outgoing: &Outgoing, sent: &mut u64) -> Result<(), Stop> {
@@ -244,16 +339,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
             Some((size, pause)) => {
                 for piece in bytes.chunks(size.max(1)) {
                     self.write(piece).await?;
-                    self.stream.flush().await.map_err(|_| Stop::Closed)?;
-                    self.wait(pause).await?;
+                    self.stream.flush().await.map_err(|_| Stop::CLOSED)?;
+                    self.pause(&Until::Passed(pause)).await?;
                 }
             }
         }
         *sent += bytes.len() as u64;
         if outgoing.cut_after.is_some_and(|limit| *sent >= limit) {
             // What was written must arrive before the connection is lost.
-            self.stream.flush().await.map_err(|_| Stop::Closed)?;
-            return Err(Stop::Dropped);
+            self.stream.flush().await.map_err(|_| Stop::CLOSED)?;
+            return Err(Stop::DROPPED);
         }
         Ok(())
     }
@@ -273,9 +368,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
             return Ok(());
         }
         tokio::select! {
-            () = self.stop.cancelled() => Err(Stop::Closed),
-            () = self.killed.cancelled() => Err(Stop::Dropped),
-            written = self.stream.write_all(bytes) => written.map_err(|_| Stop::Closed),
+            () = self.stop.cancelled() => Err(Stop::CLOSED),
+            () = self.killed.cancelled() => Err(Stop::DROPPED),
+            written = self.stream.write_all(bytes) => written.map_err(|_| Stop::CLOSED),
         }
     }
 }

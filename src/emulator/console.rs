@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::config::commit::Options;
+use super::config::commit::{Confirm, Options};
 use super::config::{Actor, Committed, Ending, Store, set};
 use super::device::{Device, SessionRecord};
 use super::device_error::DeviceError;
@@ -35,11 +35,24 @@ impl Console {
         self.actor.terminal.as_deref().unwrap_or_default()
     }
 
+    /// Whether the user is still logged in: nobody killed the session, and the device was not started anew.
+    pub fn is_logged_in(&self) -> bool {
+        self.device.is_logged_in(self.actor.session)
+    }
+
+    fn logged_in(&self) -> Result<(), DeviceError> {
+        if self.is_logged_in() {
+            return Ok(());
+        }
+        Err(DeviceError::new("the session at the CLI has ended"))
+    }
+
     /// `configure exclusive`
     ///
     /// # Errors
     /// Somebody else holds the candidate, or left something in it.
     pub fn configure_exclusive(&self) -> Result<(), DeviceError> {
+        self.logged_in()?;
         let now = self.device.now();
         self.device
             .with_engine(|engine| engine.lock(Store::Candidate, &self.actor, now))
@@ -50,6 +63,7 @@ impl Console {
     /// # Errors
     /// The session configures already.
     pub fn configure_private(&self) -> Result<(), DeviceError> {
+        self.logged_in()?;
         self.device
             .with_engine(|engine| engine.open_private(self.actor.session))
     }
@@ -59,6 +73,7 @@ impl Console {
     /// # Errors
     /// Somebody else holds the candidate.
     pub fn edit(&self, commands: &str) -> Result<Vec<DeviceError>, DeviceError> {
+        self.logged_in()?;
         let now = self.device.now();
         self.device
             .with_engine(|engine| engine.edit(&self.actor, now, |root| set::load(root, commands)))
@@ -69,13 +84,49 @@ impl Console {
     /// # Errors
     /// All that is wrong, in the device's order.
     pub fn commit(&self, comment: Option<&str>) -> Result<Committed, Vec<DeviceError>> {
-        let options = Options {
+        self.commit_by(&Options {
             log: comment.map(str::to_owned),
             ..Options::default()
-        };
+        })
+    }
+
+    /// `commit check`, which confirms on Junos.
+    ///
+    /// # Errors
+    /// All that is wrong, in the device's order.
+    pub fn commit_check(&self) -> Result<Committed, Vec<DeviceError>> {
+        self.commit_by(&Options {
+            check: true,
+            ..Options::default()
+        })
+    }
+
+    /// `commit confirmed`, for so many minutes, with a comment if there is one.
+    ///
+    /// # Errors
+    /// All that is wrong, in the device's order.
+    pub fn commit_confirmed(
+        &self,
+        minutes: u16,
+        comment: Option<&str>,
+    ) -> Result<Committed, Vec<DeviceError>> {
+        self.commit_by(&Options {
+            log: comment.map(str::to_owned),
+            confirmed: Some(Confirm::for_seconds(60 * i64::from(minutes))),
+            ..Options::default()
+        })
+    }
+
+    fn commit_by(&self, options: &Options) -> Result<Committed, Vec<DeviceError>> {
+        self.logged_in().map_err(|error| vec![error])?;
         let now = self.device.now();
         self.device
-            .with_engine(|engine| engine.commit(&self.actor, &options, now))
+            .with_engine(|engine| engine.commit(&self.actor, options, now))
+    }
+
+    /// `request system logout pid`: ends another session as a kill, and tells whether there was one.
+    pub fn logout(&self, pid: u32) -> bool {
+        self.is_logged_in() && self.device.kill(pid)
     }
 
     /// `rollback 0`: what was edited and not committed is gone.
@@ -83,12 +134,16 @@ impl Console {
     /// # Errors
     /// Somebody else holds the candidate.
     pub fn discard(&self) -> Result<(), DeviceError> {
+        self.logged_in()?;
         let now = self.device.now();
         self.device.with_engine(|engine| engine.discard(&self.actor, now))
     }
 
     /// Leaves configuration mode: the lock is free, a private copy gone. Edits of the shared candidate stay.
     pub fn leave_configuration(&self) {
+        if !self.is_logged_in() {
+            return;
+        }
         let now = self.device.now();
         self.device.with_engine(|engine| {
             engine.close(self.actor.session);

@@ -3,14 +3,18 @@
 //! Shared by all its sessions; knows no transport.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::btree_map::Entry;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::config::commit::Scheduled;
-use super::config::{Actor, Database, Ending, Engine, Node, Revision, Store, Working};
+use super::config::pending::Confirmed;
+use super::config::{Actor, Database, Deed, Ending, Engine, Node, Revision, Store, Working};
 use super::faults::Faults;
+use super::lines::Lines;
 use super::profile::Profile;
 use super::stats::Stats;
 use super::when::DeviceTime;
@@ -24,7 +28,7 @@ pub struct Facts {
     pub version: String,
     /// Chassis serial number.
     pub serial: String,
-    /// When the device was started, in seconds since 1970.
+    /// When the device was started first, in seconds since 1970; see [`Device::booted`].
     pub booted: i64,
     /// First three octets of its MAC addresses and a fourth that tells devices apart.
     pub mac: [u8; 4],
@@ -45,6 +49,12 @@ pub struct Quirks {
     pub commit_warnings: Vec<String>,
     /// A commit after a successful validate says that it went well and does nothing.
     pub validate_loses_edits: bool,
+    /// The history does not say that a commit waits to be confirmed, as in old releases.
+    pub hides_pending: bool,
+    /// `<commit>` takes `<persist>` and `<persist-id>`, and `<cancel-commit>` the latter, though no capability says so.
+    pub takes_persist: bool,
+    /// What is running cannot be locked.
+    pub no_running_lock: bool,
     /// The members that report on a commit; `re0` alone if there are none.
     pub members: Vec<Member>,
 }
@@ -92,19 +102,25 @@ pub struct Device {
     sessions: Mutex<BTreeMap<u32, SessionRecord>>,
     /// What tells the sessions of this device that they were killed.
     ends: Mutex<BTreeMap<u32, CancellationToken>>,
-    next_pid: AtomicU32,
+    pub(super) next_pid: AtomicU32,
+    /// When the device was started last, in seconds since 1970.
+    pub(super) booted: AtomicI64,
+    /// Its connections, of whatever kind.
+    pub(super) lines: Lines,
     /// What lies where the device can load from and store to, by URL.
     files: Mutex<BTreeMap<String, String>>,
 }
 
 /// First session-id, and how far apart two are: they look like the process ids that they are on a device.
-const FIRST_PID: u32 = 18_233;
+pub(super) const FIRST_PID: u32 = 18_233;
 const PID_STEP: u32 = 7;
 
 impl Device {
     /// A device with this configuration.
     pub fn new(facts: Facts, profile: Profile, time: DeviceTime, engine: Engine) -> Self {
         Self {
+            booted: AtomicI64::new(facts.booted),
+            lines: Lines::default(),
             facts,
             profile,
             time,
@@ -134,22 +150,22 @@ impl Device {
 
     /// The configuration of this database, where there is one.
     pub fn tree(&self, database: Database) -> Option<Arc<Node>> {
-        self.read(|engine| engine.tree(database))
+        self.look(|engine| engine.tree(database))
     }
 
     /// The configuration that is the candidate to this session.
     pub fn candidate_of(&self, session: u32) -> Arc<Node> {
-        self.read(|engine| engine.candidate_of(session))
+        self.look(|engine| engine.candidate_of(session))
     }
 
     /// What was committed to an ephemeral instance; the default instance has the empty name.
     pub fn ephemeral(&self, instance: &str) -> Arc<Node> {
-        self.read(|engine| engine.ephemeral(instance))
+        self.look(|engine| engine.ephemeral(instance))
     }
 
     /// Whether somebody left something in the shared candidate.
     pub fn is_modified(&self) -> bool {
-        self.read(Engine::is_modified)
+        self.look(Engine::is_modified)
     }
 
     /// What lies under this URL or path.
@@ -174,12 +190,43 @@ impl Device {
 
     /// The commit that waits for its time.
     pub fn scheduled(&self) -> Option<Scheduled> {
-        self.read(|engine| engine.scheduled().cloned())
+        self.look(|engine| engine.scheduled().cloned())
+    }
+
+    /// The commit that waits to be confirmed.
+    pub fn confirmed(&self) -> Option<Confirmed> {
+        self.look(|engine| engine.confirmed().cloned())
+    }
+
+    /// Whether a commit waits to be confirmed, or is being undone.
+    pub fn is_rollback_pending(&self) -> bool {
+        self.look(|engine| engine.confirmed().is_some() || engine.undoing_until().is_some())
+    }
+
+    /// How much longer the device is busy with undoing a commit, at least a second.
+    pub fn undoing_for(&self) -> Option<Duration> {
+        let now = self.now();
+        let until = self.look(Engine::undoing_until)?;
+        Some(Duration::from_secs(
+            u64::try_from(until - now).unwrap_or(0).max(1),
+        ))
+    }
+
+    /// What was done to the running configuration since the device was made, and by whom; oldest first.
+    pub fn deeds(&self) -> Vec<Deed> {
+        self.look(|engine| engine.deeds().cloned().collect())
+    }
+
+    /// The commits of sessions with this text in their comment; an empty one stands in all.
+    pub fn commits_with(&self, text: &str) -> Vec<Deed> {
+        let mut deeds = self.deeds();
+        deeds.retain(|deed| deed.is_commit() && (text.is_empty() || deed.says(text)));
+        deeds
     }
 
     /// What this session edits.
     pub fn working(&self, session: u32) -> Working {
-        self.read(|engine| engine.working(session))
+        self.look(|engine| engine.working(session))
     }
 
     /// Who holds this datastore.
@@ -189,22 +236,22 @@ impl Device {
 
     /// Who holds this datastore, and since when, in seconds since 1970.
     pub fn lock_held(&self, store: Store) -> Option<(Actor, i64)> {
-        self.read(|engine| engine.held(store).map(|(holder, since)| (holder.clone(), since)))
+        self.look(|engine| engine.held(store).map(|(holder, since)| (holder.clone(), since)))
     }
 
     /// All commits, newest first.
     pub fn history(&self) -> Vec<Revision> {
-        self.read(|engine| engine.history().cloned().collect())
+        self.look(|engine| engine.history().cloned().collect())
     }
 
     /// The newest commit.
     pub fn running(&self) -> Revision {
-        self.read(|engine| engine.running().clone())
+        self.look(|engine| engine.running().clone())
     }
 
     /// The configuration with this revision identifier.
     pub fn revision(&self, identifier: &str) -> Option<Revision> {
-        self.read(|engine| engine.revision(identifier).cloned())
+        self.look(|engine| engine.revision(identifier).cloned())
     }
 
     /// Changes the configuration as somebody else would: behind the back of every session.
@@ -215,7 +262,8 @@ impl Device {
         change(&mut engine)
     }
 
-    fn read<T>(&self, look: impl FnOnce(&Engine) -> T) -> T {
+    /// Looks at the configuration as it is now.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Engine) -> T) -> T {
         let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
         if !engine.is_due(self.now()) {
             return look(&engine);
@@ -226,9 +274,14 @@ impl Device {
 
     /// Enters a session, and gives it its session-id.
     pub fn enter(&self, record: SessionRecord) -> u32 {
-        let pid = self.next_pid.fetch_add(PID_STEP, Ordering::Relaxed);
-        self.sessions().insert(pid, record);
-        pid
+        let mut sessions = self.sessions();
+        loop {
+            let pid = self.next_pid.fetch_add(PID_STEP, Ordering::Relaxed);
+            if let Entry::Vacant(free) = sessions.entry(pid) {
+                free.insert(record);
+                return pid;
+            }
+        }
     }
 
     /// Forgets a session, and gives up what it held.
@@ -258,7 +311,7 @@ impl Device {
         known
     }
 
-    fn ends(&self) -> MutexGuard<'_, BTreeMap<u32, CancellationToken>> {
+    pub(super) fn ends(&self) -> MutexGuard<'_, BTreeMap<u32, CancellationToken>> {
         // Entries are inserted and removed whole.
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -274,6 +327,11 @@ impl Device {
         let mut names = (0..=sessions.len()).map(|number| format!("pts/{number}"));
         // Of one name more than there are sessions, one is free.
         names.find(|name| !taken(name)).unwrap_or_default()
+    }
+
+    /// Whether this session is logged in.
+    pub fn is_logged_in(&self, id: u32) -> bool {
+        self.sessions().contains_key(&id)
     }
 
     /// Who is logged in, by session-id.

@@ -19,6 +19,8 @@ pub struct DeviceError {
     pub severity: Severity,
     /// `error-type` and `error-tag`. Junos prints them only in rfc-compliant mode, see [`DeviceError::to_tag`].
     pub tag: Option<(&'static str, &'static str)>,
+    /// `error-app-tag`.
+    pub app_tag: Option<&'static str>,
     /// `error-message`.
     pub message: Box<str>,
     /// `error-path`; on Junos an edit banner and no XPath.
@@ -37,6 +39,7 @@ impl DeviceError {
         Self {
             severity: Severity::Error,
             tag: None,
+            app_tag: None,
             message: message.into(),
             path: None,
             bad_element: None,
@@ -73,6 +76,13 @@ impl DeviceError {
     #[must_use]
     pub fn tagged(mut self, error_type: &'static str, error_tag: &'static str) -> Self {
         self.tag = Some((error_type, error_tag));
+        self
+    }
+
+    /// With an `error-app-tag`.
+    #[must_use]
+    pub fn app_tag(mut self, app_tag: &'static str) -> Self {
+        self.app_tag = Some(app_tag);
         self
     }
 
@@ -132,6 +142,9 @@ impl DeviceError {
             Severity::Warning => "warning",
         };
         tag.push(Tag::leaf(name("error-severity"), severity));
+        if let Some(app_tag) = self.app_tag {
+            tag.push(Tag::leaf(name("error-app-tag"), app_tag));
+        }
         if let Some(daemon) = self.source_daemon.as_ref().filter(|_| !strict) {
             tag.push(Tag::leaf("source-daemon", &**daemon));
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::device_error::DeviceError;
+use super::gate::{Gate, Until};
 
 /// Something that goes wrong.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +38,16 @@ pub enum Fault {
 
     /// The reply comes this much later; requests behind it wait, too.
     Delay(Duration),
+    /// The operation is done only then, and answered; requests behind it wait, too. It is done even if the connection
+    /// is lost meanwhile: until then the session lives on.
+    Late(Until),
+    /// The operation is done at once, and its reply waits for the gate; requests behind it wait, too.
+    HoldReply(Gate),
     /// The connection is lost before the operation is done.
     DropBeforeOperation,
+    /// The connection is lost at once, and the operation is done then all the same. The session lives on until it is,
+    /// with all it holds; killing it keeps the operation from being done.
+    DropThenOperation(Until),
     /// The operation is done, and the connection lost before its reply.
     DropBeforeReply,
     /// The connection is lost after this many bytes of the framed reply.
@@ -108,6 +117,17 @@ pub enum Point {
 }
 
 impl Fault {
+    /// Until when the operation has to wait, and whether the connection is lost before.
+    pub(super) fn postpones(&self) -> Option<(&Until, bool)> {
+        if let Self::Late(until) = self {
+            Some((until, false))
+        } else if let Self::DropThenOperation(until) = self {
+            Some((until, true))
+        } else {
+            None
+        }
+    }
+
     /// Where this fault strikes.
     pub fn point(&self) -> Point {
         match self {
@@ -123,7 +143,10 @@ impl Fault {
             | Self::BannerBeforeHello(_)
             | Self::HelloText(_) => Point::Hello,
             Self::Delay(_)
+            | Self::Late(_)
+            | Self::HoldReply(_)
             | Self::DropBeforeOperation
+            | Self::DropThenOperation(_)
             | Self::DropBeforeReply
             | Self::DropAfter(_)
             | Self::NeverReply

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::config::Conduct;
 use super::config::modules::{Module, REVISION};
 
 /// Kind of server.
@@ -18,6 +19,11 @@ pub enum Profile {
     JunosRfc11,
     /// A server that speaks RFC 6241 and nothing of Junos, with candidate, confirmed commit 1.1 and startup.
     Rfc,
+    /// The same without startup: what runs is what it starts with.
+    RfcNoStartup,
+    /// A server of RFC 4741's time: NETCONF 1.0, and confirmed commits that end with their session and know no token.
+    #[value(name = "rfc-1.0")]
+    Rfc10,
     /// A server without candidate: edits go to running at once.
     RfcRunning,
 }
@@ -37,12 +43,37 @@ const JUNOS: [&str; 5] = [
     "capability:url:1.0?scheme=http,ftp,file",
 ];
 
+/// What a server of RFC 6241 offers, without prefix.
+const RFC: [&str; 7] = [
+    "base:1.0",
+    "base:1.1",
+    "capability:candidate:1.0",
+    "capability:confirmed-commit:1.1",
+    "capability:rollback-on-error:1.0",
+    "capability:validate:1.1",
+    "capability:with-defaults:1.0?basic-mode=explicit&also-supported=report-all,trim",
+];
+
+/// What a server of RFC 4741 offers, without prefix.
+const RFC_1_0: [&str; 5] = [
+    "base:1.0",
+    "capability:candidate:1.0",
+    "capability:confirmed-commit:1.0",
+    "capability:rollback-on-error:1.0",
+    "capability:validate:1.0",
+];
+
 impl Profile {
     /// Whether NETCONF elements carry the prefix `nc` and the RFC's error fields are all printed.
     pub fn rfc_compliant(self) -> bool {
         match self {
             Self::Junos | Self::JunosOld => false,
-            Self::JunosRfc | Self::JunosRfc11 | Self::Rfc | Self::RfcRunning => true,
+            Self::JunosRfc
+            | Self::JunosRfc11
+            | Self::Rfc
+            | Self::RfcNoStartup
+            | Self::Rfc10
+            | Self::RfcRunning => true,
         }
     }
 
@@ -50,13 +81,30 @@ impl Profile {
     pub fn junos(self) -> bool {
         match self {
             Self::Junos | Self::JunosOld | Self::JunosRfc | Self::JunosRfc11 => true,
-            Self::Rfc | Self::RfcRunning => false,
+            Self::Rfc | Self::RfcNoStartup | Self::Rfc10 | Self::RfcRunning => false,
         }
     }
 
     /// Whether one of the capabilities holds this text, as in `:startup:`.
     pub fn offers(self, capability: &str) -> bool {
         self.capabilities().iter().any(|uri| uri.contains(capability))
+    }
+
+    /// How it treats confirmed commits, where nothing else is set.
+    pub fn conduct(self) -> Conduct {
+        Conduct {
+            starts_with_startup: self.offers(":startup:"),
+            ..if self.junos() {
+                Conduct::JUNOS
+            } else {
+                Conduct::RFC
+            }
+        }
+    }
+
+    /// Whether confirmed commits can be given a token, and be cancelled.
+    pub fn has_persist(self) -> bool {
+        self.offers(":confirmed-commit:1.1")
     }
 
     /// Whether there is a candidate to commit.
@@ -68,15 +116,20 @@ impl Profile {
     pub fn prefixed(self) -> bool {
         match self {
             Self::JunosRfc | Self::JunosRfc11 => true,
-            Self::Junos | Self::JunosOld | Self::Rfc | Self::RfcRunning => false,
+            Self::Junos
+            | Self::JunosOld
+            | Self::Rfc
+            | Self::RfcNoStartup
+            | Self::Rfc10
+            | Self::RfcRunning => false,
         }
     }
 
     /// Whether base:1.1 is announced.
     pub fn base_1_1(self) -> bool {
         match self {
-            Self::JunosRfc11 | Self::Rfc | Self::RfcRunning => true,
-            Self::Junos | Self::JunosOld | Self::JunosRfc => false,
+            Self::JunosRfc11 | Self::Rfc | Self::RfcNoStartup | Self::RfcRunning => true,
+            Self::Junos | Self::JunosOld | Self::JunosRfc | Self::Rfc10 => false,
         }
     }
 
@@ -88,7 +141,7 @@ impl Profile {
                 name: "junos-conf-root",
                 namespace: YANG_CONFIGURATION,
             }),
-            Self::Rfc | Self::RfcRunning => Some(Module {
+            Self::Rfc | Self::RfcNoStartup | Self::Rfc10 | Self::RfcRunning => Some(Module {
                 name: "example-router",
                 namespace: "urn:example:router",
             }),
@@ -100,7 +153,7 @@ impl Profile {
         match self {
             Self::Junos | Self::JunosOld => "http://xml.juniper.net/xnm/1.1/xnm",
             Self::JunosRfc | Self::JunosRfc11 => YANG_CONFIGURATION,
-            Self::Rfc | Self::RfcRunning => "urn:example:router",
+            Self::Rfc | Self::RfcNoStartup | Self::Rfc10 | Self::RfcRunning => "urn:example:router",
         }
     }
 
@@ -130,19 +183,13 @@ impl Profile {
                 all
             }
             Self::JunosOld => prefixed(OLD, &JUNOS),
-            Self::Rfc => prefixed(
-                NEW,
-                &[
-                    "base:1.0",
-                    "base:1.1",
-                    "capability:candidate:1.0",
-                    "capability:confirmed-commit:1.1",
-                    "capability:rollback-on-error:1.0",
-                    "capability:startup:1.0",
-                    "capability:validate:1.1",
-                    "capability:with-defaults:1.0?basic-mode=explicit&also-supported=report-all,trim",
-                ],
-            ),
+            Self::Rfc => {
+                let mut all = prefixed(NEW, &RFC);
+                all.push(format!("{NEW}capability:startup:1.0"));
+                all
+            }
+            Self::RfcNoStartup => prefixed(NEW, &RFC),
+            Self::Rfc10 => prefixed(NEW, &RFC_1_0),
             Self::RfcRunning => prefixed(NEW, &["base:1.0", "base:1.1", "capability:writable-running:1.0"]),
         };
         if self.junos() {
@@ -189,6 +236,8 @@ mod tests {
             Profile::JunosRfc,
             Profile::JunosRfc11,
             Profile::Rfc,
+            Profile::RfcNoStartup,
+            Profile::Rfc10,
             Profile::RfcRunning,
         ] {
             let announced = profile

@@ -3,14 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use russh::keys::{HashAlg, PrivateKey, PublicKey};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_util::task::TaskTracker;
 
 use super::carrier::{Carriage, carry};
@@ -19,7 +19,7 @@ use super::device::{Device, SessionRecord};
 use super::faults::{Faults, Point};
 use super::session::Session;
 use super::ssh::{Connection, Login};
-use super::stats::Snapshot;
+use super::stats::{Open, Snapshot};
 
 /// Connections at a time, at most; more wait in the listener's queue.
 const CONNECTIONS: usize = 4096;
@@ -44,26 +44,6 @@ pub(super) struct Shared {
     pub sessions: Arc<Semaphore>,
     pub tasks: TaskTracker,
     pub ssh: Arc<russh::server::Config>,
-    /// Ends everything.
-    pub stop: CancellationToken,
-    /// Ends the connections of now; those that come later have the next one.
-    pub now: Mutex<CancellationToken>,
-}
-
-impl Shared {
-    /// A token that ends with the connections that are open now.
-    fn connection_token(&self) -> CancellationToken {
-        self.now
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .child_token()
-    }
-
-    fn drop_connections(&self) {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.cancel();
-        *now = self.stop.child_token();
-    }
 }
 
 /// A device that may be served over any stream, see [`super::Builder::build`].
@@ -74,22 +54,16 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Serves SSH on one stream until it ends.
-    pub async fn serve_stream<S>(&self, stream: S, from: &str)
+    /// Serves SSH on one stream until it ends. A device that is down serves nothing.
+    pub async fn serve_ssh<S>(&self, stream: S, from: &str)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let open = self.shared.device.stats.connection();
-        if !self
-            .shared
-            .device
-            .faults
-            .strike(Point::Connection, None)
-            .is_empty()
-        {
+        let device = &self.shared.device;
+        let Some(open) = accepted(device) else {
             return;
-        }
-        let stop = self.shared.connection_token();
+        };
+        let stop = device.lines.connection();
         let handler = Connection::new(self.shared.clone(), stop.clone(), from.to_owned(), open);
         let stream = Guarded {
             stream,
@@ -102,15 +76,23 @@ impl Emulator {
         stop.cancel();
     }
 
-    /// Serves one NETCONF session of this user on a stream without SSH, until it ends.
-    pub async fn serve_netconf<S>(&self, stream: S, user: &str)
+    /// Serves one NETCONF session of this user on a stream without SSH, until it ends. It goes on after the stream has
+    /// ended where the device has a request to carry out still, see [`super::Fault::DropThenOperation`]; whoever drops
+    /// the future takes that away, too.
+    pub async fn serve_netconf<S>(&self, stream: S, user: &str, from: &str)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let device = self.shared.device.clone();
+        let Some(_open) = accepted(&device) else {
+            return;
+        };
+        let Ok(_permit) = self.shared.sessions.try_acquire() else {
+            return;
+        };
         let record = SessionRecord {
             user: user.to_owned(),
-            from: "127.0.0.1".to_owned(),
+            from: from.to_owned(),
             terminal: None,
             since: device.now(),
         };
@@ -120,13 +102,11 @@ impl Emulator {
             terminal: None,
             motd: String::new(),
         };
-        carry(
-            stream,
-            Session::new(device, record),
-            carriage,
-            self.shared.connection_token(),
-        )
-        .await;
+        let (line, stop) = (device.lines.connection(), device.lines.stop().clone());
+        let (_, rest) = carry(stream, Session::new(device, record), carriage, line).await;
+        if let Some(rest) = rest {
+            rest.carry_out(stop).await;
+        }
     }
 
     /// Listens and serves until [`RunningEmulator::stop`], or until the value is dropped.
@@ -141,13 +121,13 @@ impl Emulator {
         self.shared.tasks.spawn(async move {
             loop {
                 let accepted = tokio::select! {
-                    () = emulator.shared.stop.cancelled() => return,
+                    () = emulator.device().lines.stop().cancelled() => return,
                     accepted = accept(&listener, &connections) => accepted,
                 };
                 if let Some((stream, peer, permit)) = accepted {
                     let emulator = emulator.clone();
                     emulator.shared.tasks.clone().spawn(async move {
-                        emulator.serve_stream(stream, &peer.ip().to_string()).await;
+                        emulator.serve_ssh(stream, &peer.ip().to_string()).await;
                         drop(permit);
                     });
                 }
@@ -163,6 +143,25 @@ impl Emulator {
     pub fn device(&self) -> &Arc<Device> {
         &self.shared.device
     }
+
+    /// Somebody logs in at the device's CLI, to configure beside the NETCONF sessions.
+    pub fn console(&self, user: &str) -> Console {
+        Console::login(self.device(), user)
+    }
+
+    /// Ends everything it serves, and waits for the tasks of its own.
+    pub async fn stop(&self) {
+        self.device().lines.stop().cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+}
+
+/// Counts a connection, unless the device is down or a fault refuses it.
+fn accepted(device: &Device) -> Option<Open> {
+    let open = device.stats.connection();
+    let refused = !device.is_up() || !device.faults.strike(Point::Connection, None).is_empty();
+    (!refused).then_some(open)
 }
 
 /// The next connection, as soon as there is room for one.
@@ -217,32 +216,35 @@ impl RunningEmulator {
         self.emulator.shared.device.stats.snapshot()
     }
 
-    /// The device, to change its configuration behind the clients' back.
+    /// What serves it, to serve it over streams as well.
+    pub fn emulator(&self) -> &Emulator {
+        &self.emulator
+    }
+
+    /// The device, to change its configuration behind the clients' back, to take it down and to bring it up.
     pub fn device(&self) -> &Arc<Device> {
         &self.emulator.shared.device
     }
 
     /// Somebody logs in at the device's CLI, to configure beside the NETCONF sessions.
     pub fn console(&self, user: &str) -> Console {
-        Console::login(self.device(), user)
+        self.emulator.console(user)
     }
 
     /// Loses all connections that are open now, as if a cable were pulled. New ones are accepted.
     pub fn drop_connections(&self) {
-        self.emulator.shared.drop_connections();
+        self.device().lines.drop_all();
     }
 
     /// Ends everything, and waits until it has ended.
     pub async fn stop(self) {
-        self.emulator.shared.stop.cancel();
-        self.emulator.shared.tasks.close();
-        self.emulator.shared.tasks.wait().await;
+        self.emulator.stop().await;
     }
 }
 
 impl Drop for RunningEmulator {
     fn drop(&mut self) {
-        self.emulator.shared.stop.cancel();
+        self.device().lines.stop().cancel();
     }
 }
 

@@ -148,10 +148,10 @@ impl Connection {
             terminal,
         };
         let (handle, stop) = (ssh.handle(), self.stop.clone());
+        let device_stop = device.lines.stop().clone();
         self.shared.tasks.spawn(async move {
             let session = Session::new(device, record);
-            let end = carry(open.channel.into_stream(), session, carriage, stop.clone()).await;
-            drop(permit);
+            let (end, rest) = carry(open.channel.into_stream(), session, carriage, stop.clone()).await;
             // The peer may be gone; then there is nobody to tell.
             match end {
                 End::Closed => {
@@ -166,6 +166,10 @@ impl Connection {
                         .await;
                 }
             }
+            if let Some(rest) = rest {
+                rest.carry_out(device_stop).await;
+            }
+            drop(permit);
         });
         Ok(())
     }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::Node;
 use super::check::check;
-use super::engine::{Actor, Committed, Ending, Engine, Store, Working};
+use super::chronicle::What;
+use super::engine::{Actor, Committed, Engine, Store, Working};
 use super::merge::merge;
-use super::{Node, Revision};
 use crate::emulator::device_error::{DeviceError, Severity};
 use crate::emulator::when::date_time;
 
@@ -36,8 +37,17 @@ pub struct Confirm {
     pub comment: String,
     /// The token that lets other sessions confirm (RFC 6241 section 8.4).
     pub persist: Option<String>,
-    /// Whether it is undone as soon as its session ends, however that ends.
-    pub dies_with_session: bool,
+}
+
+impl Confirm {
+    /// A wait of so many seconds, which the history tells in minutes.
+    pub fn for_seconds(seconds: i64) -> Self {
+        Self {
+            timeout: seconds,
+            comment: format!("commit confirmed, rollback in {}mins", seconds / 60),
+            persist: None,
+        }
+    }
 }
 
 /// A commit that waits for its time.
@@ -52,17 +62,15 @@ pub struct Scheduled {
     tree: Arc<Node>,
 }
 
-/// A commit that waits to be confirmed.
-#[derive(Clone, Debug)]
-pub struct Confirmed {
-    /// The session that committed.
-    pub session: u32,
-    /// When it is undone, in seconds since 1970.
-    pub deadline: i64,
-    /// The token that lets other sessions confirm.
-    pub persist: Option<String>,
-    dies_with_session: bool,
-    before: Arc<Node>,
+/// What falls due.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    /// A scheduled commit.
+    Scheduled,
+    /// The time of a commit that nobody confirmed.
+    ConfirmTimeout,
+    /// The end of undoing one.
+    Undone,
 }
 
 /// What the errors before a failed commit end with.
@@ -71,24 +79,46 @@ const FAILED: &str = "configuration check-out failed";
 impl Engine {
     /// Whether something fell due until `now`.
     pub fn is_due(&self, now: i64) -> bool {
-        let scheduled = self.scheduled.as_ref().map(|scheduled| scheduled.at);
-        let confirmed = self.confirmed.as_ref().map(|confirmed| confirmed.deadline);
-        scheduled.into_iter().chain(confirmed).any(|due| due <= now)
+        !self.stopped && self.next_due().is_some_and(|(due, _)| due <= now)
     }
 
-    /// Does what fell due until `now`.
+    /// Does what fell due until `now`, in order.
     pub fn tick(&mut self, now: i64) {
-        let due = self.scheduled.take_if(|scheduled| scheduled.at <= now);
-        if let Some(scheduled) = due {
+        while !self.stopped
+            && let Some((due, what)) = self.next_due()
+            && due <= now
+        {
+            match what {
+                Due::Scheduled => self.run_scheduled(due),
+                Due::ConfirmTimeout => self.confirm_timeout(),
+                Due::Undone => self.finish_undoing(),
+            }
+        }
+    }
+
+    /// What falls due first, and when.
+    fn next_due(&self) -> Option<(i64, Due)> {
+        let scheduled = self.scheduled.as_ref().map(|scheduled| scheduled.at);
+        let confirmed = self.confirmed.as_ref().map(|confirmed| confirmed.deadline);
+        let all = [
+            self.undoing_until().map(|at| (at, Due::Undone)),
+            confirmed.map(|at| (at, Due::ConfirmTimeout)),
+            scheduled.map(|at| (at, Due::Scheduled)),
+        ];
+        all.into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Makes the commit that waited for its time.
+    pub(super) fn run_scheduled(&mut self, now: i64) {
+        if let Some(scheduled) = self.scheduled.take() {
             let before = self.running().tree.clone();
             self.carry_over(&before, &scheduled.tree);
-            let mut revision = self.revision_of(&scheduled.actor, scheduled.tree, scheduled.at);
-            revision.log = scheduled.log;
+            let mut revision = self.revision_of(&scheduled.actor, scheduled.tree, now);
+            revision.log.clone_from(&scheduled.log);
             self.push(revision);
-        }
-        let overdue = self.confirmed.take_if(|confirmed| confirmed.deadline <= now);
-        if let Some(confirmed) = overdue {
-            self.roll_back(confirmed.before, confirmed.deadline);
+            let confirms = self.conduct.anyone_confirms && self.confirm();
+            let what = What::Commit { confirms };
+            self.note(now, Some(&scheduled.actor), scheduled.log.as_deref(), what);
         }
     }
 
@@ -102,10 +132,16 @@ impl Engine {
         options: &Options,
         now: i64,
     ) -> Result<Committed, Vec<DeviceError>> {
+        if self.stopped || self.undoing.is_some() {
+            // Sessions are made to wait, see `Session::carry_out`; nobody else commits while the device does.
+            return Err(vec![DeviceError::new(
+                "the device is busy with a commit of its own",
+            )]);
+        }
         if let Some(copy) = self.copies.get(&actor.session) {
             match copy.working {
                 Working::Ephemeral => return self.commit_ephemeral(actor.session, options),
-                Working::Private if options.confirmed.is_some() => {
+                Working::Private if options.confirmed.is_some() && !self.conduct.private_confirmed => {
                     let message = "commit confirmed not supported for private configuration";
                     return Err(vec![DeviceError::new(message)]);
                 }
@@ -124,16 +160,8 @@ impl Engine {
             );
             return Err(vec![DeviceError::new(message)]);
         }
-        let token = self
-            .confirmed
-            .as_ref()
-            .and_then(|pending| pending.persist.as_deref());
-        if token != options.persist_id.as_deref() && (token.is_some() || options.persist_id.is_some()) {
-            let error = DeviceError::new("no confirmed commit is pending under this persist-id");
-            return Err(vec![
-                error.tagged("protocol", "invalid-value").element("persist-id"),
-            ]);
-        }
+        self.may_commit(actor, options.persist_id.as_deref())
+            .map_err(|error| vec![error])?;
         let before = self.running().tree.clone();
         let private = self.copies.get(&actor.session);
         let tree = match private {
@@ -142,10 +170,23 @@ impl Engine {
             None => self.candidate.clone(),
         };
         let untouched = private.is_some() && tree == before;
-        let warnings = checked(&tree)?;
+        let warnings = match checked(&tree) {
+            Ok(warnings) => warnings,
+            Err(errors) => {
+                if let Some(confirm) = options
+                    .confirmed
+                    .as_ref()
+                    .filter(|_| self.conduct.failed_commits_wait)
+                {
+                    self.arm(actor, confirm, &before, false, now);
+                }
+                return Err(errors);
+            }
+        };
         if options.check {
-            // As on Junos, where a check is enough.
-            self.confirmed = None;
+            if self.conduct.check_confirms && self.confirm() {
+                self.note(now, Some(actor), None, What::Confirmation);
+            }
             return Ok(Committed {
                 warnings,
                 ..Committed::nothing()
@@ -154,8 +195,10 @@ impl Engine {
         if let Some(at) = options.at {
             return Ok(self.schedule(actor, options, at, tree, warnings));
         }
-        if untouched {
-            self.confirmed = None;
+        if untouched && options.confirmed.is_none() {
+            if self.confirm() {
+                self.note(now, Some(actor), None, What::Confirmation);
+            }
             return Ok(Committed {
                 warnings,
                 ..Committed::nothing()
@@ -176,15 +219,16 @@ impl Engine {
         let mut revision = self.revision_of(actor, tree.clone(), now);
         revision.log.clone_from(&options.log);
         revision.comment = options.confirmed.as_ref().map(|confirm| confirm.comment.clone());
-        // A confirmed commit on top of another extends it: what is restored stays what was before the first.
-        let pending = self.confirmed.take();
-        self.confirmed = options.confirmed.as_ref().map(|confirm| Confirmed {
-            session: actor.session,
-            deadline: now + confirm.timeout,
-            persist: confirm.persist.clone(),
-            dies_with_session: confirm.dies_with_session,
-            before: pending.map_or_else(|| before.tree.clone(), |pending| pending.before),
-        });
+        let changes = before.tree != tree;
+        let what = match &options.confirmed {
+            Some(confirm) => What::ConfirmedCommit {
+                extends: self.arm(actor, confirm, &before.tree, changes, now),
+                deadline: now + confirm.timeout,
+            },
+            None => What::Commit {
+                confirms: self.confirm(),
+            },
+        };
         match self.copies.get_mut(&actor.session) {
             Some(copy) => {
                 copy.base = tree.clone();
@@ -194,6 +238,7 @@ impl Engine {
             None => self.candidate = tree,
         }
         self.push(revision);
+        self.note(now, Some(actor), options.log.as_deref(), what);
         Committed {
             revisions: Some((before.identifier(), self.running().identifier())),
             warnings,
@@ -267,49 +312,6 @@ impl Engine {
     /// Forgets the commit that waits for its time, and tells whether there was one.
     pub fn clear_scheduled(&mut self) -> bool {
         self.scheduled.take().is_some()
-    }
-
-    /// The commit that waits to be confirmed.
-    pub fn confirmed(&self) -> Option<&Confirmed> {
-        self.confirmed.as_ref()
-    }
-
-    /// Undoes the commit that waits to be confirmed, and tells whether there was one.
-    pub fn cancel_confirmed(&mut self, now: i64) -> bool {
-        let pending = self.confirmed.take();
-        let any = pending.is_some();
-        if let Some(confirmed) = pending {
-            self.roll_back(confirmed.before, now);
-        }
-        any
-    }
-
-    /// Junos undoes a commit whose session was killed and leaves the timer running otherwise; RFC 6241 section 8.4.1
-    /// undoes it at any end of the session.
-    pub(super) fn confirmer_ended(&mut self, session: u32, ending: Ending, now: i64) {
-        let dies = |confirmed: &mut Confirmed| {
-            confirmed.session == session
-                && confirmed.persist.is_none()
-                && (confirmed.dies_with_session || ending == Ending::Killed)
-        };
-        if let Some(confirmed) = self.confirmed.take_if(dies) {
-            self.roll_back(confirmed.before, now);
-        }
-    }
-
-    /// Restores a configuration as a commit of the device itself.
-    fn roll_back(&mut self, tree: Arc<Node>, seconds: i64) {
-        let before = self.running().tree.clone();
-        self.carry_over(&before, &tree);
-        self.push(Revision {
-            tree,
-            number: 0,
-            user: "root".to_owned(),
-            client: "other".to_owned(),
-            seconds,
-            log: None,
-            comment: None,
-        });
     }
 }
 

@@ -12,7 +12,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::commit::{Confirmed, Scheduled};
+use super::chronicle::{Chronicle, What};
+use super::commit::Scheduled;
+use super::conduct::Conduct;
+use super::pending::{Confirmed, Undoing};
 use super::set::{self, SetError};
 use super::{Change, Database, HISTORY, Node, Revision};
 use crate::emulator::device_error::DeviceError;
@@ -115,6 +118,12 @@ pub struct Engine {
     pub(super) copies: BTreeMap<u32, Copy>,
     pub(super) scheduled: Option<Scheduled>,
     pub(super) confirmed: Option<Confirmed>,
+    pub(super) undoing: Option<Undoing>,
+    pub(super) chronicle: Chronicle,
+    /// The device is stopped, and time means nothing.
+    pub(super) stopped: bool,
+    /// In what the device differs from others.
+    pub conduct: Conduct,
     /// The session that validated last, until somebody edits or commits.
     validated: Option<u32>,
 }
@@ -136,6 +145,10 @@ impl Engine {
             copies: BTreeMap::new(),
             scheduled: None,
             confirmed: None,
+            undoing: None,
+            chronicle: Chronicle::default(),
+            stopped: false,
+            conduct: Conduct::JUNOS,
             validated: None,
         };
         for change in changes {
@@ -153,11 +166,13 @@ impl Engine {
             });
         }
         engine.startup = engine.running().tree.clone();
+        engine.chronicle.clear();
         Ok(engine)
     }
 
     /// Applies commands to what is running and makes the result the newest revision, as somebody else's commit from
-    /// a private copy would: without a look at locks, and beside what others have in the candidate.
+    /// a private copy would: without a look at locks, and beside what others have in the candidate. Where anybody's
+    /// commit confirms, so does this.
     ///
     /// # Errors
     /// The first command that cannot be applied; nothing has changed then.
@@ -180,6 +195,13 @@ impl Engine {
             log: change.log.clone(),
             comment: None,
         });
+        let confirms = self.conduct.anyone_confirms && self.confirm();
+        self.note(
+            change.seconds,
+            None,
+            change.log.as_deref(),
+            What::Commit { confirms },
+        );
         Ok(())
     }
 
@@ -334,6 +356,8 @@ impl Engine {
             let after = Arc::new(after);
             self.carry_over(&before, &after);
             self.push(self.revision_of(actor, after, now));
+            let confirms = false;
+            self.note(now, Some(actor), None, What::Commit { confirms });
         }
         Ok(result)
     }
@@ -447,7 +471,8 @@ impl Engine {
         Some(copy.tree != copy.base)
     }
 
-    /// Ends a session: its locks are gone, and with them what it had not committed; so is its copy.
+    /// Ends a session: its locks are gone, and with them what it had not committed, unless the device leaves them; so
+    /// is its copy.
     pub fn end_session(&mut self, session: u32, ending: Ending, now: i64) {
         self.close(session);
         let held: Vec<Store> = self
@@ -457,7 +482,9 @@ impl Engine {
             .map(|(store, _)| *store)
             .collect();
         for store in held {
-            self.release(store);
+            if !self.conduct.locks_stay {
+                self.release(store);
+            }
         }
         self.confirmer_ended(session, ending, now);
     }

@@ -8,7 +8,8 @@ impl Engine {
     /// Locks a datastore for this session (RFC 6241 section 7.5).
     ///
     /// # Errors
-    /// It is locked already, or the candidate holds what nobody committed.
+    /// It is locked already, the candidate holds what nobody committed, or a commit of another session waits to be
+    /// confirmed.
     pub fn lock(&mut self, store: Store, actor: &Actor, now: i64) -> Result<(), DeviceError> {
         if let Some((holder, _)) = self.locks.get(&store) {
             return Err(if holder.session == actor.session {
@@ -20,7 +21,10 @@ impl Engine {
         if self.working(actor.session) != Working::Shared {
             return Err(already_open());
         }
-        if store == Store::Candidate && self.is_modified() {
+        if store == Store::Running {
+            self.may_lock_running(actor)?;
+        }
+        if store == Store::Candidate && self.is_modified() && !self.conduct.candidate_stays {
             return Err(DeviceError::new("configuration database modified").held_by(0));
         }
         self.locks.insert(store, (actor.clone(), now));
@@ -45,9 +49,18 @@ impl Engine {
     /// Takes a lock away. A lock is given on a clean candidate alone, so all that differs was done under it.
     pub(super) fn release(&mut self, store: Store) {
         self.locks.remove(&store);
-        if store == Store::Candidate {
+        if store == Store::Candidate && !self.conduct.candidate_stays {
             self.candidate = self.running().tree.clone();
         }
+    }
+
+    /// Takes away a lock that nobody gives back, as somebody at the device would; tells whether there was one.
+    pub fn clear_lock(&mut self, store: Store) -> bool {
+        let held = self.locks.contains_key(&store);
+        if held {
+            self.release(store);
+        }
+        held
     }
 
     /// Who holds this datastore, and since when.

@@ -3,8 +3,10 @@
 //! Knows neither NETCONF nor SSH: [`Engine`] takes edits, commits and the present time, and nothing else.
 
 pub mod check;
+pub mod chronicle;
 pub mod commit;
 pub mod compare;
+pub mod conduct;
 pub mod engine;
 pub mod groups;
 pub mod locks;
@@ -15,6 +17,7 @@ pub mod patch_json;
 pub mod patch_text;
 pub mod patch_xml;
 pub mod pattern;
+pub mod pending;
 pub mod render;
 pub mod schema;
 pub mod select;
@@ -24,6 +27,8 @@ pub mod tree;
 
 use std::sync::Arc;
 
+pub use chronicle::{Cause, Deed, What};
+pub use conduct::{Conduct, Restart, UndoneBy};
 pub use engine::{Actor, Committed, Ending, Engine, Store, Working};
 pub use set::SetError;
 pub use tree::Node;

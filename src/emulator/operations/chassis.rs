@@ -114,7 +114,7 @@ fn inventory_text(tags: &[Tag]) -> String {
 fn route_engines(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     let device = request.device;
     let facts = &device.facts;
-    let uptime = device.now() - facts.booted;
+    let uptime = device.now() - device.booted();
     let engine = vec![
         Tag::leaf("slot", "0"),
         Tag::leaf("mastership-state", "master"),
@@ -130,7 +130,8 @@ fn route_engines(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
         Tag::leaf("cpu-idle", "92"),
         Tag::leaf("model", "RE-S-1800x4"),
         Tag::leaf("serial-number", format!("{}03", facts.serial)),
-        Tag::leaf("start-time", date_time(facts.booted)).with("junos:seconds", facts.booted.to_string()),
+        Tag::leaf("start-time", date_time(device.booted()))
+            .with("junos:seconds", device.booted().to_string()),
         Tag::leaf("up-time", span(uptime)).with("junos:seconds", uptime.to_string()),
         Tag::leaf("last-reboot-reason", "Router rebooted after a normal shutdown."),
         Tag::leaf("load-average-one", "0.24"),

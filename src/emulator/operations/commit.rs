@@ -54,7 +54,7 @@ pub(super) fn commit_configuration(request: &Request<'_>) -> Outcome {
         check: request.has("check"),
         log: request.argument("log").or_else(|| request.argument("comment")),
         at,
-        confirmed: minutes.map(|minutes| confirm(60 * minutes)),
+        confirmed: minutes.map(|minutes| Confirm::for_seconds(60 * minutes)),
         persist_id: None,
     };
     commit_with(
@@ -72,16 +72,27 @@ pub(super) fn commit(request: &Request<'_>) -> Outcome {
             .tagged("protocol", "operation-not-supported")
             .element("commit"));
     }
-    let junos = request.device.profile.junos();
+    let known = request.device.profile.has_persist() || request.device.quirks.takes_persist;
+    let tokens = request
+        .operation
+        .children()
+        .find(|child| ["persist", "persist-id"].contains(&child.local.as_str()));
+    if let Some(token) = tokens.filter(|_| !known) {
+        return Err(request.wording(DeviceError::syntax(token.local.clone())));
+    }
     let confirmed = if request.has("confirmed") {
         let given = request.argument("confirm-timeout");
         let seconds = match &given {
-            Some(given) => given.parse().map_err(|_| invalid("confirm-timeout", given))?,
+            Some(given) => match given.parse::<u32>() {
+                Ok(seconds) if seconds > 0 => i64::from(seconds),
+                Ok(_) | Err(_) => return Err(invalid("confirm-timeout", given)),
+            },
             None => CONFIRM_SECONDS,
         };
-        let mut confirm = confirm(if junos { seconds / 60 * 60 } else { seconds });
+        // Junos counts minutes, and gives none for what is less than one.
+        let junos = request.device.profile.junos();
+        let mut confirm = Confirm::for_seconds(if junos { seconds / 60 * 60 } else { seconds });
         confirm.persist = request.argument("persist");
-        confirm.dies_with_session = !junos;
         Some(confirm)
     } else {
         None
@@ -92,16 +103,6 @@ pub(super) fn commit(request: &Request<'_>) -> Outcome {
         ..Options::default()
     };
     commit_with(request, &options, false)
-}
-
-/// A confirmed commit that is undone after so many seconds.
-fn confirm(seconds: i64) -> Confirm {
-    Confirm {
-        timeout: seconds,
-        comment: format!("commit confirmed, rollback in {}mins", seconds / 60),
-        persist: None,
-        dies_with_session: false,
-    }
 }
 
 fn invalid(name: &str, value: &str) -> DeviceError {
@@ -279,18 +280,21 @@ pub(super) fn validated(request: &Request<'_>) -> Option<Answer> {
 
 /// `<cancel-commit>` (RFC 6241 section 8.4.4.1)
 pub(super) fn cancel_commit(request: &Request<'_>) -> Outcome {
-    let profile = request.device.profile;
-    if profile.junos() {
-        return Err(DeviceError::syntax("cancel-commit"));
+    let (profile, quirks) = (request.device.profile, &request.device.quirks);
+    if !profile.has_persist() && !quirks.takes_persist {
+        return Err(if profile.junos() {
+            DeviceError::syntax("cancel-commit")
+        } else {
+            let error = DeviceError::new("operation cancel-commit is not supported");
+            error
+                .tagged("protocol", "operation-not-supported")
+                .element("cancel-commit")
+        });
     }
     let given = request.argument("persist-id");
-    let cancelled = request.with_engine(|engine, now| {
-        let pending = engine.confirmed();
-        let fits = pending.is_some_and(|pending| {
-            pending.persist == given && (given.is_some() || pending.session == request.caller.session)
-        });
-        fits && engine.cancel_confirmed(now)
-    });
+    // Where no capability tells of tokens, the session alone is not enough.
+    let cancelled = (given.is_some() || profile.has_persist())
+        && request.with_engine(|engine, now| engine.cancel(request.caller, given.as_deref(), now));
     if cancelled {
         return Ok(Answer::Tags(vec![request.ok()]));
     }

@@ -46,7 +46,7 @@ fn show(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     };
     let tag = Tag::leaf("file-content", format!("\n{content}"))
         .with("filename", path)
-        .with("junos:seconds", request.device.facts.booted.to_string())
+        .with("junos:seconds", request.device.booted().to_string())
         .with("filesize", content.len().to_string())
         .with("encoding", "text");
     Ok(vec![tag])

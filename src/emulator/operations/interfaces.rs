@@ -253,7 +253,7 @@ fn physical_details(device: &Device, port: &Port<'_>, level: Level, tags: &mut V
         tags.push(Tag::leaf("hardware-physical-address", mac(device, port)));
     }
     if port.up() {
-        let at = device.facts.booted + 95;
+        let at = device.booted() + 95;
         let since = device.now() - at;
         let text = format!("{} ({} ago)", date_time(at), ago(since));
         tags.push(Tag::leaf("interface-flapped", text).with("junos:seconds", since.to_string()));

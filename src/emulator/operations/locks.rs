@@ -13,6 +13,12 @@ fn done(request: &Request<'_>, result: Result<(), DeviceError>) -> Outcome {
 /// `<lock>` (RFC 6241 section 7.5)
 pub(super) fn lock(request: &Request<'_>) -> Outcome {
     let store = datastore(request, "target")?;
+    if store == Store::Running && request.device.quirks.no_running_lock {
+        let error = DeviceError::new("operation lock is not supported on running");
+        return Err(error
+            .tagged("protocol", "operation-not-supported")
+            .element("running"));
+    }
     done(
         request,
         request.with_engine(|engine, now| engine.lock(store, request.caller, now)),

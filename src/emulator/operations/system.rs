@@ -44,7 +44,7 @@ fn moment(name: &'static str, seconds: i64, now: i64) -> Tag {
 
 fn uptime(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     let device = request.device;
-    let (now, booted) = (device.now(), device.facts.booted);
+    let (now, booted) = (device.now(), device.booted());
     let running = device.running();
     let users = device.sessions().len();
     let current = Tag::leaf("date-time", date_time(now)).with("junos:seconds", now.to_string());
@@ -117,7 +117,7 @@ fn uptime_text(tags: &[Tag]) -> String {
 
 fn users(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     let device = request.device;
-    let (now, booted) = (device.now(), device.facts.booted);
+    let (now, booted) = (device.now(), device.booted());
     let entries: Vec<Tag> = device
         .sessions()
         .values()
@@ -181,6 +181,7 @@ fn users_text(tags: &[Tag]) -> String {
 
 fn commits(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     let revisions = request.has("include-configuration-revision");
+    let waits = request.device.is_rollback_pending() && !request.device.quirks.hides_pending;
     let history = request.device.history().into_iter().enumerate();
     let entries = history.map(|(sequence, revision)| {
         let mut entry = vec![Tag::leaf("sequence-number", sequence.to_string())];
@@ -191,8 +192,11 @@ fn commits(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
         entry.push(Tag::leaf("client", revision.client));
         let when = Tag::leaf("date-time", date_time(revision.seconds));
         entry.push(when.with("junos:seconds", revision.seconds.to_string()));
-        entry.extend(revision.log.map(|log| Tag::leaf("log", log)));
+        // The remark stays for good; that it is pending is said while it is.
+        let pending = waits && sequence == 0 && revision.comment.is_some();
         entry.extend(revision.comment.map(|comment| Tag::leaf("comment", comment)));
+        entry.extend(revision.log.map(|log| Tag::leaf("log", log)));
+        entry.extend(pending.then(|| Tag::leaf("commit-confirmed", "rollback pending")));
         Tag::parent("commit-history", entry)
     });
     let pending = request.device.scheduled().map(|scheduled| {
@@ -218,14 +222,19 @@ fn commits_text(tags: &[Tag]) -> String {
         }
         let value = |name: &str| entry.child_text(name);
         out.push_str(&format!(
-            "{:<4}{} by {} via {}\n",
+            "{:<4}{} by {} via {} {}",
             value("sequence-number"),
             value("date-time"),
             value("user"),
-            value("client")
+            value("client"),
+            value("comment"),
         ));
-        if !value("log").is_empty() {
-            out.push_str(&format!("    {}\n", value("log")));
+        out.truncate(out.trim_end().len());
+        out.push('\n');
+        for line in ["log", "commit-confirmed"].map(value) {
+            if !line.is_empty() {
+                out.push_str(&format!("    {line}\n"));
+            }
         }
     }
     out

@@ -358,14 +358,12 @@ async fn sessions_are_bounded_and_many_are_cheap() {
         emulator
             .shared
             .tasks
-            .spawn(async move { served.serve_netconf(other, "admin").await });
+            .spawn(async move { served.serve_netconf(other, "admin", "192.0.2.1").await });
         streams.push(stream);
     }
     while emulator.device().stats.snapshot().open_sessions < 500 {
         tokio::task::yield_now().await;
     }
-    emulator.shared.stop.cancel();
-    emulator.shared.tasks.close();
-    emulator.shared.tasks.wait().await;
+    emulator.stop().await;
     assert_eq!(emulator.device().stats.snapshot().open_sessions, 0);
 }
