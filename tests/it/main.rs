@@ -17,6 +17,7 @@ mod database;
 mod device;
 mod devices;
 mod edit_commands;
+mod edit_session_commits;
 mod edit_session_ends;
 mod edit_sessions;
 mod errors;

@@ -12,7 +12,7 @@ use super::lease::{Effect, Event};
 use super::{EditReason, Release};
 use crate::device::call::{Answer, Request};
 use crate::device::error::error_chain;
-use crate::device::hold::{Held, HoldError};
+use crate::device::hold::Held;
 use crate::pool::{Hold, Touch};
 
 pub(super) struct Runtime {
@@ -111,8 +111,7 @@ impl Runtime {
         }
         let result = match result {
             Ok(()) => Ok(self.send(work, deadline).await),
-            Err(HoldError::HeldHere(occupant)) => Err(RunError::HeldHere(occupant)),
-            Err(HoldError::Device(error)) => Err(RunError::Device(error)),
+            Err(error) => Err(RunError::NotHeld(error)),
         };
         let late = result
             .as_ref()
@@ -143,6 +142,9 @@ impl Runtime {
         let mut answers = Vec::with_capacity(work.steps.len());
         let mut given_up = false;
         for (request, touch) in work.steps {
+            if touch != Touch::Nothing {
+                self.shared.edits();
+            }
             let answer = self.held.call(deadline, request, touch).await;
             let failed = failed(&answer);
             if let (Touch::Releases(hold), Err(error)) = (touch, &answer) {

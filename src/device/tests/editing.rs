@@ -355,7 +355,9 @@ async fn work_in_the_lane_waits_for_its_holder() {
         lane: Some(Duration::from_secs(wait)),
     };
     let refused = private.run(within(30), commit(0)).await.unwrap_err();
-    assert!(matches!(refused, RunError::HeldHere(Some(who)) if who.id.as_deref() == Some("e1")));
+    assert!(
+        matches!(refused, RunError::NotHeld(HoldError::HeldHere(Some(who))) if who.id.as_deref() == Some("e1"))
+    );
     exclusive.stop(EditReason::Released);
     private.run(within(30), commit(10)).await.unwrap();
     assert_eq!(device.candidate_occupant(), None);
@@ -386,7 +388,7 @@ async fn everybody_learns_who_holds_the_candidate() {
             match result.await.unwrap() {
                 Ok(held) => drop(winners.insert(who.to_owned(), held)),
                 Err(HoldError::HeldHere(occupant)) => told.push(occupant.unwrap().who),
-                Err(HoldError::Device(error)) => panic!("{error}"),
+                Err(error) => panic!("{error}"),
             }
         }
         let (winner, held) = winners.pop_first().unwrap();

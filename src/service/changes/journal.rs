@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::record::Change;
 use super::state::State;
-use crate::error::{Error, ErrorCode, Outcome};
+use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::service::Gateway;
+use crate::service::edit::script::StepName;
 use crate::service::edit::view::{ChangeStepView, ChangeView};
 
 /// How often the end of a change is written to a database that does not answer, and the time between.
@@ -51,8 +52,21 @@ impl Journal {
         self.gateway.inner.changes.put(&self.change);
     }
 
+    /// What came of a step, which stands where its beginning stood.
     pub fn step(&mut self, step: ChangeStepView) {
-        self.note(|change| change.document.steps.push(step));
+        self.note(|change| {
+            change.document.steps.pop_if(|last| last.is_begun());
+            change.document.steps.push(step);
+        });
+    }
+
+    /// What it changes.
+    pub fn differs(&mut self, diff: Diff) {
+        self.note(|change| {
+            change.document.changed = Some(!diff.is_empty());
+            change.document.diff = Some(diff.text);
+            change.document.diff_sha256 = Some(diff.sha256);
+        });
     }
 
     /// The next state, in memory only.
@@ -65,12 +79,13 @@ impl Journal {
         Ok(())
     }
 
-    /// Stores that what is sent next counts. No row, no send.
+    /// Stores that what is sent next counts, and which step that is. No row, no send.
     ///
     /// # Errors
     /// `internal` when it cannot be stored; then it must not be sent.
-    pub async fn committing(&mut self) -> Result<(), Error> {
-        self.enter(State::Committing)?;
+    pub async fn committing(&mut self, step: StepName) -> Result<(), Error> {
+        self.change.enter(State::Committing)?;
+        self.step(ChangeStepView::begun(step));
         self.store().await.map_err(|error| {
             // Not 503: something was sent for this change (H3).
             Error::new(ErrorCode::Internal, error.detail().to_owned()).with_reason("store")
@@ -80,6 +95,7 @@ impl Journal {
     /// The end of the change, as its caller and the store are told.
     pub async fn end(&mut self, state: State, outcome: Outcome) -> ChangeView {
         self.change.set_outcome(outcome);
+        self.change.end_begun(outcome);
         if let Err(error) = self.change.enter(state) {
             tracing::error!(change = self.change.row.id, error = %error, "a change ended in a way that it cannot");
         }

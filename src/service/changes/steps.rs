@@ -161,7 +161,7 @@ impl Work {
                 self.journal.enter(State::Editing).map_err(stop)?;
                 if self.ground.target != Datastore::Candidate {
                     // An edit acts at once.
-                    self.journal.committing().await.map_err(stop)?;
+                    self.journal.committing(name).await.map_err(stop)?;
                 }
             }
             StepName::Commit => {
@@ -170,7 +170,8 @@ impl Work {
                     let entered = self.held.enter_candidate(self.patience.wait, deadline).await;
                     entered.map_err(|error| stop(self.no_lane(error)))?;
                 }
-                self.journal.committing().await.map_err(stop)?;
+                self.in_time().map_err(stop)?;
+                self.journal.committing(name).await.map_err(stop)?;
             }
             StepName::Lock
             | StepName::Open
@@ -187,6 +188,17 @@ impl Work {
         Ok(())
     }
 
+    /// H6: what counts is not begun for a caller whose deadline has passed; he is told that it was undone.
+    fn in_time(&self) -> Result<(), Error> {
+        match self.patience.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Error::new(
+                ErrorCode::DeadlineInQueue,
+                "the deadline passed before the commit could be sent",
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// The candidate cannot be had for the commit. Not 503, because edits were sent (H3).
     fn no_lane(&self, error: HoldError) -> Error {
         match error {
@@ -194,6 +206,10 @@ impl Work {
             HoldError::Device(error) => {
                 let error = failure::device(error);
                 Error::new(ErrorCode::InUse, error.detail().to_owned()).with_device(self.device())
+            }
+            // It has a session, so this is not said of it.
+            error @ HoldError::NoPlace(_) => {
+                Error::new(ErrorCode::SessionsHeld, error.to_string()).with_device(self.device())
             }
         }
     }
@@ -258,10 +274,8 @@ impl Work {
         };
         self.sent |= !matches!(&answer, Err(error) if error.outcome == device::Outcome::NotSent);
         self.journal.step(ChangeStepView {
-            name: name.as_str().to_owned(),
-            result: result.to_owned(),
             undo,
-            duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ..ChangeStepView::new(name, result, started.elapsed())
         });
         let raw = answer.map_err(|error| self.lost(name, error))?;
         self.journal
@@ -388,13 +402,13 @@ impl Work {
                 if step == StepName::Diff
                     && let Some(diff) = self.before.as_ref().map(|before| before.difference(&after))
                 {
-                    self.set_diff(diff);
+                    self.journal.differs(diff);
                 }
                 self.after = Some(after);
             }
             Tells::Difference => {
                 let diff = reading::difference(&raw).map_err(unreadable)?;
-                self.set_diff(diff);
+                self.journal.differs(diff);
             }
             Tells::Committed => {
                 let running = Snapshot::read(raw).await.map_err(unreadable)?;
@@ -408,14 +422,6 @@ impl Work {
             entered.map_err(|error| Stop { step, fate, error })?;
         }
         Ok(())
-    }
-
-    fn set_diff(&mut self, diff: Diff) {
-        self.journal.note(|change| {
-            change.document.changed = Some(!diff.is_empty());
-            change.document.diff = Some(diff.text);
-            change.document.diff_sha256 = Some(diff.sha256);
-        });
     }
 
     /// `if_revision` (E7).
