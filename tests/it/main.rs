@@ -26,6 +26,7 @@ mod field_pains;
 mod first_line;
 mod fleet;
 mod framing;
+mod held_sessions;
 mod hello;
 mod hostile_edits;
 mod jump;
