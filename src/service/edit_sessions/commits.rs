@@ -137,6 +137,7 @@ fn commit_steps(
     steps.extend(ground.save(capabilities, options.save).map_err(built)?);
     Ok(steps)
 }
+
 /// A commit under way.
 struct Commit {
     used: Used,
