@@ -106,6 +106,7 @@ codes! {
     StoreUnavailable = "store-unavailable", Gateway, "The gateway's database cannot be used";
     Draining = "draining", Gateway, "The gateway is shutting down";
     QueueFull = "queue-full", Gateway, "Too many requests wait for this device";
+    SessionsHeld = "sessions-held", Gateway, "Edit sessions and changes hold all sessions that they may have";
     CircuitOpen = "circuit-open", Gateway, "The device has failed repeatedly and is left alone for a while";
     DeadlineInQueue = "deadline-in-queue", Gateway, "The deadline passed before the request could be sent";
     AddressNotAllowed = "address-not-allowed", Caller, "The gateway is not allowed to dial this address";
@@ -463,7 +464,7 @@ impl Error {
             | ErrorCode::ConnectionRefused
             | ErrorCode::DeadlineInQueue => self.0.outcome == Outcome::NotSent,
             ErrorCode::LockDenied => self.0.reason.as_deref() == Some("held"),
-            ErrorCode::InUse => true,
+            ErrorCode::InUse | ErrorCode::SessionsHeld => true,
             ErrorCode::SessionLost | ErrorCode::DeviceTimeout | ErrorCode::HelloTimeout => {
                 self.0.outcome == Outcome::NotSent || self.0.outcome == Outcome::NotApplied
             }

@@ -271,7 +271,7 @@ impl Metrics {
         self.queue_depth.dec();
     }
 
-    /// `reason`: `full`, `deadline`, `circuit_open`, `draining`.
+    /// `reason`: `full`, `deadline`, `held`, `circuit_open`, `draining`.
     pub fn queue_rejected(&self, reason: &'static str) {
         self.queue_rejected.get_or_create(&ReasonLabels { reason }).inc();
     }

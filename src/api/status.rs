@@ -67,7 +67,8 @@ pub fn row(code: ErrorCode) -> Statuses {
         E::OutcomeUnknown => (StatusCode::BAD_GATEWAY, Code::Unknown),
         E::CapabilityMissing => (StatusCode::NOT_IMPLEMENTED, Code::Unimplemented),
 
-        E::LockDenied | E::InUse => (StatusCode::CONFLICT, Code::Aborted),
+        // Not UNAVAILABLE: holders may keep theirs for an hour, so a client's own quick retries help nobody.
+        E::LockDenied | E::InUse | E::SessionsHeld => (StatusCode::CONFLICT, Code::Aborted),
         E::ResourceDenied => (StatusCode::CONFLICT, Code::ResourceExhausted),
         E::DataExists => (StatusCode::CONFLICT, Code::AlreadyExists),
         E::DataMissing => (StatusCode::CONFLICT, Code::NotFound),

@@ -483,11 +483,7 @@ pub(super) fn observe(core: &Core, class: &'static str, result: &Result<RawReply
     match result {
         Ok(reply) => {
             let outcome = if reply.scan.is_error() { "rpc_error" } else { "ok" };
-            metrics.rpc(
-                class,
-                outcome,
-                reply.completed_at.saturating_duration_since(reply.sent_at),
-            );
+            metrics.rpc(class, outcome, reply.took());
         }
         Err(SessionError::Timeout { .. }) => metrics.rpc(class, "timeout", core.settings.rpc_timeout),
         Err(SessionError::Lost { .. }) => metrics.rpc(class, "lost", Duration::ZERO),

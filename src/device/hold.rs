@@ -2,6 +2,7 @@
 //! candidate also the candidate's (Q1), and its books say what it holds (Q2).
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ use crate::netconf::capability::Capabilities;
 use crate::pool::{Holds, Pinned, Touch};
 use crate::session::{self, SessionError, Traces};
 
+/// How often who has waited long enough for a place looks whether its holders have names by now.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// What the holder is going to work on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -39,6 +43,9 @@ pub enum HoldError {
     /// Another edit session or change of this gateway has the candidate, and the wait is over.
     #[error("the candidate is in use by another edit session or change of the gateway")]
     HeldHere(Option<Occupant>),
+    /// As many sessions as may be held are, by these, and the wait is over.
+    #[error("every session of the device that may be held is held")]
+    NoPlace(Vec<Holder>),
 }
 
 /// A session that is held now, for people.
@@ -113,11 +120,14 @@ impl Device {
         match self.hold_as(claim, wait, deadline, way).await {
             Ok(held) => Ok(held),
             Err(HoldError::Device(error)) => Err(error),
-            Err(HoldError::HeldHere(_)) => Err(no_turn(self.core.name(), NoTurn::Deadline)),
+            Err(HoldError::HeldHere(_) | HoldError::NoPlace(_)) => {
+                Err(no_turn(self.core.name(), NoTurn::Deadline))
+            }
         }
     }
 
-    /// As [`Device::hold`], for a holder with a name, that waits for the candidate no longer than `wait`.
+    /// As [`Device::hold`], for a holder with a name, that waits no longer than `wait` for what other holders have: the
+    /// candidate, or all the sessions that may be held.
     ///
     /// # Errors
     /// [`HoldError`]; nothing was sent.
@@ -167,27 +177,44 @@ impl Device {
         deadline: Instant,
         way: Way,
     ) -> Result<(Option<CandidateTurn>, Turn), HoldError> {
+        let until = wait_until(wait, deadline);
         match way {
             Way::Beside => {}
-            Way::Candidate => {
-                let until = wait_until(wait, deadline);
-                loop {
-                    let entered = self.candidate.enter(claim.clone(), until).await;
-                    let candidate = entered.map_err(|none| self.held_here(none))?;
-                    tokio::select! {
-                        biased;
-                        turn = self.enter(&claim.who, Purpose::Exclusive, deadline) => {
-                            return Ok((Some(candidate), turn?));
-                        }
-                        () = self.candidate.wanted() => {}
-                    }
-                    drop(candidate);
-                    tokio::task::yield_now().await;
+            Way::Candidate => loop {
+                let entered = self.candidate.enter(claim.clone(), until).await;
+                let candidate = entered.map_err(|none| self.held_here(none))?;
+                tokio::select! {
+                    biased;
+                    turn = self.place(&claim.who, until, deadline) => return Ok((Some(candidate), turn?)),
+                    () = self.candidate.wanted() => {}
                 }
-            }
+                drop(candidate);
+                tokio::task::yield_now().await;
+            },
         }
-        let turn = self.enter(&claim.who, Purpose::Exclusive, deadline).await?;
+        let turn = self.place(&claim.who, until, deadline).await?;
         Ok((None, turn))
+    }
+
+    /// A turn for a session to hold. Holders keep theirs for as long as they like, so they are waited for until `until`
+    /// only, and named then; single calls end by themselves, and are waited for until the deadline.
+    async fn place(&self, who: &str, until: Option<Instant>, deadline: Instant) -> Result<Turn, HoldError> {
+        let mut turn = pin!(self.enter(who, Purpose::Exclusive, deadline));
+        let mut look = until.unwrap_or_else(Instant::now);
+        loop {
+            tokio::select! {
+                // What is free is had without a wait.
+                biased;
+                turn = &mut turn => return Ok(turn?),
+                () = sleep_until(look) => {}
+            }
+            let holders = self.holders();
+            if holders.len() >= self.lane.exclusive_places() {
+                self.core.around.metrics.queue_rejected("held");
+                return Err(HoldError::NoPlace(holders));
+            }
+            look = Instant::now() + LOOK_AGAIN;
+        }
     }
 
     fn held_here(&self, none: NoTurn) -> HoldError {

@@ -146,6 +146,11 @@ impl Lane {
         }
     }
 
+    /// How many turns for something else than reads there are, taken ones included.
+    pub fn exclusive_places(&self) -> usize {
+        self.lock().places.exclusive
+    }
+
     /// How many requests wait.
     pub fn queued(&self) -> usize {
         self.lock().queue.len()

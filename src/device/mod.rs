@@ -41,8 +41,8 @@ pub use self::connector::{Connector, Learned, Link, LinkStep, Opened, SshConnect
 pub use self::core::{Established, Loss, LossCause, OpenSession, Surroundings};
 pub use self::domain::ConnectRate;
 pub use self::edit::{
-    EditFacts, EditHandle, EditMode, EditReason, EditState, EditStatus, Killing, Release, RunError, Start,
-    Terms, Work,
+    EditFacts, EditHandle, EditMode, EditReason, EditState, EditStatus, Edited, Killing, Release, RunError,
+    Start, Terms, Work,
 };
 pub use self::error::{ConnectError, DeviceError, Failure, Outcome, Step};
 pub use self::hold::{Held, HoldError, Holder, Way};

@@ -14,7 +14,7 @@ use super::reply::{Reply, RpcAnswer};
 use super::request::{Content, OutputOptions};
 use super::view::Plan;
 use super::{Gateway, LONGEST_DEADLINE, locks, prepare, url_policy};
-use crate::device::{self, Device, HoldError, Occupant, Way};
+use crate::device::{self, Device, Occupant, Way};
 use crate::error::Error;
 use crate::json::{Target, ToXmlOptions};
 use crate::netconf::capability::Capabilities;
@@ -291,12 +291,7 @@ async fn in_candidate(
     let held = device
         .hold_as(claim, Duration::ZERO, deadline, Way::Candidate)
         .await;
-    let mut held = held.map_err(|error| match error {
-        HoldError::Device(error) => failure::device(error),
-        HoldError::HeldHere(occupant) => {
-            locks::held_here(&device.settings().name, occupant.as_ref(), &device.holders())
-        }
-    })?;
+    let mut held = held.map_err(|error| locks::not_held(device, error))?;
     let answer = held.call(deadline, request, Touch::Edits).await;
     // It is closed, as a candidate that somebody has changed says nothing about whose it is.
     drop(held);

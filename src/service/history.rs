@@ -36,6 +36,15 @@ pub(super) async fn read(
     parse(record.name(), &raw)
 }
 
+/// The step that asks for it.
+///
+/// # Errors
+/// No Junos device.
+pub(super) fn step(capabilities: &Capabilities, revisions: bool) -> Result<Step, RequestError> {
+    let rpc = GetCommitInformation { revisions }.rpc(capabilities)?;
+    Ok(Step::new(StepName::Check, rpc, Touch::Nothing).telling(Tells::History))
+}
+
 /// The same, in a held session.
 ///
 /// # Errors
@@ -45,10 +54,7 @@ pub(super) async fn in_session(
     device: &str,
     deadline: Instant,
 ) -> Result<CommitInformation, Error> {
-    let rpc = GetCommitInformation { revisions: false }
-        .rpc(&held.capabilities())
-        .map_err(|error| failure::unbuildable(&error))?;
-    let step = Step::new(StepName::Check, rpc, Touch::Nothing);
+    let step = step(&held.capabilities(), false).map_err(|error| failure::unbuildable(&error))?;
     parse(device, &send(step, held, device, deadline).await?)
 }
 
@@ -105,7 +111,11 @@ async fn ask(
     Ok(raw)
 }
 
-fn parse(device: &str, raw: &RawReply) -> Result<CommitInformation, Error> {
+/// What a reply to the step tells.
+///
+/// # Errors
+/// A reply that cannot be read.
+pub(super) fn parse(device: &str, raw: &RawReply) -> Result<CommitInformation, Error> {
     let broken = |detail: String| unreadable(device, raw.session_id, &raw.message_id, &detail);
     let text = raw
         .source

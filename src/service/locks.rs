@@ -36,6 +36,8 @@ use crate::xml::tree::Element;
 
 /// How long a refusal says something about now.
 const LATELY: Duration = Duration::minutes(15);
+/// Holders that a refusal names.
+const MOST_NAMED: usize = 8;
 /// At most this much of a list of locks is looked at, in bytes.
 const MOST_LOCKS: u64 = 4 << 20;
 
@@ -76,6 +78,45 @@ impl Seen {
         // Every change under the lock is complete in itself.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why there is no session to hold, or no turn of the candidate. Nothing was sent.
+pub(super) fn not_held(device: &Device, error: HoldError) -> Error {
+    match error {
+        HoldError::Device(error) => failure::device(error),
+        HoldError::HeldHere(occupant) => {
+            held_here(&device.settings().name, occupant.as_ref(), &device.holders())
+        }
+        HoldError::NoPlace(holders) => no_place(device, &holders),
+    }
+}
+
+/// The refusal of a session because others hold all that may be held: one of a device's sessions is kept for reads, and
+/// one for resolving commits (Q1).
+fn no_place(device: &Device, holders: &[Holder]) -> Error {
+    let named = |holder: &Holder| {
+        let Some(id) = &holder.id else {
+            return format!("a call of {}", holder.who);
+        };
+        match device.edit_session(id) {
+            Some(handle) => {
+                let until = rfc3339(handle.status().expires_at);
+                format!("the edit session {id} of {} (expires at {until})", holder.who)
+            }
+            None => format!("{id} of {}, which is at work", holder.who),
+        }
+    };
+    let mut names: Vec<String> = holders.iter().take(MOST_NAMED).map(named).collect();
+    if holders.len() > MOST_NAMED {
+        names.push(format!("{} more", holders.len() - MOST_NAMED));
+    }
+    let detail = format!(
+        "the sessions of the device that edit sessions and changes may have are all held: by {}",
+        names.join(", ")
+    );
+    Error::new(ErrorCode::SessionsHeld, detail)
+        .with_device(&device.settings().name)
+        .with_hint("wait_seconds waits for one; pool.max_sessions in the device's settings allows more")
 }
 
 /// The refusal of the candidate because another edit session or change of the gateway has it. `holders`: who holds
@@ -244,10 +285,7 @@ impl Gateway {
         let held = live
             .hold_as(claim, std::time::Duration::ZERO, deadline, Way::Candidate)
             .await;
-        let mut held = held.map_err(|error| match error {
-            HoldError::Device(error) => failure::device(error),
-            HoldError::HeldHere(occupant) => held_here(device, occupant.as_ref(), &live.holders()),
-        })?;
+        let mut held = held.map_err(|error| not_held(&live, error))?;
         let cleared = steps
             .run(&mut held, device, deadline, &request.expect_diff_sha256)
             .await;

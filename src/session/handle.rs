@@ -55,6 +55,13 @@ pub struct RawReply {
     pub stored: Stored,
 }
 
+impl RawReply {
+    /// From sending the request to the end of the reply.
+    pub fn took(&self) -> Duration {
+        self.completed_at.saturating_duration_since(self.sent_at)
+    }
+}
+
 /// Where a session stands, for those who watch.
 #[derive(Debug, Clone)]
 pub struct Status {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use ncgate::emulator::config::Store;
 use ncgate::emulator::config::set;
-use ncgate::emulator::{Fault, Profile, Rule, RunningEmulator};
+use ncgate::emulator::{DeviceError, Fault, Profile, Rule, RunningEmulator};
 use serde_json::{Value, json};
 
 use crate::support::confirmed::{clock, pass};
@@ -36,7 +37,7 @@ async fn junos_pair() -> (TestGateway, RunningEmulator) {
 async fn rfc_pair() -> (TestGateway, RunningEmulator) {
     let clock = clock();
     let gateway = TestGateway::at(clock.clone(), |_| {}).await;
-    let device = listen(Profile::rfc().clock(clock)).await;
+    let device = listen(junos().profile(Profile::Rfc).clock(clock)).await;
     gateway.add("mx1", &device, json!({})).await;
     (gateway, device)
 }
@@ -72,7 +73,11 @@ async fn ends_as(gateway: &TestGateway, door: Door, commit: &Value, state: &str)
 }
 
 fn refused_as_pending(refusal: &Refusal) {
-    assert_eq!(refusal.verdict(), ("confirmed-commit-pending", "not_sent"), "{refusal:?}");
+    assert_eq!(
+        refusal.verdict(),
+        ("confirmed-commit-pending", "not_sent"),
+        "{refusal:?}"
+    );
 }
 
 /// S28, C1, C3, C7: seconds become minutes, rounded up; the candidate stays locked; nothing else gets through; the
@@ -82,12 +87,19 @@ async fn a_change_is_confirmed() {
     for door in DOORS {
         let (gateway, device) = junos_pair().await;
         let (change, commit) = start(&gateway, door, contact("east"), 90).await;
-        assert_sent(&device, "commit-configuration", "<confirmed/><confirm-timeout>2</confirm-timeout>");
+        assert_sent(
+            &device,
+            "commit-configuration",
+            "<confirmed/><confirm-timeout>2</confirm-timeout>",
+        );
         assert_eq!(commit["timeout_seconds"], 120);
         assert_eq!(commit["change_id"], change["id"]);
         assert_eq!(commit["persistent"], false);
         assert_eq!(change["confirmed_commit_id"], commit["id"]);
-        let listed = gateway.list_confirmed_commits(door, "mx1", "pending").await.unwrap();
+        let listed = gateway
+            .list_confirmed_commits(door, "mx1", "pending")
+            .await
+            .unwrap();
         assert_eq!(listed[0]["id"], commit["id"]);
         assert!(running(&device).contains("set snmp contact east"));
 
@@ -97,15 +109,27 @@ async fn a_change_is_confirmed() {
         refused_as_pending(&gateway.change(door, "mx1", dry).await.unwrap_err());
         refused_as_pending(&gateway.open(door, "mx1", json!({})).await.unwrap_err());
 
-        let confirmed = gateway.order(door, id(&commit), "confirm", Value::Null).await.unwrap();
-        assert_eq!((&confirmed["state"], &confirmed["by"]), (&json!("confirmed"), &json!("us")));
+        let confirmed = gateway
+            .order(door, id(&commit), "confirm", Value::Null)
+            .await
+            .unwrap();
+        assert_eq!(
+            (&confirmed["state"], &confirmed["by"]),
+            (&json!("confirmed"), &json!("us"))
+        );
         let ended = ends_as(&gateway, door, &commit, "confirmed").await;
         assert_eq!(ended["by"], "us");
         pass(Duration::from_secs(600)).await;
         assert!(running(&device).contains("set snmp contact east"));
-        let again = gateway.order(door, id(&commit), "confirm", Value::Null).await.unwrap_err();
+        let again = gateway
+            .order(door, id(&commit), "confirm", Value::Null)
+            .await
+            .unwrap_err();
         assert_eq!(again.verdict(), ("invalid-state", "not_sent"));
-        let next = gateway.change(door, "mx1", json!({"edits": contact("west")})).await.unwrap();
+        let next = gateway
+            .change(door, "mx1", json!({"edits": contact("west")}))
+            .await
+            .unwrap();
         assert_eq!(next["state"], "committed");
     }
 }
@@ -114,7 +138,10 @@ async fn a_change_is_confirmed() {
 #[tokio::test]
 async fn a_timeout_is_told_as_a_rollback() {
     for door in DOORS {
-        for (pair, edits) in [(junos_pair().await, contact("east")), (rfc_pair().await, qualified("east"))] {
+        for (pair, edits) in [
+            (junos_pair().await, contact("east")),
+            (rfc_pair().await, qualified("east")),
+        ] {
             let (gateway, device) = pair;
             let before = running(&device);
             let (_, commit) = start(&gateway, door, edits, 60).await;
@@ -123,7 +150,10 @@ async fn a_timeout_is_told_as_a_rollback() {
             let ended = ends_as(&gateway, door, &commit, "rolled_back").await;
             assert_eq!(ended["reason"], "timeout", "{ended}");
             assert_eq!(running(&device), before);
-            assert_eq!(device.device().locks(), Vec::new(), "nothing is held any more");
+            eventually("nothing is held any more", async || {
+                device.device().lock_holder(Store::Candidate).is_none()
+            })
+            .await;
         }
     }
 }
@@ -132,11 +162,17 @@ async fn a_timeout_is_told_as_a_rollback() {
 #[tokio::test]
 async fn a_confirmed_commit_is_cancelled() {
     for door in DOORS {
-        for (pair, edits) in [(junos_pair().await, contact("east")), (rfc_pair().await, qualified("east"))] {
+        for (pair, edits) in [
+            (junos_pair().await, contact("east")),
+            (rfc_pair().await, qualified("east")),
+        ] {
             let (gateway, device) = pair;
             let before = running(&device);
             let (_, commit) = start(&gateway, door, edits, 120).await;
-            let cancelled = gateway.order(door, id(&commit), "cancel", Value::Null).await.unwrap();
+            let cancelled = gateway
+                .order(door, id(&commit), "cancel", Value::Null)
+                .await
+                .unwrap();
             assert_eq!(cancelled["state"], "cancelled", "{cancelled}");
             ends_as(&gateway, door, &commit, "cancelled").await;
             assert_eq!(running(&device), before);
@@ -150,16 +186,25 @@ async fn a_confirmed_commit_is_cancelled() {
 #[tokio::test]
 async fn a_deadline_is_moved() {
     for door in DOORS {
-        for (pair, edits) in [(junos_pair().await, contact("east")), (rfc_pair().await, qualified("east"))] {
+        for (pair, edits) in [
+            (junos_pair().await, contact("east")),
+            (rfc_pair().await, qualified("east")),
+        ] {
             let (gateway, device) = pair;
             let (_, commit) = start(&gateway, door, edits, 60).await;
             pass(Duration::from_secs(40)).await;
             let short = json!({"confirm_timeout_seconds": 59});
-            let refusal = gateway.order(door, id(&commit), "extend", short).await.unwrap_err();
+            let refusal = gateway
+                .order(door, id(&commit), "extend", short)
+                .await
+                .unwrap_err();
             assert_eq!(refusal.fields, ["confirm_timeout_seconds"], "{refusal:?}");
             let more = json!({"confirm_timeout_seconds": 180});
             let extended = gateway.order(door, id(&commit), "extend", more).await.unwrap();
-            assert_eq!((&extended["state"], &extended["timeout_seconds"]), (&json!("pending"), &json!(180)));
+            assert_eq!(
+                (&extended["state"], &extended["timeout_seconds"]),
+                (&json!("pending"), &json!(180))
+            );
             pass(Duration::from_secs(150)).await;
             assert!(running(&device).contains("contact east"), "{}", running(&device));
             pass(Duration::from_secs(31)).await;
@@ -176,7 +221,10 @@ async fn a_late_confirm_is_not_sent() {
         let (_, commit) = start(&gateway, door, contact("east"), 60).await;
         let commits = sent(&device, "commit-configuration").len();
         pass(Duration::from_millis(58_500)).await;
-        let refusal = gateway.order(door, id(&commit), "confirm", Value::Null).await.unwrap_err();
+        let refusal = gateway
+            .order(door, id(&commit), "confirm", Value::Null)
+            .await
+            .unwrap_err();
         assert_eq!(refusal.verdict(), ("invalid-state", "not_sent"));
         assert_eq!(refusal.reason.as_deref(), Some("too_late"));
         assert_eq!(sent(&device, "commit-configuration").len(), commits);
@@ -193,15 +241,24 @@ async fn a_token_outlives_its_session() {
         let shown = format!("{change}{commit}");
         let wire = sent(&device, "commit").pop().unwrap();
         let token = wire.split("<persist>").nth(1).unwrap().split('<').next().unwrap();
-        assert!(token.len() > 30 && !shown.contains(token), "the token is told to nobody");
-        device.drop_sessions();
+        assert!(
+            token.len() > 30 && !shown.contains(token),
+            "the token is told to nobody"
+        );
+        device.drop_connections();
         eventually("the loss is noticed", async || {
             let commit = gateway.confirmed_commit(door, id(&commit)).await.unwrap();
             commit["session_id"].is_null() && commit["state"] == "pending"
         })
         .await;
-        let confirmed = gateway.order(door, id(&commit), "confirm", Value::Null).await.unwrap();
-        assert_eq!((&confirmed["state"], &confirmed["by"]), (&json!("confirmed"), &json!("us")));
+        let confirmed = gateway
+            .order(door, id(&commit), "confirm", Value::Null)
+            .await
+            .unwrap();
+        assert_eq!(
+            (&confirmed["state"], &confirmed["by"]),
+            (&json!("confirmed"), &json!("us"))
+        );
         assert_sent(&device, "commit", &format!("<persist-id>{token}</persist-id>"));
         pass(Duration::from_secs(300)).await;
         assert!(running(&device).contains("contact east"));
@@ -214,8 +271,10 @@ async fn others_confirm_it_too() {
     for door in DOORS {
         let (gateway, device) = junos_pair().await;
         let (_, commit) = start(&gateway, door, contact("east"), 60).await;
-        device.drop_sessions();
-        device.commit_as("bob", "set system host-name bobs");
+        device.drop_connections();
+        let bob = device.console("bob");
+        bob.edit("set system host-name bobs").unwrap();
+        bob.commit(None).unwrap();
         let ended = ends_as(&gateway, door, &commit, "confirmed").await;
         assert_eq!(ended["by"], "other", "{ended}");
     }
@@ -226,10 +285,16 @@ async fn others_confirm_it_too() {
 async fn confirmed_commits_of_others_are_respected() {
     for door in DOORS {
         let (gateway, device) = junos_pair().await;
-        device.commit_confirmed_as("bob", "set system host-name bobs", 5);
+        let bob = device.console("bob");
+        bob.edit("set system host-name bobs").unwrap();
+        bob.commit_confirmed(5, None).unwrap();
         let body = json!({"edits": contact("east")});
         let refusal = gateway.change(door, "mx1", body).await.unwrap_err();
-        assert_eq!(refusal.verdict(), ("confirmed-commit-pending", "not_applied"), "{refusal:?}");
+        assert_eq!(
+            refusal.verdict(),
+            ("confirmed-commit-pending", "not_applied"),
+            "{refusal:?}"
+        );
         assert_eq!(sent(&device, "commit-configuration"), Vec::<String>::new());
         let body = json!({"edits": contact("east"), "commit": {"confirm_others": true}});
         let done = gateway.change(door, "mx1", body).await.unwrap();
@@ -242,13 +307,24 @@ async fn confirmed_commits_of_others_are_respected() {
 async fn a_refused_commit_is_not_pending() {
     for door in DOORS {
         let (gateway, device) = junos_pair().await;
-        device.faults().add(Rule::on("commit-configuration", Fault::refuse("no")).after(1));
+        device.faults().add(
+            Rule::on(
+                "commit-configuration",
+                Fault::Errors(vec![DeviceError::new("no room")]),
+            )
+            .after(1),
+        );
         let body = json!({"edits": contact("east"), "commit": {"confirm_timeout_seconds": 60}});
         let refusal = gateway.change(door, "mx1", body).await.unwrap_err();
         assert_eq!(refusal.outcome, "not_applied", "{refusal:?}");
-        let listed = gateway.list_confirmed_commits(door, "mx1", "").await;
-        assert_eq!(listed.unwrap_or(json!([])), json!([]));
-        let next = gateway.change(door, "mx1", json!({"edits": contact("west")})).await.unwrap();
+        for state in ["pending", "unknown"] {
+            let listed = gateway.list_confirmed_commits(door, "mx1", state).await.unwrap();
+            assert_eq!(listed, json!([]));
+        }
+        let next = gateway
+            .change(door, "mx1", json!({"edits": contact("west")}))
+            .await
+            .unwrap();
         assert_eq!(next["state"], "committed");
     }
 }

@@ -204,17 +204,27 @@ async fn plans_send_nothing() {
                 .contains("<contact>east</contact>"),
             "{plan}"
         );
-        for (action, element) in [("discard", "<discard-changes/>"), ("commit", "<log>")] {
+        // A commit is preceded by a look at what it would change.
+        for (action, at, element) in [
+            ("discard", 0, "<discard-changes/>"),
+            ("commit", 0, "compare=\"rollback\""),
+            ("commit", 1, "<log>"),
+        ] {
             let plan = gateway
                 .act(door, "mx1", session, action, json!({"plan": true}))
                 .await
                 .unwrap();
             assert!(
-                plan["rpcs"][0].as_str().unwrap().contains(element),
+                plan["rpcs"][at].as_str().unwrap().contains(element),
                 "{action}: {plan}"
             );
         }
-        for operation in ["load-configuration", "commit-configuration", "discard-changes"] {
+        for operation in [
+            "load-configuration",
+            "get-configuration",
+            "commit-configuration",
+            "discard-changes",
+        ] {
             assert!(sent(&device, operation).is_empty(), "{operation} was sent");
         }
         gateway.stop().await;

@@ -232,8 +232,10 @@ pub fn edit_session(view: EditSessionView) -> proto::EditSession {
         end_time: view.end_time,
         commit: view.commit.map(|commit| proto::EditSessionCommit {
             id: commit.id,
+            state: commit.state,
             members: commit.members.into_iter().map(member).collect(),
             revision: commit.revision,
+            confirmed_commit: commit.confirmed_commit.map(confirmed_commit),
         }),
     }
 }

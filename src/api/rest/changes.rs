@@ -35,6 +35,9 @@ pub enum ChangeAnswer {
 /// Session, lock or copy, edits, validation, difference, commit, unlock or close, in one call. A step that fails undoes
 /// what was done, in reverse; the problem then names `step`, `outcome` and the device's errors. `text/plain` is an edit
 /// of `set` lines.
+///
+/// No commit is begun after the deadline (`Request-Timeout`). What was done by then is undone, which is waited for up to
+/// 15 seconds longer; if it takes longer still, the 504 says so, and the change, by its id, what came of it.
 #[utoipa::path(post, path = "/v1/devices/{device}/changes", operation_id = "createChange", tag = "changes",
     params(("device" = String, Path, description = "The name of the device", example = "mx1"),
         ("plan" = Option<bool>, Query, description = "Show the XML that would be sent, and send nothing")),

@@ -171,7 +171,8 @@ pub struct ChangeInput {
     pub commit: Option<CommitInput>,
     /// Refuse with 412 when the device's configuration revision is another one (Junos).
     pub if_revision: Option<String>,
-    /// How long to wait for a lock that another holds. Default: not at all.
+    /// How long to wait for a lock that another holds, or for a session while others hold all that may be held.
+    /// Default: not at all.
     pub wait_seconds: Option<u64>,
     /// Everything but the commit; the device is left as it was.
     pub dry_run: Option<bool>,
@@ -192,7 +193,8 @@ pub struct EditSessionInput {
     /// How long it lives without being used. Default: 60.
     #[schema(minimum = 1, maximum = 3600)]
     pub ttl_seconds: Option<u64>,
-    /// How long to wait for a lock that another holds. Default: not at all.
+    /// How long to wait for a lock that another holds, or for a session while others hold all that may be held.
+    /// Default: not at all.
     pub wait_seconds: Option<u64>,
     /// Show the XML that would be sent, and send nothing.
     pub plan: Option<bool>,

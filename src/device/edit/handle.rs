@@ -11,8 +11,8 @@ use super::lease::{Effect, Event};
 use super::{EditFacts, EditReason, EditState, Lease};
 use crate::clock::Clock;
 use crate::device::call::{Answer, Request};
-use crate::device::candidate::Occupant;
 use crate::device::error::DeviceError;
+use crate::device::hold::{Held, HoldError};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::rpc_error::RpcError;
 use crate::pool::{Hold, Holds, Touch};
@@ -29,15 +29,21 @@ pub struct EditStatus {
     pub expires_at: OffsetDateTime,
     /// What it holds on the device, or did when it ended.
     pub holds: Holds,
+    /// What was edited last makes no difference.
+    came_to_nothing: bool,
     pub ended_at: Option<OffsetDateTime>,
 }
 
 impl EditStatus {
     /// Whether it has edits that are neither committed nor discarded.
     pub fn uncommitted(&self) -> bool {
-        self.holds.contains(Hold::Edits)
+        self.holds.contains(Hold::Edits) && !self.came_to_nothing
     }
 }
+
+/// Names what was edited in an edit session so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edited(u64);
 
 /// RPCs that belong together: nothing else is sent in the session between them. They end with the first that fails.
 pub struct Work {
@@ -45,6 +51,8 @@ pub struct Work {
     /// The lane of the shared candidate is needed meanwhile, and is waited for no longer than this.
     pub lane: Option<Duration>,
     pub start: Start,
+    /// Where the session goes when all of it went well: the edit session ends then, and gives nothing back.
+    pub hand_over: Option<oneshot::Sender<Held>>,
 }
 
 /// Whether work has begun. It is decided once: by the session when it begins it, or by who takes it back before.
@@ -69,11 +77,9 @@ pub enum RunError {
     /// It has ended, perhaps while the call waited for its turn.
     #[error("the edit session has ended")]
     Ended(Box<EditStatus>),
-    /// Another edit session or change of this gateway has the candidate.
-    #[error("the candidate is in use by another edit session or change of the gateway")]
-    HeldHere(Option<Occupant>),
+    /// Its turn, or that of the candidate, did not come.
     #[error(transparent)]
-    Device(#[from] DeviceError),
+    NotHeld(#[from] HoldError),
 }
 
 /// What waits in an edit session.
@@ -97,6 +103,10 @@ pub(super) enum Ending {
 struct State {
     lease: Lease,
     holds: Holds,
+    /// Counts what may have edited.
+    edited: u64,
+    /// Up to here the edits make no difference.
+    nothing_up_to: Option<u64>,
     warnings: Vec<RpcError>,
     /// Calls under way that kill its NETCONF session.
     kills: usize,
@@ -130,6 +140,8 @@ impl Shared {
         let state = State {
             lease: Lease::new(facts.ttl, Instant::now()),
             holds: Holds::default(),
+            edited: 0,
+            nothing_up_to: None,
             warnings: Vec::new(),
             kills: 0,
             ended: None,
@@ -187,6 +199,11 @@ impl Shared {
 
     pub(super) fn next_tick(&self) -> Option<Instant> {
         self.lock().lease.next_tick()
+    }
+
+    /// Something is about to be sent that may edit.
+    pub(super) fn edits(&self) {
+        self.lock().edited += 1;
     }
 
     pub(super) fn note(&self, holds: Holds) {
@@ -262,6 +279,7 @@ impl EditHandle {
                 .ended
                 .map_or_else(|| self.shared.clock.wall() + left, |ended| ended.expires_at),
             holds: state.holds,
+            came_to_nothing: state.nothing_up_to == Some(state.edited),
             ended_at: state.ended.map(|ended| ended.at),
         }
     }
@@ -283,6 +301,17 @@ impl EditHandle {
         state.warnings.drain(..surplus);
     }
 
+    /// What was edited so far.
+    pub fn edited(&self) -> Edited {
+        Edited(self.shared.lock().edited)
+    }
+
+    /// What had been edited by then makes no difference to what is committed: the device showed none later. What it
+    /// holds for it stays in the books, and is discarded in the end.
+    pub fn came_to_nothing(&self, edited: Edited) {
+        self.shared.lock().nothing_up_to = Some(edited.0);
+    }
+
     /// Has RPCs sent in the session, after those of earlier calls. One answer each, up to the one that failed; an
     /// rpc-error is a failure that stands in its reply.
     ///
@@ -302,9 +331,10 @@ impl EditHandle {
         match sent {
             Ok(Ok(())) => receiver.await.unwrap_or_else(|_| Err(self.ended())),
             Ok(Err(_)) => Err(self.ended()),
-            Err(_) => Err(RunError::Device(DeviceError::deadline_in_queue(
-                &self.facts().device,
-            ))),
+            Err(_) => {
+                let late = DeviceError::deadline_in_queue(&self.facts().device);
+                Err(RunError::NotHeld(late.into()))
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!          Stop(Released)          -> Closed   wind down
+//!          Stop(ConfirmedCommit)   -> Closed   the session lives on elsewhere
 //!          Stop(Killed | ...)      -> Lost     wind down, or give up when the session is gone
 //!   Open --SessionEnded            -> Lost     give up
 //!     |  --Tick, ttl over and idle -> Expired  wind down
@@ -57,6 +58,8 @@ pub enum EditReason {
     SessionLost,
     GatewayRestarted,
     DeviceRemoved,
+    /// What it committed has to be confirmed: its NETCONF session is looked after elsewhere (C2).
+    ConfirmedCommit,
 }
 
 impl EditReason {
@@ -69,13 +72,14 @@ impl EditReason {
             Self::SessionLost => "session_lost",
             Self::GatewayRestarted => "gateway_restarted",
             Self::DeviceRemoved => "device_removed",
+            Self::ConfirmedCommit => "confirmed_commit",
         }
     }
 
     /// The state that it leads to.
     fn state(self) -> EditState {
         match self {
-            Self::Released => EditState::Closed,
+            Self::Released | Self::ConfirmedCommit => EditState::Closed,
             Self::TtlExpired => EditState::Expired,
             Self::Killed | Self::SessionLost | Self::GatewayRestarted | Self::DeviceRemoved => {
                 EditState::Lost
@@ -177,7 +181,9 @@ impl Lease {
                     EditReason::Released
                     | EditReason::TtlExpired
                     | EditReason::GatewayRestarted
-                    | EditReason::DeviceRemoved => Effect::WindDown,
+                    | EditReason::DeviceRemoved
+                    // Only if nobody takes the session.
+                    | EditReason::ConfirmedCommit => Effect::WindDown,
                 };
                 return self.end(reason, effect);
             }

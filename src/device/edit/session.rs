@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::handle::{Command, Ending, RunError, Shared, Work};
@@ -12,7 +12,7 @@ use super::lease::{Effect, Event};
 use super::{EditReason, Release};
 use crate::device::call::{Answer, Request};
 use crate::device::error::error_chain;
-use crate::device::hold::{Held, HoldError};
+use crate::device::hold::Held;
 use crate::pool::{Hold, Touch};
 
 pub(super) struct Runtime {
@@ -27,6 +27,8 @@ pub(super) struct Runtime {
     /// It holds the candidate itself, and so its lane, for as long as it lives.
     keeps_lane: bool,
     ending: watch::Receiver<Ending>,
+    /// Where the session goes in the end.
+    hand_over: Option<oneshot::Sender<Held>>,
 }
 
 impl Runtime {
@@ -48,6 +50,7 @@ impl Runtime {
             commands,
             release,
             patience,
+            hand_over: None,
         }
     }
 
@@ -73,6 +76,13 @@ impl Runtime {
         while let Ok(command) = self.commands.try_recv() {
             drop(command);
         }
+        if let Some(to) = self.hand_over.take() {
+            // Nobody there: it is wound down like any other.
+            match to.send(self.held) {
+                Ok(()) => return,
+                Err(held) => self.held = held,
+            }
+        }
         match effect {
             Effect::WindDown => self.wind_down().await,
             Effect::GiveUp | Effect::Nothing => {}
@@ -82,10 +92,11 @@ impl Runtime {
 
     async fn serve(&mut self, command: Command) {
         let Command {
-            work,
+            mut work,
             deadline,
             mut answer,
         } = command;
+        let hand_over = work.hand_over.take();
         if answer.is_closed() || !self.shared.begins() {
             return;
         }
@@ -111,8 +122,7 @@ impl Runtime {
         }
         let result = match result {
             Ok(()) => Ok(self.send(work, deadline).await),
-            Err(HoldError::HeldHere(occupant)) => Err(RunError::HeldHere(occupant)),
-            Err(HoldError::Device(error)) => Err(RunError::Device(error)),
+            Err(error) => Err(RunError::NotHeld(error)),
         };
         let late = result
             .as_ref()
@@ -120,6 +130,11 @@ impl Runtime {
         if !late {
             self.leave_candidate();
             self.shared.on(Event::Ends);
+        }
+        let went_well = result.as_ref().is_ok_and(|answers| !answers.iter().any(failed));
+        if let Some(to) = hand_over.filter(|_| went_well) {
+            self.hand_over = Some(to);
+            self.shared.on(Event::Stop(EditReason::ConfirmedCommit));
         }
         // Nobody to tell is no harm.
         let _ = answer.send(result);
@@ -143,6 +158,9 @@ impl Runtime {
         let mut answers = Vec::with_capacity(work.steps.len());
         let mut given_up = false;
         for (request, touch) in work.steps {
+            if touch != Touch::Nothing {
+                self.shared.edits();
+            }
             let answer = self.held.call(deadline, request, touch).await;
             let failed = failed(&answer);
             if let (Touch::Releases(hold), Err(error)) = (touch, &answer) {

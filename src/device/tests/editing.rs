@@ -59,6 +59,7 @@ async fn open(device: &Device, id: &str) -> EditHandle {
 fn work(operation: &'static str, touch: Touch) -> Work {
     Work {
         start: Start::default(),
+        hand_over: None,
         steps: vec![(request(operation), touch)],
         lane: None,
     }
@@ -253,6 +254,7 @@ async fn work_is_served_one_piece_at_a_time() {
                         steps,
                         lane: None,
                         start: Start::default(),
+            hand_over: None,
                     },
                 )
                 .await
@@ -351,11 +353,14 @@ async fn work_in_the_lane_waits_for_its_holder() {
     let private = device.lease(held, terms);
     let commit = |wait: u64| Work {
         start: Start::default(),
+        hand_over: None,
         steps: vec![(request("commit-configuration"), Touch::Releases(Hold::Edits))],
         lane: Some(Duration::from_secs(wait)),
     };
     let refused = private.run(within(30), commit(0)).await.unwrap_err();
-    assert!(matches!(refused, RunError::HeldHere(Some(who)) if who.id.as_deref() == Some("e1")));
+    assert!(
+        matches!(refused, RunError::NotHeld(HoldError::HeldHere(Some(who))) if who.id.as_deref() == Some("e1"))
+    );
     exclusive.stop(EditReason::Released);
     private.run(within(30), commit(10)).await.unwrap();
     assert_eq!(device.candidate_occupant(), None);
@@ -386,7 +391,7 @@ async fn everybody_learns_who_holds_the_candidate() {
             match result.await.unwrap() {
                 Ok(held) => drop(winners.insert(who.to_owned(), held)),
                 Err(HoldError::HeldHere(occupant)) => told.push(occupant.unwrap().who),
-                Err(HoldError::Device(error)) => panic!("{error}"),
+                Err(error) => panic!("{error}"),
             }
         }
         let (winner, held) = winners.pop_first().unwrap();

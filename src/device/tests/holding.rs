@@ -116,6 +116,63 @@ async fn waiting_for_a_session_does_not_block_the_candidate() {
     other.finish().await;
 }
 
+/// Q1: holders are waited for no longer than asked, and named then.
+#[tokio::test(start_paused = true)]
+async fn holders_of_all_places_are_named_when_the_wait_is_over() {
+    let world = World::new();
+    // Four sessions: two of them for holders.
+    let (device, _router) = router(&world, settings());
+    let _first = device.hold("p", within(30), Way::Beside).await.unwrap();
+    let second = device.hold("q", within(30), Way::Beside).await.unwrap();
+    for way in [Way::Beside, Way::Candidate] {
+        for wait in [0, 5] {
+            let started = Instant::now();
+            let refused = device
+                .hold_as(claim("x"), Duration::from_secs(wait), within(30), way)
+                .await;
+            let Err(HoldError::NoPlace(holders)) = refused else {
+                panic!("all places are held");
+            };
+            let who: Vec<&str> = holders.iter().map(|holder| holder.who.as_str()).collect();
+            assert_eq!(
+                (started.elapsed().as_secs(), who),
+                (wait, vec!["p", "q"]),
+                "{way:?}"
+            );
+        }
+    }
+    assert_eq!(device.candidate_occupant(), None);
+    second.finish().await;
+    let held = device
+        .hold_as(claim("x"), Duration::ZERO, within(30), Way::Candidate)
+        .await
+        .unwrap();
+    held.finish().await;
+}
+
+/// Q1: a single call ends by itself, so it is waited for.
+#[tokio::test(start_paused = true)]
+async fn places_of_single_calls_are_waited_for() {
+    let world = World::new();
+    let (device, _router) = router(&world, settings());
+    let _held = device.hold("p", within(30), Way::Beside).await.unwrap();
+    let call = {
+        let device = device.clone();
+        tokio::spawn(async move { device.single_use("q", within(30), request("wait-3")).await })
+    };
+    while device.status().sessions.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let started = Instant::now();
+    let held = device
+        .hold_as(claim("x"), Duration::ZERO, within(30), Way::Beside)
+        .await
+        .unwrap();
+    assert_eq!(started.elapsed().as_secs(), 3);
+    call.await.unwrap().unwrap();
+    held.finish().await;
+}
+
 /// Q3: a session that died in the pool is replaced as long as nothing was sent; afterwards it is not.
 #[tokio::test(start_paused = true)]
 async fn only_an_untouched_session_is_replaced() {

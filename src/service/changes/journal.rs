@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::record::Change;
 use super::state::State;
-use crate::error::{Error, ErrorCode, Outcome};
+use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::service::Gateway;
 use crate::service::confirmed::ConfirmedCommit;
+use crate::service::edit::script::StepName;
 use crate::service::edit::view::{ChangeStepView, ChangeView};
 use crate::store::STARTING;
 
@@ -53,8 +54,21 @@ impl Journal {
         self.gateway.inner.changes.put(&self.change);
     }
 
+    /// What came of a step, which stands where its beginning stood.
     pub fn step(&mut self, step: ChangeStepView) {
-        self.note(|change| change.document.steps.push(step));
+        self.note(|change| {
+            change.document.steps.pop_if(|last| last.is_begun());
+            change.document.steps.push(step);
+        });
+    }
+
+    /// What it changes.
+    pub fn differs(&mut self, diff: Diff) {
+        self.note(|change| {
+            change.document.changed = Some(!diff.is_empty());
+            change.document.diff = Some(diff.text);
+            change.document.diff_sha256 = Some(diff.sha256);
+        });
     }
 
     /// The next state, in memory only.
@@ -67,12 +81,18 @@ impl Journal {
         Ok(())
     }
 
-    /// Stores that what is sent next counts, once; `confirmed`: and that it has to be confirmed. No row, no send.
+    /// Stores that what is sent next counts, once, and which step that is; `confirmed`: and that it has to be confirmed.
+    /// No row, no send.
     ///
     /// # Errors
     /// `internal` when it cannot be stored; then it must not be sent.
-    pub async fn committing(&mut self, confirmed: Option<&mut ConfirmedCommit>) -> Result<(), Error> {
-        self.enter(State::Committing)?;
+    pub async fn committing(
+        &mut self,
+        step: StepName,
+        confirmed: Option<&mut ConfirmedCommit>,
+    ) -> Result<(), Error> {
+        self.change.enter(State::Committing)?;
+        self.step(ChangeStepView::begun(step));
         let mut row = self.change.to_row();
         let store = &self.gateway.inner.store;
         let stored = match confirmed {
@@ -128,6 +148,7 @@ impl Journal {
     /// The end of the change, as its caller and the store are told.
     pub async fn end(&mut self, state: State, outcome: Outcome) -> ChangeView {
         self.change.set_outcome(outcome);
+        self.change.end_begun(outcome);
         if let Err(error) = self.change.enter(state) {
             tracing::error!(change = self.change.row.id, error = %error, "a change ended in a way that it cannot");
         }

@@ -21,13 +21,13 @@ use self::journal::Journal;
 use self::procedure::{Answer, Procedure};
 pub(super) use self::record::Running;
 use self::record::{Change, Document};
-pub(super) use self::recorded::NewCommit;
+pub(super) use self::recorded::{NewCommit, Recorded};
 use self::state::State;
 use self::steps::Patience;
 use super::Gateway;
 use super::call::{CallContext, Role};
 use super::confirmed;
-use super::edit::ground::{self, Confirm, Ground, marker};
+use super::edit::ground::{Ground, marker};
 use super::edit::request::{ChangeRequest, EditBody, ListChanges};
 use super::edit::script::{self, Script};
 use super::edit::view::{ChangeList, ChangeView, Planned, RpcErrorView};
@@ -40,7 +40,7 @@ use crate::store::{ChangeRecord, DeviceRecord, StoreError};
 
 /// The longest wait for a lock.
 const LONGEST_WAIT: u64 = 3600;
-/// How much longer than its deadline a caller waits for the undoing of what was done.
+/// How much longer than its deadline a caller waits for the undoing of what was done. The API's description names it.
 const UNDOING: Duration = Duration::from_secs(15);
 /// Bytes of configuration from which on it is turned into XML beside the threads that serve everybody.
 const LARGE: usize = 256 << 10;
@@ -238,8 +238,14 @@ impl Gateway {
         let error = Error::new(ErrorCode::Internal, words).with_reason("gateway_restarted");
         let mut row = match Change::of(row.clone()) {
             Some(mut change) => {
+                let begun = change.document.steps.last().filter(|last| last.is_begun());
+                let error = match begun {
+                    Some(step) => error.with_step(&step.name),
+                    None => error,
+                };
                 change.enter(then)?;
                 change.set_outcome(outcome);
+                change.end_begun(outcome);
                 change.set_error(&error);
                 change.to_row()
             }
@@ -348,12 +354,7 @@ impl Writer {
         ground.skip_validate = !validate;
         ground.verify = verify;
         if let Some(seconds) = self.request.commit.confirm_timeout_seconds {
-            let timeout = confirmed::effective(capabilities.is_junos(), seconds)
-                .map_err(|error| ground::unbuildable(&error, "/commit"))?;
-            ground.confirm = Some(Confirm {
-                timeout,
-                persist: confirmed::persists(capabilities).then(|| self.gateway.new_persist_id()),
-            });
+            ground.confirm = Some(self.gateway.confirm(capabilities, seconds, "/commit")?);
         }
         script::change(
             ground,
@@ -456,15 +457,39 @@ impl Awaited {
         running.is_some_and(|change| change.state == State::Committing)
     }
 
-    /// H6: the deadline passed, and what was sent may count.
+    /// H6: the deadline passed. What was sent may count; or it is still being undone, and then it never will, because
+    /// nothing that counts is begun after the deadline.
     fn late(&self) -> Error {
-        Error::new(
-            ErrorCode::DeviceTimeout,
-            "the deadline passed before the change was over; it runs on",
-        )
-        .with_device(&self.device)
-        .with_change_id(&self.change_id)
-        .with_outcome(Outcome::Unknown)
-        .with_hint("the change tells what came of it, by its id")
+        let running = self.gateway.inner.changes.get(&self.change_id);
+        let (outcome, detail) = match running.map(|change| change.state) {
+            Some(State::Preparing | State::Editing | State::Validated) => (
+                Outcome::NotApplied,
+                "the deadline passed before the change was over; what was done is still being undone",
+            ),
+            // One that is over has its answer elsewhere.
+            Some(
+                State::Committing
+                | State::Committed
+                | State::Unchanged
+                | State::Scheduled
+                | State::PendingConfirm
+                | State::Confirmed
+                | State::RolledBack
+                | State::Kept
+                | State::Cancelled
+                | State::Discarded
+                | State::Failed
+                | State::Unknown,
+            )
+            | None => (
+                Outcome::Unknown,
+                "the deadline passed before the change was over; it runs on",
+            ),
+        };
+        Error::new(ErrorCode::DeviceTimeout, detail)
+            .with_device(&self.device)
+            .with_change_id(&self.change_id)
+            .with_outcome(outcome)
+            .with_hint("the change tells what came of it, by its id")
     }
 }

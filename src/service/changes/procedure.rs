@@ -20,7 +20,7 @@ use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Script, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
 use crate::service::edit::view::ChangeView;
-use crate::service::{failure, locks};
+use crate::service::locks;
 use crate::store::DeviceRecord;
 
 /// How long the end of a session is waited for. It goes on by itself.
@@ -80,12 +80,17 @@ impl Procedure {
         } = self.patience;
         let deadline = deadline.unwrap_or_else(|| Instant::now() + wait + rpc);
         let held = self.device.hold_as(claim, wait, deadline, way).await;
-        held.map_err(|error| match error {
-            HoldError::Device(error) => failure::device(error),
-            HoldError::HeldHere(occupant) => {
-                let holders = self.device.holders();
-                locks::held_here(&change.row.device, occupant.as_ref(), &holders)
-                    .with_step(StepName::Lock.as_str())
+        held.map_err(|error| {
+            let in_the_way = matches!(error, HoldError::HeldHere(_));
+            let error = locks::not_held(&self.device, error);
+            // C3: never as a lock that is held.
+            if let Err(pending) = self.journal.gateway().no_confirmed_commit(&change.row.device_id) {
+                return pending;
+            }
+            if in_the_way {
+                error.with_step(StepName::Lock.as_str())
+            } else {
+                error
             }
         })
     }
@@ -132,8 +137,8 @@ async fn complete(mut work: Work) -> ChangeView {
     } else if work.unchanged() {
         (State::Unchanged, Outcome::NotApplied)
     } else if scheduled {
-        // The device has taken it on; what is active has not changed yet.
-        (State::Scheduled, Outcome::Applied)
+        // The device has taken it on; what it runs has not changed yet (H3).
+        (State::Scheduled, Outcome::NotApplied)
     } else {
         (State::Committed, Outcome::Applied)
     };
@@ -281,11 +286,7 @@ async fn now_running(work: &mut Work) -> Option<bool> {
     if diff.is_empty() {
         return Some(true);
     }
-    work.journal.note(|change| {
-        change.document.changed = Some(true);
-        change.document.diff = Some(diff.text);
-        change.document.diff_sha256 = Some(diff.sha256);
-    });
+    work.journal.differs(diff);
     Some(false)
 }
 

@@ -89,6 +89,19 @@ impl Change {
         self.row.outcome = Some(outcome.as_str().to_owned());
     }
 
+    /// What became of the step that had begun: it may have been sent, or it was not.
+    pub fn end_begun(&mut self, outcome: Outcome) {
+        if let Some(mut step) = self.document.steps.pop_if(|last| last.is_begun()) {
+            match outcome {
+                Outcome::NotSent | Outcome::NotApplied => {}
+                Outcome::Applied | Outcome::Unknown => {
+                    "unknown".clone_into(&mut step.result);
+                    self.document.steps.push(step);
+                }
+            }
+        }
+    }
+
     pub fn set_members(&mut self, members: &[MemberResult]) {
         self.document.members = members.iter().map(MemberView::from).collect();
     }

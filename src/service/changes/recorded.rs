@@ -1,18 +1,24 @@
-//! Commits of edit sessions. Each has a record like that of a change, so that whoever loses the reply finds what is known
-//! of it (conventions E2, Q7).
+//! Commits of edit sessions. Each has a record like that of a change, from before anything is sent for it, so that
+//! whoever loses the reply finds what is known of it (conventions E2, Q7).
+
+use std::time::Duration;
 
 use super::journal::Journal;
 use super::record::{Change, Document};
 use super::state::State;
-use crate::error::{Error, Outcome};
+use crate::error::{Diff, Error, Outcome};
 use crate::service::Gateway;
-use crate::service::edit::reading::Committed;
+use crate::service::confirmed::ConfirmedCommit;
+use crate::service::edit::reading::{self, Committed};
 use crate::service::edit::request::Mode;
-use crate::service::edit::view::MemberView;
+use crate::service::edit::script::StepName;
+use crate::service::edit::view::{ChangeStepView, ChangeView};
+use crate::service::evidence::Evidence;
 use crate::service::time;
+use crate::session::RawReply;
 use crate::store::{ChangeRecord, DeviceRecord};
 
-/// A commit that is about to be sent.
+/// A commit that is asked for.
 pub(in crate::service) struct NewCommit<'a> {
     pub id: String,
     pub device: &'a DeviceRecord,
@@ -24,11 +30,14 @@ pub(in crate::service) struct NewCommit<'a> {
     pub marker: String,
 }
 
-/// A commit that the store says may have been sent.
+/// A commit on record.
 pub(in crate::service) struct Recorded(Journal);
 
+/// Its edits were made before, where they can be taken back.
+const FIRST: State = State::Editing;
+
 impl Gateway {
-    /// Stores that a commit may have been sent. No row, no send.
+    /// Stores that a commit is asked for.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -40,13 +49,13 @@ impl Gateway {
                 device: commit.device.name().to_owned(),
                 owner: commit.owner.to_owned(),
                 mode: commit.mode.as_str().to_owned(),
-                state: State::Committing.as_str().to_owned(),
+                state: FIRST.as_str().to_owned(),
                 outcome: None,
                 created_at: time::EPOCH,
                 updated_at: time::EPOCH,
                 document: Vec::new(),
             },
-            state: State::Committing,
+            state: FIRST,
             document: Document {
                 undo_guaranteed: commit.mode != Mode::Shared,
                 session_id: Some(commit.session_id),
@@ -59,12 +68,89 @@ impl Gateway {
 }
 
 impl Recorded {
-    pub async fn committed(mut self, told: &Committed) {
+    /// What the commit would change.
+    ///
+    /// # Errors
+    /// `invalid-state`: it was sent already.
+    pub fn looked(&mut self, diff: &Diff, evidence: Evidence) -> Result<(), Error> {
+        self.0.differs(diff.clone());
+        self.0.note(|change| change.document.evidence = evidence);
+        self.0.enter(State::Validated)
+    }
+
+    /// Stores that the commit may have been sent. No row, no send.
+    ///
+    /// # Errors
+    /// `internal` when it cannot be stored; then it must not be sent.
+    pub async fn committing(&mut self, confirmed: Option<&mut ConfirmedCommit>) -> Result<(), Error> {
+        if let Some(commit) = &confirmed {
+            let id = commit.row.id.clone();
+            self.0
+                .note(|change| change.document.confirmed_commit_id = Some(id));
+        }
+        self.0.committing(StepName::Commit, confirmed).await
+    }
+
+    /// The change that stands for it.
+    pub fn change_id(&self) -> &str {
+        &self.0.change().row.id
+    }
+
+    /// What is known for later.
+    pub fn evidence(&self) -> &Evidence {
+        &self.0.change().document.evidence
+    }
+
+    /// What stands in its comment.
+    pub fn marker(&self) -> &str {
+        &self.0.change().document.marker
+    }
+
+    /// The device committed what has to be confirmed.
+    pub async fn pending(mut self, told: &Committed, commit: &mut ConfirmedCommit) -> ChangeView {
         self.0.note(|change| {
-            change.document.members = told.members.iter().map(MemberView::from).collect();
+            change.set_members(&told.members);
             change.document.revision.clone_from(&told.revision);
         });
-        self.0.end(State::Committed, Outcome::Applied).await;
+        self.0
+            .hand_over(State::PendingConfirm, Outcome::Applied, commit)
+            .await
+    }
+
+    /// The device refused what had to be confirmed.
+    pub async fn never_made(&mut self, confirmed_commit_id: &str) {
+        self.0.never_made(confirmed_commit_id).await;
+    }
+
+    /// A step went well.
+    pub fn done(&mut self, step: StepName, raw: &RawReply) {
+        self.0.step(ChangeStepView::new(step, "done", raw.took()));
+        self.0
+            .note(|change| reading::warn(&mut change.document.warnings, &raw.scan));
+    }
+
+    /// The device said no to a step.
+    pub fn refused(&mut self, step: StepName, took: Duration) {
+        self.0.step(ChangeStepView::new(step, "failed", took));
+    }
+
+    /// A step was sent, and no reply came.
+    pub fn lost(&mut self, step: StepName) {
+        self.0.step(ChangeStepView::new(step, "unknown", Duration::ZERO));
+    }
+
+    /// The device committed.
+    pub async fn committed(mut self, told: &Committed) -> ChangeView {
+        self.0.note(|change| {
+            change.set_members(&told.members);
+            change.document.revision.clone_from(&told.revision);
+        });
+        self.0.end(State::Committed, Outcome::Applied).await
+    }
+
+    /// There was nothing to commit, and nothing was (E1).
+    pub async fn unchanged(mut self) -> ChangeView {
+        self.0.end(State::Unchanged, Outcome::NotApplied).await
     }
 
     /// The error as its caller is told it, with the id under which it can be looked up.
@@ -76,7 +162,10 @@ impl Recorded {
             Outcome::Unknown => State::Unknown,
         };
         let error = error.with_change_id(&self.0.change().row.id);
-        self.0.note(|change| change.set_error(&error));
+        self.0.note(|change| {
+            change.set_members(error.members());
+            change.set_error(&error);
+        });
         self.0.end(state, outcome).await;
         error
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::journal::Journal;
 use super::state::State;
 use crate::device::{self, DeviceError, Held, HoldError};
-use crate::error::{Diff, Error, ErrorCode, Outcome, PendingCommit};
+use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::pool::{Hold, Touch};
@@ -21,18 +21,14 @@ use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
 use crate::service::edit::view::{ChangeStepView, RpcErrorView, ScheduledView};
-use crate::service::evidence::{self, Evidence, Newest};
+use crate::service::evidence::{Evidence, Newest};
 use crate::service::failure::{self, Asked};
-use crate::service::locks;
+use crate::service::{history, locks};
 use crate::session::RawReply;
 use crate::store::DeviceRecord;
 
 /// How often a lock is tried that somebody outside the gateway holds: up to so much later each time.
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
-/// Bytes of a commit history that are looked at.
-const MOST_HISTORY: u64 = 4 << 20;
-/// By how much the clock of a device may be wrong, in seconds.
-const CLOCK_DOUBT: i64 = 60;
 
 /// How long things may take (conventions H6).
 #[derive(Debug, Clone, Copy)]
@@ -176,7 +172,7 @@ impl Work {
                 self.journal.enter(State::Editing).map_err(stop)?;
                 if self.ground.target != Datastore::Candidate {
                     // An edit acts at once.
-                    self.journal_commit().await.map_err(stop)?;
+                    self.journal_commit(name).await.map_err(stop)?;
                 }
             }
             StepName::Commit => {
@@ -185,8 +181,9 @@ impl Work {
                     let entered = self.held.enter_candidate(self.patience.wait, deadline).await;
                     entered.map_err(|error| stop(self.no_lane(error)))?;
                 }
+                self.in_time().map_err(stop)?;
                 self.gate().map_err(stop)?;
-                self.journal_commit().await.map_err(stop)?;
+                self.journal_commit(name).await.map_err(stop)?;
             }
             StepName::Lock | StepName::Validate => self.gate().map_err(stop)?,
             StepName::Open
@@ -209,13 +206,13 @@ impl Work {
     }
 
     /// Stores that the commit is sent, with what tells later whether it was done. No row, no send.
-    async fn journal_commit(&mut self) -> Result<(), Error> {
+    async fn journal_commit(&mut self, step: StepName) -> Result<(), Error> {
         self.evidence.before = self.before.as_ref().map(Snapshot::digest);
         self.evidence.expected = self.after.as_ref().map(Snapshot::digest);
         let evidence = self.evidence.clone();
         let Some(Confirm { timeout, persist }) = self.ground.confirm.clone() else {
             self.journal.note(|change| change.document.evidence = evidence);
-            return self.journal.committing(None).await;
+            return self.journal.committing(step, None).await;
         };
         let row = &self.journal.change().row;
         let gateway = self.journal.gateway().clone();
@@ -242,7 +239,7 @@ impl Work {
             change.document.evidence = evidence;
             change.document.confirmed_commit_id = Some(id);
         });
-        self.journal.committing(Some(&mut commit)).await?;
+        self.journal.committing(step, Some(&mut commit)).await?;
         self.confirmed = Some((commit, announced));
         Ok(())
     }
@@ -256,29 +253,26 @@ impl Work {
 
     /// E2: somebody else's confirmed commit in its window would be confirmed by a check, or by a commit.
     fn check_others(&self, step: StepName, history: &CommitInformation) -> Result<(), Stop> {
-        let now = self.journal.gateway().now_seconds();
-        let Some(entry) = evidence::pending_of_another(history, now, CLOCK_DOUBT) else {
-            return Ok(());
-        };
         if self.request.commit.confirm_others {
             return Ok(());
         }
-        let detail = format!(
-            "{} made a confirmed commit that is pending still, and that this would confirm",
-            evidence::who(entry)
-        );
-        Err(Stop {
+        let checked = self.journal.gateway().no_commit_of_others(history);
+        checked.map_err(|error| Stop {
             step,
             fate: Fate::Undo,
-            error: Error::new(ErrorCode::ConfirmedCommitPending, detail)
-                .with_pending_commit(PendingCommit {
-                    id: None,
-                    by: "other".to_owned(),
-                    owner: entry.user.clone(),
-                    deadline: evidence::deadline(entry),
-                })
-                .with_hint("wait until it is confirmed or undone; confirm_others: true goes on, for admins"),
+            error,
         })
+    }
+
+    /// H6: what counts is not begun for a caller whose deadline has passed; he is told that it was undone.
+    fn in_time(&self) -> Result<(), Error> {
+        match self.patience.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Error::new(
+                ErrorCode::DeadlineInQueue,
+                "the deadline passed before the commit could be sent",
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The candidate cannot be had for the commit. Not 503, because edits were sent (H3).
@@ -288,6 +282,10 @@ impl Work {
             HoldError::Device(error) => {
                 let error = failure::device(error);
                 Error::new(ErrorCode::InUse, error.detail().to_owned()).with_device(self.device())
+            }
+            // It has a session, so this is not said of it.
+            error @ HoldError::NoPlace(_) => {
+                Error::new(ErrorCode::SessionsHeld, error.to_string()).with_device(self.device())
             }
         }
     }
@@ -352,10 +350,8 @@ impl Work {
         };
         self.sent |= !matches!(&answer, Err(error) if error.outcome == device::Outcome::NotSent);
         self.journal.step(ChangeStepView {
-            name: name.as_str().to_owned(),
-            result: result.to_owned(),
             undo,
-            duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ..ChangeStepView::new(name, result, started.elapsed())
         });
         let raw = answer.map_err(|error| self.lost(name, error))?;
         if name == StepName::Commit {
@@ -458,11 +454,7 @@ impl Work {
         match tells {
             Tells::Nothing => {}
             Tells::History => {
-                let text = raw
-                    .source
-                    .read_to_string(MOST_HISTORY)
-                    .map_err(|error| unreadable(error.to_string()))?;
-                let told = CommitInformation::parse(&text).map_err(|error| unreadable(error.to_string()))?;
+                let told = history::parse(&device, &raw).map_err(|error| Stop { step, fate, error })?;
                 self.evidence.newest = told.newest().map(Newest::from);
                 let revision = told.newest().and_then(|newest| newest.revision.clone());
                 if self.request.if_revision.is_some() {
@@ -490,13 +482,13 @@ impl Work {
                 if step == StepName::Diff
                     && let Some(diff) = self.before.as_ref().map(|before| before.difference(&after))
                 {
-                    self.set_diff(diff);
+                    self.journal.differs(diff);
                 }
                 self.after = Some(after);
             }
             Tells::Difference => {
                 let diff = reading::difference(&raw).map_err(unreadable)?;
-                self.set_diff(diff);
+                self.journal.differs(diff);
             }
             Tells::Committed => {
                 let running = Snapshot::read(raw).await.map_err(unreadable)?;
@@ -515,14 +507,6 @@ impl Work {
             entered.map_err(|error| Stop { step, fate, error })?;
         }
         Ok(())
-    }
-
-    fn set_diff(&mut self, diff: Diff) {
-        self.journal.note(|change| {
-            change.document.changed = Some(!diff.is_empty());
-            change.document.diff = Some(diff.text);
-            change.document.diff_sha256 = Some(diff.sha256);
-        });
     }
 
     /// `if_revision` (E7).

@@ -12,7 +12,7 @@ use super::record::{Answer, ConfirmedCommit};
 use super::registry::Handle;
 use super::script;
 use super::state::{By, Reason, State};
-use crate::device::{Device, Held, HoldError, Occupant, Way};
+use crate::device::{Device, Held, Occupant, Way};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::rpc::RequestError;
@@ -446,12 +446,7 @@ impl Guardian {
         let mut held = device
             .hold_as(claim, wait, deadline, Way::Candidate)
             .await
-            .map_err(|error| match error {
-                HoldError::Device(error) => failure::device(error),
-                HoldError::HeldHere(occupant) => {
-                    locks::held_here(&self.commit.row.device, occupant.as_ref(), &device.holders())
-                }
-            })?;
+            .map_err(|error| locks::not_held(&device, error))?;
         let capabilities = held.capabilities();
         let open = self
             .ground(&capabilities)?

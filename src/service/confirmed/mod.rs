@@ -19,18 +19,21 @@ use self::guardian::{Guardian, Order, Times, Wanted};
 pub(super) use self::record::{ConfirmedCommit, Document};
 pub(super) use self::registry::Registry;
 use self::registry::{Handle, MOST_ORDERS};
-pub(super) use self::script::{effective, persists, start};
+pub(super) use self::script::start;
 pub(super) use self::state::State;
 use super::Gateway;
 use super::call::{CallContext, Role};
-use super::edit::ground::marker;
+use super::edit::ground::{Confirm, marker, unbuildable};
 use super::edit::request::{ConfirmRequest, ExtendRequest, ListConfirmedCommits};
 use super::edit::view::{ConfirmedCommitList, ConfirmedCommitView, Planned};
+use super::evidence;
 use super::failure;
 use super::time::{self, rfc3339};
 use super::view::Plan;
 use crate::device::Held;
 use crate::error::{Error, ErrorCode, Outcome, PendingCommit};
+use crate::netconf::capability::Capabilities;
+use crate::netconf::junos::commit_information::CommitInformation;
 use crate::store::{
     ChangeRecord, ConfirmedCommitFilter, ConfirmedCommitRecord, DeviceRecord, STARTING, StoreError,
 };
@@ -41,6 +44,8 @@ const KEPT: ::time::Duration = ::time::Duration::days(7);
 const LOOK: Duration = Duration::from_secs(3600);
 /// Rows looked at together when the gateway starts.
 const SOME: u32 = 100;
+/// By how much the clock of a device may be wrong, in seconds.
+const CLOCK_DOUBT: i64 = 60;
 /// The states of rows that somebody must look after.
 const OPEN: [&str; 5] = [STARTING, "pending", "confirming", "cancelling", "unknown"];
 
@@ -316,8 +321,25 @@ impl Gateway {
         commit
     }
 
+    /// How a commit is to be confirmed on a device with these capabilities. `at`: where the options stand.
+    ///
+    /// # Errors
+    /// `invalid-argument`: more than the device can count.
+    pub(super) fn confirm(
+        &self,
+        capabilities: &Capabilities,
+        seconds: u64,
+        at: &str,
+    ) -> Result<Confirm, Error> {
+        let timeout = script::effective(capabilities.is_junos(), seconds);
+        Ok(Confirm {
+            timeout: timeout.map_err(|error| unbuildable(&error, at))?,
+            persist: script::persists(capabilities).then(|| self.new_persist_id()),
+        })
+    }
+
     /// A token that nobody can guess (C2).
-    pub(super) fn new_persist_id(&self) -> String {
+    fn new_persist_id(&self) -> String {
         format!("ncgate-{}", self.inner.store.new_token())
     }
 
@@ -399,6 +421,28 @@ impl Gateway {
                 deadline: Some(rfc3339(commit.row.deadline)),
             })
             .with_hint("its owner or an admin confirms, extends or cancels it"))
+    }
+
+    /// Refuses while somebody else's confirmed commit may be in its window, which a check or a commit would confirm (E2).
+    ///
+    /// # Errors
+    /// `confirmed-commit-pending`.
+    pub(super) fn no_commit_of_others(&self, history: &CommitInformation) -> Result<(), Error> {
+        let Some(entry) = evidence::pending_of_another(history, self.now_seconds(), CLOCK_DOUBT) else {
+            return Ok(());
+        };
+        let detail = format!(
+            "{} made a confirmed commit that is pending still, and that this would confirm",
+            evidence::who(entry)
+        );
+        Err(Error::new(ErrorCode::ConfirmedCommitPending, detail)
+            .with_pending_commit(PendingCommit {
+                id: None,
+                by: "other".to_owned(),
+                owner: entry.user.clone(),
+                deadline: evidence::deadline(entry),
+            })
+            .with_hint("wait until it is confirmed or undone; confirm_others: true goes on, for admins"))
     }
 
     /// Takes up those that an earlier process left behind (conventions D1, C5).

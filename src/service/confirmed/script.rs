@@ -15,7 +15,7 @@ use crate::service::edit::script::{Step, StepName, Tells};
 ///
 /// # Errors
 /// No time at all, or more than the device can count.
-pub(in crate::service) fn effective(junos: bool, seconds: u64) -> Result<ConfirmTimeout, RequestError> {
+pub(super) fn effective(junos: bool, seconds: u64) -> Result<ConfirmTimeout, RequestError> {
     let name = "confirm_timeout_seconds";
     let seconds = u32::try_from(seconds)
         .map_err(|_| RequestError::invalid(name, format!("{seconds} is more than a device can count")))?;
@@ -57,7 +57,7 @@ pub(in crate::service) fn start(
 }
 
 /// Whether the device takes a token by which any session can confirm (C2).
-pub(in crate::service) fn persists(capabilities: &Capabilities) -> bool {
+pub(super) fn persists(capabilities: &Capabilities) -> bool {
     !capabilities.is_junos() && capabilities.has(Capability::ConfirmedCommit11)
 }
 

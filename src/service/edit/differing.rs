@@ -39,20 +39,54 @@ impl Differing {
         }
     }
 
-    /// Reads the replies to the steps, none of which is an error.
+    /// As [`Self::look`], the difference alone.
     ///
     /// # Errors
     /// Replies that cannot be read.
     pub async fn read(&self, device: &str, replies: Vec<RawReply>) -> Result<Diff, Error> {
+        self.look(device, replies).await.map(|looked| looked.diff)
+    }
+
+    /// Reads the replies to the steps, none of which is an error.
+    ///
+    /// # Errors
+    /// Replies that cannot be read.
+    pub async fn look(&self, device: &str, replies: Vec<RawReply>) -> Result<Looked, Error> {
         let mut replies = replies.into_iter();
         match (self.dialect, replies.next(), replies.next()) {
-            (Dialect::Junos, Some(raw), _) => reading::difference(&raw)
-                .map_err(|detail| unreadable(device, raw.session_id, &raw.message_id, &detail)),
+            (Dialect::Junos, Some(raw), _) => match reading::difference(&raw) {
+                Ok(diff) => Ok(Looked::only(diff)),
+                Err(detail) => Err(unreadable(device, raw.session_id, &raw.message_id, &detail)),
+            },
             (Dialect::Rfc, Some(running), Some(candidate)) => {
                 let running = snapshot(device, running).await?;
-                Ok(running.difference(&snapshot(device, candidate).await?))
+                let candidate = snapshot(device, candidate).await?;
+                Ok(Looked {
+                    diff: running.difference(&candidate),
+                    running: Some(running.digest()),
+                    candidate: Some(candidate.digest()),
+                })
             }
-            (Dialect::Junos | Dialect::Rfc, ..) => Ok(Diff::new("")),
+            (Dialect::Junos | Dialect::Rfc, ..) => Ok(Looked::only(Diff::new(""))),
+        }
+    }
+}
+
+/// What a look showed.
+#[derive(Debug, Clone)]
+pub(in crate::service) struct Looked {
+    pub diff: Diff,
+    /// Digests of what was compared, where the gateway compared.
+    pub running: Option<String>,
+    pub candidate: Option<String>,
+}
+
+impl Looked {
+    fn only(diff: Diff) -> Self {
+        Self {
+            diff,
+            running: None,
+            candidate: None,
         }
     }
 }

@@ -130,7 +130,8 @@ pub struct OpenEditSession {
     pub instance: Option<String>,
     /// 1 to 3600.
     pub ttl_seconds: u64,
-    /// How long to wait for a lock that another holds; 0: not at all.
+    /// How long to wait for a lock that another holds, or for a session while others hold all that may be held; 0: not
+    /// at all.
     pub wait_seconds: u64,
     /// Show the XML that would be sent, and send nothing.
     pub plan: bool,
@@ -207,7 +208,8 @@ pub struct ChangeRequest {
     pub commit: CommitOptions,
     /// Refuse (412) when the device's configuration revision is another one; Junos only.
     pub if_revision: Option<String>,
-    /// How long to wait for a lock that another holds; 0: not at all.
+    /// How long to wait for a lock that another holds, or for a session while others hold all that may be held; 0: not
+    /// at all.
     pub wait_seconds: u64,
     /// Everything but the commit; the device is left as it was.
     pub dry_run: bool,

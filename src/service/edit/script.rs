@@ -9,7 +9,6 @@ use super::request::{ChangeRequest, Edit, EditBody, EditFormat, ErrorOption, Mod
 use crate::error::{Error, ErrorCode};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::datastore::Datastore;
-use crate::netconf::junos::GetCommitInformation;
 use crate::netconf::rpc::{RequestError, Rpc};
 use crate::pool::Touch;
 use crate::service::url_policy::UrlPolicy;
@@ -230,11 +229,8 @@ fn history(ground: &Ground, capabilities: &Capabilities, revisions: bool) -> Res
     if !revisions && (ground.dialect != Dialect::Junos || ground.mode == Mode::Ephemeral) {
         return Ok(None);
     }
-    let rpc = GetCommitInformation { revisions }.rpc(capabilities);
-    let rpc = rpc.map_err(|error| unbuildable(&error, ""))?;
-    Ok(Some(
-        Step::new(StepName::Check, rpc, Touch::Nothing).telling(Tells::History),
-    ))
+    let step = crate::service::history::step(capabilities, revisions);
+    step.map(Some).map_err(|error| unbuildable(&error, ""))
 }
 
 impl Script {

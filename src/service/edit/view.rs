@@ -1,9 +1,12 @@
 //! What callers of the write path get to see: plain data with the names of the API. Times are RFC 3339 in UTC; what a
 //! device says about itself (since when, how long idle) stays in the device's own words.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::script::StepName;
 use crate::error::MemberResult;
 use crate::netconf::lock_refusal::LockHolder;
 use crate::netconf::rpc_error::RpcError;
@@ -128,7 +131,8 @@ pub struct EditSessionView {
     /// Why it is not open any more: `released`, `killed`, `session_lost`, `gateway_restarted`, `device_removed`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Whether it has edits that are neither committed nor discarded.
+    /// Whether it has edits that are neither committed nor discarded, or may have: an edit that the device refused counts,
+    /// because what it understood of it stays.
     pub uncommitted: bool,
     /// What the device, or the gateway, warned of when it was opened and since.
     pub warnings: Vec<RpcErrorView>,
@@ -147,12 +151,17 @@ pub struct CommitView {
     /// Of its record among the changes. Stands in the device's history with the name of the caller, where the
     /// device keeps comments.
     pub id: String,
+    /// `committed`; `unchanged`: there was nothing to commit, and nothing was; `pending_confirm`: it has to be confirmed.
+    pub state: String,
     /// What each routing engine or cluster member said; empty on devices with one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberView>,
     /// The device's configuration revision after it, where the device tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// It has to be confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmed_commit: Option<ConfirmedCommitView>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -187,7 +196,8 @@ pub struct ChangeView {
     /// `preparing`, `editing`, `validated`, `committing`, `committed`, `unchanged`, `scheduled`, `pending_confirm`,
     /// `confirmed`, `rolled_back`, `kept`, `cancelled`, `discarded`, `failed` or `unknown`.
     pub state: String,
-    /// What it did to the device: `not_sent`, `not_applied`, `applied` or `unknown`. Absent while it runs.
+    /// What it did to what the device runs: `not_sent`, `not_applied` (also while it is `scheduled`), `applied` or
+    /// `unknown`. Absent while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
     pub dry_run: bool,
@@ -245,12 +255,35 @@ pub struct ChangeStepView {
     /// `open`, `lock`, `check`, `edit`, `validate`, `diff`, `commit`, `verify`, `save`, `discard`, `unlock` or
     /// `close`.
     pub name: String,
-    /// `done`, `failed`, or `unknown` (sent, and no reply came).
+    /// `done`, `failed`, `begun` (it is on its way, and may count), or `unknown` (sent, and no reply came).
     pub result: String,
     /// Whether it undid an earlier step.
     #[serde(default, skip_serializing_if = "is_false")]
     pub undo: bool,
     pub duration_ms: u64,
+}
+
+impl ChangeStepView {
+    /// The result of a step that may have been sent, and of which nothing is known yet.
+    const BEGUN: &str = "begun";
+
+    pub fn new(step: StepName, result: &str, took: Duration) -> Self {
+        Self {
+            name: step.as_str().to_owned(),
+            result: result.to_owned(),
+            undo: false,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// A step that is about to be sent.
+    pub fn begun(step: StepName) -> Self {
+        Self::new(step, Self::BEGUN, Duration::ZERO)
+    }
+
+    pub fn is_begun(&self) -> bool {
+        self.result == Self::BEGUN
+    }
 }
 
 /// For members that are left out when they are false.

@@ -1,10 +1,13 @@
 //! Edit sessions: opened, looked at, renewed and ended (design section 5, conventions L1–L3). What is done in them is in
-//! `actions` and `reads`; `opening` takes locks and copies; `record` is what is stored and shown.
+//! `actions`, `commits` and `reads`, and sent by `sending`; `opening` takes locks and copies; `record` is what is stored
+//! and shown.
 
 mod actions;
+mod commits;
 mod opening;
 mod reads;
 mod record;
+mod sending;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +21,9 @@ use super::call::{CallContext, Role};
 use super::edit::ground::{Dialect, Ground};
 use super::edit::request::{Mode, OpenEditSession};
 use super::edit::view::{EditSessionList, EditSessionView, Planned};
-use super::failure;
 use super::request::ListRequest;
 use super::view::Plan;
+use super::{failure, locks};
 use crate::device::{Device, EditFacts, EditHandle, EditReason, EditState, RunError};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::{Capabilities, Capability};
@@ -54,6 +57,9 @@ impl Gateway {
         let (record, live) = self.device(device).await?;
         if !request.plan {
             self.accepting()?;
+            if matches!(request.mode, Mode::Exclusive | Mode::Shared) {
+                self.no_confirmed_commit(&record.id)?;
+            }
         }
         let wait = Duration::from_secs(request.wait_seconds);
         let deadline = self.deadline_beyond(ctx, &live, wait);
@@ -170,7 +176,7 @@ impl Gateway {
         used.handle.stop(EditReason::Released);
         let status = used.handle.status();
         if status.reason != Some(EditReason::Released) {
-            return Err(used.ended(&RunError::Ended(Box::new(status))));
+            return Err(used.ended(RunError::Ended(Box::new(status))));
         }
         // An RPC of it may still run, for as long as a commit may.
         let deadline = self.deadline_beyond(ctx, &used.device, used.commit_time());
@@ -195,7 +201,7 @@ impl Gateway {
     ) -> Result<EditSessionView, Error> {
         ctx.principal.require(Role::Configure)?;
         let used = self.use_edit_session(ctx, device, id).await?;
-        used.handle.renew().map_err(|error| used.ended(&error))?;
+        used.handle.renew().map_err(|error| used.ended(error))?;
         Ok(used.view())
     }
 
@@ -321,15 +327,10 @@ impl Used {
     }
 
     /// Why nothing was sent in it.
-    fn ended(&self, error: &RunError) -> Error {
+    fn ended(&self, error: RunError) -> Error {
         match error {
             RunError::Ended(_) => gone(&self.view()),
-            RunError::HeldHere(occupant) => {
-                super::locks::held_here(self.record.name(), occupant.as_ref(), &self.device.holders())
-            }
-            RunError::Device(error) => {
-                self.on_device(Error::new(ErrorCode::DeadlineInQueue, error.to_string()))
-            }
+            RunError::NotHeld(error) => locks::not_held(&self.device, error),
         }
     }
 }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::record::{self, warning};
 use crate::device::{
-    Device, DeviceError, EditFacts, EditHandle, EditReason, Held, HoldError, Occupant,
-    Outcome as DeviceOutcome, Release, Request, Terms, Way,
+    Device, DeviceError, EditFacts, EditHandle, EditReason, Held, Occupant, Outcome as DeviceOutcome,
+    Release, Request, Terms, Way,
 };
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::rpc_error::RpcError;
@@ -69,12 +69,7 @@ impl Opening {
             Mode::Private | Mode::Ephemeral | Mode::Shared => Way::Beside,
         };
         let held = self.device.hold_as(claim, self.wait, self.deadline, way).await;
-        let mut held = held.map_err(|error| match error {
-            HoldError::Device(error) => failure::device(error),
-            HoldError::HeldHere(occupant) => {
-                locks::held_here(&self.facts.device, occupant.as_ref(), &self.device.holders())
-            }
-        })?;
+        let mut held = held.map_err(|error| locks::not_held(&self.device, error))?;
         self.row.session_id = held.session_id();
         let stored = self.gateway.inner.store.insert_edit_session(&self.row).await;
         stored.map_err(|error| self.gateway.store_error(error).with_device(&self.facts.device))?;

@@ -1,7 +1,7 @@
 //! What only looks: configuration as the edit session sees it, what a commit would change, and RPCs of any other kind.
 
 use super::Used;
-use crate::device::{Request, RunError, Start, Work};
+use crate::device::{Request, Start, Work};
 use crate::error::{Error, ErrorCode};
 use crate::netconf::datastore::Datastore;
 use crate::pool::Touch;
@@ -152,6 +152,7 @@ impl Used {
         let deadline = gateway.deadline(ctx, &self.device);
         let work = Work {
             start: Start::default(),
+            hand_over: None,
             steps: vec![(request, touch)],
             lane: None,
         };
@@ -159,10 +160,7 @@ impl Used {
             .handle
             .run(deadline, work)
             .await
-            .map_err(|error| match error {
-                RunError::Device(error) => failure::device(error),
-                RunError::Ended(_) | RunError::HeldHere(_) => self.ended(&error),
-            })?;
+            .map_err(|error| self.ended(error))?;
         let answer = answers.into_iter().next();
         let Some(answer) = answer else {
             return Err(self.on_device(Error::new(ErrorCode::Internal, "nothing was sent")));

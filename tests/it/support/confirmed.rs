@@ -72,7 +72,9 @@ impl TestGateway {
                 let request = proto::GetConfirmedCommitRequest { id: id.to_owned() };
                 let answer = self.confirmed_commits().get_confirmed_commit(request).await;
                 let answer = answer.map_err(refused)?.into_inner();
-                Ok(confirmed_commit(answer.confirmed_commit.expect("a confirmed commit")))
+                Ok(confirmed_commit(
+                    answer.confirmed_commit.expect("a confirmed commit"),
+                ))
             }
         }
     }

@@ -2,6 +2,7 @@
 //! to it.
 
 pub mod child;
+pub mod confirmed;
 pub mod doors;
 pub mod grpc;
 mod inventory;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ncgate::app::Running;
+use ncgate::clock::Clock;
 use ncgate::config::{Config, Environment, SettingArgs, Values};
 use ncgate::emulator::{Builder, RunningEmulator};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};

@@ -146,8 +146,10 @@ fn edit_session(session: proto::EditSession) -> Value {
             let members: Vec<Value> = commit.members.into_iter().map(member_result).collect();
             given(json!({
                 "id": commit.id,
+                "state": commit.state,
                 "members": (!members.is_empty()).then_some(members),
                 "revision": commit.revision,
+                "confirmed_commit": commit.confirmed_commit.map(super::confirmed::confirmed_commit),
             }))
         }),
     }))
