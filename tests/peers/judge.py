@@ -21,7 +21,7 @@ def arguments(description):
     parser.add_argument(
         "--profile",
         default="junos",
-        choices=["junos", "junos-old", "junos-rfc", "junos-rfc11", "rfc", "rfc-running"],
+        choices=["junos", "junos-old", "junos-rfc", "junos-rfc11", "rfc", "rfc-no-startup", "rfc-1.0", "rfc-running"],
         help="kind of server the device was started as",
     )
     return parser.parse_args()

@@ -151,6 +151,8 @@ SCRIPTS = {
     "ncclient_read.py": ["junos", "junos-rfc11"],
     "pyez_write.py": ["junos"],
     "ncclient_write.py": ["junos", "rfc", "rfc-running"],
+    "pyez_confirm.py": ["junos"],
+    "ncclient_confirm.py": ["junos", "rfc", "rfc-no-startup", "rfc-1.0"],
 }
 
 

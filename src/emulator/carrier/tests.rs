@@ -1,10 +1,13 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{DuplexStream, duplex};
 
 use super::super::builder::Builder;
-use super::super::device::SessionRecord;
+use super::super::config::Store;
+use super::super::device::{Device, SessionRecord};
 use super::super::faults::{Fault, Rule};
+use super::super::gate::Gate;
 use super::super::profile::Profile;
 use super::super::pty::Terminal;
 use super::super::server::Emulator;
@@ -23,6 +26,7 @@ struct Peer {
     task: tokio::task::JoinHandle<End>,
     decoder: Decoder,
     rest: Vec<u8>,
+    device: Arc<Device>,
 }
 
 fn carriage() -> Carriage {
@@ -43,13 +47,20 @@ fn connected(builder: Builder, carriage: Carriage) -> Peer {
         since: 0,
     };
     let (stream, other) = duplex(64 * 1024);
-    let session = Session::new(device, record);
-    let task = tokio::spawn(carry(other, session, carriage, CancellationToken::new()));
+    let session = Session::new(device.clone(), record);
+    let task = tokio::spawn(async move {
+        let (end, rest) = carry(other, session, carriage, CancellationToken::new()).await;
+        if let Some(rest) = rest {
+            rest.carry_out(CancellationToken::new()).await;
+        }
+        end
+    });
     Peer {
         stream,
         task,
         decoder: Decoder::new(),
         rest: Vec::new(),
+        device,
     }
 }
 
@@ -209,6 +220,91 @@ async fn a_late_reply_holds_up_those_behind_it() {
     drop(peer.stream);
     assert_eq!(peer.task.await.unwrap(), End::Closed);
     assert!(start.elapsed() < Duration::from_secs(3600));
+}
+
+const LOCK: &str = "<rpc message-id=\"1\"><lock><target><candidate/></target></lock></rpc>";
+const LOAD: &str = "<rpc message-id=\"2\"><load-configuration action=\"set\" format=\"text\">\
+    <configuration-set>set snmp contact x</configuration-set></load-configuration></rpc>";
+const COMMIT: &str =
+    "<rpc message-id=\"3\"><commit-configuration><log>why</log></commit-configuration></rpc>";
+
+/// A session that has locked, loaded and sent a commit, which this fault strikes.
+async fn committing(fault: Fault) -> Peer {
+    let rule = Rule::on("commit-configuration", fault).once();
+    let mut peer = connected(Emulator::builder().fault_rule(rule), carriage());
+    peer.message().await.unwrap();
+    peer.send(Framing::EndOfMessage, &[HELLO_10, LOCK, LOAD]).await;
+    for _ in 0..2 {
+        assert!(peer.message().await.unwrap().contains("ok/>"));
+    }
+    peer.send(Framing::EndOfMessage, &[COMMIT]).await;
+    peer
+}
+
+/// Matrix row 6: the connection is lost, and the device commits later; until then the session holds what it held.
+#[tokio::test(start_paused = true)]
+async fn a_commit_can_be_done_after_its_connection_is_lost() {
+    let late = Duration::from_secs(20);
+    for (fault, drops) in [
+        (Fault::DropThenOperation(late.into()), true),
+        (Fault::Late(late.into()), false),
+    ] {
+        let mut peer = committing(fault).await;
+        let start = tokio::time::Instant::now();
+        if drops {
+            assert_eq!(peer.message().await, None);
+        } else {
+            tokio::time::sleep(late / 2).await;
+        }
+        let Peer {
+            stream, task, device, ..
+        } = peer;
+        drop(stream);
+        tokio::task::yield_now().await;
+        assert!(device.deeds().is_empty() && device.lock_holder(Store::Candidate).is_some());
+        task.await.unwrap();
+        assert_eq!(start.elapsed(), late);
+        assert_eq!(device.commits_with("why").len(), 1);
+        assert!(device.lock_holder(Store::Candidate).is_none() && device.sessions().is_empty());
+    }
+}
+
+/// What a session is about to do is not done when it is killed, or when the device goes down.
+#[tokio::test(start_paused = true)]
+async fn a_killed_session_does_nothing_more() {
+    for off in [false, true] {
+        let mut peer = committing(Fault::DropThenOperation(Duration::from_secs(20).into())).await;
+        assert_eq!(peer.message().await, None);
+        let id = *peer.device.sessions().keys().next().unwrap();
+        if off {
+            peer.device.power_off();
+        } else {
+            assert!(peer.device.kill(id));
+        }
+        peer.task.await.unwrap();
+        assert!(peer.device.deeds().is_empty() && !peer.device.is_modified());
+    }
+}
+
+/// An operation or its reply can be held until a test lets it go.
+#[tokio::test(start_paused = true)]
+async fn operations_and_replies_can_be_held() {
+    for reply_only in [false, true] {
+        let gate = Gate::new();
+        let fault = if reply_only {
+            Fault::HoldReply(gate.clone())
+        } else {
+            Fault::Late((&gate).into())
+        };
+        let mut peer = committing(fault).await;
+        gate.reached().await;
+        assert_eq!(peer.device.commits_with("why").len(), usize::from(reply_only));
+        let waits = tokio::time::timeout(Duration::from_secs(3600), peer.message()).await;
+        assert!(waits.is_err(), "{waits:?}");
+        gate.open();
+        assert!(peer.message().await.unwrap().contains("<commit-success/>"));
+        assert_eq!(peer.device.commits_with("why").len(), 1);
+    }
 }
 
 /// Nobody can make the device hold more than it should.

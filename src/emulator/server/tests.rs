@@ -8,6 +8,7 @@ use russh::{ChannelMsg, Disconnect, Pty};
 
 use super::super::builder::Builder;
 use super::super::faults::{Fault, Rule};
+use super::super::gate::Gate;
 use super::super::ssh::Prompt;
 use super::*;
 
@@ -366,4 +367,67 @@ async fn sessions_are_bounded_and_many_are_cheap() {
     }
     emulator.stop().await;
     assert_eq!(emulator.device().stats.snapshot().open_sessions, 0);
+}
+
+/// SSH over any stream, and a device that goes down and comes up: who was logged in is not, and nothing is served
+/// meanwhile.
+#[tokio::test]
+async fn a_stream_is_served_unless_the_device_is_down() {
+    let emulator = Emulator::builder()
+        .user("admin")
+        .password("admin123")
+        .build()
+        .unwrap();
+    let connect = async || {
+        let (stream, other) = tokio::io::duplex(64 * 1024);
+        let served = emulator.clone();
+        let tasks = &emulator.shared.tasks;
+        tasks.spawn(async move { served.serve_ssh(other, "192.0.2.1").await });
+        client::connect_stream(Arc::new(client::Config::default()), stream, Client).await
+    };
+    let mut client = connect().await.unwrap();
+    let login = client.authenticate_password("admin", "admin123").await.unwrap();
+    assert!(login.success());
+    let mut channel = client.channel_open_session().await.unwrap();
+    channel.request_subsystem(true, "netconf").await.unwrap();
+    until(&mut channel, "]]>]]>").await;
+    assert_eq!(
+        emulator.device().sessions().values().next().unwrap().from,
+        "192.0.2.1"
+    );
+    emulator.device().power_off();
+    assert_eq!(until(&mut channel, "never").await.trim(), "");
+    assert!(connect().await.is_err());
+    let (stream, other) = tokio::io::duplex(64);
+    emulator.serve_netconf(other, "admin", "192.0.2.1").await;
+    drop(stream);
+    emulator.device().power_on();
+    assert!(connect().await.is_ok());
+    emulator.stop().await;
+    assert_eq!(emulator.device().stats.snapshot().open_connections, 0);
+}
+
+/// Matrix row 6: SSH is gone at once, and the device commits when it is let.
+#[tokio::test]
+async fn a_commit_outlives_its_ssh_connection() {
+    let gate = Gate::new();
+    let rule = Rule::on("commit-configuration", Fault::DropThenOperation((&gate).into()));
+    let device = listening(Emulator::builder().fault_rule(rule)).await;
+    let client = logged_in(&device).await;
+    let mut channel = client.channel_open_session().await.unwrap();
+    channel.request_subsystem(true, "netconf").await.unwrap();
+    until(&mut channel, "]]>]]>\n").await;
+    channel.data(HELLO).await.unwrap();
+    let commit = &b"<rpc message-id=\"1\"><commit-configuration/></rpc>]]>]]>\n"[..];
+    channel.data(commit).await.unwrap();
+    assert_eq!(until(&mut channel, "never").await, "");
+    gate.reached().await;
+    assert!(device.device().deeds().is_empty());
+    assert_eq!(device.stats().open_sessions, 1);
+    gate.open();
+    while device.stats().open_sessions > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(device.device().commits_with("").len(), 1);
+    device.stop().await;
 }

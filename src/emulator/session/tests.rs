@@ -464,7 +464,7 @@ fn replies_can_be_broken() {
 fn replies_can_be_late_lost_and_doubled() {
     let second = Duration::from_secs(1);
     assert!(
-        matches!(struck(Fault::Delay(second))[..], [Step::Wait(span), Step::Message(_)] if span == second)
+        matches!(struck(Fault::Delay(second))[..], [Step::Wait(ref until), Step::Message(_)] if *until == Until::Passed(second))
     );
     assert!(matches!(struck(Fault::DropBeforeReply)[..], [Step::Drop]));
     assert!(struck(Fault::NeverReply).is_empty());

@@ -9,14 +9,24 @@ use super::super::device::Device;
 use super::super::profile::Profile;
 use super::super::server::Emulator;
 use super::*;
+use crate::clock::Clock;
 
 mod commits;
+mod confirmed;
+mod quirks;
+mod restarts;
 
 const CLIENT_HELLO: &str = "<hello xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\"><capabilities>\
     <capability>urn:ietf:params:netconf:base:1.0</capability></capabilities></hello>";
 const LOCK: &str = "<lock><target><candidate/></target></lock>";
 const UNLOCK: &str = "<unlock><target><candidate/></target></unlock>";
 const COMMIT: &str = "<commit-configuration/>";
+
+/// A clock that tests set forward.
+fn clock() -> Clock {
+    let start = time::OffsetDateTime::from_unix_timestamp(1_768_478_400).unwrap();
+    Clock::simulated(start, "boot")
+}
 
 fn device(builder: Builder) -> Arc<Device> {
     builder.build().unwrap().device().clone()
@@ -67,6 +77,19 @@ fn ok(session: &mut Session, inside: &str) {
 fn set(commands: &str) -> String {
     format!(
         "<load-configuration action=\"set\" format=\"text\"><configuration-set>{commands}</configuration-set></load-configuration>"
+    )
+}
+
+/// The value that `edit` gave, as it is running.
+fn contact(device: &Arc<Device>) -> String {
+    leaf(device, Database::Committed, &["snmp", "contact"]).unwrap_or_default()
+}
+
+/// An edit of the candidate that every kind of server takes.
+fn edit(value: &str) -> String {
+    format!(
+        "<edit-config><target><candidate/></target><config><configuration><snmp><contact>{value}</contact></snmp>\
+         </configuration></config></edit-config>"
     )
 }
 

@@ -3,7 +3,6 @@
 use super::super::super::faults::Rule;
 use super::super::super::when;
 use super::*;
-use crate::clock::Clock;
 
 /// S27: what a commit says: the member, the revisions, warnings; the history has comment, user and client.
 #[test]
@@ -127,10 +126,7 @@ fn a_failed_commit_tells_everything() {
 /// S27: a scheduled commit waits, is told, refuses others, is made in time, and can be cleared.
 #[test]
 fn scheduled_commits_wait_for_their_time() {
-    let clock = Clock::simulated(
-        time::OffsetDateTime::from_unix_timestamp(1_768_478_400).unwrap(),
-        "boot",
-    );
+    let clock = clock();
     let device = device(Emulator::builder().clock(clock.clone()));
     let mut session = login(&device, "a");
     let at = when::date_time(device.now() + 3_600);
@@ -232,91 +228,6 @@ fn a_validated_commit_may_do_nothing() {
         leaf(&device, Database::Committed, &["snmp", "contact"]).as_deref(),
         Some("x")
     );
-}
-
-/// S28: a confirmed commit is undone when nobody confirms it in time; a later one confirms it.
-#[test]
-fn confirmed_commits_are_undone_unless_they_are_confirmed() {
-    let clock = Clock::simulated(
-        time::OffsetDateTime::from_unix_timestamp(1_768_478_400).unwrap(),
-        "boot",
-    );
-    let device = device(
-        Emulator::builder()
-            .clock(clock.clone())
-            .configuration("set snmp contact before"),
-    );
-    let mut session = login(&device, "a");
-    let confirmed =
-        "<commit-configuration><confirmed/><confirm-timeout>5</confirm-timeout></commit-configuration>";
-    let contact = || leaf(&device, Database::Committed, &["snmp", "contact"]).unwrap();
-    ok(&mut session, &set("set snmp contact tried"));
-    let reply = ask(&mut session, confirmed);
-    assert!(
-        reply.contains("<output>commit confirmed will be automatically rolled back in 5 minutes unless confirmed</output>"),
-        "{reply}"
-    );
-    assert!(
-        ask(&mut session, "<get-commit-information/>")
-            .contains("<comment>commit confirmed, rollback in 5mins</comment>")
-    );
-    clock.jump_wall(time::Duration::seconds(299));
-    assert_eq!(contact(), "tried");
-    clock.jump_wall(time::Duration::seconds(1));
-    assert_eq!(contact(), "before");
-    assert_eq!(
-        (device.running().user.as_str(), device.running().client.as_str()),
-        ("root", "other")
-    );
-    assert!(!device.is_modified());
-    // Confirmed by a commit that has nothing to commit.
-    ok(&mut session, &set("set snmp contact kept"));
-    ask(&mut session, confirmed);
-    ask(&mut session, COMMIT);
-    clock.jump_wall(time::Duration::seconds(600));
-    assert_eq!(contact(), "kept");
-    // The seconds of RFC 6241 are the minutes of the device: fewer than sixty are none.
-    ok(&mut session, &set("set snmp contact gone"));
-    ask(
-        &mut session,
-        "<commit><confirmed/><confirm-timeout>20</confirm-timeout></commit>",
-    );
-    assert_eq!(contact(), "kept");
-}
-
-/// RFC 6241 section 8.4: a token lets other sessions confirm and cancel; without it the end of the session undoes.
-#[test]
-fn confirmed_commits_of_the_rfc_know_tokens() {
-    let device = device(
-        Emulator::builder()
-            .profile(Profile::Rfc)
-            .configuration("set snmp contact before"),
-    );
-    let edit = |value: &str| {
-        format!(
-            "<edit-config><target><candidate/></target><config><configuration><snmp><contact>{value}</contact></snmp>\
-             </configuration></config></edit-config>"
-        )
-    };
-    let contact = || leaf(&device, Database::Committed, &["snmp", "contact"]).unwrap();
-    let mut first = login(&device, "a");
-    ok(&mut first, &edit("lost"));
-    ok(&mut first, "<commit><confirmed/></commit>");
-    drop(first);
-    assert_eq!(contact(), "before");
-    let mut second = login(&device, "a");
-    ok(&mut second, &edit("token"));
-    ok(&mut second, "<commit><confirmed/><persist>t1</persist></commit>");
-    drop(second);
-    assert_eq!(contact(), "token");
-    let mut third = login(&device, "a");
-    assert!(ask(&mut third, "<commit/>").contains("<bad-element>persist-id</bad-element>"));
-    assert!(ask(&mut third, "<cancel-commit/>").contains("<error-tag>invalid-value</error-tag>"));
-    ok(
-        &mut third,
-        "<cancel-commit><persist-id>t1</persist-id></cancel-commit>",
-    );
-    assert_eq!(contact(), "before");
 }
 
 /// S24: where private copies want a clean shared candidate, leftovers are in their way.
