@@ -7,16 +7,17 @@ use ncgate::clock::Clock;
 use proto::confirmed_commit_service_client::ConfirmedCommitServiceClient;
 use reqwest::Method;
 use serde_json::{Value, json};
-use time::macros::datetime;
+use time::OffsetDateTime;
 
 use super::TestGateway;
 use super::doors::{Answered, Door, refused};
 use super::grpc::{self, given};
-use super::write::{flag, number, rpc_errors, text};
+use super::write::{flag, number, rpc_errors};
 
 /// A clock that goes by the runtime's time, for a gateway and its devices alike.
 pub fn clock() -> Clock {
-    Clock::simulated(datetime!(2026-01-02 03:04:05 UTC), "boot")
+    let start = OffsetDateTime::from_unix_timestamp(1_767_323_045).expect("a moment of 2026");
+    Clock::simulated(start, "boot")
 }
 
 /// Lets time pass at once, for everything in this runtime.
@@ -105,11 +106,15 @@ impl TestGateway {
         let (id, plan) = (id.to_owned(), flag(&body["plan"]));
         match (door, action) {
             (Door::Rest, _) => {
-                let request = self.request(Method::POST, &format!("/v1/confirmed-commits/{id}/{action}"));
+                let path = format!("/v1/confirmed-commits/{id}/{action}?plan={plan}");
+                let request = self.request(Method::POST, &path);
                 self.rest(match body {
-                    Value::Null => request,
-                    body if action == "cancel" => request.query(&[("plan", text(&body["plan"]))]),
-                    body => request.json(&body),
+                    body if body.is_null() || action == "cancel" => request,
+                    mut body => {
+                        // It stands in the query.
+                        body.as_object_mut().expect("an object").remove("plan");
+                        request.json(&body)
+                    }
                 })
                 .await
             }
