@@ -2,22 +2,64 @@
 //! the callers'. Junos keeps a history in which the marker of a commit is found again; elsewhere there is only what is
 //! running, which is compared with what it was before and with what it was to become.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::time::rfc3339;
+use crate::clock::{Clock, Stamp};
 use crate::netconf::junos::commit_information::{CommitEntry, CommitInformation};
 
 /// What is stored of a commit before it is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Evidence {
+    /// Whether the device keeps a history of its commits.
+    pub junos: bool,
+    /// Just before it was sent.
+    pub sent: Option<Moment>,
     /// The newest commit then, where the device keeps a history.
     pub newest: Option<Newest>,
     /// Digest of running then, hexadecimal.
     pub before: Option<String>,
     /// Digest of what running is to become.
     pub expected: Option<String>,
+}
+
+/// A [`Stamp`] as stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Moment {
+    /// Microseconds since 1970.
+    wall: i64,
+    boot_id: String,
+    since_boot_ms: u64,
+}
+
+impl Moment {
+    pub fn now(clock: &Clock) -> Self {
+        let Stamp {
+            wall,
+            boot_id,
+            since_boot,
+        } = clock.stamp();
+        Self {
+            wall: i64::try_from(wall.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX),
+            boot_id,
+            since_boot_ms: u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Time since then.
+    pub fn elapsed(&self, clock: &Clock) -> Duration {
+        let nanos = i128::from(self.wall).saturating_mul(1000);
+        let wall = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        clock.elapsed_since(&Stamp {
+            wall,
+            boot_id: self.boot_id.clone(),
+            since_boot: Duration::from_millis(self.since_boot_ms),
+        })
+    }
 }
 
 /// An entry of a history, as far as it tells it from others.
@@ -213,9 +255,9 @@ mod tests {
     #[test]
     fn running_is_judged_by_its_digest() {
         let evidence = Evidence {
-            newest: None,
             before: Some("aa".to_owned()),
             expected: Some("bb".to_owned()),
+            ..Evidence::default()
         };
         assert_eq!(evidence.running("aa"), Running::AsBefore);
         assert_eq!(evidence.running("bb"), Running::AsExpected);

@@ -2,15 +2,17 @@
 
 use tokio::time::Instant;
 
+use super::check::told_sessions;
 use super::edit::ground;
 use super::edit::script::{Step, StepName, Tells};
 use super::edit::snapshot::Snapshot;
 use super::failure::{self, Asked};
 use super::held::send;
 use super::reply::unreadable;
+use super::schemas::monitored;
 use crate::device::{Device, Held, Request};
 use crate::error::Error;
-use crate::netconf::capability::Capabilities;
+use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::{CommitInformation, GetCommitInformation};
 use crate::netconf::rpc::{RequestError, Rpc};
@@ -83,6 +85,25 @@ pub(super) async fn running_in_session(
 ) -> Result<Snapshot, Error> {
     let step = whole_running(&held.capabilities()).map_err(|error| failure::unbuildable(&error))?;
     snapshot(device, send(step, held, device, deadline).await?).await
+}
+
+/// The ids of the sessions that the device has; `None`: it does not list them (RFC 6022).
+///
+/// # Errors
+/// As a read.
+pub(super) async fn sessions(
+    record: &DeviceRecord,
+    device: &Device,
+    who: &str,
+    deadline: Instant,
+) -> Result<Option<Vec<u64>>, Error> {
+    let shown = device.established(who, deadline).await.map_err(failure::device)?;
+    if !device.offered(&shown).has(Capability::Monitoring) {
+        return Ok(None);
+    }
+    let raw = ask(record, device, who, deadline, |caps| monitored("sessions", caps)).await?;
+    let told = told_sessions(record.name(), &raw)?;
+    Ok(Some(told.into_iter().map(|session| session.session_id).collect()))
 }
 
 fn whole_running(capabilities: &Capabilities) -> Result<Step, RequestError> {

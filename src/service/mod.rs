@@ -105,6 +105,8 @@ struct Inner {
     draining: AtomicBool,
     /// Changes under way.
     changes: changes::Running,
+    /// Changes of which it is being found out whether they were committed.
+    resolving: changes::Resolving,
     /// Confirmed commits that are looked after.
     confirmed: confirmed::Registry,
     /// How long commits take.
@@ -142,6 +144,7 @@ impl Gateway {
                 started,
                 draining: AtomicBool::new(false),
                 changes: changes::Running::default(),
+                resolving: changes::Resolving::default(),
                 confirmed: confirmed::Registry::default(),
                 pace: pace::Pace::default(),
                 seen: locks::Seen::default(),
@@ -153,6 +156,7 @@ impl Gateway {
         gateway.settle_changes().await?;
         gateway.install_all().await?;
         gateway.take_up_confirmed_commits().await?;
+        gateway.resolve_left_behind().await?;
         let tasks = gateway.inner.tasks.clone();
         tasks.spawn(gateway.clone().forget_old_edit_sessions());
         tasks.spawn(gateway.clone().forget_old_changes());

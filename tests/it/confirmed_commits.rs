@@ -272,6 +272,10 @@ async fn others_confirm_it_too() {
         let (gateway, device) = junos_pair().await;
         let (_, commit) = start(&gateway, door, contact("east"), 60).await;
         device.drop_connections();
+        eventually("the lock is free", async || {
+            device.device().lock_holder(Store::Candidate).is_none()
+        })
+        .await;
         let bob = device.console("bob");
         bob.edit("set system host-name bobs").unwrap();
         bob.commit(None).unwrap();
@@ -312,7 +316,8 @@ async fn a_refused_commit_is_not_pending() {
                 "commit-configuration",
                 Fault::Errors(vec![DeviceError::new("no room")]),
             )
-            .after(1),
+            .after(1)
+            .once(),
         );
         let body = json!({"edits": contact("east"), "commit": {"confirm_timeout_seconds": 60}});
         let refusal = gateway.change(door, "mx1", body).await.unwrap_err();

@@ -299,6 +299,7 @@ pub fn change_view(view: ChangeView) -> proto::Change {
         update_time: view.update_time,
         confirmed_commit_id: view.confirmed_commit_id,
         confirmed_commit: view.confirmed_commit.map(confirmed_commit),
+        seen: view.seen,
     }
 }
 

@@ -254,7 +254,7 @@ async fn work_is_served_one_piece_at_a_time() {
                         steps,
                         lane: None,
                         start: Start::default(),
-            hand_over: None,
+                        hand_over: None,
                     },
                 )
                 .await

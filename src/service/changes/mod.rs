@@ -7,6 +7,8 @@ mod journal;
 mod procedure;
 mod record;
 mod recorded;
+mod resolve;
+mod resolving;
 mod scheduled;
 mod state;
 mod steps;
@@ -22,6 +24,7 @@ use self::procedure::{Answer, Procedure};
 pub(super) use self::record::Running;
 use self::record::{Change, Document};
 pub(super) use self::recorded::{NewCommit, Recorded};
+pub(super) use self::resolving::Resolving;
 use self::state::State;
 use self::steps::Patience;
 use super::Gateway;
@@ -88,6 +91,7 @@ impl Gateway {
         if !request.plan {
             self.accepting()?;
             self.no_confirmed_commit(&record.id)?;
+            self.nothing_to_resolve(&record.id).map_err(on_device)?;
         }
         let started = Instant::now();
         let shown = live

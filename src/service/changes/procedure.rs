@@ -26,6 +26,8 @@ use crate::store::DeviceRecord;
 /// How long the end of a session is waited for. It goes on by itself.
 const GOODBYE: Duration = Duration::from_secs(10);
 
+const UNANSWERED: &str = "no reply came; what the device has done is being found out";
+
 /// What the caller of a change gets.
 pub(super) type Answer = Result<ChangeView, Error>;
 
@@ -204,16 +206,13 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
     } else {
         goodbye(held).await;
     }
-    match confirmed {
-        Some((mut commit, announced)) if fate == Fate::Unknown => {
-            commit.document.session_id = None;
-            commit.document.seen =
-                Some("no reply came; what the device has done is being found out".to_owned());
-            journal.gateway().guard(announced, commit, None, &record);
+    let confirmed = match confirmed {
+        Some((commit, _)) if fate != Fate::Unknown => {
+            journal.never_made(&commit.row.id).await;
+            None
         }
-        Some((commit, _)) => journal.never_made(&commit.row.id).await,
-        None => {}
-    }
+        Some(_) | None => confirmed,
+    };
     let error = match error.hint() {
         Some(hint) => {
             let hint = format!("{hint}; {said}");
@@ -221,7 +220,22 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
         }
         None => error.with_hint(said),
     };
-    fail(&mut journal, error, Some(step), state, outcome).await
+    let error = fail(&mut journal, error, Some(step), state, outcome).await;
+    if fate == Fate::Unknown {
+        let gateway = journal.gateway().clone();
+        let change_id = journal.change().row.id.clone();
+        // From now on the store alone says what is known.
+        drop(journal);
+        match confirmed {
+            Some((mut commit, announced)) => {
+                commit.document.session_id = None;
+                commit.document.seen = Some(UNANSWERED.to_owned());
+                gateway.guard(announced, commit, None, &record);
+            }
+            None => gateway.resolve(record, change_id),
+        }
+    }
+    error
 }
 
 /// Takes back what was done, and says what the device is left with.

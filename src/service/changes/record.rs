@@ -36,6 +36,10 @@ pub(super) struct Document {
     /// What tells later whether it was committed (E2).
     pub evidence: Evidence,
     pub confirmed_commit_id: Option<String>,
+    /// What was seen on the device when the reply to the commit was lost, in words.
+    pub seen: Option<String>,
+    /// Nobody looks any more.
+    pub given_up: bool,
 }
 
 /// A change.
@@ -141,6 +145,7 @@ impl Change {
             session_id: document.session_id,
             revision: document.revision,
             error: document.error,
+            seen: document.seen,
             create_time: time::rfc3339(row.created_at),
             update_time: time::rfc3339(row.updated_at),
         }

@@ -13,7 +13,7 @@ use crate::service::edit::reading::{self, Committed};
 use crate::service::edit::request::Mode;
 use crate::service::edit::script::StepName;
 use crate::service::edit::view::{ChangeStepView, ChangeView};
-use crate::service::evidence::Evidence;
+use crate::service::evidence::{Evidence, Moment};
 use crate::service::time;
 use crate::session::RawReply;
 use crate::store::{ChangeRecord, DeviceRecord};
@@ -83,6 +83,8 @@ impl Recorded {
     /// # Errors
     /// `internal` when it cannot be stored; then it must not be sent.
     pub async fn committing(&mut self, confirmed: Option<&mut ConfirmedCommit>) -> Result<(), Error> {
+        let sent = Moment::now(&self.0.gateway().inner.clock);
+        self.0.note(|change| change.document.evidence.sent = Some(sent));
         if let Some(commit) = &confirmed {
             let id = commit.row.id.clone();
             self.0

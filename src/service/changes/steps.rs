@@ -21,7 +21,7 @@ use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
 use crate::service::edit::view::{ChangeStepView, RpcErrorView, ScheduledView};
-use crate::service::evidence::{Evidence, Newest};
+use crate::service::evidence::{Evidence, Moment, Newest};
 use crate::service::failure::{self, Asked};
 use crate::service::{history, locks};
 use crate::session::RawReply;
@@ -207,6 +207,8 @@ impl Work {
 
     /// Stores that the commit is sent, with what tells later whether it was done. No row, no send.
     async fn journal_commit(&mut self, step: StepName) -> Result<(), Error> {
+        self.evidence.junos = self.ground.dialect == Dialect::Junos;
+        self.evidence.sent = Some(Moment::now(&self.journal.gateway().inner.clock));
         self.evidence.before = self.before.as_ref().map(Snapshot::digest);
         self.evidence.expected = self.after.as_ref().map(Snapshot::digest);
         let evidence = self.evidence.clone();

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 
 use super::state::{By, Reason, State};
-use crate::clock::{Clock, Stamp};
+use crate::clock::Clock;
 use crate::error::{Error, ErrorCode};
 use crate::service::edit::view::{ConfirmedCommitView, RpcErrorView};
-use crate::service::evidence::Evidence;
+use crate::service::evidence::{Evidence, Moment};
 use crate::service::time::rfc3339;
 use crate::store::ConfirmedCommitRecord;
 
@@ -48,41 +47,6 @@ pub(in crate::service) struct Answer {
     pub marker: String,
     /// It undoes, rather than confirms.
     pub cancels: bool,
-}
-
-/// A [`Stamp`] as stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::service) struct Moment {
-    /// Microseconds since 1970.
-    wall: i64,
-    boot_id: String,
-    since_boot_ms: u64,
-}
-
-impl Moment {
-    pub fn now(clock: &Clock) -> Self {
-        let Stamp {
-            wall,
-            boot_id,
-            since_boot,
-        } = clock.stamp();
-        Self {
-            wall: i64::try_from(wall.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX),
-            boot_id,
-            since_boot_ms: u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX),
-        }
-    }
-
-    /// Time since then.
-    pub fn elapsed(&self, clock: &Clock) -> Duration {
-        let nanos = i128::from(self.wall).saturating_mul(1000);
-        let wall = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        clock.elapsed_since(&Stamp {
-            wall,
-            boot_id: self.boot_id.clone(),
-            since_boot: Duration::from_millis(self.since_boot_ms),
-        })
-    }
 }
 
 /// A confirmed commit.

@@ -237,6 +237,9 @@ pub struct ChangeView {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ChangeErrorView>,
+    /// What was seen on the device after the reply to the commit was lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
     pub create_time: String,
     pub update_time: String,
 }

@@ -100,6 +100,7 @@ impl Gateway {
             options: request.options,
             by,
             record,
+            lost: None,
         };
         let (answer, answered) = oneshot::channel();
         self.inner.tasks.spawn(commit.run(look, steps, answer));
@@ -201,6 +202,8 @@ struct Commit {
     /// When its caller wants it to be over.
     by: Option<Instant>,
     record: Recorded,
+    /// What has to be confirmed, if it was made: no reply came.
+    lost: Option<(ConfirmedCommit, Announced)>,
 }
 
 impl Commit {
@@ -225,6 +228,7 @@ impl Commit {
             gateway,
             used,
             record,
+            lost,
             ..
         } = self;
         let result = match result {
@@ -254,7 +258,17 @@ impl Commit {
                 });
                 Ok(Planned::Done(session))
             }
-            Err(error) => Err(record.failed(used.on_device(error)).await),
+            Err(error) => {
+                let unknown = error.outcome() == Outcome::Unknown;
+                let change_id = record.change_id().to_owned();
+                let error = record.failed(used.on_device(error)).await;
+                match lost {
+                    Some((commit, announced)) => gateway.guard(announced, commit, None, &used.record),
+                    None if unknown => gateway.resolve(used.record.clone(), change_id),
+                    None => {}
+                }
+                Err(error)
+            }
         };
         // A caller who left is told nothing; the record says it.
         let _ = answer.send(result);
@@ -290,7 +304,10 @@ impl Commit {
         let sent = self.send(look.steps(), start, None).await;
         let mut replies = sent.map_err(|failed| failed.error)?;
         let name = self.used.record.name();
-        let mut evidence = Evidence::default();
+        let mut evidence = Evidence {
+            junos: self.ground.dialect == Dialect::Junos,
+            ..Evidence::default()
+        };
         if look.history.is_some() {
             let history = history::parse(name, &replies.remove(0))?;
             if !self.options.confirm_others {
@@ -359,8 +376,7 @@ impl Commit {
             }
             Err(error) if error.outcome() == Outcome::Unknown => {
                 commit.document.session_id = None;
-                let gateway = &self.gateway;
-                gateway.guard(announced, commit, None, &self.used.record);
+                self.lost = Some((commit, announced));
                 Err(error)
             }
             Err(error) => {

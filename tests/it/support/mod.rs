@@ -40,11 +40,19 @@ impl TestGateway {
 
     /// As [`Self::start`], with settings changed.
     pub async fn with(change: impl FnOnce(&mut SettingArgs)) -> Self {
-        Self::at(Clock::system(), change).await
+        Self::begin(Clock::system(), Client::builder(), change).await
     }
 
-    /// As [`Self::with`], by this clock.
+    /// As [`Self::with`], by this clock. No connection is kept, because time may pass at once.
     pub async fn at(clock: Clock, change: impl FnOnce(&mut SettingArgs)) -> Self {
+        Self::begin(clock, Client::builder().pool_max_idle_per_host(0), change).await
+    }
+
+    async fn begin(
+        clock: Clock,
+        http: reqwest::ClientBuilder,
+        change: impl FnOnce(&mut SettingArgs),
+    ) -> Self {
         let mut settings = SettingArgs {
             listen: Some("127.0.0.1:0".to_owned()),
             database: Some("sqlite::memory:".to_owned()),
@@ -58,7 +66,7 @@ impl TestGateway {
         let running = Running::start_at(&config, clock).await.expect("a gateway");
         Self {
             running,
-            http: Client::builder().no_proxy().build().expect("a client"),
+            http: http.no_proxy().build().expect("a client"),
         }
     }
 

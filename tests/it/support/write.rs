@@ -198,6 +198,7 @@ fn change(change: proto::Change) -> Value {
         "create_time": change.create_time,
         "update_time": change.update_time,
         "confirmed_commit_id": change.confirmed_commit_id,
+        "seen": change.seen,
         "confirmed_commit": change.confirmed_commit.map(super::confirmed::confirmed_commit),
     }))
 }

@@ -1,0 +1,285 @@
+//! Finding out what became of a commit whose reply was lost (conventions E4): the device's own records are read, again
+//! and again; nothing is sent a second time, and nothing is killed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::read_row;
+use super::record::Change;
+use super::state::State;
+use crate::error::{Error, ErrorCode, Outcome};
+use crate::service::Gateway;
+use crate::service::evidence::{self, Running, Standing};
+use crate::service::history;
+use crate::store::{ChangeRecord, DeviceRecord, StoreError};
+
+/// Between looks: twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// How much longer than a commit may take the device is looked at.
+const BEYOND: Duration = Duration::from_secs(180);
+/// Rows looked at together when the gateway starts.
+const SOME: u32 = 100;
+
+/// What a look at the device shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Sight {
+    Applied(String),
+    /// As it was before; the commit may come still.
+    AsBefore(String),
+    /// Neither.
+    Unclear(String),
+}
+
+/// What is concluded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Conclusion {
+    Applied(String),
+    NotApplied(String),
+    /// Look again.
+    Wait(String),
+    /// It stays unknown.
+    GivenUp(String),
+}
+
+/// `gone`: the session that sent it had ended on the device before the look. `sent`: how long ago it was sent.
+fn conclude(sight: Sight, gone: bool, sent: Duration, commit_time: Duration) -> Conclusion {
+    let over = sent >= commit_time;
+    match sight {
+        Sight::Applied(seen) => Conclusion::Applied(seen),
+        Sight::AsBefore(seen) if gone => {
+            Conclusion::NotApplied(format!("{seen}, and the session that sent it has ended"))
+        }
+        Sight::AsBefore(seen) if over => {
+            Conclusion::NotApplied(format!("{seen}, after the longest time that a commit may take"))
+        }
+        Sight::AsBefore(seen) => Conclusion::Wait(seen),
+        Sight::Unclear(seen) if sent >= commit_time + BEYOND => Conclusion::GivenUp(seen),
+        Sight::Unclear(seen) => Conclusion::Wait(seen),
+    }
+}
+
+impl Gateway {
+    /// Finds out, in a task of its own, what became of a change whose commit was sent and not answered. Until then its
+    /// state is `unknown`.
+    pub(in crate::service) fn resolve(&self, device: Arc<DeviceRecord>, change_id: String) {
+        let (gateway, ending) = (self.clone(), self.inner.ending.clone());
+        self.inner.resolving.put(&change_id, &device.id);
+        self.inner.tasks.spawn(async move {
+            let id = change_id.clone();
+            tokio::select! {
+                () = ending.cancelled() => {}
+                () = gateway.look_until_known(&device, &id) => {}
+            }
+            gateway.inner.resolving.remove(&change_id);
+        });
+    }
+
+    async fn look_until_known(&self, device: &DeviceRecord, change_id: &str) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let change = match self.inner.store.get_change(&device.id, change_id).await {
+                Ok(row) => read_row(row),
+                Err(StoreError::NotFound) => return,
+                Err(error) => Err(self.store_error(error)),
+            };
+            match change {
+                Ok(change) if change.state != State::Unknown => return,
+                Ok(change) => {
+                    let conclusion = self.look_at(device, &change).await;
+                    match self.conclude_change(change, conclusion).await {
+                        Ok(true) => return,
+                        Ok(false) => {}
+                        Err(error) => {
+                            tracing::error!(change = change_id, error = %error, "what became of a commit could not be stored");
+                        }
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(change = change_id, error = %error, "a commit whose reply was lost could not be read");
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn look_at(&self, device: &DeviceRecord, change: &Change) -> Conclusion {
+        let timeouts = &device.settings.timeouts;
+        let commit_time = Duration::from_secs(timeouts.commit_seconds);
+        let sent = change.document.evidence.sent.as_ref();
+        let sent = sent.map_or(Duration::MAX, |sent| sent.elapsed(&self.inner.clock));
+        // Before the evidence: what is not there when the session has ended does not come any more.
+        let gone = self.session_is_gone(device, change).await;
+        let sight = self.sight(device, change).await.unwrap_or_else(|error| {
+            Sight::Unclear(format!("the device could not be asked: {}", error.detail()))
+        });
+        conclude(sight, gone, sent, commit_time)
+    }
+
+    async fn sight(&self, device: &DeviceRecord, change: &Change) -> Result<Sight, Error> {
+        let (record, live) = self.device(device.name()).await?;
+        if record.id != device.id {
+            let words = "the device was removed, and another one has its name";
+            return Ok(Sight::Unclear(words.to_owned()));
+        }
+        let deadline = Instant::now() + live.settings().rpc_timeout;
+        let owner = &change.row.owner;
+        let evidence = &change.document.evidence;
+        if change.row.mode == "ephemeral" {
+            let words = "an ephemeral instance keeps no history";
+            return Ok(Sight::Unclear(words.to_owned()));
+        }
+        if evidence.junos {
+            let history = history::read(&record, &live, owner, deadline).await?;
+            return Ok(match evidence::standing(&history, &change.document.marker) {
+                Standing::Absent => {
+                    Sight::AsBefore("the device's history does not hold the commit".to_owned())
+                }
+                Standing::Newest | Standing::Undone | Standing::Followed(_) => {
+                    Sight::Applied("the device's history holds the commit".to_owned())
+                }
+            });
+        }
+        let running = history::running(&record, &live, owner, deadline).await?;
+        Ok(match evidence.running(&running.digest()) {
+            Running::AsBefore => Sight::AsBefore("running is as it was before".to_owned()),
+            Running::AsExpected => Sight::Applied("running is as it was to become".to_owned()),
+            Running::Otherwise => {
+                Sight::Unclear("running is neither as it was before nor as it was to become".to_owned())
+            }
+        })
+    }
+
+    /// Whether the device says that the session which sent the commit has ended. A device that does not list its
+    /// sessions says nothing.
+    async fn session_is_gone(&self, device: &DeviceRecord, change: &Change) -> bool {
+        let Some(session_id) = change.document.session_id else {
+            return false;
+        };
+        let Ok((record, live)) = self.device(device.name()).await else {
+            return false;
+        };
+        let deadline = Instant::now() + live.settings().rpc_timeout;
+        let listed = history::sessions(&record, &live, &change.row.owner, deadline).await;
+        matches!(listed, Ok(Some(sessions)) if !sessions.contains(&session_id))
+    }
+
+    /// Stores a conclusion; whether it is the last one.
+    async fn conclude_change(&self, mut change: Change, conclusion: Conclusion) -> Result<bool, Error> {
+        let (last, seen) = match conclusion {
+            Conclusion::Applied(seen) => {
+                change.enter(State::Committed)?;
+                change.set_outcome(Outcome::Applied);
+                (true, seen)
+            }
+            Conclusion::NotApplied(seen) => {
+                change.enter(State::Failed)?;
+                change.set_outcome(Outcome::NotApplied);
+                (true, seen)
+            }
+            Conclusion::GivenUp(seen) => {
+                change.document.given_up = true;
+                (true, seen)
+            }
+            Conclusion::Wait(seen) => (false, seen),
+        };
+        if !last && change.document.seen.as_deref() == Some(&seen) {
+            return Ok(false);
+        }
+        change.document.seen = Some(seen);
+        let mut row = change.to_row();
+        let stored = self.inner.store.update_change(&mut row).await;
+        stored.map_err(|error| self.store_error(error))?;
+        Ok(last)
+    }
+
+    /// Takes up what an earlier process left behind (D1).
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(in crate::service) async fn resolve_left_behind(&self) -> Result<(), Error> {
+        let rows = self.inner.store.changes_in(State::Unknown.as_str(), SOME).await;
+        for row in rows.map_err(|error| self.store_error(error))? {
+            let id = row.id.clone();
+            if let Err(error) = self.take_up_change(row).await {
+                tracing::error!(change = id, error = %error, "a commit whose reply was lost cannot be taken up");
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_up_change(&self, row: ChangeRecord) -> Result<(), Error> {
+        let change = read_row(row)?;
+        // Confirmed commits have a record of their own, and somebody who looks after it.
+        if change.document.given_up || change.document.confirmed_commit_id.is_some() {
+            return Ok(());
+        }
+        let record = self.record(&change.row.device).await?;
+        if record.id == change.row.device_id {
+            self.resolve(Arc::new(record), change.row.id);
+        }
+        Ok(())
+    }
+
+    /// Refuses while it is not known what became of an earlier commit (D1, E2).
+    ///
+    /// # Errors
+    /// `invalid-state`, reason `resolving`.
+    pub(in crate::service) fn nothing_to_resolve(&self, device_id: &str) -> Result<(), Error> {
+        let Some(change_id) = self.inner.resolving.of_device(device_id) else {
+            return Ok(());
+        };
+        let detail = format!("whether the commit of the change {change_id} was made is being found out");
+        Err(Error::new(ErrorCode::InvalidState, detail)
+            .with_reason("resolving")
+            .with_change_id(&change_id)
+            .with_hint("its record tells when that is known; then try again"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMIT_TIME: Duration = Duration::from_secs(300);
+
+    fn before() -> Sight {
+        Sight::AsBefore("as before".to_owned())
+    }
+
+    /// E4, fault matrix 6: what is not there yet may come as long as the device may be at work on it.
+    #[test]
+    fn not_applied_is_never_said_early() {
+        for seconds in [0, 20, 299] {
+            let conclusion = conclude(before(), false, Duration::from_secs(seconds), COMMIT_TIME);
+            assert!(
+                matches!(conclusion, Conclusion::Wait(_)),
+                "{seconds}: {conclusion:?}"
+            );
+        }
+        let late = conclude(before(), false, COMMIT_TIME, COMMIT_TIME);
+        assert!(matches!(late, Conclusion::NotApplied(_)));
+        let gone = conclude(before(), true, Duration::ZERO, COMMIT_TIME);
+        assert!(matches!(gone, Conclusion::NotApplied(_)));
+    }
+
+    /// E4: what is neither one nor the other is never guessed.
+    #[test]
+    fn the_unclear_stays_unknown() {
+        let unclear = || Sight::Unclear("otherwise".to_owned());
+        let soon = conclude(unclear(), true, COMMIT_TIME, COMMIT_TIME);
+        assert!(matches!(soon, Conclusion::Wait(_)));
+        let late = conclude(unclear(), true, COMMIT_TIME + BEYOND, COMMIT_TIME);
+        assert!(matches!(late, Conclusion::GivenUp(_)));
+        let applied = conclude(
+            Sight::Applied("there".to_owned()),
+            false,
+            Duration::ZERO,
+            COMMIT_TIME,
+        );
+        assert!(matches!(applied, Conclusion::Applied(_)));
+    }
+}
