@@ -160,6 +160,15 @@ impl fmt::Display for ErrorCode {
     }
 }
 
+/// What was not found, or is there already, if that is not the device itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// By its id.
+    EditSession(String),
+    /// By its id.
+    Change(String),
+}
+
 /// One thing wrong with a request: where (a JSON pointer into the body, or `?name` for a query
 /// option) and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,6 +215,8 @@ pub struct Error(Box<Inner>);
 #[derive(Debug, Clone)]
 struct Inner {
     code: ErrorCode,
+    /// If it is not that of the code.
+    origin: Option<Origin>,
     outcome: Outcome,
     detail: String,
     device: Option<String>,
@@ -221,6 +232,7 @@ struct Inner {
     holder: Option<LockHolder>,
     diff: Option<Diff>,
     members: Vec<MemberResult>,
+    resource: Option<Resource>,
 }
 
 impl Error {
@@ -228,6 +240,7 @@ impl Error {
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             code,
+            origin: None,
             outcome: Outcome::NotSent,
             detail: detail.into(),
             device: None,
@@ -243,6 +256,7 @@ impl Error {
             holder: None,
             diff: None,
             members: Vec::new(),
+            resource: None,
         }))
     }
 
@@ -255,6 +269,12 @@ impl Error {
             detail,
         });
         error
+    }
+
+    /// For what another than usual can do something about.
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        self.0.origin = Some(origin);
+        self
     }
 
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
@@ -330,12 +350,18 @@ impl Error {
         self
     }
 
+    /// What of the device was not found, or is there already.
+    pub fn with_resource(mut self, resource: Resource) -> Self {
+        self.0.resource = Some(resource);
+        self
+    }
+
     pub fn code(&self) -> ErrorCode {
         self.0.code
     }
 
     pub fn origin(&self) -> Origin {
-        self.0.code.origin()
+        self.0.origin.unwrap_or_else(|| self.0.code.origin())
     }
 
     pub fn outcome(&self) -> Outcome {
@@ -416,6 +442,10 @@ impl Error {
 
     pub fn members(&self) -> &[MemberResult] {
         &self.0.members
+    }
+
+    pub fn resource(&self) -> Option<&Resource> {
+        self.0.resource.as_ref()
     }
 
     pub fn session_id(&self) -> Option<u64> {

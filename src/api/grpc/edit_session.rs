@@ -32,7 +32,7 @@ impl Services {
         rpc: Option<proto::Rpc>,
         output: Option<proto::OutputOptions>,
     ) -> Result<Reply, Error> {
-        let (rpc, attributes) = convert::rpc("/rpc", rpc)?;
+        let (rpc, attributes) = convert::rpc("rpc", rpc)?;
         let request = RpcRequest {
             rpc,
             attributes,
@@ -48,7 +48,7 @@ impl Services {
         {
             RpcAnswer::Reply(reply) => Ok(reply),
             RpcAnswer::Plan(plan) => {
-                Err(Error::invalid("/plan", "was not asked for").with_device(plan.device))
+                Err(Error::invalid("plan", "was not asked for").with_device(plan.device))
             }
         }
     }
@@ -155,7 +155,7 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         let method = "EditSessionService/ApplyEdit";
         context::call(&self.0, method, request, async |ctx, input| {
             let request = EditRequest {
-                edit: edit::edit("/edit", input.edit)?,
+                edit: edit::edit("edit", input.edit)?,
                 plan: input.plan,
             };
             answer!(
