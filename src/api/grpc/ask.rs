@@ -190,7 +190,10 @@ impl Services {
 }
 
 /// What was asked for without `plan`.
-fn unplanned(answer: RpcAnswer) -> Result<Reply, Error> {
+///
+/// # Errors
+/// A plan all the same.
+pub(super) fn unplanned(answer: RpcAnswer) -> Result<Reply, Error> {
     match answer {
         RpcAnswer::Reply(reply) => Ok(reply),
         RpcAnswer::Plan(plan) => Err(Error::invalid("plan", "a plan is no stream").with_device(plan.device)),
