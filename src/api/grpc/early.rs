@@ -74,7 +74,7 @@ pub fn unknown_method() -> Error {
         .with_hint("the reflection service lists the methods")
 }
 
-/// The field that a decoder stopped at, if it says: `…: CallRpcRequest.rpc: Rpc.body: invalid wire type`.
+/// The field that a decoder stopped at, if it says, from within: `…: Rpc.body: CallRpcRequest.rpc: invalid wire type`.
 fn field(words: &str) -> String {
     let fields = words.split(": ").filter_map(|part| {
         let (message, field) = part.split_once('.')?;
@@ -84,7 +84,9 @@ fn field(words: &str) -> String {
         };
         (is_name(message) && is_name(field) && !field.is_empty()).then_some(field)
     });
-    fields.collect::<Vec<_>>().join(".")
+    let mut fields: Vec<&str> = fields.collect();
+    fields.reverse();
+    fields.join(".")
 }
 
 #[cfg(test)]
@@ -130,7 +132,7 @@ mod tests {
     #[test]
     fn the_field_is_that_of_the_decoder() {
         let words =
-            "failed to decode Protobuf message: CallRpcRequest.rpc: Rpc.body: invalid wire type: Varint";
+            "failed to decode Protobuf message: Rpc.body: CallRpcRequest.rpc: invalid wire type: Varint";
         assert_eq!(field(words), "rpc.body");
         assert_eq!(field("Unexpected EOF decoding stream."), "");
         assert_eq!(field(""), "");
