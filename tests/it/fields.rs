@@ -130,7 +130,7 @@ async fn violations_name_fields_of_the_message() {
     };
     let path = proto::Edit {
         path: "system".to_owned(),
-        ..content("{}")
+        ..content(r#"{"system": {"host-name": "a"}}"#)
     };
     let unknown = proto::Edit {
         action: 99,
@@ -161,6 +161,10 @@ async fn violations_name_fields_of_the_message() {
         name: "mx2".to_owned(),
         address: "192.0.2.1".to_owned(),
         username: "admin".to_owned(),
+        auth: Some(proto::Auth {
+            password: Some("x".to_owned()),
+            ..Default::default()
+        }),
         timeouts: Some(proto::Timeouts {
             connect_seconds: 100_000,
             ..Default::default()
