@@ -162,6 +162,15 @@ impl fmt::Display for ErrorCode {
     }
 }
 
+/// What was not found, or is there already, if that is not the device itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// By its id.
+    EditSession(String),
+    /// By its id.
+    Change(String),
+}
+
 /// One thing wrong with a request: where (a JSON pointer into the body, or `?name` for a query
 /// option) and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,6 +229,8 @@ pub struct Error(Box<Inner>);
 #[derive(Debug, Clone)]
 struct Inner {
     code: ErrorCode,
+    /// If it is not that of the code.
+    origin: Option<Origin>,
     outcome: Outcome,
     detail: String,
     device: Option<String>,
@@ -236,6 +247,7 @@ struct Inner {
     diff: Option<Diff>,
     members: Vec<MemberResult>,
     pending_commit: Option<PendingCommit>,
+    resource: Option<Resource>,
 }
 
 impl Error {
@@ -243,6 +255,7 @@ impl Error {
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             code,
+            origin: None,
             outcome: Outcome::NotSent,
             detail: detail.into(),
             device: None,
@@ -259,6 +272,7 @@ impl Error {
             diff: None,
             members: Vec::new(),
             pending_commit: None,
+            resource: None,
         }))
     }
 
@@ -271,6 +285,12 @@ impl Error {
             detail,
         });
         error
+    }
+
+    /// For what another than usual can do something about.
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        self.0.origin = Some(origin);
+        self
     }
 
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
@@ -351,12 +371,18 @@ impl Error {
         self
     }
 
+    /// What of the device was not found, or is there already.
+    pub fn with_resource(mut self, resource: Resource) -> Self {
+        self.0.resource = Some(resource);
+        self
+    }
+
     pub fn code(&self) -> ErrorCode {
         self.0.code
     }
 
     pub fn origin(&self) -> Origin {
-        self.0.code.origin()
+        self.0.origin.unwrap_or_else(|| self.0.code.origin())
     }
 
     pub fn outcome(&self) -> Outcome {
@@ -442,6 +468,10 @@ impl Error {
 
     pub fn members(&self) -> &[MemberResult] {
         &self.0.members
+    }
+
+    pub fn resource(&self) -> Option<&Resource> {
+        self.0.resource.as_ref()
     }
 
     pub fn session_id(&self) -> Option<u64> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use crate::error::{Error, Origin};
+use crate::error::{Error, ErrorCode, Origin};
 use crate::ids::Ids;
 use crate::service::call::Principal;
 
@@ -67,7 +67,7 @@ pub struct Failure<'a> {
 }
 
 /// Writes the one line of a failure. What the gateway did wrong is an error, what a device did a warning, what a
-/// caller did is information.
+/// caller did is information; that the gateway shuts down is no news to be written once for every probe.
 pub fn log_failure(failure: &Failure<'_>) {
     let Failure {
         request_id,
@@ -93,7 +93,10 @@ pub fn log_failure(failure: &Failure<'_>) {
             )
         };
     }
-    match error.origin() {
+    // The origin of the code: what the gateway refuses in the place of a device is no fault of its own.
+    match error.code().origin() {
+        // What is refused on the way out is what was asked for.
+        _ if error.code() == ErrorCode::Draining => line!(debug),
         Origin::Gateway => line!(error),
         Origin::Device => line!(warn),
         Origin::Caller => line!(info),

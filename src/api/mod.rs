@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio::net::TcpListener;
@@ -100,14 +100,14 @@ pub async fn serve(
 /// Both front ends. Their paths cannot collide: those of gRPC begin with the name of a service.
 pub fn router(app: App) -> Router {
     grpc::router(app.clone())
-        .merge(rest::router(app))
-        .layer(axum::middleware::from_fn(refuse_unknown_service))
+        .merge(rest::router(app.clone()))
+        .layer(axum::middleware::from_fn_with_state(app, refuse_unknown_service))
 }
 
 /// A gRPC client understands a gRPC status only, also where there is no such service.
-async fn refuse_unknown_service(request: Request, next: Next) -> Response {
+async fn refuse_unknown_service(State(app): State<App>, request: Request, next: Next) -> Response {
     if request.extensions().get::<MatchedPath>().is_none() && grpc::is_grpc(request.headers()) {
-        return grpc::unknown_service();
+        return grpc::unknown_service(&app, request.headers());
     }
     next.run(request).await
 }

@@ -217,7 +217,7 @@ impl WithDefaultsSupport {
 
 /// What a request needs and the device does not offer (S7, policy `adapt`).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{operation} with {parameter} needs capability {capability}, which the device does not offer")]
+#[error("{} needs capability {capability}, which the device does not offer", self.what())]
 pub struct MissingCapability {
     /// The operation that was refused.
     pub operation: String,
@@ -225,6 +225,15 @@ pub struct MissingCapability {
     pub parameter: String,
     /// URI of the capability, with the parameter value that is missing if it is only that.
     pub capability: String,
+}
+
+impl MissingCapability {
+    fn what(&self) -> String {
+        if self.operation == self.parameter {
+            return self.operation.clone();
+        }
+        format!("{} with {}", self.operation, self.parameter)
+    }
 }
 
 /// The capabilities of one hello.

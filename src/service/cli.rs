@@ -7,9 +7,10 @@ use super::output::Output;
 use super::prepare;
 use super::reply::{RpcAnswer, unreadable};
 use super::request::{CliRequest, Format};
+use super::rpc::use_resource;
 use super::told;
 use super::view::CliRpc;
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use crate::json;
 use crate::netconf::junos;
 use crate::netconf::junos::classify::{OperationClass, classify_command};
@@ -25,7 +26,8 @@ impl Gateway {
     /// of its own.
     ///
     /// # Errors
-    /// `capability-missing` on a device without the Junos XML protocol; `use-resource` for configuration mode.
+    /// `capability-missing` on a device without the Junos XML protocol; `use-resource` for configuration mode, and for what
+    /// is refused as an RPC, too (Q9).
     pub async fn run_cli(
         &self,
         ctx: &CallContext,
@@ -55,13 +57,7 @@ impl Gateway {
                     .map(RpcAnswer::Reply)
             }
             OperationClass::Configuration { resource } | OperationClass::Session { resource } => {
-                Err(Error::new(
-                    ErrorCode::UseResource,
-                    "configuration mode is not entered raw, because the gateway keeps track of what is done there",
-                )
-                .with_field("/command", "has a resource of its own")
-                .with_hint(format!("use {resource}"))
-                .with_device(name))
+                Err(use_resource("the command", resource, "/command").with_device(name))
             }
             class @ (OperationClass::Operational | OperationClass::EndsSession) => {
                 ctx.principal.require(Role::Configure)?;

@@ -42,11 +42,9 @@ impl Gateway {
         let output = Output::new(&request.output, record.settings.partial).map_err(on_device)?;
         let wanted = Wanted::new(&request, output.format, &self.inner.urls).map_err(on_device)?;
         let is_junos = self.is_junos(ctx, &device).await?;
-        let read = wanted.plan(is_junos, request.junos).map_err(on_device)?;
-        let selection = read.selection();
-        let mut request = output.request(move |caps| read.rpc(caps), Vec::new());
-        // Wherever it was kept, what callers get is `data.configuration`.
-        request.selection = request.selection.map(|_| selection);
+        let request = wanted
+            .request(is_junos, request.junos, &output)
+            .map_err(on_device)?;
         self.read(ctx, name, &device, request, &output, Asked::Read).await
     }
 
@@ -261,7 +259,11 @@ impl Wanted {
 
     fn request(self, is_junos: bool, options: JunosConfigOptions, output: &Output) -> Result<Request, Error> {
         let read = self.plan(is_junos, options)?;
-        Ok(output.request(move |caps| read.rpc(caps), Vec::new()))
+        let selection = read.selection();
+        let mut request = output.request(move |caps| read.rpc(caps), Vec::new());
+        // Wherever it was kept, what callers get is `data.configuration`.
+        request.selection = request.selection.map(|_| selection);
+        Ok(request)
     }
 
     /// Chooses the operation. What only one of the two protocols has decides; otherwise Junos devices are asked in

@@ -292,7 +292,10 @@ pub(super) fn page_size(wanted: u32) -> Result<u32, Error> {
 /// A device that nobody has added, or that the caller may not see.
 pub(super) fn unknown_device(name: &str) -> Error {
     Error::new(ErrorCode::NotFound, format!("there is no device named {name:?}"))
-        .with_hint("GET /v1/devices lists the devices, POST /v1/devices adds one")
+        .with_device(name)
+        .with_hint(
+            "GET /v1/devices (gRPC: ListDevices) lists the devices, POST /v1/devices (CreateDevice) adds one",
+        )
 }
 
 /// The version of what is stored, then how the connection is now: a device looks different as soon as either changes.

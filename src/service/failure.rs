@@ -83,7 +83,10 @@ pub(super) fn lock_refused(device: &str, session_id: u64, errors: Vec<RpcError>)
 
 /// What can be done about uncommitted changes of somebody else.
 pub(super) const LEFTOVERS: &str = "mode private works beside these changes; whoever made them commits or discards \
-     them, or an admin does, with candidate/discard";
+     them, or an admin does, with candidate/discard (gRPC: DiscardCandidate)";
+
+/// The call that connects at once, as both doors have it.
+const CHECK: &str = "POST …/check (gRPC: CheckDevice)";
 
 fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
     match class {
@@ -128,7 +131,8 @@ fn hint(class: &ErrorClass, asked: Asked) -> Option<&'static str> {
         }
         ErrorClass::UnknownElement => match asked {
             Asked::Rpc | Asked::RawXml => Some(
-                "check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` shows what a CLI command maps to",
+                "check the name of the RPC and of its arguments; `GET …/cli/rpc?command=` (gRPC: GetCliRpc) shows what a CLI \
+                 command maps to",
             ),
             Asked::Write => Some(
                 "the device does not know a statement of the configuration: error_path and bad_element say which",
@@ -168,7 +172,7 @@ pub(super) fn device(error: DeviceError) -> Error {
                 ErrorCode::CircuitOpen,
                 format!("{failures} connects failed in a row, the last one: {}", connect(last).detail()),
             )
-            .with_hint("POST …/check tries again at once"),
+            .with_hint(format!("{CHECK} tries again at once")),
             Some(*retry_after),
         ),
         Failure::DomainSuspended { domain, refused, retry_after } => waiting(
@@ -210,7 +214,9 @@ pub(super) fn ended_as_asked(error: Error) -> Error {
         .with_outcome(Outcome::Unknown)
         .with_message(error.session_id(), error.message_id().map(str::to_owned))
         .with_reason("session_ended")
-        .with_hint("POST …/check tells when the device is back, get-system-uptime-information since when")
+        .with_hint(format!(
+            "{CHECK} tells when the device is back, get-system-uptime-information since when"
+        ))
 }
 
 /// The task that served the call ended early. 503 is for what was not sent (H3).
@@ -232,12 +238,15 @@ fn waiting(error: Error, retry_after: Option<Duration>) -> Error {
     let Some(wait) = retry_after else { return error };
     let seconds = (wait.as_secs_f64().ceil() as u64).max(1);
     let error = error.with_retry_after(seconds);
-    if error.retryable() || error.hint().is_some() {
+    if error.retryable() {
         return error;
     }
-    error.with_hint(format!(
-        "the gateway tries again in {seconds} s, POST …/check does at once"
-    ))
+    let again = format!("the gateway tries again in {seconds} s, {CHECK} does at once");
+    let hint = match error.hint() {
+        Some(hint) => format!("{hint}; {again}"),
+        None => again,
+    };
+    error.with_hint(hint)
 }
 
 /// Why there is no session: every cause has its own code (M3).
@@ -307,9 +316,12 @@ fn transport(error: &TransportError) -> Error {
                 "compare the fingerprint with the host's console; then store the key in {keys}: {public_key}"
             )),
         TransportError::HostKeyChanged { .. } => Error::new(ErrorCode::HostKeyMismatch, words).with_hint(
-            format!("nobody has logged in; if the key was changed on purpose, PATCH {keys}"),
+            format!("nobody has logged in; if the key was changed on purpose, store the new one in {keys}"),
         ),
-        TransportError::Auth { .. } => Error::new(ErrorCode::DeviceAuthFailed, words),
+        TransportError::Auth { .. } => Error::new(ErrorCode::DeviceAuthFailed, words).with_hint(match jump {
+            None => "compare username and auth of the device with what it accepts",
+            Some(_) => "compare username and auth of the jump host with what it accepts",
+        }),
         TransportError::NoSubsystem { .. } => Error::new(ErrorCode::NoNetconfSubsystem, words)
             .with_hint("on Junos: set system services netconf ssh"),
         TransportError::Forward { .. } => {

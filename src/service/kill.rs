@@ -300,7 +300,8 @@ fn check(facts: &Facts, request: &KillRequest) -> Result<(), Error> {
     }
 }
 
-/// Reads `00:03:10`, `3:10`, `1w2d 00:03` and `2 days, 00:03:10`.
+/// Reads `00:03:10`, `3:10`, `1w2d 00:03` and `2 days, 00:03:10`. Of two parts the first are hours: seconds are what
+/// Junos leaves out of a long time.
 fn idle(text: &str) -> Option<Duration> {
     let mut seconds: u64 = 0;
     let mut number: Option<u64> = None;
@@ -317,8 +318,11 @@ fn idle(text: &str) -> Option<Duration> {
             let parts = word.split(':').map(str::parse::<u64>);
             let clock = parts.collect::<Result<Vec<_>, _>>().ok()?;
             let part = match clock.as_slice() {
-                [hours, minutes, rest] => hours.checked_mul(3600)? + minutes.checked_mul(60)? + rest,
-                [minutes, rest] => minutes.checked_mul(60)? + rest,
+                [hours, minutes, rest] => hours
+                    .checked_mul(3600)?
+                    .checked_add(minutes.checked_mul(60)?)?
+                    .checked_add(*rest)?,
+                [hours, minutes] => hours.checked_mul(3600)?.checked_add(minutes.checked_mul(60)?)?,
                 _ => return None,
             };
             seconds = seconds.checked_add(part)?;
@@ -363,7 +367,9 @@ mod tests {
     fn idle_times_are_read() {
         for (text, seconds) in [
             ("00:03:10", 190),
-            ("3:10", 190),
+            ("3:10", 11_400),
+            ("00:07", 420),
+            ("129w0d 16:28", 78_078_480),
             ("1d 00:00:05", 86_405),
             ("1w2d 00:01:00", 777_660),
             ("2 days, 01:00:00", 176_400),
@@ -371,7 +377,17 @@ mod tests {
         ] {
             assert_eq!(idle(text), Some(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "never", "5", "1:2:3:4", "99999999999999999999:00", "é"] {
+        let most = format!("0:0:{}", u64::MAX);
+        assert_eq!(idle(&most), Some(Duration::from_secs(u64::MAX)));
+        for text in [
+            "",
+            "never",
+            "5",
+            "1:2:3:4",
+            "99999999999999999999:00",
+            "0:1:18446744073709551615",
+            "é",
+        ] {
             assert_eq!(idle(text), None, "{text}");
         }
     }

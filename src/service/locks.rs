@@ -23,7 +23,7 @@ use super::schemas::monitored;
 use super::time::rfc3339;
 use super::view::Plan;
 use crate::device::{Device, Held, HoldError, Holder, Occupant, OnError, Request, Way};
-use crate::error::{Diff, Error, ErrorCode, Outcome};
+use crate::error::{Diff, Error, ErrorCode, Origin, Outcome};
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::lock_refusal::LockHolder;
@@ -141,6 +141,8 @@ pub(super) fn held_here(device: &str, occupant: Option<&Occupant>, holders: &[Ho
         format!("the candidate is in the hands of {who}"),
     )
     .with_device(device)
+    // No device was asked.
+    .with_origin(Origin::Gateway)
     .with_reason("held")
     .with_holder(holder)
     .with_hint("wait_seconds waits for it; mode private works beside it")

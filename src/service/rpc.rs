@@ -238,19 +238,35 @@ fn judge(prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Er
             ErrorCode::MethodNotAllowed,
             format!("{} is not on the list of RPCs that only read", prepared.operation),
         )
-        .with_hint("send it with POST")),
+        .with_hint("send it with POST (gRPC: CallNamedRpc)")),
         OperationClass::Operational => Ok(Runs::Alone { ends: false }),
         OperationClass::EndsSession => Ok(Runs::Alone { ends: true }),
-        OperationClass::Configuration { resource } | OperationClass::Session { resource } => Err(Error::new(
-            ErrorCode::UseResource,
-            format!(
-                "{} is not sent raw, because the gateway keeps track of what it does",
-                prepared.operation
-            ),
-        )
-        .with_field(pointer, "has a resource of its own")
-        .with_hint(format!("use {resource}"))),
+        OperationClass::Configuration { resource } | OperationClass::Session { resource } => {
+            Err(use_resource(&prepared.operation, resource, pointer))
+        }
     }
+}
+
+/// The refusal of what is done through a resource only, with the names that both doors have for it.
+pub(super) fn use_resource(what: &str, resource: &str, pointer: &str) -> Error {
+    let service = match resource {
+        "edit-sessions" => Some("EditSessionService"),
+        "changes" => Some("ChangeService"),
+        "sessions" => Some("DeviceService.KillSession"),
+        "config/copy" => Some("ConfigService.CopyConfig"),
+        "config/delete" => Some("ConfigService.DeleteConfig"),
+        "config/validate" => Some("ConfigService.ValidateConfig"),
+        "config/rescue" => Some("ConfigService.SaveRescueConfig"),
+        _ => None,
+    };
+    let hint = match service {
+        Some(service) => format!("use {resource} (gRPC: {service})"),
+        None => format!("use {resource}"),
+    };
+    let words = format!("{what} is not sent raw, because the gateway keeps track of what it does");
+    Error::new(ErrorCode::UseResource, words)
+        .with_field(pointer, "has a resource of its own")
+        .with_hint(hint)
 }
 
 pub(super) fn asked(body: &RpcBody) -> Asked {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::doors::{DOORS, Door};
 use crate::support::{TestGateway, eventually, junos, listen, sent};
 
-const CONTACT: &str = "snmp/contact";
+const CONTACT: &[(&str, &str)] = &[("path", "snmp/contact")];
 
 fn contact(name: &str) -> Value {
     json!({"config": {"snmp": {"contact": name}}})
@@ -394,12 +394,15 @@ async fn other_rpcs_run_in_the_session() {
         let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
         let session = id(&opened);
         let rpc = json!({"get-system-uptime-information": null});
-        let reply = gateway.edit_session_rpc(door, "mx1", session, rpc).await.unwrap();
+        let reply = gateway
+            .edit_session_rpc(door, "mx1", session, rpc, false)
+            .await
+            .unwrap();
         assert_eq!(reply["session_id"], opened["session_id"]);
         assert!(reply["data"]["system-uptime-information"].is_object(), "{reply}");
         let commit = json!({"commit-configuration": null});
         let refused = gateway
-            .edit_session_rpc(door, "mx1", session, commit)
+            .edit_session_rpc(door, "mx1", session, commit, false)
             .await
             .unwrap_err();
         assert_eq!(refused.code, "use-resource");

@@ -82,6 +82,8 @@ async fn sigterm_under_load_ends_politely() {
     })
     .await;
     assert_eq!(child.log("session lost").len(), 0);
+    // Who probes it, and who comes late, is told; the log is not full of it.
+    assert_eq!(child.log("request failed").len(), 0, "{:?}", child.lines());
     device.stop().await;
 }
 

@@ -36,10 +36,10 @@ macro_rules! asks {
 
 asks! {
     CallRpcRequest: |it, gateway, ctx| {
-        rpc(gateway, ctx, &it.device, convert::rpc("/rpc", it.rpc)?, it.output, Way::Any { plan: it.plan }).await
+        rpc(gateway, ctx, &it.device, convert::rpc("rpc", it.rpc)?, it.output, Way::Any { plan: it.plan }).await
     };
     StreamCallRpcRequest: |it, gateway, ctx| {
-        rpc(gateway, ctx, &it.device, convert::rpc("/rpc", it.rpc)?, it.output, Way::Any { plan: false }).await
+        rpc(gateway, ctx, &it.device, convert::rpc("rpc", it.rpc)?, it.output, Way::Any { plan: false }).await
     };
     CallNamedRpcRequest: |it, gateway, ctx| {
         rpc(gateway, ctx, &it.device, convert::named_rpc(it.rpc)?, it.output, Way::Any { plan: it.plan }).await
@@ -190,9 +190,12 @@ impl Services {
 }
 
 /// What was asked for without `plan`.
-fn unplanned(answer: RpcAnswer) -> Result<Reply, Error> {
+///
+/// # Errors
+/// A plan all the same.
+pub(super) fn unplanned(answer: RpcAnswer) -> Result<Reply, Error> {
     match answer {
         RpcAnswer::Reply(reply) => Ok(reply),
-        RpcAnswer::Plan(plan) => Err(Error::invalid("/plan", "a plan is no stream").with_device(plan.device)),
+        RpcAnswer::Plan(plan) => Err(Error::invalid("plan", "a plan is no stream").with_device(plan.device)),
     }
 }

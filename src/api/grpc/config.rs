@@ -61,8 +61,8 @@ impl proto::config_service_server::ConfigService for Services {
             request,
             async |ctx, input| {
                 let request = CopyConfigRequest {
-                    source: edit::required_endpoint("/source", input.source)?,
-                    target: edit::required_endpoint("/target", input.target)?,
+                    source: edit::required_endpoint("source", input.source)?,
+                    target: edit::required_endpoint("target", input.target)?,
                     output: convert::output(input.output)?,
                     plan: input.plan,
                 };
@@ -87,7 +87,7 @@ impl proto::config_service_server::ConfigService for Services {
             request,
             async |ctx, input| {
                 let request = DeleteConfigRequest {
-                    target: edit::required_endpoint("/target", input.target)?,
+                    target: edit::required_endpoint("target", input.target)?,
                     output: convert::output(input.output)?,
                     plan: input.plan,
                 };
@@ -112,7 +112,7 @@ impl proto::config_service_server::ConfigService for Services {
             request,
             async |ctx, input| {
                 let request = ValidateConfigRequest {
-                    source: edit::endpoint("/source", input.source)?
+                    source: edit::endpoint("source", input.source)?
                         .unwrap_or(Endpoint::Datastore(Datastore::Candidate)),
                     output: convert::output(input.output)?,
                     plan: input.plan,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Request, Response, Status};
 
-use super::status;
+use super::{fields, status};
 use crate::api::App;
 use crate::api::edge::{self, Failure, REQUEST_ID};
 use crate::error::{Error, ErrorCode};
@@ -36,6 +36,7 @@ where
         Err(refused) => Err(refused),
     };
     let result = result.map_err(|error| {
+        let error = fields::told(method, error);
         edge::log_failure(&Failure {
             request_id: &request_id,
             operation: method,

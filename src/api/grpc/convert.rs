@@ -23,29 +23,29 @@ pub fn some(text: String) -> Option<String> {
 /// The options of an answer; all of them have defaults.
 pub fn output(options: Option<proto::OutputOptions>) -> Result<OutputOptions, Error> {
     let options = options.unwrap_or_default();
-    let format = match known("/output/format", options.format)? {
+    let format = match known("output.format", options.format)? {
         proto::Format::Unspecified | proto::Format::Json => Format::Json,
         proto::Format::Xml => Format::Xml,
         proto::Format::Text => Format::Text,
         proto::Format::Set => Format::Set,
         proto::Format::DeviceJson => Format::DeviceJson,
     };
-    let mapping = match known("/output/mapping", options.mapping)? {
+    let mapping = match known("output.mapping", options.mapping)? {
         proto::Mapping::Unspecified => None,
         proto::Mapping::Ncj => Some("ncj"),
         proto::Mapping::Junos => Some("junos"),
     };
-    let text = match known("/output/text", options.text)? {
+    let text = match known("output.text", options.text)? {
         proto::TextMode::Unspecified => None,
         proto::TextMode::Trimmed => Some("trimmed"),
         proto::TextMode::Exact => Some("exact"),
     };
-    let ns = match known("/output/ns", options.ns)? {
+    let ns = match known("output.ns", options.ns)? {
         proto::NamespaceMode::Unspecified => None,
         proto::NamespaceMode::Off => Some("off"),
         proto::NamespaceMode::On => Some("on"),
     };
-    let partial = match known("/output/partial", options.partial)? {
+    let partial = match known("output.partial", options.partial)? {
         proto::Partial::Unspecified => None,
         proto::Partial::Discard => Some(Partial::Discard),
         proto::Partial::Keep => Some(Partial::Keep),
@@ -82,15 +82,15 @@ fn attributes(attributes: Vec<proto::Attribute>) -> Vec<(String, String)> {
 /// One RPC as a caller wrote it, with its attributes. `field` is where it stands.
 pub fn rpc(field: &str, rpc: Option<proto::Rpc>) -> Result<(RpcBody, Vec<(String, String)>), Error> {
     let rpc = rpc.ok_or_else(|| Error::invalid(field, "is required"))?;
-    let body = format!("{field}/body");
+    let body = format!("{field}.body");
     let content = content(&body, rpc.body)?.ok_or_else(|| Error::invalid(body, "is required"))?;
     Ok((RpcBody::Whole(content), attributes(rpc.attributes)))
 }
 
 /// One RPC by its name, with its attributes.
 pub fn named_rpc(rpc: Option<proto::NamedRpc>) -> Result<(RpcBody, Vec<(String, String)>), Error> {
-    let rpc = rpc.ok_or_else(|| Error::invalid("/rpc", "is required"))?;
-    let arguments = content("/rpc/arguments", rpc.arguments)?.map_or(Arguments::None, Arguments::Content);
+    let rpc = rpc.ok_or_else(|| Error::invalid("rpc", "is required"))?;
+    let arguments = content("rpc.arguments", rpc.arguments)?.map_or(Arguments::None, Arguments::Content);
     Ok((
         RpcBody::Named {
             name: rpc.name,
@@ -104,14 +104,14 @@ pub fn batch(rpcs: Vec<proto::Rpc>) -> Result<Vec<BatchItem>, Error> {
     rpcs.into_iter()
         .enumerate()
         .map(|(at, item)| {
-            let (rpc, attributes) = rpc(&format!("/rpcs/{at}"), Some(item))?;
+            let (rpc, attributes) = rpc(&format!("rpcs[{at}]"), Some(item))?;
             Ok(BatchItem { rpc, attributes })
         })
         .collect()
 }
 
 pub fn on_error(number: i32) -> Result<OnError, Error> {
-    Ok(match known("/on_error", number)? {
+    Ok(match known("on_error", number)? {
         proto::OnError::Unspecified | proto::OnError::Stop => OnError::Stop,
         proto::OnError::Continue => OnError::Continue,
     })
@@ -122,14 +122,14 @@ pub fn get_config(
     options: Option<proto::OutputOptions>,
 ) -> Result<GetConfigRequest, Error> {
     let query = query.unwrap_or_default();
-    let with_defaults = match known("/query/with_defaults", query.with_defaults)? {
+    let with_defaults = match known("query.with_defaults", query.with_defaults)? {
         proto::WithDefaults::Unspecified => None,
         proto::WithDefaults::ReportAll => Some("report-all"),
         proto::WithDefaults::ReportAllTagged => Some("report-all-tagged"),
         proto::WithDefaults::Trim => Some("trim"),
         proto::WithDefaults::Explicit => Some("explicit"),
     };
-    let protocol = match known("/query/protocol", query.protocol)? {
+    let protocol = match known("query.protocol", query.protocol)? {
         proto::ConfigProtocol::Unspecified => None,
         proto::ConfigProtocol::Junos => Some("junos"),
         proto::ConfigProtocol::Rfc => Some("rfc"),
@@ -138,7 +138,7 @@ pub fn get_config(
     Ok(GetConfigRequest {
         source: some(query.source),
         path: some(query.path),
-        filter: content("/query/filter", query.filter)?,
+        filter: content("query.filter", query.filter)?,
         xpath: some(query.xpath),
         xpath_namespaces: query
             .xpath_namespaces
@@ -205,14 +205,14 @@ mod tests {
                 .pointer
                 .clone()
         };
-        assert_eq!(field(|options| options.format = 99), "/output/format");
-        assert_eq!(field(|options| options.mapping = -1), "/output/mapping");
-        assert_eq!(field(|options| options.text = 7), "/output/text");
-        assert_eq!(field(|options| options.ns = 7), "/output/ns");
-        assert_eq!(field(|options| options.partial = 7), "/output/partial");
+        assert_eq!(field(|options| options.format = 99), "output.format");
+        assert_eq!(field(|options| options.mapping = -1), "output.mapping");
+        assert_eq!(field(|options| options.text = 7), "output.text");
+        assert_eq!(field(|options| options.ns = 7), "output.ns");
+        assert_eq!(field(|options| options.partial = 7), "output.partial");
         assert_eq!(
             on_error(9).expect_err("is refused").fields()[0].pointer,
-            "/on_error"
+            "on_error"
         );
         let query = proto::ConfigQuery {
             protocol: 9,
@@ -220,7 +220,7 @@ mod tests {
         };
         assert_eq!(
             get_config(Some(query), None).expect_err("is refused").fields()[0].pointer,
-            "/query/protocol"
+            "query.protocol"
         );
     }
 
@@ -230,10 +230,10 @@ mod tests {
             let found: Result<(RpcBody, Vec<(String, String)>), Error> = found;
             found.expect_err("is refused").fields()[0].pointer.clone()
         };
-        assert_eq!(pointer(rpc("/rpc", None)), "/rpc");
+        assert_eq!(pointer(rpc("rpc", None)), "rpc");
         assert_eq!(
-            pointer(rpc("/rpcs/3", Some(proto::Rpc::default()))),
-            "/rpcs/3/body"
+            pointer(rpc("rpcs[3]", Some(proto::Rpc::default()))),
+            "rpcs[3].body"
         );
         let text = proto::Payload {
             content: Some(proto::payload::Content::Text("show".into())),
@@ -242,8 +242,8 @@ mod tests {
             body: Some(text),
             attributes: vec![],
         };
-        assert_eq!(pointer(rpc("/rpc", Some(item))), "/rpc/body");
-        assert_eq!(pointer(named_rpc(None)), "/rpc");
+        assert_eq!(pointer(rpc("rpc", Some(item))), "rpc.body");
+        assert_eq!(pointer(named_rpc(None)), "rpc");
     }
 
     #[test]

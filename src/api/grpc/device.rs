@@ -95,7 +95,7 @@ impl proto::device_service_server::DeviceService for Services {
             async |ctx, input| {
                 let device = input
                     .device
-                    .ok_or_else(|| Error::invalid("/device", "is required"))?;
+                    .ok_or_else(|| Error::invalid("device", "is required"))?;
                 let old = self.0.gateway.get_device(&ctx, &device.name).await?;
                 let patch = device_json::patch(&device, input.update_mask, labels(&old))?;
                 // The patch was made from the device as it was just read, so it must not meet another.

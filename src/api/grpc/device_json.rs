@@ -30,7 +30,7 @@ const MEMBERS: &[&str] = &[
 
 /// The document of a new device: what is not set is left out.
 pub fn create(device: Option<proto::Device>) -> Result<String, Error> {
-    let device = device.ok_or_else(|| Error::invalid("/device", "is required"))?;
+    let device = device.ok_or_else(|| Error::invalid("device", "is required"))?;
     let mut document = document(&device)?;
     document.insert("name".to_owned(), json!(device.name));
     let mut document = Value::Object(document);
@@ -51,7 +51,7 @@ pub fn patch<'a>(
         .into_iter()
         .collect();
     if paths.is_empty() {
-        return Err(Error::invalid("/update_mask", "must name at least one path"));
+        return Err(Error::invalid("update_mask", "must name at least one path"));
     }
     let mut document = document(device)?;
     if let Some(Value::Object(new)) = document.get_mut("labels") {
@@ -63,6 +63,8 @@ pub fn patch<'a>(
     if paths.contains("*") {
         return Ok(document.to_string());
     }
+    // What can be named, whether its message is set or not.
+    let all = Value::Object(self::document(&complete(device))?);
     let mut patch = Value::Object(Map::new());
     for path in &paths {
         // The name of a label may hold dots; every other path is made of member names.
@@ -70,30 +72,44 @@ pub fn patch<'a>(
             Some(label) => vec!["labels", label],
             None => path.split('.').collect(),
         };
-        let known = MEMBERS.contains(&steps[0]);
-        let value = if steps[0] == "labels" && steps.len() == 2 {
-            device
-                .labels
-                .get(steps[1])
-                .map_or(Value::Null, |value| json!(value))
-        } else {
-            steps
-                .iter()
-                .try_fold(&document, |value, step| {
-                    value.as_object().and_then(|members| members.get(*step))
-                })
-                .filter(|_| known)
-                .cloned()
-                .ok_or_else(|| {
-                    Error::invalid(
-                        "/update_mask",
-                        format!("{path:?} is no path of a device that can change"),
-                    )
-                })?
+        let is_label = steps[0] == "labels" && steps.len() == 2;
+        let known = MEMBERS.contains(&steps[0]) && (is_label || member(&all, &steps).is_some());
+        if !known {
+            let detail = format!("{path:?} is no path of a device that can change");
+            return Err(Error::invalid("update_mask", detail));
+        }
+        let value = match device.labels.get(steps[steps.len() - 1]) {
+            Some(label) if is_label => json!(label),
+            None if is_label => Value::Null,
+            Some(_) | None => member(&document, &steps).cloned().unwrap_or_default(),
         };
         put(&mut patch, &steps, value);
     }
     Ok(patch.to_string())
+}
+
+/// The member at the end of a path, if there is one.
+fn member<'a>(document: &'a Value, steps: &[&str]) -> Option<&'a Value> {
+    steps
+        .iter()
+        .try_fold(document, |value, step| value.as_object()?.get(*step))
+}
+
+/// The device with all of its messages set; what they hold is not set then.
+fn complete(device: &proto::Device) -> proto::Device {
+    let mut device = device.clone();
+    device.auth.get_or_insert_default();
+    device.host_key.get_or_insert_default();
+    device.pool.get_or_insert_default();
+    device.quirks.get_or_insert_default();
+    device.timeouts.get_or_insert_default();
+    let require = device
+        .compatibility
+        .get_or_insert_default()
+        .require
+        .get_or_insert_default();
+    require.version.get_or_insert_default();
+    device
 }
 
 fn put(patch: &mut Value, steps: &[&str], value: Value) {
@@ -128,20 +144,20 @@ fn document(device: &proto::Device) -> Result<Map<String, Value>, Error> {
         .proxy_jump
         .iter()
         .enumerate()
-        .map(|(at, hop)| jump(&format!("/proxy_jump/{at}"), hop))
+        .map(|(at, hop)| jump(&format!("device.proxy_jump[{at}]"), hop))
         .collect::<Result<Vec<_>, _>>()?;
     let members = json!({
         "address": device.address,
         "port": number(device.port),
-        "transport": word("/transport", device.transport, |value| match value {
+        "transport": word("device.transport", device.transport, |value| match value {
             proto::Transport::Unspecified => None,
             proto::Transport::Ssh => Some("ssh"),
             proto::Transport::SshPty => Some("ssh_pty"),
         })?,
         "username": device.username,
         "auth": auth(device.auth.as_ref()),
-        "host_key": host_key("/host_key", device.host_key.as_ref())?,
-        "ssh_profile": word("/ssh_profile", device.ssh_profile, |value| match value {
+        "host_key": host_key("device.host_key", device.host_key.as_ref())?,
+        "ssh_profile": word("device.ssh_profile", device.ssh_profile, |value| match value {
             proto::SshProfile::Unspecified => None,
             proto::SshProfile::Modern => Some("modern"),
             proto::SshProfile::Compat => Some("compat"),
@@ -159,7 +175,7 @@ fn document(device: &proto::Device) -> Result<Map<String, Value>, Error> {
             "validate": quirks.validate,
             "verify_after_commit": quirks.verify_after_commit,
         })),
-        "partial": word("/partial", device.partial, |value| match value {
+        "partial": word("device.partial", device.partial, |value| match value {
             proto::PartialDefault::Unspecified => None,
             proto::PartialDefault::Discard => Some("discard"),
             proto::PartialDefault::Keep => Some("keep"),
@@ -180,13 +196,13 @@ fn document(device: &proto::Device) -> Result<Map<String, Value>, Error> {
     }
 }
 
-fn jump(pointer: &str, hop: &proto::ProxyJump) -> Result<Value, Error> {
+fn jump(field: &str, hop: &proto::ProxyJump) -> Result<Value, Error> {
     Ok(json!({
         "address": hop.address,
         "port": number(hop.port),
         "username": hop.username,
         "auth": auth(hop.auth.as_ref()),
-        "host_key": host_key(&format!("{pointer}/host_key"), hop.host_key.as_ref())?,
+        "host_key": host_key(&format!("{field}.host_key"), hop.host_key.as_ref())?,
     }))
 }
 
@@ -205,20 +221,16 @@ fn auth(auth: Option<&proto::Auth>) -> Value {
     })
 }
 
-fn host_key(pointer: &str, host_key: Option<&proto::HostKey>) -> Result<Value, Error> {
+fn host_key(field: &str, host_key: Option<&proto::HostKey>) -> Result<Value, Error> {
     let Some(host_key) = host_key else {
         return Ok(Value::Null);
     };
-    let policy = word(
-        &format!("{pointer}/policy"),
-        host_key.policy,
-        |value| match value {
-            proto::HostKeyPolicy::Unspecified => None,
-            proto::HostKeyPolicy::Pinned => Some("pinned"),
-            proto::HostKeyPolicy::KnownHosts => Some("known_hosts"),
-            proto::HostKeyPolicy::Tofu => Some("tofu"),
-        },
-    )?;
+    let policy = word(&format!("{field}.policy"), host_key.policy, |value| match value {
+        proto::HostKeyPolicy::Unspecified => None,
+        proto::HostKeyPolicy::Pinned => Some("pinned"),
+        proto::HostKeyPolicy::KnownHosts => Some("known_hosts"),
+        proto::HostKeyPolicy::Tofu => Some("tofu"),
+    })?;
     Ok(json!({"policy": policy, "keys": host_key.keys}))
 }
 
@@ -227,7 +239,7 @@ fn compatibility(compatibility: Option<&proto::Compatibility>) -> Result<Value, 
         return Ok(Value::Null);
     };
     let policy = word(
-        "/compatibility/policy",
+        "device.compatibility.policy",
         compatibility.policy,
         |value| match value {
             proto::CompatibilityPolicy::Unspecified => None,
@@ -248,16 +260,13 @@ fn compatibility(compatibility: Option<&proto::Compatibility>) -> Result<Value, 
 
 /// The word of an enum's member; a number that is none is refused (G1).
 fn word<E: TryFrom<i32>>(
-    pointer: &str,
+    field: &str,
     number: i32,
     name: impl FnOnce(E) -> Option<&'static str>,
 ) -> Result<Option<&'static str>, Error> {
-    E::try_from(number).map(name).map_err(|_| {
-        Error::invalid(
-            format!("/device{pointer}"),
-            format!("{number} is none of the values of this enum"),
-        )
-    })
+    E::try_from(number)
+        .map(name)
+        .map_err(|_| Error::invalid(field, format!("{number} is none of the values of this enum")))
 }
 
 fn number(number: u32) -> Option<u32> {
@@ -367,11 +376,21 @@ mod tests {
         );
         assert_eq!(made(&["labels.a.b"]).ok(), Some(json!({"labels": {"a.b": null}})));
         assert_eq!(made(&["port"]).ok(), Some(json!({"port": null})));
+        // What is below a message that is not set is not set either.
+        assert_eq!(
+            made(&["pool.max_sessions", "compatibility.require.version.min"]).ok(),
+            Some(json!({
+                "pool": {"max_sessions": null},
+                "compatibility": {"require": {"version": {"min": null}}},
+            }))
+        );
+        assert_eq!(made(&["quirks"]).ok(), Some(json!({"quirks": null})));
         for bad in [
             &[][..],
             &["name"],
             &["etag"],
             &["timeouts.x"],
+            &["pool.x"],
             &["timeouts.rpc_seconds.x"],
             &[""],
             &["labels.a", "."],
@@ -389,7 +408,7 @@ mod tests {
         };
         assert_eq!(
             create(Some(bad)).expect_err("is refused").fields()[0].pointer,
-            "/device/ssh_profile"
+            "device.ssh_profile"
         );
         let host_key = Some(proto::HostKey {
             policy: -3,
@@ -405,7 +424,7 @@ mod tests {
         let refused = create(Some(bad)).expect_err("is refused");
         assert_eq!(
             refused.fields()[0].pointer,
-            "/device/proxy_jump/0/host_key/policy"
+            "device.proxy_jump[0].host_key.policy"
         );
     }
 }

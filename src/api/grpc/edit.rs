@@ -23,7 +23,7 @@ pub fn plan(plan: Plan) -> proto::Plan {
 
 /// A mode; `None`: the caller left it to the gateway.
 fn mode(number: i32) -> Result<Option<Mode>, Error> {
-    Ok(match known("/mode", number)? {
+    Ok(match known("mode", number)? {
         proto::EditMode::Unspecified => None,
         proto::EditMode::Exclusive => Some(Mode::Exclusive),
         proto::EditMode::Private => Some(Mode::Private),
@@ -46,7 +46,7 @@ pub fn open(input: proto::CreateEditSessionRequest) -> Result<OpenEditSession, E
         mode: mode(input.mode)?.unwrap_or(defaults.mode),
         datastore: match input.datastore.as_str() {
             "" => defaults.datastore,
-            name => datastore("/datastore", name)?,
+            name => datastore("datastore", name)?,
         },
         instance: some(input.instance),
         ttl_seconds: match input.ttl_seconds {
@@ -61,7 +61,7 @@ pub fn open(input: proto::CreateEditSessionRequest) -> Result<OpenEditSession, E
 /// One edit; `field` is where it stands.
 pub fn edit(field: &str, edit: Option<proto::Edit>) -> Result<Edit, Error> {
     let edit = edit.ok_or_else(|| Error::invalid(field, "is required"))?;
-    let at = |name: &str| format!("{field}/{name}");
+    let at = |name: &str| format!("{field}.{name}");
     let action = match known(&at("action"), edit.action)? {
         proto::EditAction::Unspecified => None,
         proto::EditAction::Merge => Some(Action::Merge),
@@ -143,7 +143,7 @@ pub fn commit(options: Option<proto::CommitOptions>) -> CommitOptions {
 
 pub fn change(input: proto::CreateChangeRequest) -> Result<ChangeRequest, Error> {
     if input.edits.is_empty() {
-        return Err(Error::invalid("/edits", "must hold at least one edit"));
+        return Err(Error::invalid("edits", "must hold at least one edit"));
     }
     Ok(ChangeRequest {
         mode: mode(input.mode)?,
@@ -152,7 +152,7 @@ pub fn change(input: proto::CreateChangeRequest) -> Result<ChangeRequest, Error>
             .edits
             .into_iter()
             .enumerate()
-            .map(|(at, item)| edit(&format!("/edits/{at}"), Some(item)))
+            .map(|(at, item)| edit(&format!("edits[{at}]"), Some(item)))
             .collect::<Result<_, _>>()?,
         validate: input.validate.unwrap_or(true),
         commit: commit(input.commit),
@@ -169,12 +169,12 @@ pub fn endpoint(field: &str, endpoint: Option<proto::ConfigEndpoint>) -> Result<
     Ok(match endpoint.and_then(|endpoint| endpoint.endpoint) {
         None => None,
         Some(Given::Datastore(name)) => Some(Endpoint::Datastore(datastore(
-            &format!("{field}/datastore"),
+            &format!("{field}.datastore"),
             &name,
         )?)),
         Some(Given::Url(url)) => Some(Endpoint::Url(url)),
         Some(Given::Config(payload)) => {
-            content(&format!("{field}/config"), Some(payload))?.map(Endpoint::Config)
+            content(&format!("{field}.config"), Some(payload))?.map(Endpoint::Config)
         }
     })
 }
@@ -384,23 +384,23 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(
-            edit("/edit", Some(given.clone())).ok(),
+            edit("edit", Some(given.clone())).ok(),
             Some(Edit::new(EditFormat::Json, EditBody::Config("{}".to_owned())))
         );
         given.action = 99;
-        assert_eq!(pointer(edit("/edits/1", Some(given.clone()))), "/edits/1/action");
+        assert_eq!(pointer(edit("edits[1]", Some(given.clone()))), "edits[1].action");
         given.action = 0;
         given.change = Some(proto::edit::Change::Rescue(false));
-        assert_eq!(pointer(edit("/edit", Some(given.clone()))), "/edit/rescue");
+        assert_eq!(pointer(edit("edit", Some(given.clone()))), "edit.rescue");
         given.change = None;
-        assert_eq!(pointer(edit("/edit", Some(given))), "/edit");
-        assert_eq!(pointer(change(proto::CreateChangeRequest::default())), "/edits");
+        assert_eq!(pointer(edit("edit", Some(given))), "edit");
+        assert_eq!(pointer(change(proto::CreateChangeRequest::default())), "edits");
         let wrong = proto::CreateEditSessionRequest {
             datastore: "attic".to_owned(),
             ..Default::default()
         };
-        assert_eq!(pointer(open(wrong)), "/datastore");
-        assert_eq!(pointer(required_endpoint("/source", None)), "/source");
+        assert_eq!(pointer(open(wrong)), "datastore");
+        assert_eq!(pointer(required_endpoint("source", None)), "source");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert::some;
 use super::stream::{self, Messages};
-use super::{Services, context, convert, edit, proto};
+use super::{Services, ask, context, convert, edit, proto};
 use crate::error::Error;
 use crate::service::call::CallContext;
 use crate::service::edit::request::{CommitRequest, DiscardRequest, EditRequest};
@@ -31,26 +31,20 @@ impl Services {
         (device, id): (&str, &str),
         rpc: Option<proto::Rpc>,
         output: Option<proto::OutputOptions>,
-    ) -> Result<Reply, Error> {
-        let (rpc, attributes) = convert::rpc("/rpc", rpc)?;
+        plan: bool,
+    ) -> Result<RpcAnswer, Error> {
+        let (rpc, attributes) = convert::rpc("rpc", rpc)?;
         let request = RpcRequest {
             rpc,
             attributes,
             output: convert::output(output)?,
             safe_only: false,
-            plan: false,
+            plan,
         };
-        match self
-            .0
+        self.0
             .gateway
             .call_edit_session_rpc(ctx, device, id, request)
-            .await?
-        {
-            RpcAnswer::Reply(reply) => Ok(reply),
-            RpcAnswer::Plan(plan) => {
-                Err(Error::invalid("/plan", "was not asked for").with_device(plan.device))
-            }
-        }
+            .await
     }
 
     async fn edit_session_config(
@@ -155,7 +149,7 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         let method = "EditSessionService/ApplyEdit";
         context::call(&self.0, method, request, async |ctx, input| {
             let request = EditRequest {
-                edit: edit::edit("/edit", input.edit)?,
+                edit: edit::edit("edit", input.edit)?,
                 plan: input.plan,
             };
             answer!(
@@ -256,13 +250,16 @@ impl proto::edit_session_service_server::EditSessionService for Services {
     ) -> Result<Response<proto::CallEditSessionRpcResponse>, Status> {
         let method = "EditSessionService/CallEditSessionRpc";
         context::call(&self.0, method, request, async |ctx, input| {
+            use proto::call_edit_session_rpc_response::Result as Answer;
             let target = (input.device.as_str(), input.id.as_str());
-            let reply = self
-                .edit_session_rpc(&ctx, target, input.rpc, input.output)
+            let answer = self
+                .edit_session_rpc(&ctx, target, input.rpc, input.output, input.plan)
                 .await?;
-            Ok(proto::CallEditSessionRpcResponse {
-                reply: Some(stream::whole(reply, &ctx.request_id).await?),
-            })
+            let result = match answer {
+                RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
+                RpcAnswer::Plan(plan) => Answer::Plan(edit::plan(plan)),
+            };
+            Ok(proto::CallEditSessionRpcResponse { result: Some(result) })
         })
         .await
     }
@@ -276,10 +273,10 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         let method = "EditSessionService/StreamCallEditSessionRpc";
         context::call(&self.0, method, request, async |ctx, input| {
             let target = (input.device.as_str(), input.id.as_str());
-            let reply = self
-                .edit_session_rpc(&ctx, target, input.rpc, input.output)
+            let answer = self
+                .edit_session_rpc(&ctx, target, input.rpc, input.output, false)
                 .await?;
-            Ok(stream::chunks(&self.0, reply, &ctx.request_id))
+            Ok(stream::chunks(&self.0, ask::unplanned(answer)?, &ctx.request_id))
         })
         .await
     }

@@ -9,9 +9,11 @@ mod context;
 mod convert;
 mod device;
 mod device_json;
+mod early;
 mod edit;
 mod edit_session;
 mod ending;
+mod fields;
 mod rpc;
 mod status;
 mod status_service;
@@ -30,6 +32,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::edge::REQUEST_ID;
 use super::{App, browsers};
 use crate::metrics::Metrics;
 
@@ -134,7 +137,8 @@ async fn admit(State(app): State<App>, request: Request, next: Next) -> Response
         return plain_status(&context::refused(&app, request.headers(), &error));
     }
     let watches = request.uri().path().starts_with("/grpc.");
-    let response = next.run(request).await;
+    let request_id = request.headers().get(REQUEST_ID).cloned();
+    let response = early::told(&app, request_id, next.run(request).await);
     if watches {
         response.map(|body| ending::with(body, app.shutdown))
     } else {
@@ -148,7 +152,9 @@ pub(super) fn around(methods: Router, metrics: Arc<Metrics>) -> Router {
         move |_: Box<dyn Any + Send + 'static>| {
             metrics.panicked();
             tracing::error!("a gRPC method panicked");
-            plain_status(&tonic::Status::internal("the gateway made a mistake"))
+            let mut response = plain_status(&tonic::Status::internal("the gateway made a mistake"));
+            response.extensions_mut().insert(early::Panicked);
+            response
         },
     ))
 }
@@ -163,8 +169,8 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// The answer to a call of a service that does not exist.
-pub fn unknown_service() -> Response<axum::body::Body> {
-    plain_status(&tonic::Status::unimplemented("there is no such service"))
+pub fn unknown_service(app: &App, headers: &HeaderMap) -> Response<axum::body::Body> {
+    plain_status(&context::refused(app, headers, &early::unknown_method()))
 }
 
 fn plain_status(status: &tonic::Status) -> Response<axum::body::Body> {

@@ -8,9 +8,9 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use super::{convert, edit, proto};
+use super::{convert, edit, fields, proto};
 use crate::api::status;
-use crate::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode, Resource};
 use crate::netconf::rpc_error::RpcError;
 
 /// Who gives the reasons of `ErrorInfo`.
@@ -28,7 +28,7 @@ pub fn of(error: &Error, request_id: &str) -> Status {
     let code = status::of(error).grpc;
     let details = pb::Status {
         code: i32::from(code),
-        message: cut(&error.headline(field_path), MAX_TEXT_BYTES),
+        message: cut(&error.headline(fields::words), MAX_TEXT_BYTES),
         details: details(error, code, request_id),
     };
     let bytes = details.encode_to_vec();
@@ -70,10 +70,7 @@ fn details(error: &Error, code: Code, request_id: &str) -> Vec<Any> {
     if code == Code::FailedPrecondition {
         let violation = pb::precondition_failure::Violation {
             r#type: error.code().as_str().to_owned(),
-            subject: error
-                .device()
-                .map(|device| format!("devices/{device}"))
-                .unwrap_or_default(),
+            subject: device_path(error),
             description: cut(error.detail(), MAX_TEXT_BYTES),
         };
         details.push(any(
@@ -96,12 +93,10 @@ fn details(error: &Error, code: Code, request_id: &str) -> Vec<Any> {
         ));
     }
     if matches!(code, Code::NotFound | Code::AlreadyExists) {
+        let (resource_type, resource_name) = resource(error);
         let resource = pb::ResourceInfo {
-            resource_type: resource_type(error.code()).to_owned(),
-            resource_name: error
-                .device()
-                .map(|device| format!("devices/{device}"))
-                .unwrap_or_default(),
+            resource_type: resource_type.to_owned(),
+            resource_name,
             owner: String::new(),
             description: cut(error.detail(), MAX_TEXT_BYTES),
         };
@@ -135,12 +130,25 @@ fn details(error: &Error, code: Code, request_id: &str) -> Vec<Any> {
     details
 }
 
-/// What is missing or there already: something of the device's configuration, or of the gateway.
-fn resource_type(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::DataMissing | ErrorCode::DataExists => "configuration",
-        _ => "ncgate.v1.Device",
+/// Type and name of what is missing or there already: something of the device's configuration, or of the gateway.
+fn resource(error: &Error) -> (&'static str, String) {
+    let device = device_path(error);
+    match (error.resource(), error.code()) {
+        (Some(Resource::EditSession(id)), _) => {
+            ("ncgate.v1.EditSession", format!("{device}/edit-sessions/{id}"))
+        }
+        (Some(Resource::Change(id)), _) => ("ncgate.v1.Change", format!("{device}/changes/{id}")),
+        (None, ErrorCode::DataMissing | ErrorCode::DataExists) => ("configuration", device),
+        (None, _) => ("ncgate.v1.Device", device),
     }
+}
+
+/// The name of the device, as resources are named; empty without one.
+fn device_path(error: &Error) -> String {
+    error
+        .device()
+        .map(|device| format!("devices/{device}"))
+        .unwrap_or_default()
 }
 
 fn bad_request(error: &Error) -> pb::BadRequest {
@@ -148,33 +156,17 @@ fn bad_request(error: &Error) -> pb::BadRequest {
         .fields()
         .iter()
         .take(MAX_FIELDS)
-        .map(|field| pb::bad_request::FieldViolation {
-            field: cut(&field_path(&field.pointer), MAX_TEXT_BYTES),
-            description: cut(&field.detail, MAX_TEXT_BYTES),
-            ..Default::default()
+        .map(|violation| {
+            let (field, inside) = fields::split(&violation.pointer);
+            let inside = inside.map(|pointer| format!("{pointer}: ")).unwrap_or_default();
+            pb::bad_request::FieldViolation {
+                field: cut(field, MAX_TEXT_BYTES),
+                description: cut(&format!("{inside}{}", violation.detail), MAX_TEXT_BYTES),
+                ..Default::default()
+            }
         })
         .collect();
     pb::BadRequest { field_violations }
-}
-
-/// `/a/b/0` and `?a` as protobuf names fields: `a.b[0]`, `a`.
-pub fn field_path(pointer: &str) -> String {
-    let Some(path) = pointer.strip_prefix('/') else {
-        return pointer.trim_start_matches('?').to_owned();
-    };
-    let mut field = String::new();
-    for token in path.split('/') {
-        let token = token.replace("~1", "/").replace("~0", "~");
-        if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit()) {
-            field.push_str(&format!("[{token}]"));
-        } else {
-            if !field.is_empty() {
-                field.push('.');
-            }
-            field.push_str(&token);
-        }
-    }
-    field
 }
 
 /// As many errors as fit, the first ones first.
@@ -282,15 +274,53 @@ mod tests {
     /// M4
     #[test]
     fn fields_are_named_as_protobuf_names_them() {
-        assert_eq!(field_path("/rpcs/0/rpc"), "rpcs[0].rpc");
-        assert_eq!(field_path("/a~1b"), "a/b");
-        assert_eq!(field_path("?page_size"), "page_size");
-        assert_eq!(field_path(""), "");
-        let error =
-            Error::invalid("/proxy_jump/1/address", "must be an address").with_field("/name", "is required");
+        let error = Error::invalid("/proxy_jump/1/address", "must be an address")
+            .with_field("/name", "is required")
+            .with_field("/labels/a b", "is no name");
+        let error = fields::told("DeviceService/CreateDevice", error);
+        assert_eq!(
+            of(&error, "r").message(),
+            "device.proxy_jump[1].address: must be an address (and 2 more)"
+        );
         let bad = of(&error, "r").get_details_bad_request().expect("a 400");
-        assert_eq!(bad.field_violations[0].field, "proxy_jump[1].address");
-        assert_eq!(bad.field_violations[1].field, "name");
+        let violations: Vec<(&str, &str)> = bad
+            .field_violations
+            .iter()
+            .map(|violation| (violation.field.as_str(), violation.description.as_str()))
+            .collect();
+        assert_eq!(
+            violations,
+            [
+                ("device.proxy_jump[1].address", "must be an address"),
+                ("device.name", "is required"),
+                ("device.labels", "/a b: is no name"),
+            ]
+        );
+    }
+
+    /// M4: what is not there is named, be it the device, something of it, or of its configuration.
+    #[test]
+    fn what_is_missing_is_named() {
+        let named = |error: Error| {
+            let status = of(&error.with_device("mx1"), "r");
+            let info = status.get_details_resource_info().expect("a NOT_FOUND");
+            (info.resource_type, info.resource_name)
+        };
+        let pair = |kind: &str, name: &str| (kind.to_owned(), name.to_owned());
+        let missing = || Error::new(ErrorCode::NotFound, "x");
+        assert_eq!(named(missing()), pair("ncgate.v1.Device", "devices/mx1"));
+        assert_eq!(
+            named(missing().with_resource(Resource::EditSession("es1".to_owned()))),
+            pair("ncgate.v1.EditSession", "devices/mx1/edit-sessions/es1")
+        );
+        assert_eq!(
+            named(missing().with_resource(Resource::Change("chg1".to_owned()))),
+            pair("ncgate.v1.Change", "devices/mx1/changes/chg1")
+        );
+        assert_eq!(
+            named(Error::new(ErrorCode::DataMissing, "x")),
+            pair("configuration", "devices/mx1")
+        );
     }
 
     /// M4: bounded, because it travels in a header; S18: in order.

@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt, stream};
 use prost::Message;
 use tonic::Status;
 
-use super::{CHUNK_BYTES, MAX_UNARY_BYTES, convert, proto, status};
+use super::{CHUNK_BYTES, MAX_UNARY_BYTES, convert, fields, proto, status};
 use crate::api::App;
 use crate::api::pace::{self, Pump, Source};
 use crate::error::{Error, ErrorCode, Outcome};
@@ -181,7 +181,7 @@ pub fn problem(error: &Error) -> proto::Problem {
         status: i32::from(crate::api::status::of(error).grpc),
         code: error.code().as_str().to_owned(),
         title: error.code().title().to_owned(),
-        detail: error.headline(status::field_path).into_owned(),
+        detail: error.headline(fields::words).into_owned(),
         origin: error.origin().as_str().to_owned(),
         retryable: error.retryable(),
         outcome: error.outcome().as_str().to_owned(),

@@ -48,13 +48,10 @@ pub enum CommitScriptsName {
     View,
 }
 
-/// What to read. A device that does not offer an option refuses it with `capability-missing`.
+/// What to read, beside the source. A device that does not offer an option refuses it with `capability-missing`.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ConfigParameters {
-    /// `running` (default), `candidate`, `startup`, `rollback:N`, `rescue` or `url:…`.
-    #[param(example = "running")]
-    pub source: Option<String>,
     /// A level of the hierarchy.
     #[param(example = "system/login")]
     pub path: Option<String>,
@@ -99,6 +96,8 @@ pub struct ConfigParameters {
 /// Read configuration.
 #[utoipa::path(get, path = "/v1/devices/{device}/config", operation_id = "getConfig", tag = "config",
     params(("device" = String, Path, description = "The name of the device", example = "mx1"),
+        ("source" = Option<String>, Query, example = "running",
+            description = "`running` (default), `candidate`, `startup`, `rollback:N`, `rescue` or `url:…`"),
         ConfigParameters, OutputQuery),
     responses(
         (status = 200, description = "The configuration stands under `data`", content(

@@ -308,10 +308,13 @@ fn edit_body(body: &mut Object<'_>, format: EditFormat) -> Result<EditBody, ApiE
     }
     match (found.pop(), found.is_empty()) {
         (Some(only), true) => Ok(only),
-        (_, _) => Err(ApiError::invalid(
-            body.pointer(""),
-            "needs exactly one of config, url, rollback, rescue and replace_pattern",
-        )),
+        (_, _) => {
+            body.nothing_left()?;
+            Err(ApiError::invalid(
+                body.pointer(""),
+                "needs exactly one of config, url, rollback, rescue and replace_pattern",
+            ))
+        }
     }
 }
 
@@ -320,12 +323,13 @@ fn edit(body: &mut Object<'_>) -> Result<Edit, ApiError> {
     Ok(Edit {
         action: word(body, "action", Action::ALL, Action::as_str)?,
         path: body.string("path")?,
-        body: edit_body(body, format)?,
         whole_configuration: flag(body, "whole_configuration")?,
         error_option: word(body, "error_option", ErrorOption::ALL, ErrorOption::as_str)?,
         test_option: word(body, "test_option", TestOption::ALL, TestOption::as_str)?,
         protocol: word(body, "protocol", Protocol::ALL, Protocol::as_str)?,
         format,
+        // Last, because only then is known what is left.
+        body: edit_body(body, format)?,
     })
 }
 
@@ -429,11 +433,9 @@ pub fn read_extend(text: &str, plan: Option<bool>) -> Result<ExtendRequest, ApiE
 pub fn read_change(text: &str, plan: Option<bool>) -> Result<ChangeRequest, ApiError> {
     let mut body = Object::parse(text)?;
     let defaults = ChangeRequest::default();
-    let edits = body.objects("edits")?.unwrap_or_default();
-    if edits.is_empty() {
-        return Err(ApiError::invalid("/edits", "must hold at least one edit"));
-    }
-    let edits = edits
+    let edits = body
+        .objects("edits")?
+        .unwrap_or_default()
         .into_iter()
         .map(|mut item| {
             let edit = edit(&mut item)?;
@@ -461,6 +463,9 @@ pub fn read_change(text: &str, plan: Option<bool>) -> Result<ChangeRequest, ApiE
         plan: body_switch(&mut body, "plan", plan)?,
     };
     body.finish()?;
+    if request.edits.is_empty() {
+        return Err(ApiError::invalid("/edits", "must hold at least one edit"));
+    }
     Ok(request)
 }
 
@@ -579,6 +584,11 @@ mod tests {
         );
         let change = |text: &str| pointer(read_change(text, None));
         assert_eq!(change("{}"), "/edits");
+        assert_eq!(change(r#"{"edits": [], "dry_run": true}"#), "/edits");
+        // A wrong name is what is wrong, not that the right one is missing.
+        assert_eq!(change(r#"{"edit": [{"config": {}}]}"#), "/edit");
+        assert_eq!(change(r#"{"edits": [{"cofig": {}}]}"#), "/edits/0/cofig");
+        assert_eq!(edit(r#"{"cofig": {}, "protocol": "rfc"}"#), "/cofig");
         assert_eq!(change(r#"{"edits": [{"config": {}}, {}]}"#), "/edits/1");
         assert_eq!(
             change(r#"{"edits": [{"config": {}, "plan": true}]}"#),

@@ -18,6 +18,7 @@ use super::extract::{OfConnection, PathArgs};
 use super::negotiate;
 use super::openapi::{BodyProblems, Problems};
 use super::output::OutputQuery;
+use super::places::{self, Places};
 use super::problem::{ApiError, Problem};
 use super::query::Query;
 use super::rpc::{self, RpcAnswer};
@@ -331,12 +332,13 @@ pub async fn renew(
 #[utoipa::path(post, path = "/v1/devices/{device}/edit-sessions/{id}/rpc",
     operation_id = "callEditSessionRpc", tag = "edit-sessions",
     params(("device" = String, Path, description = "The name of the device", example = "mx1"),
-        ("id" = String, Path, description = "The edit session"), OutputQuery),
+        ("id" = String, Path, description = "The edit session"), OutputQuery,
+        ("plan" = Option<bool>, Query, description = "Show the XML that would be sent, and send nothing")),
     request_body(description = "The RPC", content(
         (RpcInput = "application/json"), (String = "application/xml", example = "<get-system-uptime-information/>"),
     )),
     responses(
-        (status = 200, description = "The reply", content((RpcAnswer = "application/json"), (String = "application/xml"))),
+        (status = 200, description = "The reply, or the plan", content((RpcAnswer = "application/json"), (String = "application/xml"))),
         (status = 410, description = "The edit session has ended", body = Problem,
             content_type = "application/problem+json"),
         BodyProblems, Problems,
@@ -351,7 +353,9 @@ pub async fn call_rpc(
     input: Input,
 ) -> Result<Response, ApiError> {
     let answer = negotiate::answer(&headers)?;
+    let places = Places::of(&query, places::Body::Members);
     let output = query.output(answer)?;
+    let plan = query.switch("plan")?;
     query.finish()?;
     let request = match input.text(&[Media::Json, Media::Xml])? {
         (Media::Xml, text) => RpcRequest {
@@ -359,9 +363,9 @@ pub async fn call_rpc(
             attributes: Vec::new(),
             output,
             safe_only: false,
-            plan: false,
+            plan: plan.unwrap_or(false),
         },
-        (Media::Json | Media::MergePatch | Media::Text, text) => match read_body(text, output, None)? {
+        (Media::Json | Media::MergePatch | Media::Text, text) => match read_body(text, output, plan)? {
             Body::One(request) => request,
             Body::Batch(_) => {
                 return Err(ApiError::invalid(
@@ -374,17 +378,21 @@ pub async fn call_rpc(
     let outcome = app
         .gateway
         .call_edit_session_rpc(&context, &device, &id, request)
-        .await?;
+        .await
+        .map_err(|error| places.tell(error))?;
     rpc::respond(&app, &context, connection.as_ref(), answer, outcome).await
 }
 
-/// Read what is being edited.
+/// Read configuration as the edit session sees it.
 ///
-/// The options are those of `GET …/config`, but `source`.
+/// The options are those of `GET …/config`; without `source` it is what the edit session edits.
 #[utoipa::path(get, path = "/v1/devices/{device}/edit-sessions/{id}/config",
     operation_id = "getEditSessionConfig", tag = "edit-sessions",
     params(("device" = String, Path, description = "The name of the device", example = "mx1"),
-        ("id" = String, Path, description = "The edit session"), ConfigParameters, OutputQuery),
+        ("id" = String, Path, description = "The edit session"),
+        ("source" = Option<String>, Query, example = "candidate",
+            description = "`running`, `candidate`, `startup`, `rollback:N`, `rescue` or `url:…`; default: what the edit session edits"),
+        ConfigParameters, OutputQuery),
     responses(
         (status = 200, description = "The configuration stands under `data`", content(
             (Envelope = "application/json"), (String = "application/xml"),
@@ -402,11 +410,13 @@ pub async fn config(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let answer = negotiate::answer(&headers)?;
+    let places = Places::of(&query, places::Body::None);
     let request = read_get(query, answer)?;
     let reply = app
         .gateway
         .get_edit_session_config(&context, &device, &id, request)
-        .await?;
+        .await
+        .map_err(|error| places.tell(error))?;
     envelope::respond(&app, &context, connection.as_ref(), answer, reply).await
 }
 

@@ -156,6 +156,11 @@ impl<'a> Object<'a> {
 
     /// Refuses what nobody took.
     pub fn finish(self) -> Result<(), ApiError> {
+        self.nothing_left()
+    }
+
+    /// The same before something is missed: a member by a wrong name is the likelier fault.
+    pub fn nothing_left(&self) -> Result<(), ApiError> {
         match self.members.first() {
             None => Ok(()),
             Some((name, _)) => Err(ApiError::invalid(

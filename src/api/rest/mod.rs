@@ -40,7 +40,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
-use crate::error::ErrorCode;
+use crate::error::{Error, ErrorCode, Outcome};
 use crate::metrics::Metrics;
 use problem::ApiError;
 
@@ -149,11 +149,10 @@ fn caught(metrics: &Metrics, panic: &(dyn Any + Send)) -> Response {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
     tracing::error!(panic = %words, "a request handler panicked");
-    ApiError::new(
-        ErrorCode::Internal,
-        "the gateway made a mistake; its log names it under this request_id",
-    )
-    .into_response()
+    let words = "the gateway made a mistake; its log names it under this request_id";
+    // Nobody knows how far the handler had come.
+    let error = Error::new(ErrorCode::Internal, words).with_outcome(Outcome::Unknown);
+    ApiError::from(error).into_response()
 }
 
 fn is_compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &http::Extensions) -> bool {

@@ -223,8 +223,8 @@ async fn bad_input_is_refused_by_field() {
     };
     for (request, field) in [
         (call(r#"{"a": 1}"#, 99), "output.format"),
-        (call(r#"{"a b": 1}"#, 0), "rpc.a b"),
-        (call("{", 0), "rpc"),
+        (call(r#"{"a b": 1}"#, 0), "rpc.body"),
+        (call("{", 0), "rpc.body"),
         (
             proto::CallRpcRequest {
                 device: "r1".into(),

@@ -120,6 +120,9 @@ fn missing_capabilities_are_named() {
         missing.to_string(),
         "get-config with xpath needs capability urn:ietf:params:netconf:capability:xpath:1.0, which the device does not offer"
     );
+    let missing = Capabilities::default().require(Capability::JunosXml, "command", "command");
+    let words = missing.expect_err("is not offered").to_string();
+    assert!(words.starts_with("command needs capability "), "{words}");
     assert_eq!(
         found.require_any(
             &[Capability::Validate11, Capability::Validate10],

@@ -5,6 +5,7 @@
 
 mod marking;
 mod places;
+mod text;
 
 use super::capability::Capabilities;
 use super::datastore::Datastore;
@@ -345,7 +346,7 @@ impl Edit {
                 refused("none goes with formats json and xml, whose elements can be marked")
             }
             // The device ignores "replace:" in anything else, and so replaces nothing.
-            (Action::Replace, Content::Text(text)) if !text.contains("replace:") => {
+            (Action::Replace, Content::Text(text)) if !text::marks_replace(text) => {
                 refused("replace needs \"replace:\" before each statement that is replaced")
             }
             (

@@ -149,17 +149,63 @@ pub fn classify_operation(name: &str) -> OperationClass {
     }
 }
 
+/// Commands that are an operation of the tables above: the words that they begin with, with the letters that tell them
+/// from others. What follows only says it more exactly.
+const COMMANDS: &[(&[(&str, usize)], &str)] = &[
+    (&[("configure", 2)], "open-configuration"),
+    (&[("edit", 2)], "open-configuration"),
+    (
+        &[("clear", 2), ("system", 2), ("commit", 1)],
+        "clear-system-commit",
+    ),
+    (
+        &[
+            ("request", 3),
+            ("system", 2),
+            ("configuration", 1),
+            ("rescue", 1),
+            ("save", 1),
+        ],
+        "request-save-rescue-configuration",
+    ),
+];
+
 /// What a CLI command of operational mode may do. The CLI takes any unambiguous beginning of a word.
 pub fn classify_command(text: &str) -> OperationClass {
     if is_show(text) {
         return OperationClass::ReadOnly;
     }
+    // Whatever a device may take for a further command counts, too.
+    let parts = text.split([';', '\n']);
+    match parts.filter_map(listed_operation).next() {
+        Some(operation) => classify_operation(operation),
+        None => classify_other(text),
+    }
+}
+
+/// The operation of [`COMMANDS`] that a command is.
+fn listed_operation(command: &str) -> Option<&'static str> {
+    // Quotes change nothing about a word that needs none.
+    let bare = command.split('|').next().unwrap_or_default().replace('"', " ");
+    let words: Vec<&str> = bare.split_whitespace().collect();
+    let begins = |beginning: &[(&str, usize)]| {
+        words.len() >= beginning.len()
+            && words
+                .iter()
+                .zip(beginning)
+                .all(|(word, (whole, least))| abbreviates(word, whole, *least))
+    };
+    COMMANDS
+        .iter()
+        .find(|(beginning, _)| begins(beginning))
+        .map(|(_, operation)| *operation)
+}
+
+/// What only reads, and what is in the table of commands, is not looked at.
+fn classify_other(text: &str) -> OperationClass {
     let mut words = text.split_whitespace();
     let mut next = || words.next().unwrap_or_default();
     match next() {
-        word if abbreviates(word, "configure", 2) || word == "edit" => OperationClass::Configuration {
-            resource: "edit-sessions",
-        },
         word if abbreviates(word, "request", 3) => {
             let ending = ["reboot", "halt", "power-off", "power-cycle", "zeroize"];
             let (target, action) = (next(), next());
@@ -468,11 +514,42 @@ mod tests {
         ] {
             assert_eq!(classify_command(text), OperationClass::Operational, "{text:?}");
         }
-        assert_eq!(
-            classify_command("configure exclusive"),
-            OperationClass::Configuration {
-                resource: "edit-sessions"
-            }
-        );
+    }
+
+    /// Q9: what is refused as an RPC is refused as a command, however it is written.
+    #[test]
+    fn commands_are_judged_as_their_operations() {
+        for (text, resource) in [
+            ("configure exclusive", "edit-sessions"),
+            ("CONF", "edit-sessions"),
+            ("edit system", "edit-sessions"),
+            ("clear system commit", "changes"),
+            ("clear  SYS com | no-more", "changes"),
+            ("clear \"system\" commit", "changes"),
+            ("show version; clear system commit", "changes"),
+            ("request system configuration rescue save", "config/rescue"),
+            ("req sys conf resc sa", "config/rescue"),
+        ] {
+            let class = OperationClass::Configuration { resource };
+            assert_eq!(classify_command(text), class, "{text:?}");
+            let request = format!("<command>{}</command>", text.replace('"', "&quot;"));
+            assert_eq!(of(&request), class, "{text:?}");
+        }
+        for text in [
+            "clear system",
+            "clear system login lockout",
+            "clear services commit",
+            "request system configuration rescue delete",
+            "request message all message commit",
+        ] {
+            assert_eq!(classify_command(text), OperationClass::Operational, "{text:?}");
+        }
+        for (_, operation) in COMMANDS {
+            let class = classify_operation(operation);
+            assert!(
+                matches!(class, OperationClass::Configuration { .. }),
+                "{operation} is in no table"
+            );
+        }
     }
 }

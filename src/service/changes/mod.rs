@@ -37,7 +37,7 @@ use super::edit::view::{ChangeList, ChangeView, Planned, RpcErrorView};
 use super::failure;
 use super::time;
 use super::view::Plan;
-use crate::error::{Error, ErrorCode, Outcome};
+use crate::error::{Error, ErrorCode, Outcome, Resource};
 use crate::netconf::capability::Capabilities;
 use crate::store::{ChangeRecord, DeviceRecord, StoreError};
 
@@ -198,6 +198,7 @@ impl Gateway {
         let found = self.inner.store.get_change(&device.id, id).await;
         found.map_err(|error| match error {
             StoreError::NotFound => Error::new(ErrorCode::NotFound, format!("there is no change {id:?}"))
+                .with_resource(Resource::Change(id.to_owned()))
                 .with_device(device.name()),
             other => self.store_error(other).with_device(device.name()),
         })

@@ -529,7 +529,7 @@ fn junos_lock(capabilities: &Capabilities, datastore: Datastore) -> bool {
 }
 
 /// The comment of a commit: cut if need be, never the marker (E3). Characters that a comment cannot hold on one line
-/// become blanks.
+/// become blanks; what could be taken for a marker is none.
 fn log(comment: Option<&str>, marker: &str) -> String {
     let comment = comment.unwrap_or_default().trim();
     if comment.is_empty() {
@@ -540,12 +540,17 @@ fn log(comment: Option<&str>, marker: &str) -> String {
         room -= 1;
     }
     let line = comment[..room].replace(['\r', '\n', '\t'], " ");
+    // Evidence is what the gateway wrote, never what a caller did (E3, E4).
+    let line = line.replace(MARKER_START, "(ncgate");
     format!("{} {marker}", line.trim_end())
 }
 
+/// How every marker begins.
+const MARKER_START: &str = "[ncgate";
+
 /// What names a change in a device's history (E3).
 pub fn marker(id: &str, principal: &str) -> String {
-    format!("[ncgate {id} {principal}]")
+    format!("{MARKER_START} {id} {principal}]")
 }
 
 /// A request that could not be built, with the place in the caller's body.

@@ -77,6 +77,8 @@ impl Loader<'_> {
     }
 
     fn content(&self, edit: &Edit, protocol: edit::Protocol, at: &str) -> Result<Content, Error> {
+        // Some editors put a byte order mark before a text, which is none of its characters.
+        let plain = |text: &str| text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
         Ok(match (&edit.body, edit.format) {
             (EditBody::Config(text), EditFormat::Json) => {
                 let options = ToXmlOptions {
@@ -95,8 +97,8 @@ impl Loader<'_> {
             (EditBody::Config(text), EditFormat::Xml) => Content::Elements(
                 edit::configuration(text, &Limits::default()).map_err(|error| refused(&error, at))?,
             ),
-            (EditBody::Config(text), EditFormat::Text) => Content::Text(text.clone()),
-            (EditBody::Config(text), EditFormat::Set) => Content::Set(text.clone()),
+            (EditBody::Config(text), EditFormat::Text) => Content::Text(plain(text)),
+            (EditBody::Config(text), EditFormat::Set) => Content::Set(plain(text)),
             (EditBody::Config(text), EditFormat::DeviceJson) => Content::DeviceJson(text.clone()),
             (EditBody::Url(url), format) => Content::Url {
                 url: url.clone(),

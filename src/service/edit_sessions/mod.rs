@@ -25,7 +25,7 @@ use super::request::ListRequest;
 use super::view::Plan;
 use super::{failure, locks};
 use crate::device::{Device, EditFacts, EditHandle, EditReason, EditState, RunError};
-use crate::error::{Error, ErrorCode, Outcome};
+use crate::error::{Error, ErrorCode, Outcome, Resource};
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::lock_refusal::LockHolder;
@@ -273,6 +273,7 @@ impl Gateway {
     ) -> Result<EditSessionRecord, Error> {
         let unknown = || {
             Error::new(ErrorCode::NotFound, format!("there is no edit session {id:?}"))
+                .with_resource(Resource::EditSession(id.to_owned()))
                 .with_device(device.name())
         };
         match self.inner.store.get_edit_session(&device.id, id).await {
@@ -446,7 +447,9 @@ fn gone(session: &EditSessionView) -> Error {
     };
     let when = session.end_time.as_deref().unwrap_or("lately");
     let detail = format!("the edit session {} ended {when}: {}", session.id, session.state);
-    let error = Error::new(code, detail).with_device(&session.device);
+    let error = Error::new(code, detail)
+        .with_device(&session.device)
+        .with_hint("open another one; what was not committed has to be edited again");
     match &session.reason {
         Some(reason) => error.with_reason(reason),
         None => error,

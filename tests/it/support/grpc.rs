@@ -201,7 +201,7 @@ pub fn refusal(status: &Status) -> Refusal {
             .field_violations;
         violations
             .iter()
-            .map(|violation| plain_field(&violation.field))
+            .map(|violation| place(&violation.field, &violation.description))
             .collect()
     });
     let rpc_errors = find("/ncgate.v1.RpcErrors").map_or_else(Vec::new, |bytes| {
@@ -236,6 +236,40 @@ pub fn refusal(status: &Status) -> Refusal {
             let members = proto::CommitMembers::decode(bytes).expect("CommitMembers");
             members.members.into_iter().map(write::member_result).collect()
         }),
+    }
+}
+
+/// The place of a violation as REST has it: its field without the messages that only gRPC has, and where in the text of
+/// that field.
+fn place(field: &str, description: &str) -> String {
+    let holders = [
+        "edit.",
+        "query.junos.",
+        "query.",
+        "output.",
+        "device.",
+        "options.",
+    ];
+    let bare = holders
+        .iter()
+        .find_map(|holder| field.strip_prefix(holder))
+        .unwrap_or(field);
+    let bare = plain_field(bare);
+    let bare = match bare.split('.').collect::<Vec<_>>().as_slice() {
+        ["rpc", "body"] => "rpc".to_owned(),
+        ["rpc", member] => (*member).to_owned(),
+        ["rpcs", at, "body"] => format!("rpcs.{at}.rpc"),
+        ["edits", at, "content"] => format!("edits.{at}.config"),
+        ["content"] => "config".to_owned(),
+        _ => bare,
+    };
+    let inside = description
+        .starts_with('/')
+        .then(|| description.split_once(": "))
+        .flatten();
+    match inside {
+        Some((inside, _)) => format!("{bare}.{}", plain_field(inside)),
+        None => bare,
     }
 }
 

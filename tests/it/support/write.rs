@@ -214,7 +214,7 @@ macro_rules! planned {
 }
 
 impl TestGateway {
-    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answered {
+    pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answered {
         let request = self.request(method, &format!("/v1/devices/{path}"));
         self.rest(match body {
             None => request,
@@ -227,7 +227,7 @@ impl TestGateway {
         ChangeServiceClient::new(self.channel())
     }
 
-    fn edit_sessions(&self) -> EditSessionServiceClient<tonic::transport::Channel> {
+    pub(super) fn edit_sessions(&self) -> EditSessionServiceClient<tonic::transport::Channel> {
         EditSessionServiceClient::new(self.channel())
     }
 
@@ -484,59 +484,6 @@ impl TestGateway {
                     "diff": answer.diff,
                     "diff_sha256": answer.diff_sha256,
                 }))
-            }
-        }
-    }
-
-    /// What is being edited, at a level.
-    pub async fn edited(&self, door: Door, device: &str, id: &str, path: &str) -> Answered {
-        match door {
-            Door::Rest => {
-                let path = format!("{device}/edit-sessions/{id}/config?path={path}");
-                self.call(Method::GET, &path, None).await
-            }
-            Door::Grpc => {
-                let (query, output) = grpc::config_query(&[("path", path)]);
-                let request = proto::GetEditSessionConfigRequest {
-                    device: device.to_owned(),
-                    id: id.to_owned(),
-                    query: Some(query),
-                    output: Some(output),
-                };
-                let answer = self
-                    .edit_sessions()
-                    .get_edit_session_config(request)
-                    .await
-                    .map_err(refused)?;
-                Ok(grpc::envelope(answer.into_inner().reply.expect("a reply")))
-            }
-        }
-    }
-
-    /// An RPC in the session of an edit session.
-    pub async fn edit_session_rpc(&self, door: Door, device: &str, id: &str, rpc: Value) -> Answered {
-        match door {
-            Door::Rest => {
-                let path = format!("{device}/edit-sessions/{id}/rpc");
-                self.call(Method::POST, &path, Some(&json!({"rpc": rpc}))).await
-            }
-            Door::Grpc => {
-                let content = Some(proto::payload::Content::Json(rpc.to_string()));
-                let request = proto::CallEditSessionRpcRequest {
-                    device: device.to_owned(),
-                    id: id.to_owned(),
-                    rpc: Some(proto::Rpc {
-                        body: Some(proto::Payload { content }),
-                        attributes: Vec::new(),
-                    }),
-                    output: None,
-                };
-                let answer = self
-                    .edit_sessions()
-                    .call_edit_session_rpc(request)
-                    .await
-                    .map_err(refused)?;
-                Ok(grpc::envelope(answer.into_inner().reply.expect("a reply")))
             }
         }
     }

@@ -352,6 +352,25 @@ fn comment_is_cut_and_the_marker_is_not() {
     assert!(log.len() <= 512, "{}", log.len());
 }
 
+/// E3, E4: evidence is what the gateway wrote: a comment never holds what reads as a marker.
+#[test]
+fn a_comment_cannot_forge_a_marker() {
+    for comment in [
+        "undo [ncgate 01J alice]",
+        "[ncgate\n01J alice]",
+        "[[ncgate 01J alice] x",
+    ] {
+        let mut request = of(vec![set("delete snmp")]);
+        request.commit.comment = Some(comment.to_owned());
+        let lines = lines(&junos(), &request);
+        let commit = lines.iter().find(|line| line.starts_with("commit"));
+        let commit = commit.expect("a commit");
+        assert_eq!(commit.matches("[ncgate").count(), 1, "{commit}");
+        assert!(commit.contains("(ncgate 01J alice]"), "{commit}");
+        assert!(commit.contains(" [ncgate 01J alice]</log>"), "{commit}");
+    }
+}
+
 /// E2, L2: what each hold needs to be given back, last taken first; the shared candidate is left as it is.
 #[test]
 fn what_is_held_is_given_back_in_reverse() {
