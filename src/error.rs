@@ -169,6 +169,8 @@ pub enum Resource {
     EditSession(String),
     /// By its id.
     Change(String),
+    /// By its id.
+    ConfirmedCommit(String),
 }
 
 /// One thing wrong with a request: where (a JSON pointer into the body, or `?name` for a query

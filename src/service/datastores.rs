@@ -204,6 +204,7 @@ impl Gateway {
             }));
         }
         self.accepting()?;
+        self.nothing_is_open(&record)?;
         let request = output.request(move |_| Ok(rpc), Vec::new());
         let who = ctx.principal.id();
         let raw = match operation.touches {

@@ -64,7 +64,8 @@ impl Gateway {
             "its locks are gone, and with them the uncommitted changes made under a lock or in a private copy"
                 .to_owned(),
         ];
-        if self.pending_confirmed(ctx, &record, &live, &facts).await {
+        let confirmed = self.confirmed_in(&record.id, session_id);
+        if confirmed.is_some() || self.pending_confirmed(ctx, &record, &live, &facts).await {
             if !request.force {
                 let detail = "the victim may hold a confirmed commit that waits for its confirmation, which is undone \
                               when the session is killed";
@@ -81,10 +82,17 @@ impl Gateway {
             ..Request::new(build)
         };
         let killing = live.killing(session_id);
-        let raw = live
+        if let Some(commit) = &confirmed {
+            commit.kill(true);
+        }
+        let sent = live
             .single_use(ctx.principal.id(), self.deadline(ctx, &live), kill)
-            .await
-            .map_err(failure::device)?;
+            .await;
+        let done = sent.as_ref().is_ok_and(|raw| !raw.scan.is_error());
+        if let Some(commit) = confirmed.filter(|_| !done) {
+            commit.kill(false);
+        }
+        let raw = sent.map_err(failure::device)?;
         if raw.scan.is_error() {
             let errors = raw.scan.errors;
             let error = failure::refused(device, raw.session_id, errors, Asked::Read)

@@ -265,7 +265,7 @@ impl Gateway {
             let detail = "names the difference that is to go, by its diff_sha256";
             return Err(on_device(Error::invalid("/expect_diff_sha256", detail)));
         }
-        let (_, live) = self.device(device).await?;
+        let (record, live) = self.device(device).await?;
         let deadline = self.deadline(ctx, &live);
         let shown = live
             .established(ctx.principal.id(), deadline)
@@ -280,6 +280,7 @@ impl Gateway {
             }));
         }
         self.accepting()?;
+        self.nothing_is_open(&record)?;
         let claim = Occupant {
             id: None,
             who: ctx.principal.id().to_owned(),

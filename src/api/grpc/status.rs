@@ -138,6 +138,9 @@ fn resource(error: &Error) -> (&'static str, String) {
             ("ncgate.v1.EditSession", format!("{device}/edit-sessions/{id}"))
         }
         (Some(Resource::Change(id)), _) => ("ncgate.v1.Change", format!("{device}/changes/{id}")),
+        (Some(Resource::ConfirmedCommit(id)), _) => {
+            ("ncgate.v1.ConfirmedCommit", format!("confirmed-commits/{id}"))
+        }
         (None, ErrorCode::DataMissing | ErrorCode::DataExists) => ("configuration", device),
         (None, _) => ("ncgate.v1.Device", device),
     }

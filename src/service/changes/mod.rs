@@ -90,8 +90,7 @@ impl Gateway {
         }
         if !request.plan {
             self.accepting()?;
-            self.no_confirmed_commit(&record.id)?;
-            self.nothing_to_resolve(&record.id).map_err(on_device)?;
+            self.nothing_is_open(&record)?;
         }
         let started = Instant::now();
         let shown = live

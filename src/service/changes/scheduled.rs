@@ -45,6 +45,7 @@ impl Gateway {
             return self.plan(ctx, device, &live, build).await.map(Planned::Plan);
         }
         self.accepting()?;
+        self.nothing_is_open(&record)?;
         if change.state == State::Scheduled {
             let history = self.commit_history(ctx, &record, &live).await?;
             self.settle_scheduled(&mut change, &history).await?;

@@ -31,7 +31,7 @@ use super::failure;
 use super::time::{self, rfc3339};
 use super::view::Plan;
 use crate::device::Held;
-use crate::error::{Error, ErrorCode, Outcome, PendingCommit};
+use crate::error::{Error, ErrorCode, Outcome, PendingCommit, Resource};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::store::{
@@ -397,6 +397,12 @@ impl Gateway {
             .await
     }
 
+    /// The confirmed commit that this session of a device holds.
+    pub(super) fn confirmed_in(&self, device_id: &str, session_id: u64) -> Option<Arc<Handle>> {
+        let handle = self.inner.confirmed.of_device(device_id)?;
+        (handle.commit().document.session_id == Some(session_id)).then_some(handle)
+    }
+
     /// Refuses what could confirm a commit by accident, or come between (C3).
     ///
     /// # Errors
@@ -421,6 +427,17 @@ impl Gateway {
                 deadline: Some(rfc3339(commit.row.deadline)),
             })
             .with_hint("its owner or an admin confirms, extends or cancels it"))
+    }
+
+    /// Refuses what changes a device while a confirmed commit is pending on it, or while it is not known what became of
+    /// an earlier commit (C3, D1).
+    ///
+    /// # Errors
+    /// `confirmed-commit-pending`; `invalid-state`, reason `resolving`.
+    pub(super) fn nothing_is_open(&self, device: &DeviceRecord) -> Result<(), Error> {
+        self.no_confirmed_commit(&device.id)?;
+        self.nothing_to_resolve(&device.id)
+            .map_err(|error| error.with_device(device.name()))
     }
 
     /// Refuses while somebody else's confirmed commit may be in its window, which a check or a commit would confirm (E2).
@@ -547,4 +564,5 @@ fn no_such(id: &str) -> Error {
         ErrorCode::NotFound,
         format!("there is no confirmed commit {id:?}"),
     )
+    .with_resource(Resource::ConfirmedCommit(id.to_owned()))
 }

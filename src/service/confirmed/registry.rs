@@ -42,9 +42,9 @@ impl Handle {
         &self.orders
     }
 
-    /// Its session is being killed.
-    pub fn kill(&self) {
-        self.killed.store(true, Ordering::Release);
+    /// Its session is being killed, or was not after all.
+    pub fn kill(&self, killed: bool) {
+        self.killed.store(killed, Ordering::Release);
     }
 
     pub(super) fn is_killed(&self) -> bool {

@@ -71,6 +71,10 @@ impl Gateway {
         plan: bool,
     ) -> Result<Planned<EditSessionView>, Error> {
         let used = self.change_in(ctx, device, id, plan).await?;
+        if !plan {
+            // A check confirms on some devices.
+            self.nothing_is_open(&used.record)?;
+        }
         let ground = used.ground()?;
         let built = ground.validate(used.handle.capabilities());
         let step = built.map_err(|error| used.on_device(failure::unbuildable(&error)))?;
@@ -129,6 +133,10 @@ impl Gateway {
         let used = self.use_edit_session(ctx, device, id).await?;
         if !plan {
             self.accepting()?;
+            // Copies and instances are nobody else's.
+            if matches!(used.handle.mode(), EditMode::Exclusive | EditMode::Shared) {
+                self.nothing_is_open(&used.record)?;
+            }
         }
         Ok(used)
     }

@@ -70,7 +70,7 @@ impl Gateway {
             ground.confirm = Some(confirm.map_err(|error| used.on_device(error))?);
         }
         if !request.plan {
-            self.no_confirmed_commit(&used.record.id)?;
+            self.nothing_is_open(&used.record)?;
             self.no_scheduled_commit(ctx, &used.record, &used.device).await?;
         }
         let commit_id = self.inner.store.new_id();

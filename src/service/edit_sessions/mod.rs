@@ -58,7 +58,7 @@ impl Gateway {
         if !request.plan {
             self.accepting()?;
             if matches!(request.mode, Mode::Exclusive | Mode::Shared) {
-                self.no_confirmed_commit(&record.id)?;
+                self.nothing_is_open(&record)?;
             }
         }
         let wait = Duration::from_secs(request.wait_seconds);
