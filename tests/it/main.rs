@@ -42,6 +42,7 @@ mod replicas;
 mod rpc;
 mod secrets;
 mod shutdown;
+mod standard_streams;
 mod streams;
 mod support;
 mod versions;

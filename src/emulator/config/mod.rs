@@ -5,6 +5,7 @@
 pub mod check;
 pub mod commit;
 pub mod compare;
+pub mod difference;
 pub mod engine;
 pub mod groups;
 pub mod locks;
