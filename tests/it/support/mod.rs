@@ -9,6 +9,7 @@ pub mod judged;
 pub mod keys;
 pub mod program;
 pub mod proxy;
+pub mod refused;
 pub mod write;
 
 use std::net::SocketAddr;
