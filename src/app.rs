@@ -46,7 +46,7 @@ pub enum AppError {
     },
     #[error("the database setting names no database")]
     Location(#[from] BadLocation),
-    #[error("cannot open the database")]
+    #[error(transparent)]
     Store(#[from] OpenError),
     #[error("cannot use the spool directory {}", .directory.display())]
     Spool {
@@ -65,6 +65,9 @@ pub enum AppError {
     Serve(#[source] io::Error),
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
+    #[cfg(feature = "emulator")]
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
     #[error("the log filter {filter:?} cannot be read")]
     LogFilter {
         filter: String,
@@ -223,6 +226,8 @@ pub fn start_log(config: &Config) -> Result<(), AppError> {
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(parsed)
+        // The log that cannot be written is no reason to stop serving, and where would it be told?
+        .log_internal_errors(false)
         .with_writer(io::stderr);
     match config.log.format {
         // X9: one JSON object per line, so that nothing a peer sends can forge a second one.

@@ -3,6 +3,9 @@
 //! The layers, and what each may know, are described in `ARCHITECTURE.md`. `xml`, `netconf` and `json` are the
 //! codec: they do no I/O and build alone (`--no-default-features`).
 
+// They panic where a stream cannot be written; `cli::stdio` does not.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod json;
 pub mod netconf;
 pub mod xml;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{AppError, Running, finish, wait_for_signal};
+use crate::cli::stdio;
 use crate::config::Config;
 use crate::emulator::{self, RunningEmulator};
 use crate::service::call::{CallContext, Principal};
@@ -17,14 +18,17 @@ const DEMO_PASSWORD: &str = "admin123";
 /// [`AppError`].
 pub async fn run(config: &Config) -> Result<(), AppError> {
     let demo = Demo::start(config).await?;
-    print!("{}", welcome(demo.running.address()));
-    wait_for_signal().await?;
+    // Without the commands to paste there is nothing to try out.
+    let told = stdio::print(welcome(demo.running.address()).as_bytes()).map_err(AppError::Output);
+    if told.is_ok() {
+        wait_for_signal().await?;
+    }
     let Demo { running, devices } = demo;
     finish(running).await?;
     for device in devices {
         device.stop().await;
     }
-    Ok(())
+    told
 }
 
 /// A gateway and the emulated devices in its inventory.

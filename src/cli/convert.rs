@@ -2,17 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::json::{
-    self, Arrays, ConvertError, Converter, HintTable, Mapping, Options, Selection, Target, ToXmlError,
-    ToXmlOptions,
-};
+use crate::json::convert::{convert_to_json, convert_to_xml};
+use crate::json::{Arrays, ConvertError, HintTable, Mapping, Options, ToXmlError, ToXmlOptions};
 use crate::xml::{Sanitizer, Source, close_routing_engine};
 
-use super::exit::Exit;
+use super::exit::{Exit, Failure, chain};
+use super::stdio;
 
 /// Bytes read at a time.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -94,7 +93,7 @@ pub enum ConversionError {
     #[error("cannot keep the document in a temporary file")]
     Spool(#[source] io::Error),
     #[error("the document cannot be converted")]
-    ToJson(#[from] ConvertError),
+    ToJson(#[source] ConvertError),
     #[error("the document cannot be converted")]
     ToXml(#[from] ToXmlError),
     #[error("the document is not UTF-8")]
@@ -103,11 +102,22 @@ pub enum ConversionError {
     Write(#[from] io::Error),
 }
 
+impl From<ConvertError> for ConversionError {
+    fn from(error: ConvertError) -> Self {
+        match error {
+            ConvertError::Write(error) => Self::Write(error),
+            ConvertError::Xml(_)
+            | ConvertError::IndexTooBig { .. }
+            | ConvertError::Read(_)
+            | ConvertError::Changed { .. } => Self::ToJson(error),
+        }
+    }
+}
+
 impl ConversionError {
     fn exit(&self) -> Exit {
         match self {
             Self::UnknownHints { .. } | Self::Read { .. } => Exit::Usage,
-            Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Spool(_) | Self::ToJson(_) | Self::ToXml(_) | Self::NotUtf8(_) | Self::Write(_) => {
                 Exit::Failure
             }
@@ -124,10 +134,22 @@ pub struct Repairs {
     pub routing_engine: bool,
 }
 
+impl Repairs {
+    fn tell(self) -> io::Result<()> {
+        if self.lossy {
+            stdio::tell("warning: bytes that are no text were replaced by U+FFFD\n")?;
+        }
+        if self.routing_engine {
+            stdio::tell("warning: <routing-engine> was left open and has been closed\n")?;
+        }
+        Ok(())
+    }
+}
+
 impl ConvertArgs {
     /// Converts, writes to standard output, and tells on standard error what went wrong or was repaired.
     pub fn run(&self) -> Exit {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = stdio::out();
         let done = match &self.file {
             Some(path) => File::open(path)
                 .map_err(|source| ConversionError::Read {
@@ -139,19 +161,14 @@ impl ConvertArgs {
         };
         let flushed = done.and_then(|repairs| out.flush().map(|()| repairs).map_err(ConversionError::Write));
         match flushed {
-            Ok(repairs) => {
-                if repairs.lossy {
-                    eprintln!("warning: bytes that are no text were replaced by U+FFFD");
-                }
-                if repairs.routing_engine {
-                    eprintln!("warning: <routing-engine> was left open and has been closed");
-                }
-                Exit::Ok
-            }
+            Ok(repairs) => match repairs.tell() {
+                Ok(()) => Exit::Ok,
+                Err(error) => Failure::Output(error).report(),
+            },
+            Err(ConversionError::Write(error)) => Failure::Output(error).report(),
             Err(error) => {
-                if error.exit() != Exit::Ok {
-                    eprintln!("error: {}", chain(&error));
-                }
+                // Where it cannot be told, the exit code is left to tell.
+                let _ = stdio::tell(&format!("error: {}\n", chain(&error)));
                 error.exit()
             }
         }
@@ -180,37 +197,30 @@ impl ConvertArgs {
         out: &mut impl Write,
     ) -> Result<Repairs, ConversionError> {
         let options = self.options()?;
-        let (mut source, lossy) = store(name, input)?;
+        let (source, lossy) = store(name, input)?;
         let mut repairs = Repairs {
             lossy,
             routing_engine: false,
         };
-        let index = match json::index(&source, Selection::Document) {
-            Ok(index) => index,
-            Err(error) => {
-                // The one other repair that is allowed, and only once the strict reading failed.
-                let text = source
-                    .as_memory()
-                    .and_then(|bytes| std::str::from_utf8(bytes).ok());
-                let Some(closed) = text.and_then(close_routing_engine) else {
-                    return Err(error.into());
-                };
-                repairs.routing_engine = true;
-                source = Source::Memory(closed.into());
-                json::index(&source, Selection::Document)?
-            }
-        };
-        let mut converter = Converter::new(source, index, options);
-        let mut slice = Vec::new();
-        loop {
-            let more = converter.fill(&mut slice)?;
-            out.write_all(&slice)?;
-            slice.clear();
-            if !more {
-                out.write_all(b"\n")?;
-                return Ok(repairs);
-            }
+        if let Err(error) = convert_to_json(&source, &options, out) {
+            // The one other repair that is allowed, and only once the strict reading failed, which is before anything
+            // is written.
+            let text = match &error {
+                ConvertError::Xml(_) => source.as_memory(),
+                ConvertError::IndexTooBig { .. }
+                | ConvertError::Read(_)
+                | ConvertError::Write(_)
+                | ConvertError::Changed { .. } => None,
+            };
+            let text = text.and_then(|bytes| std::str::from_utf8(bytes).ok());
+            let Some(closed) = text.and_then(close_routing_engine) else {
+                return Err(error.into());
+            };
+            repairs.routing_engine = true;
+            convert_to_json(&Source::Memory(closed.into()), &options, out)?;
         }
+        out.write_all(b"\n")?;
+        Ok(repairs)
     }
 
     fn to_xml(
@@ -232,8 +242,7 @@ impl ConvertArgs {
             exact_text: self.text == TextName::Exact,
             ..ToXmlOptions::default()
         };
-        let document = json::to_xml(&String::from_utf8(bytes)?, Target::Document, &options)?;
-        writeln!(out, "{}", document.as_str())?;
+        writeln!(out, "{}", convert_to_xml(&String::from_utf8(bytes)?, &options)?)?;
         Ok(())
     }
 
@@ -316,17 +325,6 @@ fn store(name: &Path, input: &mut impl Read) -> Result<(Source, bool), Conversio
     Ok((source, sanitizer.lossy()))
 }
 
-/// The error with everything behind it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -379,6 +377,31 @@ mod tests {
         assert!(text.contains("\"data\""), "{text}");
         let refused = convert(&["--to", "json", "--hints", "junos-1"], b"<a/>").unwrap_err();
         assert_eq!(refused.exit(), Exit::Usage);
+    }
+
+    /// N8: nothing that a device sent has to be declared first, and the way back is not lost.
+    #[test]
+    fn undeclared_prefixes_are_accepted() {
+        let xml = b"<a junos:style='brief' x:b='y'><nc:c/></a>";
+        let (text, repairs) = convert(&["--to", "json"], xml).unwrap();
+        assert_eq!(repairs, Repairs::default());
+        assert_eq!(
+            text,
+            "{\"a\":{\"@\":{\"junos:style\":\"brief\",\"x:b\":\"y\"},\"c\":null,\
+             \"@c\":{\"xmlns\":\"urn:ietf:params:xml:ns:netconf:base:1.0\"}}}\n"
+        );
+        let (back, _) = convert(&["--to", "xml"], text.as_bytes()).unwrap();
+        assert_eq!(convert(&["--to", "json"], back.as_bytes()).unwrap().0, text);
+    }
+
+    /// J8: as the device prints it, a reply is what stands in it.
+    #[test]
+    fn the_form_of_the_device_has_no_reply_around_it() {
+        let xml = b"<rpc-reply><a><b>1</b></a><cli><banner>{master}</banner></cli></rpc-reply>";
+        let (text, _) = convert(&["--to", "json", "--mapping", "junos"], xml).unwrap();
+        assert_eq!(text, "{\"a\":[{\"b\":[{\"data\":\"1\"}]}]}\n");
+        let (back, _) = convert(&["--to", "xml", "--mapping", "junos"], text.as_bytes()).unwrap();
+        assert_eq!(back, "<a><b>1</b></a>\n");
     }
 
     /// The two repairs that are documented, and no other.

@@ -1,8 +1,10 @@
 //! How the program ends: exit codes that scripts can branch on, and the failures behind them.
 
+use std::error::Error;
 use std::fmt;
 
 use super::problem::Problem;
+use super::stdio;
 
 /// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +66,17 @@ pub enum Failure {
     },
     /// What answered is no gateway.
     Strange { server: String, status: u16 },
-    /// Standard output cannot be written.
+    /// Standard output or standard error cannot be written.
     Output(#[source] std::io::Error),
 }
 
 impl Failure {
+    /// Tells it on standard error. Where that cannot be written, the exit code is left to tell.
+    pub fn report(&self) -> Exit {
+        let _ = stdio::tell(&self.to_string());
+        self.exit()
+    }
+
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
@@ -130,5 +138,44 @@ impl fmt::Display for Failure {
             Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             Self::Output(error) => writeln!(f, "error: cannot write the output: {error}"),
         }
+    }
+}
+
+/// An error with everything behind it in one line. Some libraries put their cause into their own text: what was said
+/// is not said again.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Layer {
+        #[error("cannot connect")]
+        Above(#[source] io::Error),
+        #[error("the network says: {0}")]
+        Repeats(#[source] io::Error),
+    }
+
+    /// Each cause once, the outermost first.
+    #[test]
+    fn causes_are_told_once() {
+        let refused = || io::Error::other("refused");
+        assert_eq!(chain(&Layer::Above(refused())), "cannot connect: refused");
+        assert_eq!(chain(&Layer::Repeats(refused())), "the network says: refused");
     }
 }

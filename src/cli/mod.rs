@@ -18,6 +18,7 @@ mod pretty;
 mod problem;
 mod reading;
 mod rpc;
+pub mod stdio;
 mod yaml;
 
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ pub use confirmed_commit::ConfirmedCommitCommand;
 pub use convert::ConvertArgs;
 pub use device::DeviceCommand;
 pub use edit_session::EditSessionCommand;
-pub use exit::{Exit, Failure};
+pub use exit::{Exit, Failure, chain};
 pub use reading::{ConfigCommand, StatusArgs, VersionArgs};
 pub use rpc::{BatchArgs, CliArgs, RpcArgs};
 
@@ -45,6 +46,24 @@ pub use rpc::{BatchArgs, CliArgs, RpcArgs};
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The command line of this process.
+    ///
+    /// # Errors
+    /// How the program ends instead: help or the version was asked for and is printed, or the arguments cannot be used
+    /// and it is told why.
+    pub fn of_process() -> Result<Self, Exit> {
+        Self::try_parse().map_err(|instead| {
+            let printed = stdio::unless_closed(instead.print());
+            match printed {
+                _ if instead.use_stderr() => Exit::Usage,
+                Ok(()) => Exit::Ok,
+                Err(error) => Failure::Output(error).report(),
+            }
+        })
+    }
 }
 
 /// What to do.
@@ -124,10 +143,7 @@ impl ClientCommand {
         };
         match asked {
             Ok(exit) => exit,
-            Err(failure) => {
-                eprint!("{failure}");
-                failure.exit()
-            }
+            Err(failure) => failure.report(),
         }
     }
 }

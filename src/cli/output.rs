@@ -1,6 +1,6 @@
 //! Answers on standard output: tables for people, JSON and YAML for programs.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::client::Answer;
 use super::exit::{Exit, Failure};
 use super::problem::Problem;
-use super::{pretty, yaml};
+use super::{pretty, stdio, yaml};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -25,7 +25,7 @@ pub type Columns = &'static [(&'static str, &'static str)];
 
 /// Prints a JSON answer of moderate size; as a table when there are columns for the list at `list`.
 pub fn value(format: Format, value: &Value, table: Option<(&str, Columns)>) -> Result<(), Failure> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = stdio::out();
     let text = match (format, table) {
         (Format::Json, _) => pretty::pretty(&value.to_string()) + "\n",
         (Format::Table, Some((list, columns))) => rows(
@@ -121,7 +121,7 @@ struct Envelope {
 /// Prints what a device answered: its data alone for people, with warnings on standard error; the whole envelope
 /// for programs, as it comes.
 pub fn reply(format: Format, answer: Answer) -> Result<Exit, Failure> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = stdio::out();
     let mut reader = answer.body.into_with_config().limit(u64::MAX).reader();
     if format == Format::Json {
         pretty::copy(&mut reader, &mut out)?;
@@ -160,14 +160,14 @@ fn print_envelope(envelope: &Envelope, out: &mut impl Write) -> Result<(), Failu
     out.flush()?;
     for (kind, list) in [("warning", &envelope.warnings), ("error", &envelope.errors)] {
         for entry in list {
-            warn(kind, entry);
+            warn(kind, entry)?;
         }
     }
     if envelope.complete == Some(false) {
-        eprintln!("the data is not complete");
+        stdio::tell("the data is not complete\n")?;
     }
     if envelope.lossy {
-        eprintln!("the device sent bytes that are no text; they are shown as \u{fffd}");
+        stdio::tell("the device sent bytes that are no text; they are shown as \u{fffd}\n")?;
     }
     Ok(())
 }
@@ -177,7 +177,7 @@ pub fn diff(format: Format, answer: &Value) -> Result<(), Failure> {
     if format != Format::Table {
         return value(format, answer, None);
     }
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = stdio::out();
     print_text(answer.get("diff"), &mut out)?;
     Ok(())
 }
@@ -187,7 +187,7 @@ pub fn change(format: Format, answer: &Value) -> Result<(), Failure> {
     if format != Format::Table {
         return value(format, answer, None);
     }
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = stdio::out();
     print_text(answer.get("diff"), &mut out)?;
     let word = |name: &str| {
         harmless(
@@ -203,7 +203,7 @@ pub fn change(format: Format, answer: &Value) -> Result<(), Failure> {
         .into_iter()
         .flatten()
     {
-        warn("warning", warning);
+        warn("warning", warning)?;
     }
     Ok(())
 }
@@ -219,15 +219,13 @@ fn print_text(text: Option<&Value>, out: &mut impl Write) -> Result<(), Failure>
 }
 
 /// One warning or error of the device, on standard error.
-fn warn(kind: &str, entry: &Value) {
+fn warn(kind: &str, entry: &Value) -> io::Result<()> {
     let message = entry
         .get("error_message")
         .or(entry.get("error_tag"))
         .and_then(Value::as_str);
-    eprintln!(
-        "{kind}: {}",
-        harmless(message.unwrap_or("the device does not say more").trim(), true)
-    );
+    let message = harmless(message.unwrap_or("the device does not say more").trim(), true);
+    stdio::tell(&format!("{kind}: {message}\n"))
 }
 
 /// The results of a batch, one below the other.
@@ -238,7 +236,7 @@ struct Results {
 
 /// Prints the results of a batch. Failed ones are problems among the results; the first decides the exit code.
 pub fn batch(format: Format, answer: Answer) -> Result<Exit, Failure> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = stdio::out();
     let mut text = String::new();
     answer
         .body
@@ -258,7 +256,7 @@ pub fn batch(format: Format, answer: Answer) -> Result<Exit, Failure> {
         if let Some(problem) = problem {
             out.flush()?;
             if format == Format::Table {
-                eprint!("{}", problem.render(format));
+                stdio::tell(&problem.render(format))?;
             }
             if exit == Exit::Ok {
                 exit = problem.exit();

@@ -108,7 +108,7 @@ pub struct CompareArgs {
     /// rollback:N; rollback:0 unless given
     #[arg(long)]
     from: Option<String>,
-    /// candidate or rollback:N; candidate unless given
+    /// candidate, running or rollback:N; candidate unless given
     #[arg(long)]
     to: Option<String>,
     #[command(flatten)]

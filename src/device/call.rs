@@ -97,6 +97,12 @@ impl Item {
     }
 }
 
+/// A call that got no session, with what it was going to ask, so that it can ask somewhere else. Nothing was sent.
+pub(super) struct Unserved<R> {
+    pub(super) error: DeviceError,
+    pub(super) requests: R,
+}
+
 /// Read-only RPCs of one caller.
 pub(super) struct Reads {
     pub(super) core: Arc<Core>,
@@ -105,7 +111,7 @@ pub(super) struct Reads {
     pub(super) deadline: Instant,
     pub(super) requests: Vec<Request>,
     pub(super) on_error: OnError,
-    pub(super) answer: oneshot::Sender<Result<Vec<Answer>, DeviceError>>,
+    pub(super) answer: oneshot::Sender<Result<Vec<Answer>, Unserved<Vec<Request>>>>,
 }
 
 impl Reads {
@@ -133,6 +139,11 @@ impl Reads {
                 result = &mut checkout => Some(result),
                 () = sleep_until(deadline) => None,
                 () = answer.closed() => None,
+                // The session that is being opened is of use to nobody any more.
+                () = core.replaced(), if tries == 0 => {
+                    let _ = answer.send(Err(unserved(core.refuse(Failure::Draining), items)));
+                    return;
+                }
             };
             let lent = match checked_out {
                 Some(Ok(lent)) => lent,
@@ -144,20 +155,20 @@ impl Reads {
                         () = freed => continue,
                         () = sleep_until(deadline) => {}
                         () = answer.closed() => {}
+                        () = core.replaced() => {}
                     }
                     // Nobody to tell is no harm.
-                    let _ = answer.send(Err(error));
+                    let _ = answer.send(Err(unserved(error, items)));
                     return;
                 }
                 Some(Err(error)) => {
                     // Nobody to tell is no harm.
-                    let _ = answer.send(Err(checkout_error(&core, error)));
+                    let _ = answer.send(Err(unserved(checkout_error(&core, error), items)));
                     return;
                 }
                 None => {
-                    let error = DeviceError::not_sent(core.name(), Step::Connect, Failure::DeadlineInQueue);
                     // As above.
-                    let _ = answer.send(Err(error));
+                    let _ = answer.send(Err(unserved(core.refuse(Failure::DeadlineInQueue), items)));
                     // The session that is being opened serves the next caller.
                     drop(checkout.await);
                     return;
@@ -198,6 +209,18 @@ impl Reads {
             lent.idle().await;
             give_back(&core, lent, turn);
         }
+    }
+}
+
+/// Before the first try nothing was built, so all of it can be asked again.
+fn unserved(error: DeviceError, items: Vec<Item>) -> Unserved<Vec<Request>> {
+    let requests = items.into_iter().filter_map(|item| match item {
+        Item::New(request) => Some(request),
+        Item::Open(..) | Item::Done(_) => None,
+    });
+    Unserved {
+        error,
+        requests: requests.collect(),
     }
 }
 
@@ -311,7 +334,7 @@ pub(super) struct SingleUse {
     pub(super) turn: Turn,
     pub(super) deadline: Instant,
     pub(super) request: Request,
-    pub(super) answer: oneshot::Sender<Answer>,
+    pub(super) answer: oneshot::Sender<Result<Answer, Unserved<Request>>>,
 }
 
 impl SingleUse {
@@ -336,17 +359,21 @@ impl SingleUse {
                 result = &mut checkout => Some(result),
                 () = sleep_until(deadline) => None,
                 () = answer.closed() => None,
+                // The session that is being opened is of use to nobody any more.
+                () = core.replaced(), if request.is_some() => {
+                    let _ = answer.send(nowhere(core.refuse(Failure::Draining), request));
+                    return;
+                }
             };
             let mut own = match checked_out {
                 Some(Ok(own)) => own,
                 Some(Err(error)) => {
                     // Nobody to tell is no harm.
-                    let _ = answer.send(Err(checkout_error(&core, error)));
+                    let _ = answer.send(nowhere(checkout_error(&core, error), request));
                     return;
                 }
                 None => {
-                    let error = DeviceError::not_sent(core.name(), Step::Connect, Failure::DeadlineInQueue);
-                    let _ = answer.send(Err(error));
+                    let _ = answer.send(nowhere(core.refuse(Failure::DeadlineInQueue), request));
                     drop(checkout.await);
                     return;
                 }
@@ -357,7 +384,7 @@ impl SingleUse {
                     Err(error) => {
                         // Nothing was sent: the session is as clean as before.
                         own.unused();
-                        let _ = answer.send(Err(request_error(&core, error)));
+                        let _ = answer.send(Ok(Err(request_error(&core, error))));
                         return;
                     }
                 }
@@ -376,13 +403,21 @@ impl SingleUse {
             let session_id = own.session_id();
             let result =
                 result.map_err(|error| DeviceError::in_session(core.name(), session_id, true, error));
-            let _ = answer.send(result);
+            let _ = answer.send(Ok(result));
             own.end().await;
             drop(turn);
             return;
         }
         let error = DeviceError::not_sent(core.name(), Step::Reply, Failure::Session(SessionError::NotOpen));
-        let _ = answer.send(Err(error));
+        let _ = answer.send(Ok(Err(error)));
+    }
+}
+
+/// No session for this request, which can be asked somewhere else unless it was built already.
+fn nowhere(error: DeviceError, request: Option<Request>) -> Result<Answer, Unserved<Request>> {
+    match request {
+        Some(requests) => Err(Unserved { error, requests }),
+        None => Ok(Err(error)),
     }
 }
 

@@ -1,9 +1,11 @@
-//! What a device remembers between calls, and the one place where its sessions are opened: breaker and credential
-//! domain before, compatibility check after, a task for each session, and what is known since.
+//! What a device remembers between calls: its settings, its sessions, how the last connect ended, what it showed. How a
+//! session is opened is told in `opening`, when that may be tried in `permission`.
+
+mod opening;
+mod permission;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -12,31 +14,24 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::breaker::{self, Attempt, Breaker, Held};
-use super::compat::{self, Verdict};
-use super::connector::{Connector, Link, LinkStep, Opened};
-use super::domain::{Domain, Suspended};
+pub use self::opening::Opener;
+
+use super::breaker::Breaker;
+use super::compat::Verdict;
+use super::connector::{Connector, Link};
+use super::domain::Domain;
 use super::error::{ConnectError, DeviceError, Failure, Step, error_chain};
-use super::login_gate::{Login, LoginGate};
-use super::settings::{Policy, Profile, Settings};
-use super::software::{self, Software};
+use super::jump::JumpLogins;
+use super::login_gate::LoginGate;
+use super::settings::Settings;
+use super::software::Software;
 use crate::clock::Clock;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
 use crate::netconf::capability::Capabilities;
 use crate::netconf::framing::Framing;
-use crate::pool;
 use crate::session::spool::Spool;
-use crate::session::{self, EndCause, FirstRpc, SessionHandle};
-
-/// How long a server may take to send its hello.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connect waits for a session to end that takes the last place of the device.
-const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connect waits for its turn in the pace of its credential domain.
-const PACE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Software that was told longer ago is asked for again with the next session.
-const SOFTWARE_AGE: Duration = Duration::from_secs(3600);
+use crate::session::{self, EndCause, SessionHandle};
 
 /// What all devices share.
 #[derive(Clone)]
@@ -108,25 +103,15 @@ pub struct Core {
     pub around: Surroundings,
     connector: Arc<dyn Connector>,
     domain: Arc<Mutex<Domain>>,
+    jumps: JumpLogins,
     memory: Mutex<Memory>,
     logins: LoginGate,
     /// One permit for each session, pooled, pinned or closing (Q1).
     places: Arc<Semaphore>,
     /// Told whenever a session comes back to the pool or ends.
     pub freed: Notify,
-}
-
-/// What to do while all places of the device are taken.
-#[derive(Clone, Copy)]
-enum Room {
-    Wait,
-    Now,
-}
-
-/// A fresh session, judged.
-pub struct Fresh {
-    pub handle: SessionHandle,
-    pub established: Arc<Established>,
+    /// Other settings have taken the place of these.
+    replaced: CancellationToken,
 }
 
 impl Core {
@@ -134,6 +119,7 @@ impl Core {
         settings: Settings,
         connector: Arc<dyn Connector>,
         domain: Arc<Mutex<Domain>>,
+        jumps: JumpLogins,
         around: Surroundings,
     ) -> Self {
         let memory = Memory {
@@ -150,15 +136,35 @@ impl Core {
             around,
             connector,
             domain,
+            jumps,
             memory: Mutex::new(memory),
             logins: LoginGate::default(),
             places,
             freed: Notify::new(),
+            replaced: CancellationToken::new(),
         }
+    }
+
+    /// Other settings hold from now on: nobody should wait for a connect with these any longer.
+    pub fn replace(&self) {
+        self.replaced.cancel();
+    }
+
+    /// Waits until other settings have taken the place of these.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn replaced(&self) {
+        self.replaced.cancelled().await;
     }
 
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// The error of a call that got no session; nothing was sent.
+    pub fn refuse(&self, failure: Failure) -> DeviceError {
+        DeviceError::not_sent(self.name(), Step::Connect, failure)
     }
 
     /// Whether another session may be opened at once.
@@ -171,188 +177,6 @@ impl Core {
         let all = u32::try_from(self.settings.max_sessions.max(1)).unwrap_or(u32::MAX);
         // The semaphore is never closed.
         let _ = self.places.acquire_many(all).await;
-    }
-
-    /// Opens a session. `asked`: by a person who wants to know now; then failures of the past do not count, and the
-    /// software is asked for in any case.
-    pub async fn open(self: &Arc<Self>, asked: bool) -> Result<Fresh, DeviceError> {
-        self.open_in(Room::Wait, asked).await
-    }
-
-    /// Opens a session if the device may have one more now, so that none has to leave the pool for it.
-    pub async fn open_beside(self: &Arc<Self>) -> Option<Result<Fresh, DeviceError>> {
-        if !self.has_place() {
-            return None;
-        }
-        match self.open_in(Room::Now, false).await {
-            // Somebody else was quicker.
-            Err(DeviceError {
-                failure: Failure::Connect { error, .. },
-                ..
-            }) if matches!(*error, ConnectError::NoRoom(_)) => None,
-            result => Some(result),
-        }
-    }
-
-    async fn open_in(self: &Arc<Self>, room: Room, asked: bool) -> Result<Fresh, DeviceError> {
-        let login = self.logins.enter(|| self.is_proven()).await;
-        let permission = self.permit(asked).map_err(|failure| self.refuse(failure))?;
-        let mut login = Some(login);
-        let result = self.open_permitted(room, asked, &mut login).await;
-        // A failed login is held until its failure is in the books.
-        match result {
-            Ok(fresh) => {
-                permission.succeeded();
-                self.around.metrics.connect("ok");
-                Ok(fresh)
-            }
-            Err(error) => {
-                let error = Arc::new(error);
-                let retry_after = permission.failed(&error);
-                self.around.metrics.connect(error.label());
-                Err(self.refuse(Failure::Connect { error, retry_after }))
-            }
-        }
-    }
-
-    fn refuse(&self, failure: Failure) -> DeviceError {
-        DeviceError::not_sent(self.name(), Step::Connect, failure)
-    }
-
-    /// Why no connect would be tried now, if so.
-    pub fn held(&self) -> Option<Failure> {
-        let now = Instant::now();
-        let domain = self.domain();
-        let mut memory = self.memory();
-        self.lift(&domain, &mut memory);
-        let held = memory.breaker.held(now)?;
-        held_back(held, memory.last_error.as_ref(), now)
-    }
-
-    /// Q4: once another device of the domain was let in, refusals from before it do not count any more.
-    fn lift(&self, domain: &Domain, memory: &mut Memory) {
-        let Some((at, kind)) = memory.breaker.last_failure() else {
-            return;
-        };
-        let accepted_since = domain.accepted_at().is_some_and(|accepted| accepted > at);
-        let shared = self.settings.credential_domain.is_some();
-        if shared && accepted_since && kind == breaker::Failure::Credentials {
-            memory.breaker.reset();
-        }
-    }
-
-    fn permit(self: &Arc<Self>, asked: bool) -> Result<Permission, Failure> {
-        let now = Instant::now();
-        let mut domain = self.domain();
-        let mut memory = self.memory();
-        self.lift(&domain, &mut memory);
-        let attempt = if asked {
-            memory.breaker.force(now)
-        } else {
-            match memory.breaker.admit(now) {
-                Ok(attempt) => attempt,
-                Err(held) => {
-                    // Every failure is kept with its error, so there is always one to tell.
-                    return Err(
-                        held_back(held, memory.last_error.as_ref(), now).unwrap_or(Failure::DeadlineInQueue)
-                    );
-                }
-            }
-        };
-        let probe = if asked || self.settings.credential_domain.is_none() {
-            false
-        } else {
-            match domain.admit(now) {
-                Ok(probe) => probe,
-                Err(Suspended { until, refused }) => {
-                    memory.breaker.abandoned(attempt);
-                    return Err(Failure::DomainSuspended {
-                        domain: self.settings.credential_domain.clone().unwrap_or_default(),
-                        refused,
-                        retry_after: until.saturating_duration_since(now),
-                    });
-                }
-            }
-        };
-        Ok(Permission {
-            core: self.clone(),
-            attempt: Some(attempt),
-            probe,
-        })
-    }
-
-    async fn open_permitted(
-        self: &Arc<Self>,
-        room: Room,
-        asked: bool,
-        login: &mut Option<Login<'_>>,
-    ) -> Result<Fresh, ConnectError> {
-        let place = match room {
-            Room::Wait => self.place().await?,
-            Room::Now => match self.places.clone().try_acquire_owned() {
-                Ok(place) => place,
-                Err(_) => return Err(ConnectError::NoRoom(Duration::ZERO)),
-            },
-        };
-        self.wait_for_pace().await?;
-        let config = session::Config {
-            spool: self.around.spool.clone(),
-            metrics: self.around.metrics.clone(),
-            hello_timeout: HELLO_TIMEOUT,
-            first_rpc: match self.settings.profile {
-                Profile::Auto => FirstRpc::Auto,
-                Profile::Junos => FirstRpc::AtOnce,
-                Profile::Rfc => FirstRpc::AfterPause,
-            },
-            echo: false,
-        };
-        let Opened {
-            handle,
-            run,
-            mut link,
-        } = self.connector.connect(config).await?;
-        self.start(&handle, run, place);
-        *login = None;
-        let software = match self.known_software(&handle, asked) {
-            Some(software) => software,
-            None => {
-                let start = Instant::now();
-                let deadline = start + self.settings.rpc_timeout;
-                let software = software::ask(&handle, deadline)
-                    .await
-                    .map_err(ConnectError::Software)?;
-                if software != Software::NotAsked {
-                    link.steps.push(LinkStep {
-                        name: "software",
-                        jump: None,
-                        duration: start.elapsed(),
-                    });
-                }
-                (software, start)
-            }
-        };
-        self.judge(handle, software, link, asked)
-    }
-
-    /// One of the device's places for sessions; a session that is just closing may have to leave it first.
-    async fn place(&self) -> Result<OwnedSemaphorePermit, ConnectError> {
-        match tokio::time::timeout(ROOM_TIMEOUT, self.places.clone().acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => Err(ConnectError::NoRoom(ROOM_TIMEOUT)),
-        }
-    }
-
-    async fn wait_for_pace(&self) -> Result<(), ConnectError> {
-        let now = Instant::now();
-        let start = self.domain().reserve(now, now + PACE_TIMEOUT);
-        match start {
-            Some(start) if start <= now => Ok(()),
-            Some(start) => {
-                tokio::time::sleep_until(start).await;
-                Ok(())
-            }
-            None => Err(ConnectError::NoRoom(PACE_TIMEOUT)),
-        }
     }
 
     /// Runs the session in a task of its own until it ends, and keeps the books.
@@ -421,43 +245,6 @@ impl Core {
         }
     }
 
-    /// What the device told before, if it need not be asked again.
-    fn known_software(&self, handle: &SessionHandle, asked: bool) -> Option<(Software, Instant)> {
-        let known = self.memory().established.clone()?;
-        let same = *known.capabilities == **handle.capabilities();
-        let fresh = known.software_at.elapsed() < SOFTWARE_AGE;
-        let strict = self.settings.compatibility.policy == Policy::Refuse;
-        (same && fresh && !strict && !asked).then(|| (known.software.clone(), known.software_at))
-    }
-
-    fn judge(
-        &self,
-        handle: SessionHandle,
-        (software, software_at): (Software, Instant),
-        link: Link,
-        asked: bool,
-    ) -> Result<Fresh, ConnectError> {
-        let versions = software.versions();
-        let verdict = compat::judge(&self.settings.compatibility, handle.capabilities(), &versions);
-        let established = Arc::new(Established {
-            session_id: handle.session_id(),
-            capabilities: handle.capabilities().clone(),
-            framing: handle.framing(),
-            software,
-            verdict: verdict.clone(),
-            link,
-            seen_at: self.around.clock.wall(),
-            software_at,
-        });
-        self.memory().established = Some(established.clone());
-        // Who asks is told by the verdict itself.
-        if verdict.refuses() && !asked {
-            // Dropping the last handle ends the session politely.
-            return Err(ConnectError::Incompatible(verdict));
-        }
-        Ok(Fresh { handle, established })
-    }
-
     /// What the last session showed.
     pub fn established(&self) -> Option<Arc<Established>> {
         self.memory().established.clone()
@@ -511,109 +298,4 @@ impl Core {
         // As above.
         self.domain.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The pool's way to open sessions.
-pub struct Opener(pub Arc<Core>);
-
-impl pool::Connect for Opener {
-    type Error = DeviceError;
-
-    async fn connect(&self) -> Result<SessionHandle, DeviceError> {
-        self.0.open(false).await.map(|fresh| fresh.handle)
-    }
-}
-
-/// The right to try a connect. Without a result it counts as not tried.
-struct Permission {
-    core: Arc<Core>,
-    attempt: Option<Attempt>,
-    probe: bool,
-}
-
-impl Permission {
-    fn succeeded(mut self) {
-        self.attempt = None;
-        self.core.domain().accepted(Instant::now());
-        let mut memory = self.core.memory();
-        memory.breaker.succeeded();
-        memory.last_error = None;
-    }
-
-    /// Reports the failure; returns how long no connect will be tried.
-    fn failed(mut self, error: &Arc<ConnectError>) -> Option<Duration> {
-        let attempt = self.attempt.take()?;
-        let now = Instant::now();
-        let core = self.core.clone();
-        let kind = error.kind();
-        {
-            let mut domain = core.domain();
-            match kind {
-                // Devices without a domain share nothing but the pace.
-                Some(breaker::Failure::Credentials) if core.settings.credential_domain.is_some() => {
-                    domain.refused(core.name(), self.probe, core.settings.auth_retry, now);
-                }
-                Some(
-                    breaker::Failure::Credentials | breaker::Failure::Connect | breaker::Failure::HostKey,
-                )
-                | None => domain.abandoned(self.probe),
-            }
-        }
-        let mut memory = core.memory();
-        match kind {
-            Some(kind) => {
-                memory
-                    .breaker
-                    .failed(attempt, kind, now, |most| core.around.ids.jitter(most));
-                memory.last_error = Some(error.clone());
-                memory.last_loss = Some(Loss {
-                    at: core.around.clock.wall(),
-                    cause: LossCause::Connect(error.clone()),
-                });
-            }
-            None => memory.breaker.abandoned(attempt),
-        }
-        let held = memory.breaker.held(now);
-        drop(memory);
-        warn!(
-            device = core.name(),
-            cause = error.label(),
-            detail = error_chain(&**error),
-            "connect failed"
-        );
-        held.and_then(until)
-            .map(|until| until.saturating_duration_since(now))
-    }
-}
-
-impl Drop for Permission {
-    fn drop(&mut self) {
-        if let Some(attempt) = self.attempt.take() {
-            self.core.domain().abandoned(self.probe);
-            self.core.memory().breaker.abandoned(attempt);
-        }
-    }
-}
-
-fn until(held: Held) -> Option<Instant> {
-    match held {
-        Held::Backoff { until } | Held::Open { until, .. } | Held::Credentials { until, .. } => Some(until),
-        Held::HostKey => None,
-    }
-}
-
-fn held_back(held: Held, last: Option<&Arc<ConnectError>>, now: Instant) -> Option<Failure> {
-    let last = last?.clone();
-    let retry_after = until(held).map(|until| until.saturating_duration_since(now));
-    Some(match held {
-        Held::Open { failures, .. } => Failure::CircuitOpen {
-            failures,
-            retry_after: retry_after.unwrap_or_default(),
-            last,
-        },
-        Held::Backoff { .. } | Held::Credentials { .. } | Held::HostKey => Failure::Connect {
-            error: last,
-            retry_after,
-        },
-    })
 }

@@ -81,6 +81,31 @@ impl ConnectError {
         }
     }
 
+    /// The jump host that refused the credentials, counted from 0.
+    pub(super) fn refusing_jump(&self) -> Option<usize> {
+        match self {
+            Self::Transport(error @ TransportError::Jump { index, .. }) => {
+                matches!(error.innermost(), TransportError::Auth { .. }).then_some(*index)
+            }
+            Self::Transport(_)
+            | Self::Hello(_)
+            | Self::Software(_)
+            | Self::Incompatible(_)
+            | Self::NoRoom(_) => None,
+        }
+    }
+
+    /// How many jump hosts had let us in when it failed; more than there are where it failed behind them all.
+    pub(super) fn jumps_passed(&self) -> usize {
+        match self {
+            // Found before the first one was dialled.
+            Self::Transport(error) if matches!(error.innermost(), TransportError::Prerequisite { .. }) => 0,
+            Self::Transport(TransportError::Jump { index, .. }) => *index,
+            Self::Transport(_) | Self::Hello(_) | Self::Software(_) | Self::Incompatible(_) => usize::MAX,
+            Self::NoRoom(_) => 0,
+        }
+    }
+
     /// A short fixed word, for metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {
@@ -136,6 +161,14 @@ pub enum Failure {
     #[error("{refused} devices of credential domain {domain} refused their credentials{}", waiting(&Some(*.retry_after)))]
     DomainSuspended {
         domain: String,
+        refused: usize,
+        retry_after: Duration,
+    },
+    /// The jump host refused so many logins with these credentials that one device tries for all behind it (Q4).
+    #[error("the jump host {host} refused {refused} logins{}", waiting(&Some(*.retry_after)))]
+    JumpSuspended {
+        /// `user@address:port`
+        host: String,
         refused: usize,
         retry_after: Duration,
     },
@@ -229,9 +262,9 @@ impl Failure {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Connect { retry_after, .. } => *retry_after,
-            Self::CircuitOpen { retry_after, .. } | Self::DomainSuspended { retry_after, .. } => {
-                Some(*retry_after)
-            }
+            Self::CircuitOpen { retry_after, .. }
+            | Self::DomainSuspended { retry_after, .. }
+            | Self::JumpSuspended { retry_after, .. } => Some(*retry_after),
             Self::QueueFull { .. }
             | Self::DeadlineInQueue
             | Self::Draining

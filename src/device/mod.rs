@@ -3,7 +3,7 @@
 //!
 //! A call waits for its turn (`lane`), then runs (`call`) on a session of the pool, to its end even if its caller
 //! leaves (`errand`). Who needs a session for longer holds one (`hold`), and may bind it to a caller for a time
-//! (`edit`). Sessions are opened in one place (`core`), under the rules of `breaker` and `domain`, and judged by
+//! (`edit`). Sessions are opened in one place (`core`), under the rules of `breaker`, `domain` and `jump`, and judged by
 //! `compat`. It knows no HTTP, no principals beyond a name to be fair by, and nothing of the database: `model` is only
 //! the stored shape.
 
@@ -19,9 +19,11 @@ mod errand;
 mod error;
 mod fair_queue;
 mod hold;
+mod jump;
 mod lane;
 mod login_gate;
 pub mod model;
+mod refusals;
 mod registry;
 mod settings;
 mod software;
@@ -46,6 +48,7 @@ pub use self::edit::{
 };
 pub use self::error::{ConnectError, DeviceError, Failure, Outcome, Step};
 pub use self::hold::{Held, HoldError, Holder, Way};
+pub use self::jump::JumpHost;
 pub use self::registry::Registry;
 pub use self::settings::{Compatibility, Policy, Profile, Settings};
 pub use self::software::{MemberSoftware, Software};
@@ -56,6 +59,7 @@ use self::core::{Core, Opener};
 use self::domain::Domain;
 use self::edit::EditSessions;
 use self::hold::Holders;
+use self::jump::JumpLogins;
 use self::lane::{Lane, NoTurn, Purpose, Turn};
 use crate::netconf::capability::Capabilities;
 use crate::transport::TransportError;
@@ -125,6 +129,7 @@ impl Device {
         settings: Settings,
         connector: Arc<dyn Connector>,
         domain: Arc<Mutex<Domain>>,
+        jumps: JumpLogins,
         around: Surroundings,
         shared: Shared,
     ) -> Self {
@@ -135,7 +140,7 @@ impl Device {
             around.metrics.clone(),
         );
         let max_sessions = settings.max_sessions;
-        let core = Arc::new(Core::new(settings, connector, domain, around));
+        let core = Arc::new(Core::new(settings, connector, domain, jumps, around));
         let sessions = Arc::new(Sessions::new(Opener(core.clone()), max_sessions));
         Self {
             core,
@@ -187,20 +192,30 @@ impl Device {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        let (device, turn) = self.admit(who, Purpose::Read, deadline, false).await?;
-        let (answer, receiver) = oneshot::channel();
-        let job = Reads {
-            core: device.core.clone(),
-            sessions: device.sessions.clone(),
-            turn,
-            deadline,
-            requests,
-            on_error,
-            answer,
-        };
-        errand::run(&self.core.around.tracker, job.run(), receiver)
-            .await
-            .unwrap_or_else(|| Err(interrupted(&self.core, false)))
+        let (mut asks, mut requests) = (Asking::first(self), requests);
+        loop {
+            let (device, turn) = asks.turn(who, Purpose::Read, deadline).await?;
+            let (answer, receiver) = oneshot::channel();
+            let job = Reads {
+                core: device.core.clone(),
+                sessions: device.sessions.clone(),
+                turn,
+                deadline,
+                requests,
+                on_error,
+                answer,
+            };
+            match errand::run(&self.core.around.tracker, job.run(), receiver).await {
+                Some(Ok(answers)) => return Ok(answers),
+                // After the first try there is nothing that could be asked again.
+                Some(Err(unserved)) if unserved.requests.is_empty() => return Err(unserved.error),
+                Some(Err(unserved)) => {
+                    asks = device.asked_again(unserved.error)?;
+                    requests = unserved.requests;
+                }
+                None => return Err(interrupted(&self.core, false)),
+            }
+        }
     }
 
     /// One operational RPC that is not on the read-only list, in a session that is closed afterwards (Q9). It is sent
@@ -213,19 +228,27 @@ impl Device {
     /// Dropping the future before the RPC is sent keeps it from being sent; afterwards it runs to its end.
     pub async fn single_use(&self, who: &str, deadline: Instant, request: Request) -> Answer {
         check_attributes(&self.core, &request)?;
-        let (device, turn) = self.admit(who, Purpose::Exclusive, deadline, false).await?;
-        let (answer, receiver) = oneshot::channel();
-        let job = SingleUse {
-            core: device.core.clone(),
-            sessions: device.sessions.clone(),
-            turn,
-            deadline,
-            request,
-            answer,
-        };
-        errand::run(&self.core.around.tracker, job.run(), receiver)
-            .await
-            .unwrap_or_else(|| Err(interrupted(&self.core, true)))
+        let (mut asks, mut request) = (Asking::first(self), request);
+        loop {
+            let (device, turn) = asks.turn(who, Purpose::Exclusive, deadline).await?;
+            let (answer, receiver) = oneshot::channel();
+            let job = SingleUse {
+                core: device.core.clone(),
+                sessions: device.sessions.clone(),
+                turn,
+                deadline,
+                request,
+                answer,
+            };
+            match errand::run(&self.core.around.tracker, job.run(), receiver).await {
+                Some(Ok(answer)) => return answer,
+                Some(Err(unserved)) => {
+                    asks = device.asked_again(unserved.error)?;
+                    request = unserved.requests;
+                }
+                None => return Err(interrupted(&self.core, true)),
+            }
+        }
     }
 
     /// Connects now, whatever went wrong before, and tells what the connection showed. Success ends all waiting after
@@ -237,38 +260,52 @@ impl Device {
     /// # Cancel safety
     /// Safe; the connection is ended politely by itself.
     pub async fn check(&self, who: &str, deadline: Instant) -> Result<Arc<Established>, DeviceError> {
-        let (device, turn) = self.admit(who, Purpose::Read, deadline, true).await?;
-        let (answer, receiver) = oneshot::channel();
-        let (core, sessions) = (device.core.clone(), device.sessions.clone());
-        self.core.around.tracker.spawn(async move {
-            if !core.has_place() {
-                // One that lies idle makes room; the turn says that there is one, or a free place.
-                let mut left = 1;
-                drop(sessions.evict(|_| {
-                    let keep = left == 0;
-                    left = 0;
-                    keep
-                }));
-            }
-            match core.open(true).await {
-                Ok(fresh) => {
-                    // Nobody to tell is no harm.
-                    let _ = answer.send(Ok(fresh.established));
-                    fresh.handle.close(CLOSE_GRACE).await;
+        let mut asks = Asking {
+            asked: true,
+            ..Asking::first(self)
+        };
+        loop {
+            let (device, turn) = asks.turn(who, Purpose::Read, deadline).await?;
+            let (answer, receiver) = oneshot::channel();
+            let (core, sessions) = (device.core.clone(), device.sessions.clone());
+            self.core.around.tracker.spawn(async move {
+                if !core.has_place() {
+                    // One that lies idle makes room; the turn says that there is one, or a free place.
+                    let mut left = 1;
+                    drop(sessions.evict(|_| {
+                        let keep = left == 0;
+                        left = 0;
+                        keep
+                    }));
                 }
-                Err(error) => {
-                    let _ = answer.send(Err(error));
+                let opened = tokio::select! {
+                    biased;
+                    opened = core.open(true) => opened,
+                    () = core.replaced() => Err(core.refuse(Failure::Draining)),
+                };
+                match opened {
+                    Ok(fresh) => {
+                        // Nobody to tell is no harm.
+                        let _ = answer.send(Ok(fresh.established));
+                        fresh.handle.close(CLOSE_GRACE).await;
+                    }
+                    Err(error) => {
+                        let _ = answer.send(Err(error));
+                    }
                 }
+                drop(turn);
+            });
+            match tokio::time::timeout_at(deadline, receiver).await {
+                Ok(Ok(Ok(established))) => return Ok(established),
+                Ok(Ok(Err(error))) => {
+                    asks = Asking {
+                        asked: true,
+                        ..device.asked_again(error)?
+                    };
+                }
+                Ok(Err(_)) => return Err(interrupted(&self.core, false)),
+                Err(_) => return Err(self.core.refuse(Failure::DeadlineInQueue)),
             }
-            drop(turn);
-        });
-        match tokio::time::timeout_at(deadline, receiver).await {
-            Ok(result) => result.unwrap_or_else(|_| Err(interrupted(&self.core, false))),
-            Err(_) => Err(DeviceError::not_sent(
-                self.core.name(),
-                Step::Connect,
-                Failure::DeadlineInQueue,
-            )),
         }
     }
 
@@ -283,27 +320,27 @@ impl Device {
         if let Some(established) = self.core.established() {
             return Ok(established);
         }
-        let (device, turn) = self.admit(who, Purpose::Read, deadline, false).await?;
-        let (answer, receiver) = oneshot::channel();
-        let (core, sessions) = (device.core.clone(), device.sessions.clone());
-        self.core.around.tracker.spawn(async move {
-            let result = sessions
-                .checkout()
-                .await
-                .map_err(|error| call::checkout_error(&core, error));
-            // Nobody to tell is no harm; the session goes to the pool.
-            let _ = answer.send(result.map(|_lent| core.established()));
-            drop(turn);
-        });
-        match tokio::time::timeout_at(deadline, receiver).await {
-            Ok(Ok(Ok(Some(established)))) => Ok(established),
-            Ok(Ok(Err(error))) => Err(error),
-            Ok(Ok(Ok(None)) | Err(_)) => Err(interrupted(&self.core, false)),
-            Err(_) => Err(DeviceError::not_sent(
-                self.core.name(),
-                Step::Connect,
-                Failure::DeadlineInQueue,
-            )),
+        let mut asks = Asking::first(self);
+        loop {
+            let (device, turn) = asks.turn(who, Purpose::Read, deadline).await?;
+            let (answer, receiver) = oneshot::channel();
+            let (core, sessions) = (device.core.clone(), device.sessions.clone());
+            self.core.around.tracker.spawn(async move {
+                let lent = tokio::select! {
+                    biased;
+                    lent = sessions.checkout() => lent.map_err(|error| call::checkout_error(&core, error)),
+                    () = core.replaced() => Err(core.refuse(Failure::Draining)),
+                };
+                // Nobody to tell is no harm; the session goes to the pool.
+                let _ = answer.send(lent.map(|_lent| core.established()));
+                drop(turn);
+            });
+            match tokio::time::timeout_at(deadline, receiver).await {
+                Ok(Ok(Ok(Some(established)))) => return Ok(established),
+                Ok(Ok(Err(error))) => asks = device.asked_again(error)?,
+                Ok(Ok(Ok(None)) | Err(_)) => return Err(interrupted(&self.core, false)),
+                Err(_) => return Err(self.core.refuse(Failure::DeadlineInQueue)),
+            }
         }
     }
 
@@ -369,42 +406,20 @@ impl Device {
     fn succeed(&self, successor: Arc<Device>) {
         // A device leaves the registry once, so there is no other one.
         let _ = self.successor.set(successor);
+        self.core.replace();
     }
 
-    /// A turn here, or on the device that took this one's place before the turn came. `asked`: by a person who wants
-    /// to know now, whatever went wrong before.
-    async fn admit(
-        &self,
-        who: &str,
-        purpose: Purpose,
-        deadline: Instant,
-        asked: bool,
-    ) -> Result<(&Self, Turn), DeviceError> {
-        let mut device = self;
-        let mut waited = false;
-        loop {
-            let turn = match (asked, waited) {
-                (false, false) => device.enter(who, purpose, deadline).await,
-                (true, false) => device.turn(who, purpose, deadline).await,
-                (_, true) => device
-                    .lane
-                    .enter_again(who, purpose, deadline)
-                    .await
-                    .map_err(|none| no_turn(device.core.name(), none)),
-            };
-            match (turn, device.successor.get()) {
-                (
-                    Err(DeviceError {
-                        failure: Failure::Draining,
-                        ..
-                    }),
-                    Some(successor),
-                ) => {
-                    device = successor;
-                    waited = true;
-                }
-                (turn, _) => return turn.map(|turn| (device, turn)),
-            }
+    /// After a call got no session here: another try on the device that took this one's place, if one did.
+    ///
+    /// # Errors
+    /// The error of the call, where there is no such device.
+    fn asked_again(&self, error: DeviceError) -> Result<Asking<'_>, DeviceError> {
+        match self.successor.get() {
+            Some(successor) => Ok(Asking {
+                waited: true,
+                ..Asking::first(successor)
+            }),
+            None => Err(error),
         }
     }
 
@@ -424,6 +439,59 @@ impl Device {
             .enter(who, purpose, deadline)
             .await
             .map_err(|none| no_turn(self.core.name(), none))
+    }
+}
+
+/// A caller that wants a turn.
+struct Asking<'a> {
+    device: &'a Device,
+    /// By a person who wants to know now, whatever went wrong before.
+    asked: bool,
+    /// On a device that another one has taken the place of: who was let in there is let in again.
+    waited: bool,
+}
+
+impl<'a> Asking<'a> {
+    fn first(device: &'a Device) -> Self {
+        Self {
+            device,
+            asked: false,
+            waited: false,
+        }
+    }
+
+    /// A turn on the device, or on the one that took its place before the turn came.
+    async fn turn(
+        mut self,
+        who: &str,
+        purpose: Purpose,
+        deadline: Instant,
+    ) -> Result<(&'a Device, Turn), DeviceError> {
+        loop {
+            let device = self.device;
+            let turn = match (self.asked, self.waited) {
+                (false, false) => device.enter(who, purpose, deadline).await,
+                (true, false) => device.turn(who, purpose, deadline).await,
+                (_, true) => device
+                    .lane
+                    .enter_again(who, purpose, deadline)
+                    .await
+                    .map_err(|none| no_turn(device.core.name(), none)),
+            };
+            match (turn, device.successor.get()) {
+                (
+                    Err(DeviceError {
+                        failure: Failure::Draining,
+                        ..
+                    }),
+                    Some(successor),
+                ) => {
+                    self.device = successor;
+                    self.waited = true;
+                }
+                (turn, _) => return turn.map(|turn| (device, turn)),
+            }
+        }
     }
 }
 

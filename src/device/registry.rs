@@ -10,6 +10,8 @@ use super::connector::Connector;
 use super::core::Surroundings;
 use super::domain::{ConnectRate, Domain};
 use super::edit::EditReason;
+use super::jump::{JumpHost, JumpLogins};
+use super::refusals::{Count, Refusals};
 use super::settings::Settings;
 use super::{Device, Shared};
 
@@ -21,6 +23,7 @@ pub struct Registry {
     devices: RwLock<HashMap<String, Arc<Device>>>,
     /// By name; devices without a domain share the nameless one's pace, nothing else.
     domains: Mutex<HashMap<String, Arc<Mutex<Domain>>>>,
+    jumps: Mutex<HashMap<JumpHost, Arc<Mutex<Refusals>>>>,
     rate: ConnectRate,
     around: Surroundings,
     shared: Shared,
@@ -32,6 +35,7 @@ impl Registry {
         let registry = Arc::new(Self {
             devices: RwLock::default(),
             domains: Mutex::default(),
+            jumps: Mutex::default(),
             rate,
             around: around.clone(),
             shared: Shared::default(),
@@ -71,15 +75,17 @@ impl Registry {
     }
 
     /// Adds a device or replaces one of the same name. What ran with the old settings ends in its own time: its calls
-    /// finish, its sessions are closed, and waiting after failures is forgotten (Q4). Who waits for a turn waits on
-    /// for the new one.
+    /// finish, its sessions are closed, and waiting after failures is forgotten (Q4). Who waits for a turn or a connect
+    /// waits on for the new one.
     pub fn upsert(&self, settings: Settings, connector: Arc<dyn Connector>) -> Arc<Device> {
         let name = settings.name.clone();
         let domain = self.domain(settings.credential_domain.as_deref().unwrap_or_default());
+        let jumps = self.jump_logins(&settings);
         let device = Arc::new(Device::new(
             settings,
             connector,
             domain,
+            jumps,
             self.around.clone(),
             self.shared.clone(),
         ));
@@ -143,6 +149,27 @@ impl Registry {
             .entry(name.to_owned())
             .or_insert_with(|| Arc::new(Mutex::new(Domain::new(self.rate))));
         made.clone()
+    }
+
+    /// What is known of the logins at the device's jump hosts; nothing that is its own in a credential domain, which
+    /// counts them itself.
+    fn jump_logins(&self, settings: &Settings) -> JumpLogins {
+        // Every change under the lock is complete in itself.
+        let mut jumps = self.jumps.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only devices hold on to them.
+        jumps.retain(|_, refusals| Arc::strong_count(refusals) > 1);
+        let hosts = match settings.credential_domain {
+            Some(_) => &[][..],
+            None => &settings.jump_hosts[..],
+        };
+        let mut shared = Vec::new();
+        for host in hosts {
+            let made = jumps
+                .entry(host.clone())
+                .or_insert_with(|| Arc::new(Mutex::new(Refusals::new(Count::Logins))));
+            shared.push((host.clone(), made.clone()));
+        }
+        JumpLogins::new(shared)
     }
 
     fn domains(&self) -> MutexGuard<'_, HashMap<String, Arc<Mutex<Domain>>>> {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::jump::JumpHost;
+
 /// How sessions with one device are run. Secrets and addresses are not here: they belong to the connector.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -23,6 +25,8 @@ pub struct Settings {
     pub auth_retry: Duration,
     /// Devices whose logins are checked by the same server (TACACS, RADIUS) share a name here.
     pub credential_domain: Option<String>,
+    /// In the order of dialling. In a credential domain their refusals are the domain's.
+    pub jump_hosts: Vec<JumpHost>,
 }
 
 impl Settings {
@@ -39,6 +43,7 @@ impl Settings {
             idle_timeout: Duration::from_secs(300),
             auth_retry: Duration::from_secs(900),
             credential_domain: None,
+            jump_hosts: Vec::new(),
         }
     }
 }

@@ -73,16 +73,23 @@ pub enum CommandError {
         #[source]
         source: russh::keys::ssh_key::Error,
     },
+    /// Nobody can be told where it listens.
+    #[error("cannot write to standard output")]
+    Output(#[source] std::io::Error),
     /// The signals to end on cannot be waited for.
     #[error("cannot wait for signals")]
     Signal(#[source] std::io::Error),
 }
 
-/// Runs the device until SIGINT or SIGTERM. Prints where it listens, and its host key, to standard output.
+/// Runs the device until SIGINT or SIGTERM. Where it listens, and its host key, is a text for `announce`, which prints
+/// it on standard output.
 ///
 /// # Errors
-/// The arguments cannot be used, or the address cannot be had.
-pub async fn run_cli(args: EmulatorArgs) -> Result<(), CommandError> {
+/// The arguments cannot be used, the address cannot be had, or the text cannot be printed.
+pub async fn run_cli(
+    args: EmulatorArgs,
+    announce: impl FnOnce(&str) -> std::io::Result<()>,
+) -> Result<(), CommandError> {
     let [mx1, mx2] = demo_devices();
     let base = if args.hostname == "mx2" {
         mx2
@@ -130,11 +137,18 @@ pub async fn run_cli(args: EmulatorArgs) -> Result<(), CommandError> {
         builder = builder.fault(Fault::HugeReply(bytes));
     }
     let running = builder.listen(&args.listen).await?;
-    println!("{} listens on {}", args.hostname, running.addr());
-    println!("host key {}", running.host_key_fingerprint());
-    ended().await.map_err(CommandError::Signal)?;
+    let text = format!(
+        "{} listens on {}\nhost key {}\n",
+        args.hostname,
+        running.addr(),
+        running.host_key_fingerprint()
+    );
+    let ended = match announce(&text) {
+        Ok(()) => ended().await.map_err(CommandError::Signal),
+        Err(error) => Err(CommandError::Output(error)),
+    };
     running.stop().await;
-    Ok(())
+    ended
 }
 
 /// Waits for the first signal to end.

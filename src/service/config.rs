@@ -62,10 +62,12 @@ impl Gateway {
         wanted.request(is_junos, request.junos, output)
     }
 
-    /// The difference between two configurations, in the device's own notation.
+    /// The difference between two configurations: as text the patch that a CLI prints, otherwise the statements that
+    /// differ with what becomes of each.
     ///
     /// # Errors
-    /// `capability-missing` on a device without the Junos XML protocol.
+    /// `capability-missing` on a device without the Junos XML protocol; `invalid-argument` for sides that cannot be
+    /// compared, or a format that the comparison does not come in.
     pub async fn compare_config(
         &self,
         ctx: &CallContext,
@@ -75,21 +77,31 @@ impl Gateway {
         ctx.principal.require(Role::Read)?;
         let (record, device) = self.device(name).await?;
         let on_device = |error: Error| error.with_device(name);
-        let mut output = Output::new(&request.output, record.settings.partial).map_err(on_device)?;
-        if output.format == Format::Json {
-            // A comparison is a text; there is nothing in it to turn into JSON.
-            output.format = Format::Text;
-        }
+        let output = Output::new(&request.output, record.settings.partial).map_err(on_device)?;
+        let format = match output.format {
+            Format::Text => junos::Format::Text,
+            Format::Json | Format::Xml => junos::Format::Xml,
+            Format::DeviceJson => junos::Format::Json,
+            Format::Set => {
+                let detail =
+                    "a comparison does not come as set commands; there are text, json, xml and device_json";
+                return Err(on_device(Error::invalid("?format", detail)));
+            }
+        };
         let from =
             Side::parse(request.from.as_deref().unwrap_or("rollback:0"), "?from").map_err(on_device)?;
         let to = Side::parse(request.to.as_deref().unwrap_or("candidate"), "?to").map_err(on_device)?;
         let read = match (from, to) {
+            (Side::Rollback(_), Side::Rollback(_)) if format != junos::Format::Text => {
+                let detail = "two stored configurations are compared as text only";
+                return Err(on_device(Error::invalid("?format", detail)));
+            }
             (Side::Rollback(from), Side::Rollback(to)) => Read::Rollbacks(CompareRollbacks {
                 rollback: from,
                 compare: to,
             }),
-            (Side::Rollback(from), Side::Candidate) => compared(Database::Candidate, from),
-            (Side::Rollback(from), Side::Running) => compared(Database::Committed, from),
+            (Side::Rollback(from), Side::Candidate) => compared(Database::Candidate, from, format),
+            (Side::Rollback(from), Side::Running) => compared(Database::Committed, from, format),
             (Side::Candidate | Side::Running, _) => {
                 let detail = "a comparison starts from a stored configuration, rollback:N";
                 return Err(on_device(Error::invalid("?from", detail)));
@@ -109,11 +121,11 @@ impl Gateway {
     }
 }
 
-fn compared(database: Database, rollback: u8) -> Read {
+fn compared(database: Database, rollback: u8, format: junos::Format) -> Read {
     Read::Junos(GetConfiguration {
         database: Some(database),
         compare: Some(Compare::Rollback(rollback)),
-        format: junos::Format::Text,
+        format,
         ..GetConfiguration::default()
     })
 }

@@ -183,6 +183,15 @@ pub(super) fn device(error: DeviceError) -> Error {
             .with_reason("credential_domain"),
             Some(*retry_after),
         ),
+        Failure::JumpSuspended { host, refused, retry_after } => waiting(
+            Error::new(
+                ErrorCode::CircuitOpen,
+                format!("the jump host {host} refused {refused} logins with these credentials; one device tries for all behind it"),
+            )
+            .with_reason("jump_host")
+            .with_hint("new credentials for the jump host are tried at once, and so are the old ones with POST …/check"),
+            Some(*retry_after),
+        ),
         Failure::Request(error) => unbuildable(error),
         Failure::Attribute(error) => {
             Error::invalid(format!("/attributes/{}", error.name()), error.to_string())

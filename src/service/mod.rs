@@ -221,7 +221,7 @@ impl Gateway {
     /// Makes a stored device ready to be talked to; one of the same name ends politely.
     fn install(&self, record: &DeviceRecord) -> Result<Arc<Device>, Error> {
         let target = target::ssh_target(record, &self.inner.known_hosts)?;
-        let settings = target::run_settings(&record.settings, self.inner.idle_timeout);
+        let settings = target::run_settings(record, self.inner.idle_timeout);
         let learn = self.learn_host_keys(record);
         let connector = SshConnector::new(target, self.inner.dialer.clone(), Some(learn));
         let device = self.inner.devices.upsert(settings, Arc::new(connector));

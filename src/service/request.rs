@@ -174,8 +174,9 @@ pub struct JunosConfigOptions {
 pub struct CompareRequest {
     /// `rollback:N` (default `rollback:0`).
     pub from: Option<String>,
-    /// `candidate` (default) or `rollback:N`.
+    /// `candidate` (default), `running` or `rollback:N`.
     pub to: Option<String>,
+    /// The front ends ask for [`Format::Text`] unless their callers say otherwise.
     pub output: OutputOptions,
 }
 

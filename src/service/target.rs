@@ -1,13 +1,15 @@
 //! From the stored shape of a device to what the layers below need to reach it and to run its sessions.
 
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::device::model::{
     CompatibilityPolicy, Credentials as StoredCredentials, DeviceSettings, HostKeyPolicy as StoredPolicy,
     HostKeySettings, Profile as StoredProfile, SshProfile as StoredSshProfile, TransportKind,
 };
-use crate::device::{Compatibility, Policy, Profile, Settings as RunSettings};
+use crate::device::{Compatibility, JumpHost, Policy, Profile, Settings as RunSettings};
 use crate::error::Error;
 use crate::netconf::junos::JunosVersion;
 use crate::store::DeviceRecord;
@@ -16,8 +18,12 @@ use crate::transport::{
     Timeouts, UserKey,
 };
 
+/// Which logins at jump hosts are the same. Its key is this process's own, so that it tells nothing of what goes in.
+static LOGINS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
 /// How the sessions of a device are run.
-pub(super) fn run_settings(settings: &DeviceSettings, idle_timeout: Duration) -> RunSettings {
+pub(super) fn run_settings(record: &DeviceRecord, idle_timeout: Duration) -> RunSettings {
+    let settings = &record.settings;
     RunSettings {
         max_sessions: settings.pool.max_sessions as usize,
         queue_length: settings.pool.queue_length as usize,
@@ -41,8 +47,38 @@ pub(super) fn run_settings(settings: &DeviceSettings, idle_timeout: Duration) ->
         idle_timeout,
         auth_retry: Duration::from_secs(settings.timeouts.auth_retry_seconds),
         credential_domain: settings.credential_domain.clone(),
+        jump_hosts: jump_hosts(record),
         ..RunSettings::new(settings.name.clone())
     }
+}
+
+/// The jump hosts of the device, in order, and which login each is.
+fn jump_hosts(record: &DeviceRecord) -> Vec<JumpHost> {
+    let nothing = StoredCredentials::default();
+    // The way counts: behind another jump host the same address may be another host.
+    let mut way = LOGINS.build_hasher();
+    let jumps = record.settings.proxy_jump.iter().enumerate();
+    jumps
+        .map(|(index, jump)| {
+            let name = format!("{}@{}", jump.username, endpoint(&jump.address, jump.port));
+            name.hash(&mut way);
+            let auth = record.secrets.proxy_jump.get(index).unwrap_or(&nothing);
+            let secret = |text: &Option<crate::device::model::Secret>, into: &mut _| {
+                text.as_ref().map(|secret| secret.expose()).hash(into);
+            };
+            secret(&auth.password, &mut way);
+            secret(&auth.private_key, &mut way);
+            secret(&auth.passphrase, &mut way);
+            auth.keyboard_interactive.len().hash(&mut way);
+            for pair in &auth.keyboard_interactive {
+                (&pair.prompt, pair.answer.expose()).hash(&mut way);
+            }
+            JumpHost {
+                name,
+                login: way.finish(),
+            }
+        })
+        .collect()
 }
 
 /// A bound of the required versions that cannot be read would refuse every device, so it is refused when it is given.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Row, SqlSafeStr, Transaction};
 use tokio::sync::Mutex;
 
@@ -138,17 +139,33 @@ impl Database {
     }
 
     async fn open_postgres(url: &str, options: &StoreOptions) -> Result<Self, OpenError> {
+        let unreachable = {
+            let server = server(url)?;
+            move |source| OpenError::Unreachable { server, source }
+        };
         let url = connect_options(url)?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(MOST_CONNECTIONS)
-            .acquire_timeout(options.acquire_timeout)
-            .connect_with(url)
-            .await
-            .map_err(OpenError::Connect)?;
+        // Not through the pool: that takes a refusal for a server that is just starting, tries again until its time is
+        // over, and then knows only that it is.
+        let patience = options.acquire_timeout;
+        let mut first = match tokio::time::timeout(patience, AnyConnection::connect_with(&url)).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return Err(unreachable(error)),
+            Err(_) => {
+                let silent = format!("no answer within {} s", patience.as_secs_f32());
+                return Err(unreachable(
+                    std::io::Error::new(std::io::ErrorKind::TimedOut, silent).into(),
+                ));
+            }
+        };
         migrator(|(_, _, _, postgres)| postgres)
-            .run(&pool)
+            .run(&mut first)
             .await
             .map_err(migration_error)?;
+        first.close().await.map_err(OpenError::Connect)?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(MOST_CONNECTIONS)
+            .acquire_timeout(patience)
+            .connect_lazy_with(url);
         Ok(Self {
             file: None,
             reader: pool.clone(),
@@ -236,6 +253,15 @@ fn connect_options(url: &str) -> Result<AnyConnectOptions, OpenError> {
     Ok(AnyConnectOptions::from_str(url)
         .map_err(OpenError::Connect)?
         .disable_statement_logging())
+}
+
+/// `host:port` of a PostgreSQL URL, or the path of the socket; neither user nor password.
+fn server(url: &str) -> Result<String, OpenError> {
+    let options = PgConnectOptions::from_str(url).map_err(OpenError::Connect)?;
+    Ok(match options.get_socket() {
+        Some(directory) => directory.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    })
 }
 
 fn sqlite_pool(options: &StoreOptions, connections: u32) -> AnyPoolOptions {

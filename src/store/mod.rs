@@ -50,7 +50,7 @@ pub struct StoreOptions {
     pub key: KeySource,
     /// How long one statement waits for a lock that another process holds.
     pub busy_timeout: Duration,
-    /// How long a call waits for a free connection.
+    /// How long a call waits for a free connection, and the start for the first one.
     pub acquire_timeout: Duration,
 }
 
@@ -131,6 +131,13 @@ pub enum OpenError {
     Migration(#[source] sqlx::migrate::MigrateError),
     #[error("cannot open the database")]
     Connect(#[source] sqlx::Error),
+    /// `server` is where the PostgreSQL server was looked for, without user and password.
+    #[error("cannot connect to the PostgreSQL server at {server}")]
+    Unreachable {
+        server: String,
+        #[source]
+        source: sqlx::Error,
+    },
     #[error("the encryption key cannot be used")]
     Key(#[from] KeyError),
     #[error(

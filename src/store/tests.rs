@@ -16,6 +16,7 @@ use crate::device::model::{DeviceSecrets, DeviceSettings, apply_merge_patch, rea
 
 mod changes;
 mod edit_sessions;
+mod unreachable;
 
 const START: OffsetDateTime = OffsetDateTime::UNIX_EPOCH.saturating_add(time::Duration::days(20_000));
 

@@ -1,9 +1,9 @@
-//! Configuration, read with every option of S11, and compared.
+//! Configuration, read with every option of S11.
 
 use ncgate::emulator::{Fault, Profile, Rule};
 use serde_json::{Value, json};
 
-use crate::support::doors::{DOORS, bad, good, options, plain};
+use crate::support::doors::{DOORS, bad, good, plain};
 use crate::support::{TestGateway, assert_sent, junos};
 
 /// The names of the members of an object, metadata apart.
@@ -282,51 +282,6 @@ async fn configuration_comes_in_every_format() {
     }
 }
 
-/// S11: stored configurations and the rescue configuration.
-#[tokio::test]
-async fn rollbacks_and_rescue_are_read() {
-    let (gateway, device) = TestGateway::with_device(junos()).await;
-    for door in DOORS {
-        let location = async |source| {
-            let reply = good(door, gateway.config(door, "mx1", &[("source", source)]).await);
-            // As for running: nothing of what Junos wraps around it is left.
-            let members: Vec<&String> = reply["data"].as_object().expect("an object").keys().collect();
-            assert_eq!(members, ["configuration"], "{source}");
-            reply["data"]["configuration"]["snmp"]["location"].clone()
-        };
-        assert_eq!(location("rollback:0").await, "rack 5, room 12");
-        assert_eq!(location("rollback:1").await, "rack 5, room 12");
-        assert_eq!(location("rollback:2").await, "rack 4, room 12");
-        assert_sent(
-            &device,
-            "get-rollback-information",
-            "<get-rollback-information><rollback>2</rollback></get-rollback-information>",
-        );
-        assert_eq!(location("rescue").await, "rack 5, room 12");
-        let text = gateway
-            .config(door, "mx1", &[("source", "rollback:2"), ("format", "text")])
-            .await;
-        let text = good(door, text)["data"].as_str().expect("a string").to_owned();
-        assert!(text.contains("location \"rack 4, room 12\";"), "{text}");
-
-        let missing = bad(
-            door,
-            gateway.config(door, "mx1", &[("source", "rollback:40")]).await,
-        );
-        assert_eq!(
-            (missing.origin.as_str(), missing.outcome.as_str()),
-            ("device", "not_applied")
-        );
-        assert!(missing.detail.contains("rollback 40 not found"), "{missing:?}");
-        let beyond = bad(
-            door,
-            gateway.config(door, "mx1", &[("source", "rollback:50")]).await,
-        );
-        assert_eq!(beyond.verdict(), ("invalid-argument", "not_sent"));
-        assert!(beyond.fields[0].ends_with("source"), "{beyond:?}");
-    }
-}
-
 /// S11: the XML schema of the hierarchy.
 #[tokio::test]
 async fn schema_of_the_hierarchy_is_read() {
@@ -559,67 +514,4 @@ async fn options_that_do_not_fit_are_refused_by_name() {
     let (status, problem) = gateway.get("/v1/devices/mx1/config?sauce=running").await;
     assert_eq!(status, 400);
     assert_eq!(problem["errors"][0]["pointer"], "?sauce");
-}
-
-/// S11: the candidate against a stored configuration, and two stored ones, from the first to the second.
-#[tokio::test]
-async fn configurations_are_compared() {
-    let (gateway, device) = TestGateway::with_device(junos()).await;
-    for door in DOORS {
-        let compare = async |from, to| {
-            let reply = good(door, gateway.compare(door, "mx1", from, to, plain()).await);
-            reply["data"].as_str().expect("a text").to_owned()
-        };
-        let candidate = compare("rollback:1", "candidate").await;
-        assert_sent(
-            &device,
-            "get-configuration",
-            "<get-configuration database=\"candidate\" compare=\"rollback\" rollback=\"1\" format=\"text\"/>",
-        );
-        assert_eq!(
-            candidate.trim_end(),
-            "[edit protocols bgp group transit]\n!   inactive: neighbor 198.51.100.13;"
-        );
-        assert_eq!(compare("rollback:0", "candidate").await.trim(), "");
-        let running = compare("rollback:1", "running").await;
-        assert_sent(
-            &device,
-            "get-configuration",
-            "<get-configuration database=\"committed\" compare=",
-        );
-        assert_eq!(running, candidate);
-
-        let stored = compare("rollback:2", "rollback:1").await;
-        assert_sent(
-            &device,
-            "get-rollback-information",
-            "<rollback>2</rollback><compare>1</compare>",
-        );
-        assert!(
-            stored.contains("[edit interfaces ge-0/0/2]\n-   mtu 1600;\n"),
-            "{stored}"
-        );
-        assert!(stored.contains("+  location \"rack 5, room 12\";"), "{stored}");
-
-        let xml = gateway
-            .compare(
-                door,
-                "mx1",
-                "rollback:1",
-                "candidate",
-                options(&[("format", "xml")]),
-            )
-            .await;
-        let xml = good(door, xml)["data"].as_str().expect("XML").to_owned();
-        assert!(xml.contains("<configuration-output>"), "{xml}");
-        for (from, to, field) in [
-            ("candidate", "rollback:1", "from"),
-            ("rollback:x", "candidate", "from"),
-            ("rollback:1", "startup", "to"),
-        ] {
-            let refusal = bad(door, gateway.compare(door, "mx1", from, to, plain()).await);
-            assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"));
-            assert_eq!(refusal.fields, [field]);
-        }
-    }
 }

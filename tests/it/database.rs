@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor, SqliteConnection};
 
 use crate::support::child::{Child, device_body};
+use crate::support::program::run;
 use crate::support::{answer, code, junos, listen};
 
 const READ: &str = "/v1/devices/mx1/rpc/get-system-uptime-information";
@@ -132,4 +133,22 @@ async fn deleted_database_refuses_changes_and_serves_reads() {
     let readiness = readiness.send().await.expect("an answer");
     assert_eq!(readiness.status(), StatusCode::SERVICE_UNAVAILABLE);
     device.stop().await;
+}
+
+/// A PostgreSQL server that is not there is told at once, with its place and without the password.
+#[tokio::test]
+async fn unreachable_postgresql_is_told_at_once() {
+    // Reserved and never listened on, so that a connect is refused.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let server = socket.local_addr().expect("an address");
+    let url = format!("postgres://ncgate:canary@{server}/ncgate");
+    let started = std::time::Instant::now();
+    let ran = run(&["serve", "--listen", "127.0.0.1:0", "--database", &url], "").await;
+    assert!(started.elapsed() < std::time::Duration::from_secs(8), "{ran:?}");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let told = format!("ncgate: cannot connect to the PostgreSQL server at {server}: ");
+    assert!(ran.err.contains(&told), "{ran:?}");
+    assert!(ran.err.contains("refused"), "{ran:?}");
+    assert!(!ran.err.contains("canary"), "{ran:?}");
 }

@@ -422,3 +422,32 @@ async fn wrong_methods_and_media_types_are_told() {
     let (status, problem) = gateway.get("/v1/nothing").await;
     assert_eq!((status, code(&problem)), (StatusCode::NOT_FOUND, "not-found"));
 }
+
+/// H9: who waits for a connect to a wrong place is served at the right one as soon as the device says so.
+#[tokio::test]
+async fn waiting_callers_go_where_a_patch_sends_them() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    // Takes connections and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    let path = "/v1/devices/mx1";
+    let patch = async |port: u16| {
+        let patch = gateway.request(Method::PATCH, path);
+        let patch = patch.header("Content-Type", "application/merge-patch+json");
+        let (status, problem) = answer(patch.body(json!({"port": port}).to_string())).await;
+        assert_eq!(status, StatusCode::OK, "{problem}");
+    };
+    patch(port).await;
+    let read = format!("{path}/rpc/get-system-uptime-information");
+    let check = format!("{path}/check");
+    let nothing = json!({});
+    let (read, checked, ()) = tokio::join!(gateway.get(&read), gateway.post(&check, &nothing), async {
+        let connected = silent.accept().await.expect("somebody waits");
+        patch(device.addr().port()).await;
+        drop(connected);
+    });
+    assert_eq!(read.0, StatusCode::OK, "{}", read.1);
+    assert_eq!(checked.0, StatusCode::OK, "{}", checked.1);
+}

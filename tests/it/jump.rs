@@ -2,11 +2,12 @@
 //! on which it happened.
 
 use ncgate::emulator::{Emulator, RunningEmulator};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::doors::{DOORS, Door, Refusal, bad, good, plain};
 use crate::support::keys::{ed25519, public};
-use crate::support::{PASSWORD, TestGateway, USER, junos, listen};
+use crate::support::{PASSWORD, TestGateway, USER, answer, junos, listen};
 
 const NAME: &str = "get-chassis-inventory";
 
@@ -258,4 +259,59 @@ async fn failure_on_the_way_names_its_host() {
         assert!(refusal.detail.contains("Prohibited"), "{}", refusal.detail);
     }
     gateway.stop().await;
+}
+
+/// Q4: what the jump host refuses is counted for all devices behind it; with the right password one is let in at once.
+#[tokio::test]
+async fn refusals_of_a_jump_host_spare_the_other_devices_behind_it() {
+    let gateway = TestGateway::start().await;
+    let (gate, device) = (gate().await, listen(junos()).await);
+    let (port, keys) = (device.addr().port(), [device.host_key_fingerprint()]);
+    let mut wrong = hop(&gate);
+    wrong["auth"] = json!({"password": "canary"});
+    let names = ["mx1", "mx2", "mx3", "mx4", "mx5"];
+    for name in names {
+        let mut document = behind(std::slice::from_ref(&wrong), port, &keys);
+        document["name"] = json!(name);
+        let (status, problem) = gateway.post("/v1/devices", &document).await;
+        assert_eq!(status, 201, "{problem}");
+    }
+    let read = async |name: &str| gateway.get(&format!("/v1/devices/{name}/rpc/{NAME}")).await;
+    for name in &names[..3] {
+        let (_, problem) = read(name).await;
+        assert_eq!(problem["code"], "device-auth-failed", "{problem}");
+    }
+    for name in &names[3..] {
+        let (status, problem) = read(name).await;
+        assert_eq!(
+            (status.as_u16(), &problem["code"]),
+            (503, &json!("circuit-open")),
+            "{problem}"
+        );
+        assert_eq!(
+            (&problem["reason"], &problem["outcome"]),
+            (&json!("jump_host"), &json!("not_sent"))
+        );
+        let host = format!("porter@{}", gate.addr());
+        assert!(
+            problem["detail"]
+                .as_str()
+                .is_some_and(|detail| detail.contains(&host)),
+            "{problem}"
+        );
+        assert!(!problem.to_string().contains("canary"));
+    }
+    assert_eq!(gate.stats().auth_attempts, 3);
+    let right = json!({"proxy_jump": [hop(&gate)]});
+    let patch = gateway.request(Method::PATCH, "/v1/devices/mx4");
+    let patch = patch.header("Content-Type", "application/merge-patch+json");
+    let (status, problem) = answer(patch.body(right.to_string())).await;
+    assert_eq!(status, 200, "{problem}");
+    let (status, problem) = read("mx4").await;
+    assert_eq!(status, 200, "{problem}");
+    let (_, problem) = read("mx5").await;
+    assert_eq!(problem["reason"], "jump_host", "{problem}");
+    assert_eq!(gate.stats().auth_attempts, 4);
+    gateway.stop().await;
+    device.stop().await;
 }

@@ -2,11 +2,14 @@
 
 mod addresses;
 mod bad_input;
+mod bad_requests;
 mod bad_xml;
 mod baseline;
+mod bombs;
 mod calls;
 mod change_faults;
 mod changes;
+mod cli;
 mod commands;
 mod concurrency;
 mod config;
@@ -49,6 +52,8 @@ mod rpc;
 mod same_rules;
 mod secrets;
 mod shutdown;
+mod standard_streams;
+mod stored_configs;
 mod streams;
 mod support;
 mod versions;

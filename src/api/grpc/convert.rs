@@ -22,9 +22,15 @@ pub fn some(text: String) -> Option<String> {
 
 /// The options of an answer; all of them have defaults.
 pub fn output(options: Option<proto::OutputOptions>) -> Result<OutputOptions, Error> {
+    output_or(options, Format::default())
+}
+
+/// As [`output`], where another format is the usual one.
+fn output_or(options: Option<proto::OutputOptions>, usual: Format) -> Result<OutputOptions, Error> {
     let options = options.unwrap_or_default();
     let format = match known("output.format", options.format)? {
-        proto::Format::Unspecified | proto::Format::Json => Format::Json,
+        proto::Format::Unspecified => usual,
+        proto::Format::Json => Format::Json,
         proto::Format::Xml => Format::Xml,
         proto::Format::Text => Format::Text,
         proto::Format::Set => Format::Set,
@@ -172,7 +178,7 @@ pub fn compare(
     Ok(CompareRequest {
         from: some(from),
         to: some(to),
-        output: output(options)?,
+        output: output_or(options, Format::Text)?,
     })
 }
 

@@ -15,7 +15,7 @@ use super::places::{self, Places};
 use super::problem::ApiError;
 use super::query::Query;
 use crate::api::App;
-use crate::service::request::{CompareRequest, Content, GetConfigRequest, JunosConfigOptions};
+use crate::service::request::{CompareRequest, Content, Format, GetConfigRequest, JunosConfigOptions};
 
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "kebab-case")]
@@ -122,10 +122,14 @@ pub async fn get(
 }
 
 /// Compare two configurations.
+///
+/// `format` is `text` unless given: the patch that the device's CLI prints. With `json`, `xml` and `device_json` the
+/// statements that differ come with what becomes of each (`operation`), from devices that can say so; others still
+/// answer with a text inside. There is no `set`, and two stored configurations come as text only.
 #[utoipa::path(get, path = "/v1/devices/{device}/config/compare", operation_id = "compareConfig", tag = "config",
     params(("device" = String, Path, description = "The name of the device", example = "mx1"),
         ("from" = Option<String>, Query, description = "`rollback:N`; default `rollback:0`", example = "rollback:1"),
-        ("to" = Option<String>, Query, description = "`candidate` (default) or `rollback:N`"), OutputQuery),
+        ("to" = Option<String>, Query, description = "`candidate` (default), `running` or `rollback:N`"), OutputQuery),
     responses(
         (status = 200, description = "The difference stands under `data`", content(
             (Envelope = "application/json"), (String = "application/xml"),
@@ -144,7 +148,7 @@ pub async fn compare(
     let request = CompareRequest {
         from: query.value("from")?,
         to: query.value("to")?,
-        output: query.output(answer)?,
+        output: query.output_or(answer, Format::Text)?,
     };
     query.finish()?;
     let reply = app.gateway.compare_config(&context, &device, request).await?;
@@ -208,7 +212,7 @@ mod tests {
             (Some(false), Some(5), Some(2))
         );
         assert_eq!(junos.matching.as_deref(), Some("ge-.*"));
-        assert_eq!(request.output.format, crate::service::request::Format::Set);
+        assert_eq!(request.output.format, Format::Set);
         assert!(!request.output.whole_reply);
 
         let refused = read_get(Query::parse("sauce=running").expect("well-formed"), Answer::Xml);

@@ -142,7 +142,16 @@ impl Query {
 
     /// Takes the options that say how a reply is returned (design section 4). For an answer in XML it is whole.
     pub fn output(&mut self, answer: Answer) -> Result<OutputOptions, ApiError> {
+        self.output_or(answer, Format::default())
+    }
+
+    /// As [`Self::output`], where another format is the usual one.
+    ///
+    /// # Errors
+    /// As [`Self::output`].
+    pub fn output_or(&mut self, answer: Answer, format: Format) -> Result<OutputOptions, ApiError> {
         let mut output = OutputOptions {
+            format,
             whole_reply: answer == Answer::Xml,
             ..OutputOptions::default()
         };

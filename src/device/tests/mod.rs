@@ -4,6 +4,8 @@ mod calls;
 mod connecting;
 mod editing;
 mod holding;
+mod jumping;
+mod replacing;
 mod router;
 
 use std::collections::VecDeque;

@@ -7,6 +7,7 @@ pub mod chronicle;
 pub mod commit;
 pub mod compare;
 pub mod conduct;
+pub mod difference;
 pub mod engine;
 pub mod groups;
 pub mod locks;

@@ -3,6 +3,7 @@
 
 use super::{Answer, Format, Outcome, Request, Show, output};
 use crate::emulator::config::compare::compare;
+use crate::emulator::config::difference::difference;
 use crate::emulator::config::groups::inherit;
 use crate::emulator::config::render::{XmlOptions, json, tags};
 use crate::emulator::config::select::{SelectError, select};
@@ -207,7 +208,13 @@ fn compared(request: &Request<'_>, what: &str, rollback: Option<usize>) -> Outco
         _ => Database::Candidate,
     };
     let base = request.seen(base).unwrap_or_default();
-    Ok(Answer::Tags(vec![patch(&other, &base)]))
+    let format = request.operation.attribute("format");
+    Ok(match format {
+        Some("xml" | "xml-minified" | "json" | "json-minified") => {
+            shown(request, &difference(&other, &base), Vec::new(), format)
+        }
+        Some(_) | None => Answer::Tags(vec![patch(&other, &base)]),
+    })
 }
 
 fn no_revision(identifier: &str) -> DeviceError {

@@ -36,7 +36,8 @@ pub enum CommitScripts {
     View,
 }
 
-/// What the configuration is compared to. The answer is text.
+/// What the configuration is compared to. As text the answer is a patch; as xml or json it is the statements that
+/// differ, marked with what becomes of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Compare {
     /// A stored configuration, 0 to 49.
@@ -170,6 +171,10 @@ impl GetConfiguration {
             Some(Compare::Revision(revision)) if revision.trim().is_empty() => {
                 Err(RequestError::invalid("compare", "the revision is empty"))
             }
+            Some(_) if self.format == Format::Set => Err(RequestError::invalid(
+                "compare",
+                "there is no comparison in set commands",
+            )),
             Some(_) if self.commit_scripts.is_some() => Err(RequestError::invalid(
                 "compare",
                 "cannot be combined with commit_scripts",
@@ -199,14 +204,9 @@ impl GetConfiguration {
             }
             None => {}
         }
-        // A comparison comes as text, unless another form is asked for.
+        // A comparison comes as text, unless another form is asked for; anything else comes as xml.
         if self.format != Format::Xml || self.compare.is_some() {
-            let format = if self.compare.is_some() && self.format == Format::Xml {
-                Format::Text
-            } else {
-                self.format
-            };
-            writer.attr("format", format.as_str())?;
+            writer.attr("format", self.format.as_str())?;
         }
         if let Some(inherit) = self.inherit {
             let name = match inherit {
@@ -335,9 +335,17 @@ mod tests {
             (
                 GetConfiguration {
                     compare: Some(Compare::Rollback(49)),
+                    format: Format::Text,
                     ..plain()
                 },
                 " compare=\"rollback\" rollback=\"49\" format=\"text\"",
+            ),
+            (
+                GetConfiguration {
+                    compare: Some(Compare::Rollback(0)),
+                    ..plain()
+                },
+                " compare=\"rollback\" rollback=\"0\" format=\"xml\"",
             ),
             (
                 GetConfiguration {

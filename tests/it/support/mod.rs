@@ -10,6 +10,7 @@ pub mod judged;
 pub mod keys;
 pub mod program;
 pub mod proxy;
+pub mod refused;
 mod session_reads;
 pub mod write;
 

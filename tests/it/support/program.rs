@@ -31,24 +31,35 @@ impl Ran {
     }
 }
 
-/// Runs `ncgate` with arguments and standard input.
-pub async fn run(arguments: &[&str], input: &str) -> Ran {
+/// The program, without settings from the environment.
+pub fn ncgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ncgate"));
-    command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("NCGATE_") {
             command.env_remove(name);
         }
     }
+    command
+}
+
+/// Runs `ncgate` with arguments and standard input.
+pub async fn run(arguments: &[&str], input: &str) -> Ran {
+    run_into(arguments, input.as_bytes(), Stdio::piped(), Stdio::piped()).await
+}
+
+/// As [`run`], with other places for standard output and standard error; what goes there is not seen.
+pub async fn run_into(arguments: &[&str], input: &[u8], out: Stdio, err: Stdio) -> Ran {
+    let mut command = ncgate();
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(out)
+        .stderr(err);
     let input = input.to_owned();
     let output = tokio::task::spawn_blocking(move || {
         let mut child = command.spawn().expect("the program starts");
         // A program that wants no input may be gone before it is written.
-        let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+        let _ = child.stdin.take().expect("piped").write_all(&input);
         child.wait_with_output().expect("the program ends")
     })
     .await
