@@ -10,6 +10,13 @@
 //! What stands right knows nothing of what stands left: the configuration knows no NETCONF, the session no socket.
 //! A [`Console`] is somebody at the device's CLI, who configures beside the NETCONF sessions. All of it uses the
 //! gateway's codec (`xml`, `netconf`), and nothing else of the gateway.
+//!
+//! A test drives a device in five ways: [`Faults`] say what goes wrong between a request and its reply, a [`Gate`]
+//! among them when it goes on; a [`Quirk`] says in what the device differs from its protocol; a [`Console`] gets in the
+//! way; [`device::Device::power_off`] and [`device::Device::power_on`] take it down and bring it up; and
+//! [`device::Device::deeds`] tells what it did in truth, whatever it said. A device needs no socket:
+//! [`Emulator::serve_ssh`] and [`Emulator::serve_netconf`] take any stream. All its time is tokio's and that of the
+//! clock it was given, to the second; what falls due is done when somebody looks, as of the moment it fell due.
 
 mod builder;
 mod carrier;

@@ -18,6 +18,8 @@ pub enum Quirk {
     OnRestart(Restart),
     /// A check does not confirm.
     CheckDoesNotConfirm,
+    /// A `<validate>` of the candidate confirms, whoever asks for it.
+    ValidateConfirms,
     /// A confirmed commit that fails waits to be confirmed all the same, and what ran before comes back in the end
     /// over whatever was committed since.
     FailedCommitsWait,
@@ -53,6 +55,7 @@ impl Quirk {
             Self::UndoneBy(by) => conduct.undone_by = by,
             Self::OnRestart(restart) => conduct.restart = restart,
             Self::CheckDoesNotConfirm => conduct.check_confirms = false,
+            Self::ValidateConfirms => conduct.validate_confirms = true,
             Self::FailedCommitsWait => conduct.failed_commits_wait = true,
             Self::LaterConfirmsEarlier => conduct.later_confirms_earlier = true,
             Self::NeverRollsBack => conduct.never_rolls_back = true,

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use ncgate::emulator::{Fault, Rule};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::doors::{DOORS, Refusal, bad, good};
-use crate::support::{TestGateway, eventually, junos};
+use crate::support::doors::{DOORS, Door, Refusal, bad, good};
+use crate::support::{TestGateway, code, eventually, junos};
 
 fn private(wait: u64) -> Value {
     json!({"mode": "private", "wait_seconds": wait})
@@ -80,6 +81,31 @@ async fn who_waits_for_no_session_is_told_who_holds_them() {
         gateway.stop().await;
         device.stop().await;
     }
+}
+
+/// H6: a change whose turn for the commit does not come by its deadline is undone then, however long it would wait.
+#[tokio::test]
+async fn a_change_waits_for_the_candidate_no_longer_than_its_deadline() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let opened = good(Door::Rest, gateway.open(Door::Rest, "mx1", json!({})).await);
+    let mut body = change(60);
+    body["validate"] = json!(false);
+    let started = Instant::now();
+    let request = gateway
+        .request(Method::POST, "/v1/devices/mx1/changes")
+        .header("Request-Timeout", "2")
+        .json(&body);
+    let (status, problem) = crate::support::answer(request).await;
+    assert!(started.elapsed() < Duration::from_secs(20), "{problem}");
+    assert_eq!((status, code(&problem)), (StatusCode::CONFLICT, "lock-denied"));
+    assert_eq!(
+        (&problem["outcome"], &problem["step"]),
+        (&json!("not_applied"), &json!("commit"))
+    );
+    assert!(problem["detail"].to_string().contains(id(&opened)), "{problem}");
+    assert_eq!(device.stats().count("commit-configuration"), 0);
+    gateway.stop().await;
+    device.stop().await;
 }
 
 /// Q1: a change that is at work is named, too.

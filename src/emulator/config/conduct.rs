@@ -49,6 +49,8 @@ pub struct Conduct {
     pub anyone_confirms: bool,
     /// A check confirms as a commit does.
     pub check_confirms: bool,
+    /// So does a validation of the candidate.
+    pub validate_confirms: bool,
     /// Which end of the session undoes a commit without token.
     pub undone_by: UndoneBy,
     /// A kill of its session undoes a commit even if it has a token.
@@ -80,6 +82,7 @@ impl Conduct {
     pub const JUNOS: Self = Self {
         anyone_confirms: true,
         check_confirms: true,
+        validate_confirms: false,
         undone_by: UndoneBy::Kill,
         kill_undoes_persistent: true,
         rollback_seconds: 0,

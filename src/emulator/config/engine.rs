@@ -304,9 +304,13 @@ impl Engine {
         }
     }
 
-    /// Keeps in mind that this session validated something, and all was well.
-    pub fn note_validated(&mut self, session: u32) {
-        self.validated = Some(session);
+    /// Keeps in mind that this session validated something, and all was well. Where that confirms a commit that waits,
+    /// it does.
+    pub fn note_validated(&mut self, actor: &Actor, store: Option<Store>, now: i64) {
+        self.validated = Some(actor.session);
+        if store == Some(Store::Candidate) && self.conduct.validate_confirms && self.confirm() {
+            self.note(now, Some(actor), None, What::Confirmation);
+        }
     }
 
     /// Whether this session validated since the last edit.

@@ -267,18 +267,23 @@ pub(super) fn validate(request: &Request<'_>) -> Outcome {
         .operation
         .child("source")
         .and_then(|source| source.children().next());
+    let mut store = None;
     let (tree, problems) = match source {
         Some(config) if config.local == "config" => built(request, config)?,
         Some(url) if url.local == "url" => built(request, &fetch(request, &url.text())?)?,
-        Some(_) | None => (request.source(datastore(request, "source")?), Vec::new()),
+        Some(_) | None => {
+            let named = datastore(request, "source")?;
+            store = Some(named);
+            (request.source(named), Vec::new())
+        }
     };
     if !problems.is_empty() {
         return Ok(told(request, &problems));
     }
-    let checked = request.with_engine(|engine, _| {
+    let checked = request.with_engine(|engine, now| {
         let checked = engine.validate(&tree);
         if checked.is_ok() {
-            engine.note_validated(request.caller.session);
+            engine.note_validated(request.caller, store, now);
         }
         checked
     });

@@ -177,7 +177,8 @@ impl Work {
             }
             StepName::Commit => {
                 if matches!(self.ground.mode, Mode::Private | Mode::Shared) {
-                    let deadline = self.patience.of(StepName::Lock, false) + self.patience.wait;
+                    let own = Instant::now() + self.patience.rpc + self.patience.wait;
+                    let deadline = self.patience.deadline.map_or(own, |callers| callers.min(own));
                     let entered = self.held.enter_candidate(self.patience.wait, deadline).await;
                     entered.map_err(|error| stop(self.no_lane(error)))?;
                 }

@@ -80,6 +80,20 @@ fn a_check_may_not_confirm() {
     assert!(device.confirmed().is_none());
 }
 
+/// C3: whether a validation confirms is open for Junos, so a device may do either.
+#[test]
+fn a_validation_may_confirm() {
+    let validate = "<validate><source><candidate/></source></validate>";
+    for (quirk, confirms) in [(Quirk::ValidateConfirms, true), (Quirk::HidesPending, false)] {
+        let (device, _, _session) = tried(Profile::Junos, quirk, CONFIRMED);
+        let mut other = login(&device, "b");
+        ok(&mut other, &validate.replace("candidate", "running"));
+        assert!(device.confirmed().is_some());
+        ok(&mut other, validate);
+        assert_eq!(device.confirmed().is_none(), confirms, "{quirk:?}");
+    }
+}
+
 /// The error is answered, and the rollback comes all the same, over what was committed since.
 #[test]
 fn a_failed_confirmed_commit_may_wait() {
