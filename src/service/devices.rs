@@ -109,7 +109,8 @@ impl Gateway {
             // Nothing to store, so nothing that others read has changed either.
             return Ok(self.view(&read));
         }
-        if settings_of_sessions(&settings) != settings_of_sessions(&read.settings) || secrets != read.secrets {
+        if settings_of_sessions(&settings) != settings_of_sessions(&read.settings) || secrets != read.secrets
+        {
             // The session that it was made in would end with the others.
             self.no_confirmed_commit(&read.id)?;
         }

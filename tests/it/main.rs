@@ -45,6 +45,7 @@ mod logs;
 mod mapping_properties;
 mod named;
 mod network;
+mod outcomes;
 mod places;
 mod refused_logins;
 mod replicas;

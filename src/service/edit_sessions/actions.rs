@@ -134,7 +134,7 @@ impl Gateway {
         if !plan {
             self.accepting()?;
             // Copies and instances are nobody else's.
-            if matches!(used.handle.mode(), EditMode::Exclusive | EditMode::Shared) {
+            if matches!(used.handle.facts().mode, EditMode::Exclusive | EditMode::Shared) {
                 self.nothing_is_open(&used.record)?;
             }
         }

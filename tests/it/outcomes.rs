@@ -1,0 +1,313 @@
+//! What is told of commits whose reply was lost, and of confirmed commits whose session or gateway ended: what the device
+//! did, found out by its own records (S29; fault matrix rows 4 to 6, 18 and 24).
+
+use std::time::Duration;
+
+use ncgate::clock::Clock;
+use ncgate::emulator::config::{Store, What, set};
+use ncgate::emulator::{Fault, Profile, Rule, RunningEmulator, Until};
+use serde_json::{Value, json};
+
+use crate::support::confirmed::{clock, pass};
+use crate::support::doors::{DOORS, Door};
+use crate::support::{TestGateway, eventually, junos, listen};
+
+fn junos_edits(name: &str) -> Value {
+    json!([{"config": {"snmp": {"contact": name}}}])
+}
+
+fn rfc_edits(name: &str) -> Value {
+    json!([{"config": {"example-router:configuration": {"snmp": {"contact": name}}}}])
+}
+
+fn running(device: &RunningEmulator) -> String {
+    set::render(&device.device().running().tree)
+}
+
+/// How often the device committed.
+fn commits(device: &RunningEmulator) -> usize {
+    let deeds = device.device().deeds();
+    let commits = deeds
+        .iter()
+        .filter(|deed| matches!(deed.what, What::Commit { .. } | What::ConfirmedCommit { .. }));
+    commits.count()
+}
+
+/// A device of this kind, with the edits that it understands and the fault of its commit.
+async fn device(profile: Profile, clock: Clock, fault: Option<Fault>) -> (RunningEmulator, Value) {
+    let device = listen(junos().profile(profile).clock(clock)).await;
+    let (operation, checks, edits) = match profile {
+        Profile::Junos => ("commit-configuration", 1, junos_edits("east")),
+        _ => ("commit", 0, rfc_edits("east")),
+    };
+    if let Some(fault) = fault {
+        device
+            .faults()
+            .add(Rule::on(operation, fault).after(checks).once());
+    }
+    (device, edits)
+}
+
+async fn pair(profile: Profile, fault: Option<Fault>) -> (TestGateway, RunningEmulator, Value) {
+    let clock = clock();
+    let gateway = TestGateway::at(clock.clone(), |_| {}).await;
+    let (device, edits) = device(profile, clock, fault).await;
+    gateway.add("mx1", &device, json!({})).await;
+    (gateway, device, edits)
+}
+
+/// A change whose commit is not answered; its id.
+async fn unanswered(gateway: &TestGateway, door: Door, edits: &Value) -> String {
+    let refusal = gateway
+        .change(door, "mx1", json!({"edits": edits}))
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
+    refusal.change_id.expect("an id to follow")
+}
+
+async fn change_ends_as(gateway: &TestGateway, door: Door, id: &str, state: &str, outcome: &str) -> Value {
+    eventually(state, async || {
+        let change = gateway.get_change(door, "mx1", id).await.unwrap();
+        (&change["state"], &change["outcome"]) == (&json!(state), &json!(outcome))
+    })
+    .await;
+    gateway.get_change(door, "mx1", id).await.unwrap()
+}
+
+async fn commit_ends_as(gateway: &TestGateway, door: Door, id: &str, state: &str) -> Value {
+    eventually(state, async || {
+        gateway.confirmed_commit(door, id).await.unwrap()["state"] == state
+    })
+    .await;
+    gateway.confirmed_commit(door, id).await.unwrap()
+}
+
+async fn start(gateway: &TestGateway, door: Door, edits: &Value) -> Value {
+    let body = json!({"edits": edits, "commit": {"confirm_timeout_seconds": 120}});
+    gateway.change(door, "mx1", body).await.unwrap()["confirmed_commit"].clone()
+}
+
+fn id(thing: &Value) -> String {
+    thing["id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no id: {thing}"))
+        .to_owned()
+}
+
+/// E4, fault matrix 4: the device committed, and the reply was lost.
+#[tokio::test]
+async fn a_lost_reply_is_found_to_be_applied() {
+    for door in DOORS {
+        for profile in [Profile::Junos, Profile::Rfc] {
+            let (gateway, device, edits) = pair(profile, Some(Fault::DropBeforeReply)).await;
+            let id = unanswered(&gateway, door, &edits).await;
+            let change = change_ends_as(&gateway, door, &id, "committed", "applied").await;
+            assert!(change["seen"].is_string(), "{change}");
+            assert_eq!(commits(&device), 1);
+            let next = gateway
+                .change(door, "mx1", json!({"edits": edits}))
+                .await
+                .unwrap();
+            assert_eq!(next["state"], "unchanged");
+        }
+    }
+}
+
+/// E4, fault matrix 5: the commit never reached the device. Without a list of its sessions that is known when no commit
+/// takes so long.
+#[tokio::test]
+async fn a_lost_commit_is_found_to_be_not_applied() {
+    for door in DOORS {
+        for profile in [Profile::Junos, Profile::Rfc] {
+            let (gateway, device, edits) = pair(profile, Some(Fault::DropBeforeOperation)).await;
+            let before = running(&device);
+            let id = unanswered(&gateway, door, &edits).await;
+            pass(Duration::from_secs(301)).await;
+            change_ends_as(&gateway, door, &id, "failed", "not_applied").await;
+            assert_eq!((commits(&device), running(&device)), (0, before));
+        }
+    }
+}
+
+/// E4, fault matrix 6: the device commits long after the connection was lost, which is never taken for not applied.
+#[tokio::test]
+async fn a_late_commit_is_waited_for() {
+    for door in DOORS {
+        let late = Fault::DropThenOperation(Until::Passed(Duration::from_secs(20)));
+        let (gateway, device, edits) = pair(Profile::Junos, Some(late)).await;
+        let id = unanswered(&gateway, door, &edits).await;
+        for _ in 0..3 {
+            pass(Duration::from_secs(5)).await;
+            let change = gateway.get_change(door, "mx1", &id).await.unwrap();
+            assert_eq!(change["outcome"], "unknown", "{change}");
+        }
+        // Nothing is sent meanwhile that could come between.
+        let other = json!({"edits": junos_edits("west")});
+        let refusal = gateway.change(door, "mx1", other).await.unwrap_err();
+        assert_eq!(
+            (refusal.verdict(), refusal.reason.as_deref()),
+            (("invalid-state", "not_sent"), Some("resolving"))
+        );
+        pass(Duration::from_secs(10)).await;
+        change_ends_as(&gateway, door, &id, "committed", "applied").await;
+        assert_eq!(commits(&device), 1);
+    }
+}
+
+/// C5, E4: a confirmed commit whose reply was lost is pending once it is seen, and can be confirmed where that is possible.
+#[tokio::test]
+async fn a_lost_reply_of_a_confirmed_commit() {
+    for door in DOORS {
+        for profile in [Profile::Junos, Profile::Rfc] {
+            let (gateway, device, edits) = pair(profile, Some(Fault::DropBeforeReply)).await;
+            let body = json!({"edits": edits, "commit": {"confirm_timeout_seconds": 120}});
+            let refusal = gateway.change(door, "mx1", body).await.unwrap_err();
+            assert_eq!(refusal.outcome, "unknown");
+            let change = refusal.change_id.unwrap();
+            let seen = change_ends_as(&gateway, door, &change, "pending_confirm", "applied").await;
+            let commit = seen["confirmed_commit_id"].as_str().unwrap();
+            let confirmed = gateway.order(door, commit, "confirm", Value::Null).await.unwrap();
+            assert_eq!(
+                (&confirmed["state"], &confirmed["by"]),
+                (&json!("confirmed"), &json!("us"))
+            );
+            change_ends_as(&gateway, door, &change, "confirmed", "applied").await;
+            pass(Duration::from_secs(300)).await;
+            assert!(running(&device).contains("contact east"));
+        }
+    }
+}
+
+/// S29, fault matrix 18: the session that holds it is killed by an admin who was warned, and the device undoes it.
+#[tokio::test]
+async fn a_killed_session_rolls_back() {
+    for door in DOORS {
+        let (gateway, device, edits) = pair(Profile::Junos, None).await;
+        let before = running(&device);
+        let commit = start(&gateway, door, &edits).await;
+        let session = commit["session_id"].as_u64().unwrap();
+        let refusal = gateway.kill(door, "mx1", session, json!({})).await.unwrap_err();
+        assert_eq!(refusal.reason.as_deref(), Some("confirmed_commit"), "{refusal:?}");
+        gateway
+            .kill(door, "mx1", session, json!({"force": true}))
+            .await
+            .unwrap();
+        let ended = commit_ends_as(&gateway, door, &id(&commit), "rolled_back").await;
+        assert_eq!(ended["reason"], "killed", "{ended}");
+        assert_eq!(running(&device), before);
+    }
+}
+
+/// S29: without a token an RFC server undoes it when its session ends, for whatever reason.
+#[tokio::test]
+async fn a_lost_session_rolls_back() {
+    for door in DOORS {
+        let (gateway, device, edits) = pair(Profile::Rfc10, None).await;
+        let before = running(&device);
+        let commit = start(&gateway, door, &edits).await;
+        assert_eq!(commit["persistent"], false);
+        device.drop_connections();
+        let ended = commit_ends_as(&gateway, door, &id(&commit), "rolled_back").await;
+        assert_eq!(ended["reason"], "session_lost", "{ended}");
+        assert_eq!(running(&device), before);
+    }
+}
+
+/// C2, C7: the commit of an edit session moves its NETCONF session, lock and all, to the confirmed commit.
+#[tokio::test]
+async fn an_edit_session_hands_its_session_over() {
+    for door in DOORS {
+        let (gateway, device, edits) = pair(Profile::Junos, None).await;
+        let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
+        let session = id(&opened);
+        gateway
+            .edit(door, "mx1", &session, edits[0].clone())
+            .await
+            .unwrap();
+        let body = json!({"confirm_timeout_seconds": 120});
+        let done = gateway.act(door, "mx1", &session, "commit", body).await.unwrap();
+        assert_eq!(
+            (&done["state"], &done["reason"]),
+            (&json!("closed"), &json!("confirmed_commit")),
+            "{done}"
+        );
+        assert_eq!(done["commit"]["state"], "pending_confirm");
+        let commit = &done["commit"]["confirmed_commit"];
+        assert_eq!(
+            (&commit["state"], &commit["session_id"]),
+            (&json!("pending"), &opened["session_id"])
+        );
+        assert!(device.device().lock_holder(Store::Candidate).is_some());
+        let confirmed = gateway
+            .order(door, &id(commit), "confirm", Value::Null)
+            .await
+            .unwrap();
+        assert_eq!(confirmed["state"], "confirmed");
+        eventually("the lock is free", async || {
+            device.device().lock_holder(Store::Candidate).is_none()
+        })
+        .await;
+        change_ends_as(
+            &gateway,
+            door,
+            done["commit"]["id"].as_str().unwrap(),
+            "confirmed",
+            "applied",
+        )
+        .await;
+    }
+}
+
+/// D1, C5, fault matrix 24: the next start takes up what is pending, and it is confirmed from there.
+#[tokio::test]
+async fn a_restart_takes_up_what_is_pending() {
+    for door in DOORS {
+        for profile in [Profile::Junos, Profile::Rfc] {
+            let directory = tempfile::tempdir().unwrap();
+            let database = format!("sqlite://{}", directory.path().join("ncgate.db").display());
+            let clock = clock();
+            let (device, edits) = device(profile, clock.clone(), None).await;
+            let gateway = TestGateway::at(clock.clone(), |settings| {
+                settings.database = Some(database.clone())
+            })
+            .await;
+            gateway.add("mx1", &device, json!({})).await;
+            let commit = start(&gateway, door, &edits).await;
+            gateway.stop().await;
+            let gateway = TestGateway::at(clock, |settings| settings.database = Some(database)).await;
+            commit_ends_as(&gateway, door, &id(&commit), "pending").await;
+            let refusal = gateway
+                .change(door, "mx1", json!({"edits": edits}))
+                .await
+                .unwrap_err();
+            assert_eq!(refusal.code, "confirmed-commit-pending");
+            let confirmed = gateway
+                .order(door, &id(&commit), "confirm", Value::Null)
+                .await
+                .unwrap();
+            assert_eq!(confirmed["state"], "confirmed");
+            pass(Duration::from_secs(300)).await;
+            assert!(running(&device).contains("contact east"));
+            gateway.stop().await;
+        }
+    }
+}
+
+/// S29, fault matrix 21: a reboot that loses the timer leaves the commit active, which is told as kept, and not early.
+#[tokio::test]
+async fn a_lost_timer_is_told_as_kept() {
+    for door in DOORS {
+        let (gateway, device, edits) = pair(Profile::Junos, None).await;
+        let commit = start(&gateway, door, &edits).await;
+        device.device().reboot();
+        pass(Duration::from_secs(130)).await;
+        commit_ends_as(&gateway, door, &id(&commit), "unknown").await;
+        pass(Duration::from_secs(170)).await;
+        let still = gateway.confirmed_commit(door, &id(&commit)).await.unwrap();
+        assert_eq!(still["state"], "unknown", "a rollback may take long: {still}");
+        pass(Duration::from_secs(30)).await;
+        commit_ends_as(&gateway, door, &id(&commit), "kept").await;
+        assert!(running(&device).contains("contact east"));
+    }
+}
