@@ -122,6 +122,8 @@ impl Probe {
 fn judge(seen: Result<Seen, String>, known: &Known<'_>, cause: Reason) -> Finding {
     let patience = BOUND.max(3 * known.slowest);
     let is_late = known.overdue.is_some_and(|overdue| overdue >= patience);
+    // A device that did not answer just now may do so in a moment.
+    let is_hopeless = known.overdue.is_some_and(|overdue| overdue >= 2 * patience);
     let reason = if known.overdue.is_some() && cause != Reason::Killed {
         Reason::Timeout
     } else {
@@ -152,7 +154,7 @@ fn judge(seen: Result<Seen, String>, known: &Known<'_>, cause: Reason) -> Findin
         },
     };
     match seen {
-        Err(words) if is_late => Finding::Unknown(words),
+        Err(words) if is_hopeless => Finding::Unknown(words),
         Err(words) => Finding::Wait(words),
         Ok(Seen::History(Standing::Newest)) => active("it is the newest commit of the device"),
         Ok(Seen::History(Standing::Undone)) => undone("the device made a commit of its own after it"),
@@ -296,7 +298,7 @@ mod tests {
     fn a_silent_device_is_given_up_in_the_end() {
         let silent = |known: &Known<'_>| judge(Err("no answer".to_owned()), known, Reason::Timeout);
         assert_eq!(silent(&known()), Finding::Wait("no answer".to_owned()));
-        assert_eq!(silent(&overdue(179)), Finding::Wait("no answer".to_owned()));
-        assert_eq!(silent(&overdue(180)), Finding::Unknown("no answer".to_owned()));
+        assert_eq!(silent(&overdue(359)), Finding::Wait("no answer".to_owned()));
+        assert_eq!(silent(&overdue(360)), Finding::Unknown("no answer".to_owned()));
     }
 }
