@@ -85,6 +85,10 @@ impl From<&CommitEntry> for Newest {
     }
 }
 
+/// What is warned of where the history cannot be read.
+pub(super) const HIDDEN: &str = "the device does not show its commits, so nobody can tell whether a confirmed commit of \
+                                 somebody else is pending, nor what became of this one should its reply be lost";
+
 /// Where a commit stands in a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {

@@ -28,6 +28,7 @@ fn body(call: &str) -> Value {
         "create_change" => json!({"edits": [{"format": "set", "config": "set snmp contact east"}]}),
         "apply_edit" => json!({"format": "set", "config": "delete snmp contact"}),
         "call_edit_session_rpc" => json!({"rpc": {"get-chassis-inventory": null}}),
+        "extend_confirmed_commit" => json!({"confirm_timeout_seconds": 600}),
         "discard_candidate" => json!({"expect_diff_sha256": "0".repeat(64)}),
         _ => json!({}),
     }
@@ -86,6 +87,12 @@ async fn every_call_has_a_route() {
             "get_schema" | "delete_config" => StatusCode::NOT_IMPLEMENTED,
             // It was committed already.
             "cancel_change" => StatusCode::CONFLICT,
+            // There is none: the change was a plain one.
+            name if name.ends_with("_confirmed_commit") => {
+                let words = body["detail"].as_str().unwrap_or_default();
+                assert!(words.starts_with("there is no confirmed commit"), "{body}");
+                StatusCode::NOT_FOUND
+            }
             _ => StatusCode::OK,
         };
         assert_eq!(status, expected, "{}: {body}", call.name);

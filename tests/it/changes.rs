@@ -56,7 +56,9 @@ async fn a_change_does_the_nine_steps_on_junos() {
         let change = good(door, change);
         assert_eq!(
             steps(&change),
-            ["lock", "edit", "edit", "validate", "diff", "commit", "unlock"]
+            [
+                "lock", "check", "edit", "edit", "validate", "diff", "commit", "unlock"
+            ]
         );
         assert_eq!(
             (&change["state"], &change["outcome"], &change["changed"]),
@@ -170,7 +172,7 @@ async fn a_dry_run_leaves_nothing() {
         (
             Profile::Junos,
             set("set snmp location east"),
-            &["open", "edit", "validate", "diff", "close"][..],
+            &["open", "edit", "check", "validate", "diff", "close"][..],
         ),
         (
             Profile::Rfc,
@@ -226,7 +228,7 @@ async fn leftovers_stop_a_change_and_are_left_alone() {
                 let change = good(door, gateway.change(door, "mx1", private).await);
                 assert_eq!(
                     steps(&change),
-                    ["open", "edit", "validate", "diff", "commit", "close"]
+                    ["open", "edit", "check", "validate", "diff", "commit", "close"]
                 );
                 assert!(device.device().is_modified(), "the leftovers are still there");
             }

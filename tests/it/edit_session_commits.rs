@@ -38,7 +38,7 @@ fn steps(change: &Value) -> Vec<String> {
 /// nothing; the answer and the record say `unchanged`.
 #[tokio::test]
 async fn an_empty_difference_is_not_committed() {
-    let one = ["diff done"];
+    let one = ["check done", "diff done"];
     let two = ["diff done", "diff done"];
     for (profile, mode, operation, look) in [
         (Profile::Junos, "exclusive", "commit-configuration", &one[..]),
@@ -167,7 +167,7 @@ async fn a_commit_whose_look_fails_is_not_sent() {
         let change = refusal.change_id.expect("a record");
         let found = good(door, gateway.get_change(door, "mx1", &change).await);
         assert_eq!(found["state"], "failed", "{found}");
-        assert_eq!(steps(&found), ["diff failed"]);
+        assert_eq!(steps(&found), ["check done", "diff failed"]);
         assert_eq!(sent(&device, "commit-configuration"), Vec::<String>::new());
         let done = gateway.act(door, "mx1", session, "commit", Value::Null).await;
         assert_eq!(good(door, done)["commit"]["state"], "committed");

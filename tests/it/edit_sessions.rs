@@ -207,8 +207,9 @@ async fn plans_send_nothing() {
         // A commit is preceded by a look at what it would change.
         for (action, at, element) in [
             ("discard", 0, "<discard-changes/>"),
-            ("commit", 0, "compare=\"rollback\""),
-            ("commit", 1, "<log>"),
+            ("commit", 0, "<get-commit-information/>"),
+            ("commit", 1, "compare=\"rollback\""),
+            ("commit", 2, "<log>"),
         ] {
             let plan = gateway
                 .act(door, "mx1", session, action, json!({"plan": true}))

@@ -21,7 +21,7 @@ use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
 use crate::service::edit::view::{ChangeStepView, RpcErrorView, ScheduledView};
-use crate::service::evidence::{Evidence, Moment, Newest};
+use crate::service::evidence::{self, Evidence, Moment, Newest};
 use crate::service::failure::{self, Asked};
 use crate::service::{history, locks};
 use crate::session::RawReply;
@@ -152,11 +152,25 @@ impl Work {
                 | Touch::Edits
                 | Touch::CommitsConfirmed
                 | Touch::Applies
-                | Touch::Unknown => self.send(step, false).await?,
+                | Touch::Unknown => match self.send(step, false).await {
+                    Ok(raw) => raw,
+                    Err(stop) if self.does_without(tells, &stop) => continue,
+                    Err(stop) => return Err(stop),
+                },
             };
             self.learn(name, tells, raw).await?;
         }
         Ok(())
+    }
+
+    /// A user who may not see the history may commit all the same: less is known then, if the reply is lost.
+    fn does_without(&mut self, tells: Tells, refused: &Stop) -> bool {
+        let wanted = self.request.if_revision.is_some();
+        if tells != Tells::History || wanted || refused.error.rpc_errors().is_empty() {
+            return false;
+        }
+        self.warn(format!("{}: {}", evidence::HIDDEN, refused.error.detail()));
+        true
     }
 
     /// What must be so before a step is sent.

@@ -6,8 +6,8 @@ use std::pin::pin;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Used;
 use super::sending::{Failed, Stopped};
+use super::{Used, record};
 use crate::device::{Held, Start};
 use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
@@ -23,7 +23,7 @@ use crate::service::edit::request::{CommitOptions, CommitRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
 use crate::service::edit::view::{CommitView, EditSessionView, Planned};
-use crate::service::evidence::{Evidence, Newest};
+use crate::service::evidence::{self, Evidence, Newest};
 use crate::service::{failure, history};
 use crate::session::RawReply;
 
@@ -301,27 +301,38 @@ impl Commit {
 
     /// What the commit would change, now.
     async fn look(&mut self, look: Look, start: &Start) -> Result<Diff, Error> {
-        let sent = self.send(look.steps(), start, None).await;
-        let mut replies = sent.map_err(|failed| failed.error)?;
-        let name = self.used.record.name();
+        let name = self.used.record.name().to_owned();
         let mut evidence = Evidence {
             junos: self.ground.dialect == Dialect::Junos,
             ..Evidence::default()
         };
-        if look.history.is_some() {
-            let history = history::parse(name, &replies.remove(0))?;
-            if !self.options.confirm_others {
-                self.gateway
-                    .no_commit_of_others(&history)
-                    .map_err(|error| error.with_outcome(Outcome::NotApplied))?;
+        if let Some(step) = look.history {
+            match self.send(vec![step], start, None).await {
+                Ok(replies) => {
+                    for raw in &replies {
+                        let history = history::parse(&name, raw)?;
+                        if !self.options.confirm_others {
+                            let checked = self.gateway.no_commit_of_others(&history);
+                            checked.map_err(|error| error.with_outcome(Outcome::NotApplied))?;
+                        }
+                        evidence.newest = history.newest().map(Newest::from);
+                    }
+                }
+                // A user who may not see the history may commit all the same.
+                Err(failed) if !failed.error.rpc_errors().is_empty() => {
+                    let words = format!("{}: {}", evidence::HIDDEN, failed.error.detail());
+                    self.used.handle.warn([record::warning(words)]);
+                }
+                Err(failed) => return Err(failed.error),
             }
-            evidence.newest = history.newest().map(Newest::from);
         }
+        let sent = self.send(look.differing.steps.clone(), start, None).await;
+        let replies = sent.map_err(|failed| failed.error)?;
         let Looked {
             diff,
             running,
             candidate,
-        } = look.differing.look(name, replies).await?;
+        } = look.differing.look(&name, replies).await?;
         (evidence.before, evidence.expected) = (running, candidate);
         self.record.looked(&diff, evidence)?;
         Ok(diff)

@@ -66,6 +66,8 @@ fn refused(capabilities: &Capabilities, request: &ChangeRequest) -> (ErrorCode, 
     (error.code(), pointer.unwrap_or_default())
 }
 
+/// E2: who has committed what.
+const HISTORY: &str = "check <get-commit-information/>";
 const COMPARE: &str =
     "diff <get-configuration database=\"candidate\" compare=\"rollback\" rollback=\"0\" format=\"text\"/>";
 
@@ -81,6 +83,7 @@ fn exclusive_change_on_junos() {
         lines(&junos(), &request),
         [
             "lock <lock><target><candidate/></target></lock>",
+            HISTORY,
             "edit <load-configuration format=\"xml\"><configuration><system><host-name>mx1</host-name></system>\
              </configuration></load-configuration>",
             "edit <load-configuration action=\"set\" format=\"text\"><configuration-set>delete snmp</configuration-set>\
@@ -126,6 +129,7 @@ fn private_change_on_junos() {
             "open <open-configuration><private/></open-configuration>",
             "edit <load-configuration action=\"set\" format=\"text\"><configuration-set>delete snmp</configuration-set>\
              </load-configuration>",
+            HISTORY,
             COMPARE,
             "commit <commit-configuration><synchronize/><at-time>23:15</at-time><full/><log>[ncgate 01J alice]</log>\
              </commit-configuration>",
@@ -175,7 +179,7 @@ fn shared_change_on_junos() {
     request.mode = Some(Mode::Shared);
     let made = script(&junos(), &request).expect("it can be made");
     let names: Vec<_> = made.steps.iter().map(|step| step.name.as_str()).collect();
-    assert_eq!(names, ["edit", "validate", "diff", "commit"]);
+    assert_eq!(names, ["edit", "check", "validate", "diff", "commit"]);
     assert!(!made.undo_guaranteed && made.warnings.len() == 1);
     request.dry_run = true;
     assert_eq!(
@@ -194,11 +198,14 @@ fn dry_run_on_junos_is_private() {
         let all = made.steps.iter().chain(&made.ending);
         all.map(|step| step.name.as_str()).collect()
     };
-    assert_eq!(names(&request), ["open", "edit", "validate", "diff", "close"]);
+    assert_eq!(
+        names(&request),
+        ["open", "edit", "check", "validate", "diff", "close"]
+    );
     request.mode = Some(Mode::Exclusive);
     assert_eq!(
         names(&request),
-        ["lock", "edit", "validate", "diff", "discard", "unlock"]
+        ["lock", "check", "edit", "validate", "diff", "discard", "unlock"]
     );
 }
 
@@ -426,7 +433,7 @@ fn verified_change_reads_running_after_the_commit() {
         request.commit.at = at.map(str::to_owned);
         let made =
             change(ground, &capabilities, &UrlPolicy::default(), &request, "m").expect("it can be made");
-        made.plan().split_off(2)
+        made.plan().split_off(3)
     };
     let compare = COMPARE.strip_prefix("diff ").expect("a step").to_owned();
     let unlock = "<unlock><target><candidate/></target></unlock>".to_owned();
@@ -510,6 +517,7 @@ fn steps_say_what_they_do_to_their_session() {
         touches(&junos(), &of(vec![set("delete snmp")])),
         [
             Touch::Acquires(candidate),
+            Touch::Nothing,
             Touch::Edits,
             Touch::Nothing,
             Touch::Nothing,

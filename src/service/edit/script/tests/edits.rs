@@ -7,7 +7,7 @@ use super::*;
 fn edits_on_junos() {
     let only = |edit: Edit| -> String {
         let lines = lines(&junos(), &of(vec![edit]));
-        lines[1].strip_prefix("edit ").expect("an edit").to_owned()
+        lines[2].strip_prefix("edit ").expect("an edit").to_owned()
     };
     let path = |path: &str, edit: Edit| Edit {
         path: Some(path.to_owned()),
