@@ -53,7 +53,7 @@ impl Store {
         const DOING: &str = "adding a change";
         change.created_at = self.now();
         change.updated_at = change.created_at;
-        let mut tx = self.database.begin(DOING).await?;
+        let mut connection = self.database.write(DOING).await?;
         sqlx::query(
             "INSERT INTO changes (id, device_id, device, owner, mode, state, outcome, created_at, updated_at, key_id, \
              document) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)",
@@ -71,10 +71,10 @@ impl Store {
             self.keys
                 .seal(document_of(&change.id), &change.document, &self.ids),
         )
-        .execute(&mut *tx)
+        .execute(&mut *connection)
         .await
-        .map_err(unavailable(DOING))?;
-        tx.commit().await.map_err(unavailable(DOING))
+        .map(drop)
+        .map_err(unavailable(DOING))
     }
 
     /// Stores how far a change has come, at the time of now.
@@ -84,7 +84,7 @@ impl Store {
     pub async fn update_change(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
         const DOING: &str = "updating a change";
         change.updated_at = self.now();
-        let mut tx = self.database.begin(DOING).await?;
+        let mut connection = self.database.write(DOING).await?;
         let updated = sqlx::query(
             "UPDATE changes SET state = $1, outcome = $2, updated_at = $3, key_id = $4, document = $5 WHERE id = $6",
         )
@@ -97,13 +97,13 @@ impl Store {
                 .seal(document_of(&change.id), &change.document, &self.ids),
         )
         .bind(&change.id)
-        .execute(&mut *tx)
+        .execute(&mut *connection)
         .await
         .map_err(unavailable(DOING))?;
         if updated.rows_affected() == 0 {
             return Err(StoreError::NotFound);
         }
-        tx.commit().await.map_err(unavailable(DOING))
+        Ok(())
     }
 
     /// One change of this device.
@@ -200,9 +200,11 @@ impl Store {
         for state in kept {
             query = query.bind(*state);
         }
-        let mut tx = self.database.begin(DOING).await?;
-        let deleted = query.execute(&mut *tx).await.map_err(unavailable(DOING))?;
-        tx.commit().await.map_err(unavailable(DOING))?;
+        let mut connection = self.database.write(DOING).await?;
+        let deleted = query
+            .execute(&mut *connection)
+            .await
+            .map_err(unavailable(DOING))?;
         Ok(deleted.rows_affected())
     }
 
