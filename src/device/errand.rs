@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio_util::task::TaskTracker;
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -40,7 +41,8 @@ impl Drop for Errand {
     }
 }
 
-/// Runs the job, which belongs to the tracker, until it has answered; what it does behind its answer, or when the
+/// Runs the job, which belongs to the tracker and alone holds the other side of the channel, until it has answered;
+/// what it does behind its answer, or when the
 /// caller leaves, goes on without the caller. `None`: it ended without an answer, by a panic for example, which ends
 /// with the job as it would with a task.
 ///
@@ -59,9 +61,12 @@ pub(super) async fn run<T>(
     };
     poll_fn(|cx| {
         errand.poll(cx);
-        match Pin::new(&mut answer).poll(cx) {
-            Poll::Ready(answer) => Poll::Ready(answer.ok()),
-            Poll::Pending => Poll::Pending,
+        // Only the job answers, and it was just asked. Waiting for the answer in the usual way would have this task
+        // wake itself up for it, which wakes another thread as well.
+        match answer.try_recv() {
+            Ok(answer) => Poll::Ready(Some(answer)),
+            Err(TryRecvError::Closed) => Poll::Ready(None),
+            Err(TryRecvError::Empty) => Poll::Pending,
         }
     })
     .await

@@ -16,6 +16,7 @@ use super::call::{
 };
 use super::candidate::{CandidateLane, CandidateTurn, Occupant};
 use super::core::{Core, Opener};
+use super::errand;
 use super::error::{DeviceError, Failure, Step};
 use super::lane::{NoTurn, Purpose, Turn};
 use super::{Device, no_turn};
@@ -153,11 +154,8 @@ impl Device {
             turn: turn.unpaced(),
             candidate,
         };
-        self.core.around.tracker.spawn(job.run(answer));
-        let opened = receiver
-            .await
-            .unwrap_or_else(|_| Err(interrupted(&self.core, false)));
-        Ok(opened?)
+        let opened = errand::run(&self.core.around.tracker, job.run(answer), receiver).await;
+        Ok(opened.unwrap_or_else(|| Err(interrupted(&self.core, false)))?)
     }
 
     /// Who has the shared candidate of this device in the gateway now.
@@ -237,7 +235,7 @@ fn wait_until(wait: Duration, deadline: Instant) -> Option<Instant> {
     (!wait.is_zero()).then_some(until)
 }
 
-/// Takes a session out of the pool, in a task that is not cancelled with the caller.
+/// Takes a session out of the pool, and is not cancelled with the caller.
 struct Opening {
     core: Arc<Core>,
     sessions: Arc<Sessions>,
@@ -298,10 +296,11 @@ async fn checkout(
             core.freed.notify_waiters();
         }
     };
-    core.around.tracker.spawn(job);
     tokio::select! {
-        result = receiver => {
-            let lent = result.unwrap_or_else(|_| Err(interrupted(core, false)))?;
+        // A session that is ready needs no timer.
+        biased;
+        lent = errand::run(&core.around.tracker, job, receiver) => {
+            let lent = lent.unwrap_or_else(|| Err(interrupted(core, false)))?;
             Ok(lent.pin())
         }
         () = sleep_until(deadline) => {
@@ -427,12 +426,17 @@ impl Held {
     /// Ends the hold: a clean session goes back to the pool, any other is closed politely.
     ///
     /// # Cancel safety
-    /// Safe: it runs to its end in a task of its own.
+    /// Safe: it runs to its end, in a task of its own if need be.
     pub async fn finish(mut self) {
         if let Some(grip) = self.0.take() {
             let tracker = grip.core.around.tracker.clone();
-            // It fails only when the runtime ends, and then so does this.
-            let _ = tracker.spawn(grip.finish()).await;
+            let (done, told) = oneshot::channel();
+            let job = async move {
+                grip.finish().await;
+                // Nobody to tell is no harm.
+                let _ = done.send(());
+            };
+            errand::run(&tracker, job, told).await;
         }
     }
 

@@ -16,6 +16,7 @@ use super::handle::{Command, Facts, Outbound, RawReply, ReplySender, Status, clo
 use super::inbound::{Inbound, Message, Step, Wanted};
 use super::state::{Action, Event, Phase, Refused, State, Submitted};
 use super::stream::{Incoming, Outgoing};
+use super::wheel::Wheel;
 use crate::json::Selection;
 use crate::metrics::Metrics;
 use crate::netconf::reply::Root;
@@ -126,6 +127,7 @@ struct Slot {
 
 /// What a session is made of once the hellos are exchanged.
 pub(super) struct Parts<I, O> {
+    pub(super) wheel: Arc<Wheel>,
     pub(super) incoming: I,
     pub(super) outgoing: O,
     pub(super) state: State,
@@ -140,6 +142,7 @@ pub(super) struct Parts<I, O> {
 
 /// Runs one session. Nothing happens in the session unless [`Actor::run`] is polled; dropping it cuts the stream.
 pub struct Actor<I, O> {
+    wheel: Arc<Wheel>,
     incoming: I,
     writer: Writer<O>,
     alarm: Alarm,
@@ -167,6 +170,7 @@ enum Wake {
 impl<I: Incoming, O: Outgoing> Actor<I, O> {
     pub(super) fn new(parts: Parts<I, O>) -> Self {
         Self {
+            wheel: parts.wheel,
             incoming: parts.incoming,
             writer: Writer::new(parts.outgoing),
             alarm: Alarm::default(),
@@ -183,8 +187,14 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
         }
     }
 
-    /// Runs until the session has ended and its stream is closed; tells why it ended.
-    pub async fn run(mut self) -> EndCause {
+    /// Runs until the session has ended and its stream is closed; tells why it ended. Whoever waits for a reply
+    /// takes part in it.
+    pub async fn run(self) -> EndCause {
+        let wheel = self.wheel.clone();
+        wheel.own(self.live()).await
+    }
+
+    async fn live(mut self) -> EndCause {
         let rest = std::mem::take(&mut self.rest);
         self.received(&rest).await;
         let cause = loop {

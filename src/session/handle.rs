@@ -1,17 +1,22 @@
 //! What others see of a session: calls go in, replies come out, and its state can be watched.
 
 use std::borrow::Borrow;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::error::{EndCause, SessionError};
 use super::spool::Stored;
 use super::state::Traces;
+use super::wheel::{Seat, Wheel};
 use crate::json::{ConvertError, Index, Selection};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::framing::{self, Framing};
@@ -77,6 +82,7 @@ pub struct Status {
 }
 
 pub(super) type ReplySender = oneshot::Sender<Result<RawReply, SessionError>>;
+type ReplyReceiver = oneshot::Receiver<Result<RawReply, SessionError>>;
 
 /// One RPC on its way to the actor.
 pub(super) struct Outbound {
@@ -123,6 +129,7 @@ pub struct SessionHandle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) status: watch::Receiver<Status>,
     pub(super) facts: Arc<Facts>,
+    pub(super) wheel: Arc<Wheel>,
 }
 
 impl std::fmt::Debug for Command {
@@ -192,8 +199,9 @@ impl SessionHandle {
     pub async fn call(&self, call: impl Borrow<Call>) -> Result<RawReply, SessionError> {
         let call = call.borrow();
         let (outbound, reply) = self.prepare(call)?;
-        self.submit(vec![outbound], call.traces).await?;
-        reply.await.unwrap_or(Err(SessionError::NotOpen))
+        let seat = self.wheel.seat();
+        self.submit(&seat, vec![outbound], call.traces).await?;
+        wait(&seat, reply).await
     }
 
     /// Sends several RPCs without waiting for replies in between (pipelining); replies in the order of the calls.
@@ -219,10 +227,11 @@ impl SessionHandle {
             batch.push(outbound);
             replies.push(reply);
         }
-        self.submit(batch, traces).await?;
+        let seat = self.wheel.seat();
+        self.submit(&seat, batch, traces).await?;
         let mut results = Vec::with_capacity(replies.len());
         for reply in replies {
-            results.push(reply.await.unwrap_or(Err(SessionError::NotOpen)));
+            results.push(wait(&seat, reply).await);
         }
         Ok(results)
     }
@@ -260,10 +269,7 @@ impl SessionHandle {
         }
     }
 
-    fn prepare(
-        &self,
-        call: &Call,
-    ) -> Result<(Outbound, oneshot::Receiver<Result<RawReply, SessionError>>), SessionError> {
+    fn prepare(&self, call: &Call) -> Result<(Outbound, ReplyReceiver), SessionError> {
         let id = self.facts.next_id();
         let text =
             rpc::envelope(&id.to_string(), &call.attributes, &call.rpc).map_err(SessionError::Write)?;
@@ -279,16 +285,55 @@ impl SessionHandle {
         Ok((outbound, receiver))
     }
 
-    async fn submit(&self, batch: Vec<Outbound>, traces: Traces) -> Result<(), SessionError> {
-        self.commands
-            .send(Command::Call { batch, traces })
-            .await
-            .map_err(|_| SessionError::NotOpen)
+    /// Hands the calls to the session, which sends them at once if it can.
+    async fn submit(&self, seat: &Seat, batch: Vec<Outbound>, traces: Traces) -> Result<(), SessionError> {
+        let mut command = Some(Command::Call { batch, traces });
+        let sent = poll_fn(|cx| {
+            let send = || {
+                command
+                    .take()
+                    .map_or(Ok(()), |command| self.commands.try_send(command))
+            };
+            Poll::Ready(seat.begin(cx, send).unwrap_or(Ok(())))
+        })
+        .await;
+        match sent {
+            Ok(()) => {}
+            Err(TrySendError::Full(unsent)) => command = Some(unsent),
+            Err(TrySendError::Closed(_)) => return Err(SessionError::NotOpen),
+        }
+        match command {
+            Some(command) => self
+                .commands
+                .send(command)
+                .await
+                .map_err(|_| SessionError::NotOpen),
+            None => Ok(()),
+        }
     }
 
     fn close_message(&self, id: u64) -> Bytes {
         close_message(self.facts.framing, id)
     }
+}
+
+/// Waits for a reply, and moves the session along meanwhile.
+async fn wait(seat: &Seat, mut reply: ReplyReceiver) -> Result<RawReply, SessionError> {
+    let received = poll_fn(|cx| {
+        if seat.attend(cx) {
+            // Who has the wheel is woken by it. Asking in the usual way would wake this task for the reply that it
+            // just took in itself.
+            match reply.try_recv() {
+                Ok(received) => Poll::Ready(Ok(received)),
+                Err(oneshot::error::TryRecvError::Empty) => Poll::Pending,
+                Err(oneshot::error::TryRecvError::Closed) => Poll::Ready(Err(())),
+            }
+        } else {
+            Pin::new(&mut reply).poll(cx).map_err(|_| ())
+        }
+    })
+    .await;
+    received.unwrap_or(Err(SessionError::NotOpen))
 }
 
 /// `<close-session>`, framed.

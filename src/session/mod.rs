@@ -1,4 +1,5 @@
-//! One task owns one NETCONF session, which has a connection to itself; callers hold a handle.
+//! One task owns one NETCONF session, which has a connection to itself; callers hold a handle, and move the session
+//! along while they wait for a reply (`wheel`).
 //!
 //! `state` is pure and decides, `actor` is the task and acts, `handle` is what others see. `open` exchanges the
 //! hellos, `inbound` turns bytes into messages, `spool` keeps them. It knows no devices, no queue and no HTTP.
@@ -16,6 +17,7 @@ pub mod state;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+mod wheel;
 
 pub use actor::Actor;
 pub use error::{EndCause, SessionError};

@@ -17,6 +17,7 @@ use super::inbound::Inbound;
 use super::spool::Spool;
 use super::state::{Event, Phase, State};
 use super::stream::{Incoming, Outgoing};
+use super::wheel::Wheel;
 use crate::metrics::Metrics;
 use crate::netconf::capability::Capabilities;
 use crate::netconf::framing::{self, Framing};
@@ -134,7 +135,9 @@ pub async fn open<I: Incoming, O: Outgoing>(
         opened_at: Instant::now(),
         next_id: AtomicU64::new(1),
     });
+    let wheel = Wheel::new();
     let actor = Actor::new(Parts {
+        wheel: wheel.clone(),
         incoming,
         outgoing,
         state,
@@ -150,6 +153,7 @@ pub async fn open<I: Incoming, O: Outgoing>(
             commands,
             status: watched,
             facts,
+            wheel,
         },
         actor,
     ))

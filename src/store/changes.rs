@@ -1,7 +1,7 @@
 //! Changes: who changed what on which device, how far it came, and a sealed document with all that was said about it.
 
 use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use time::OffsetDateTime;
 
 use super::database::unavailable;
@@ -55,7 +55,7 @@ impl Store {
         const DOING: &str = "adding a change";
         change.created_at = self.now();
         change.updated_at = change.created_at;
-        let mut tx = self.database.begin(DOING).await?;
+        let mut connection = self.database.write(DOING).await?;
         sqlx::query(
             "INSERT INTO changes (id, device_id, device, owner, mode, state, outcome, created_at, updated_at, key_id, \
              document) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)",
@@ -73,10 +73,10 @@ impl Store {
             self.keys
                 .seal(document_of(&change.id), &change.document, &self.ids),
         )
-        .execute(&mut *tx)
+        .execute(&mut *connection)
         .await
-        .map_err(unavailable(DOING))?;
-        tx.commit().await.map_err(unavailable(DOING))
+        .map(drop)
+        .map_err(unavailable(DOING))
     }
 
     /// Stores how far a change has come, at the time of now.
@@ -85,9 +85,8 @@ impl Store {
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
     pub async fn update_change(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
         const DOING: &str = "updating a change";
-        let mut tx = self.database.begin(DOING).await?;
-        self.update_change_in(&mut tx, change).await?;
-        tx.commit().await.map_err(unavailable(DOING))
+        let mut connection = self.database.write(DOING).await?;
+        self.write_change(&mut connection, change, 0).await
     }
 
     /// Stores that the commit of a change is sent now. A row allows one send.
@@ -95,30 +94,29 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`], also for a change whose commit was sent before; [`StoreError::NotFound`].
     pub async fn journal_commit(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
-        let mut tx = self.database.begin(JOURNAL).await?;
-        self.journal_in(&mut tx, change).await?;
-        tx.commit().await.map_err(unavailable(JOURNAL))
+        let mut connection = self.database.write(JOURNAL).await?;
+        self.journal_in(&mut connection, change).await
     }
 
     pub(super) async fn journal_in(
         &self,
-        tx: &mut Transaction<'_, Any>,
+        connection: &mut AnyConnection,
         change: &mut ChangeRecord,
     ) -> Result<(), StoreError> {
-        self.write_change(tx, change, 1).await
+        self.write_change(connection, change, 1).await
     }
 
     pub(super) async fn update_change_in(
         &self,
-        tx: &mut Transaction<'_, Any>,
+        connection: &mut AnyConnection,
         change: &mut ChangeRecord,
     ) -> Result<(), StoreError> {
-        self.write_change(tx, change, 0).await
+        self.write_change(connection, change, 0).await
     }
 
     async fn write_change(
         &self,
-        tx: &mut Transaction<'_, Any>,
+        connection: &mut AnyConnection,
         change: &mut ChangeRecord,
         attempts: i64,
     ) -> Result<(), StoreError> {
@@ -137,7 +135,7 @@ impl Store {
         )
         .bind(attempts)
         .bind(&change.id)
-        .execute(&mut **tx)
+        .execute(connection)
         .await
         .map_err(unavailable("updating a change"))?;
         if updated.rows_affected() == 0 {
@@ -240,9 +238,11 @@ impl Store {
         for state in kept {
             query = query.bind(*state);
         }
-        let mut tx = self.database.begin(DOING).await?;
-        let deleted = query.execute(&mut *tx).await.map_err(unavailable(DOING))?;
-        tx.commit().await.map_err(unavailable(DOING))?;
+        let mut connection = self.database.write(DOING).await?;
+        let deleted = query
+            .execute(&mut *connection)
+            .await
+            .map_err(unavailable(DOING))?;
         Ok(deleted.rows_affected())
     }
 

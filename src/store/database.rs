@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Row, SqlSafeStr, Transaction};
 use tokio::sync::Mutex;
@@ -194,6 +195,13 @@ impl Database {
             .map_err(unavailable(doing))
     }
 
+    /// A connection for one statement that writes. The statement is a transaction of its own, which saves the two
+    /// round trips to the database that begin and end another one.
+    pub(super) async fn write(&self, doing: &'static str) -> Result<PoolConnection<Any>, StoreError> {
+        self.check_file().await.map_err(unavailable(doing))?;
+        self.writer.acquire().await.map_err(unavailable(doing))
+    }
+
     /// The names of all keys that something is sealed with.
     pub(super) async fn sealing_keys(&self) -> Result<Vec<String>, StoreError> {
         let failed = || unavailable("looking for what is sealed");
@@ -271,6 +279,8 @@ fn sqlite_pool(options: &StoreOptions, connections: u32) -> AnyPoolOptions {
         .acquire_timeout(options.acquire_timeout)
         .idle_timeout(None)
         .max_lifetime(None)
+        // There is no other end that could have gone away.
+        .test_before_acquire(false)
         // SQLite itself rolls back when the disk is full; the driver's own rollback then fails, and it would
         // take the connection for one inside a transaction for ever.
         .before_acquire(|connection, _| {

@@ -51,7 +51,7 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn insert_edit_session(&self, session: &EditSessionRecord) -> Result<(), StoreError> {
         const DOING: &str = "adding an edit session";
-        let mut tx = self.database.begin(DOING).await?;
+        let mut connection = self.database.write(DOING).await?;
         sqlx::query(
             "INSERT INTO edit_sessions (id, device_id, device, owner, mode, datastore, instance, session_id, \
              ttl_seconds, state, reason, created_at, expires_at, ended_at, warnings) \
@@ -72,10 +72,10 @@ impl Store {
         .bind(to_micros(session.expires_at))
         .bind(session.ended_at.map(to_micros))
         .bind(&session.warnings)
-        .execute(&mut *tx)
+        .execute(&mut *connection)
         .await
-        .map_err(unavailable(DOING))?;
-        tx.commit().await.map_err(unavailable(DOING))
+        .map(drop)
+        .map_err(unavailable(DOING))
     }
 
     /// Stores what can change about an edit session: its NETCONF session, state, reason, times and warnings.
@@ -84,7 +84,7 @@ impl Store {
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
     pub async fn update_edit_session(&self, session: &EditSessionRecord) -> Result<(), StoreError> {
         const DOING: &str = "updating an edit session";
-        let mut tx = self.database.begin(DOING).await?;
+        let mut connection = self.database.write(DOING).await?;
         let updated = sqlx::query(
             "UPDATE edit_sessions SET session_id = $1, state = $2, reason = $3, expires_at = $4, ended_at = $5, \
              warnings = $6 WHERE id = $7",
@@ -96,13 +96,13 @@ impl Store {
         .bind(session.ended_at.map(to_micros))
         .bind(&session.warnings)
         .bind(&session.id)
-        .execute(&mut *tx)
+        .execute(&mut *connection)
         .await
         .map_err(unavailable(DOING))?;
         if updated.rows_affected() == 0 {
             return Err(StoreError::NotFound);
         }
-        tx.commit().await.map_err(unavailable(DOING))
+        Ok(())
     }
 
     /// Forgets an edit session that was never opened.
@@ -111,13 +111,13 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn delete_edit_session(&self, id: &str) -> Result<(), StoreError> {
         const DOING: &str = "removing an edit session";
-        let mut tx = self.database.begin(DOING).await?;
+        let mut connection = self.database.write(DOING).await?;
         sqlx::query("DELETE FROM edit_sessions WHERE id = $1")
             .bind(id)
-            .execute(&mut *tx)
+            .execute(&mut *connection)
             .await
             .map_err(unavailable(DOING))?;
-        tx.commit().await.map_err(unavailable(DOING))
+        Ok(())
     }
 
     /// One edit session of this device.
@@ -208,13 +208,12 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn forget_edit_sessions(&self, before: OffsetDateTime) -> Result<u64, StoreError> {
         const DOING: &str = "forgetting edit sessions";
-        let mut tx = self.database.begin(DOING).await?;
+        let mut connection = self.database.write(DOING).await?;
         let gone = sqlx::query("DELETE FROM edit_sessions WHERE ended_at < $1")
             .bind(to_micros(before))
-            .execute(&mut *tx)
+            .execute(&mut *connection)
             .await
             .map_err(unavailable(DOING))?;
-        tx.commit().await.map_err(unavailable(DOING))?;
         Ok(gone.rows_affected())
     }
 }
