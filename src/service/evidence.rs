@@ -137,11 +137,7 @@ pub(super) fn standing(history: &CommitInformation, marker: &str) -> Standing {
 
 /// Somebody else's confirmed commit that may still be undone at `now`, seconds since 1970 (E2). The devices' clock is not
 /// ours: within `doubt` seconds of its end it still counts.
-pub(super) fn pending_of_another<'a>(
-    history: &'a CommitInformation,
-    now: i64,
-    doubt: i64,
-) -> Option<&'a CommitEntry> {
+pub(super) fn pending_of_another(history: &CommitInformation, now: i64, doubt: i64) -> Option<&CommitEntry> {
     let entry = history.pending_confirmed()?;
     let Some((committed, window)) = entry.seconds.zip(entry.rollback_in()) else {
         return Some(entry);

@@ -307,6 +307,7 @@ impl Gateway {
         let mut change = read_row(row.map_err(|error| self.store_error(error))?)?;
         change.enter(State::Failed)?;
         change.set_outcome(Outcome::NotApplied);
+        change.document.confirmed_commit_id = None;
         let mut row = change.to_row();
         let stored = self.inner.store.update_change(&mut row).await;
         stored.map_err(|error| self.store_error(error))

@@ -165,7 +165,8 @@ impl Work {
 
     /// A user who may not see the history may commit all the same: less is known then, if the reply is lost.
     fn does_without(&mut self, tells: Tells, refused: &Stop) -> bool {
-        let wanted = self.request.if_revision.is_some();
+        // What became of a confirmed commit is told by nothing else.
+        let wanted = self.request.if_revision.is_some() || self.ground.confirm.is_some();
         if tells != Tells::History || wanted || refused.error.rpc_errors().is_empty() {
             return false;
         }

@@ -30,6 +30,9 @@ use crate::store::DeviceRecord;
 
 /// So long before the device may undo it nothing is sent any more that counts on its not having done so (C4).
 const MARGIN: Duration = Duration::from_secs(2);
+/// Between looks at a device that undoes it: twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long the end of a session is waited for. It goes on by itself.
 const GOODBYE: Duration = Duration::from_secs(10);
 
@@ -171,14 +174,7 @@ impl Guardian {
             self.conclude(State::Unknown, None, None).await;
         }
         let found = self.find().await;
-        let known = Known {
-            overdue: overdue.then(|| self.commit.overdue_for(&clock)),
-            sent: self.commit.since_sent(&clock),
-            made: self.commit.document.answered.is_some(),
-            answer: self.commit.document.answer.as_ref(),
-            commit_time: self.times.commit,
-            slowest: self.gateway.inner.pace.slowest(&self.commit.row.device),
-        };
+        let known = self.known();
         match self.probe.judge(found, &known) {
             Finding::Wait(seen) => {
                 if self.commit.document.seen.as_deref() != Some(&seen) {
@@ -220,6 +216,20 @@ impl Guardian {
                 self.see(&seen);
                 self.never_made().await;
             }
+        }
+    }
+
+    /// What a sight of the device is judged by.
+    fn known(&self) -> Known {
+        let clock = &self.gateway.inner.clock;
+        let overdue = self.commit.runs_for(clock).is_zero();
+        Known {
+            overdue: overdue.then(|| self.commit.overdue_for(clock)),
+            sent: self.commit.since_sent(clock),
+            made: self.commit.document.answered.is_some(),
+            answer: self.commit.document.answer.clone(),
+            commit_time: self.times.commit,
+            slowest: self.gateway.inner.pace.slowest(&self.commit.row.device),
         }
     }
 
@@ -349,17 +359,40 @@ impl Guardian {
         self.verify_cancelled().await
     }
 
+    /// Undoing is a commit of the device's, and may take as long.
     async fn verify_cancelled(&mut self) -> Result<(), Error> {
-        self.look().await;
-        match self.commit.state {
-            State::Cancelled => Ok(()),
-            State::Cancelling | State::Pending | State::Unknown => {
-                let words = "the device does not show yet that it is undone";
-                Err(self
-                    .unanswered(Error::new(ErrorCode::OutcomeUnknown, words))
-                    .await)
+        let until = Instant::now() + self.times.commit;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let found = self.find().await;
+            let known = self.known();
+            match Probe::none().judge(found, &known) {
+                Finding::Cancelled(seen) => {
+                    self.see(&seen);
+                    self.conclude(State::Cancelled, None, None).await;
+                    return Ok(());
+                }
+                Finding::Wait(_) | Finding::Pending(_) if Instant::now() < until => {
+                    tokio::time::sleep(pause).await;
+                    pause = (2 * pause).min(LONGEST_PAUSE);
+                }
+                Finding::Confirmed(by, seen) => {
+                    self.see(&seen);
+                    self.conclude(State::Confirmed, Some(by), None).await;
+                    return Err(self.not_pending());
+                }
+                Finding::Wait(seen)
+                | Finding::Pending(seen)
+                | Finding::RolledBack(_, seen)
+                | Finding::Kept(seen)
+                | Finding::NeverMade(seen)
+                | Finding::Unknown(seen) => {
+                    let words = format!("the device does not show that it is undone: {seen}");
+                    return Err(self
+                        .unanswered(Error::new(ErrorCode::OutcomeUnknown, words))
+                        .await);
+                }
             }
-            State::Confirming | State::Confirmed | State::RolledBack | State::Kept => Err(self.not_pending()),
         }
     }
 

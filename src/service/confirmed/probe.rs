@@ -45,7 +45,7 @@ pub(super) enum Finding {
 
 /// What is known when the device is looked at.
 #[derive(Debug, Clone)]
-pub(super) struct Known<'a> {
+pub(super) struct Known {
     /// How long ago the device's time was up; `None`: it is not.
     pub overdue: Option<Duration>,
     /// How long ago the commit was sent.
@@ -53,7 +53,7 @@ pub(super) struct Known<'a> {
     /// The device said ok to it, or was seen to have made it.
     pub made: bool,
     /// What was sent to confirm or cancel it, and not answered.
-    pub answer: Option<&'a Answer>,
+    pub answer: Option<Answer>,
     /// How long a commit may take.
     pub commit_time: Duration,
     /// How long the slowest one took.
@@ -100,7 +100,7 @@ impl Probe {
     }
 
     /// What a look means; `Err` says why the device could not be asked.
-    pub fn judge(&mut self, seen: Result<Seen, String>, known: &Known<'_>) -> Finding {
+    pub fn judge(&mut self, seen: Result<Seen, String>, known: &Known) -> Finding {
         let finding = judge(seen, known, self.cause);
         match &finding {
             Finding::Wait(_) => {
@@ -119,7 +119,7 @@ impl Probe {
     }
 }
 
-fn judge(seen: Result<Seen, String>, known: &Known<'_>, cause: Reason) -> Finding {
+fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason) -> Finding {
     let patience = BOUND.max(3 * known.slowest);
     let is_late = known.overdue.is_some_and(|overdue| overdue >= patience);
     // A device that did not answer just now may do so in a moment.
@@ -129,7 +129,7 @@ fn judge(seen: Result<Seen, String>, known: &Known<'_>, cause: Reason) -> Findin
     } else {
         cause
     };
-    let undone = |words: &str| match known.answer {
+    let undone = |words: &str| match &known.answer {
         Some(answer) if answer.cancels => Finding::Cancelled(words.to_owned()),
         Some(_) | None => Finding::RolledBack(reason, words.to_owned()),
     };
@@ -146,7 +146,7 @@ fn judge(seen: Result<Seen, String>, known: &Known<'_>, cause: Reason) -> Findin
         Some(_) if !is_late => {
             Finding::Wait(format!("{words}, though its time is up; a rollback takes time"))
         }
-        Some(_) => match known.answer {
+        Some(_) => match &known.answer {
             Some(answer) if !answer.cancels => Finding::Unknown(format!(
                 "{words} long after its time: either the confirming commit arrived, or the device lost its timer"
             )),
@@ -158,7 +158,7 @@ fn judge(seen: Result<Seen, String>, known: &Known<'_>, cause: Reason) -> Findin
         Err(words) => Finding::Wait(words),
         Ok(Seen::History(Standing::Newest)) => active("it is the newest commit of the device"),
         Ok(Seen::History(Standing::Undone)) => undone("the device made a commit of its own after it"),
-        Ok(Seen::History(Standing::Followed(next))) => match known.answer {
+        Ok(Seen::History(Standing::Followed(next))) => match &known.answer {
             Some(answer) if next.mentions(&answer.marker) && answer.cancels => {
                 Finding::Cancelled(format!("{} undid it, for the gateway", next.who))
             }
@@ -190,7 +190,7 @@ fn judge(seen: Result<Seen, String>, known: &Known<'_>, cause: Reason) -> Findin
 mod tests {
     use super::*;
 
-    fn known() -> Known<'static> {
+    fn known() -> Known {
         Known {
             overdue: None,
             sent: Duration::from_secs(10),
@@ -201,14 +201,14 @@ mod tests {
         }
     }
 
-    fn overdue(seconds: u64) -> Known<'static> {
+    fn overdue(seconds: u64) -> Known {
         Known {
             overdue: Some(Duration::from_secs(seconds)),
             ..known()
         }
     }
 
-    fn conclude(seen: Seen, known: &Known<'_>) -> Finding {
+    fn conclude(seen: Seen, known: &Known) -> Finding {
         judge(Ok(seen), known, Reason::SessionLost)
     }
 
@@ -259,9 +259,9 @@ mod tests {
             cancels: true,
             ..confirm.clone()
         };
-        let after = |answer, seen: &Seen| {
+        let after = |answer: &Answer, seen: &Seen| {
             let known = Known {
-                answer: Some(answer),
+                answer: Some(Answer::clone(answer)),
                 ..overdue(200)
             };
             conclude(seen.clone(), &known)
@@ -296,7 +296,7 @@ mod tests {
     /// C5: a device that cannot be asked is asked again, but not for ever.
     #[test]
     fn a_silent_device_is_given_up_in_the_end() {
-        let silent = |known: &Known<'_>| judge(Err("no answer".to_owned()), known, Reason::Timeout);
+        let silent = |known: &Known| judge(Err("no answer".to_owned()), known, Reason::Timeout);
         assert_eq!(silent(&known()), Finding::Wait("no answer".to_owned()));
         assert_eq!(silent(&overdue(359)), Finding::Wait("no answer".to_owned()));
         assert_eq!(silent(&overdue(360)), Finding::Unknown("no answer".to_owned()));

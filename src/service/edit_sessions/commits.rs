@@ -319,7 +319,7 @@ impl Commit {
                     }
                 }
                 // A user who may not see the history may commit all the same.
-                Err(failed) if !failed.error.rpc_errors().is_empty() => {
+                Err(failed) if !failed.error.rpc_errors().is_empty() && self.ground.confirm.is_none() => {
                     let words = format!("{}: {}", evidence::HIDDEN, failed.error.detail());
                     self.used.handle.warn([record::warning(words)]);
                 }
