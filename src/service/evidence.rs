@@ -94,8 +94,9 @@ pub(super) const HIDDEN: &str = "the device does not show its commits, so nobody
 pub(super) enum Standing {
     /// It is not there.
     Absent,
-    /// It is the last word.
-    Newest,
+    /// It is the last word. `waits`: the device says that it is going to undo it; one that does not say so may all the
+    /// same.
+    Newest { waits: bool },
     /// The device itself made the next commit, as it does when it undoes one.
     Undone,
     /// Somebody committed after it.
@@ -124,7 +125,11 @@ pub(super) fn standing(history: &CommitInformation, marker: &str) -> Standing {
     };
     // Newest first: what came after it stands before it.
     let Some(next) = place.checked_sub(1).and_then(|next| history.entries.get(next)) else {
-        return Standing::Newest;
+        let waits = history.entries[place]
+            .commit_confirmed
+            .as_deref()
+            .is_some_and(|words| words.contains("pending"));
+        return Standing::Newest { waits };
     };
     if next.is_by_device() {
         return Standing::Undone;
@@ -213,7 +218,7 @@ mod tests {
         assert_eq!(standing(vec![entry("lab", "cli", "other")]), Standing::Absent);
         assert_eq!(
             standing(vec![ours(), entry("lab", "cli", "before")]),
-            Standing::Newest
+            Standing::Newest { waits: false }
         );
         assert_eq!(
             standing(vec![entry("root", "other", ""), ours()]),
@@ -228,7 +233,7 @@ mod tests {
         // An extension carries the marker again: the last one counts.
         assert_eq!(
             standing(vec![ours(), entry("root", "other", ""), ours()]),
-            Standing::Newest
+            Standing::Newest { waits: false }
         );
     }
 

@@ -169,6 +169,7 @@ impl Gateway {
     pub fn drain(&self) {
         self.inner.draining.store(true, Ordering::Release);
         self.inner.devices.stop_edit_sessions();
+        self.inner.confirmed.leave();
     }
 
     /// Ends all sessions politely; what is not done within `grace` is cut.

@@ -205,15 +205,21 @@ impl Store {
         })
     }
 
-    /// At most `most` changes of all devices in this state, in order of their ids.
+    /// At most `most` changes of all devices in this state whose ids come after this one, in order of their ids.
     ///
     /// # Errors
     /// As [`Store::get_change`].
-    pub async fn changes_in(&self, state: &str, most: u32) -> Result<Vec<ChangeRecord>, StoreError> {
-        let statement = format!("{COLUMNS} WHERE state = $1 ORDER BY id LIMIT $2");
+    pub async fn changes_in(
+        &self,
+        state: &str,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<ChangeRecord>, StoreError> {
+        let statement = format!("{COLUMNS} WHERE state = $1 AND id > $3 ORDER BY id LIMIT $2");
         let rows = sqlx::query(AssertSqlSafe(statement))
             .bind(state)
             .bind(i64::from(most))
+            .bind(after)
             .fetch_all(self.database.reader())
             .await
             .map_err(unavailable("looking for changes"))?;

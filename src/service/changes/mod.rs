@@ -220,7 +220,7 @@ impl Gateway {
         for state in State::ALL {
             let Some(then) = state.left_behind() else { continue };
             loop {
-                let rows = self.inner.store.changes_in(state.as_str(), SOME).await;
+                let rows = self.inner.store.changes_in(state.as_str(), "", SOME).await;
                 let rows = rows.map_err(|error| self.store_error(error))?;
                 if rows.is_empty() {
                     break;

@@ -138,7 +138,7 @@ impl Gateway {
                 Standing::Absent => {
                     Sight::AsBefore("the device's history does not hold the commit".to_owned())
                 }
-                Standing::Newest | Standing::Undone | Standing::Followed(_) => {
+                Standing::Newest { .. } | Standing::Undone | Standing::Followed(_) => {
                     Sight::Applied("the device's history holds the commit".to_owned())
                 }
             });
@@ -201,14 +201,20 @@ impl Gateway {
     /// # Errors
     /// When the store cannot be used.
     pub(in crate::service) async fn resolve_left_behind(&self) -> Result<(), Error> {
-        let rows = self.inner.store.changes_in(State::Unknown.as_str(), SOME).await;
-        for row in rows.map_err(|error| self.store_error(error))? {
-            let id = row.id.clone();
-            if let Err(error) = self.take_up_change(row).await {
-                tracing::error!(change = id, error = %error, "a commit whose reply was lost cannot be taken up");
+        let unknown = State::Unknown.as_str();
+        let mut after = String::new();
+        loop {
+            let rows = self.inner.store.changes_in(unknown, &after, SOME).await;
+            let rows = rows.map_err(|error| self.store_error(error))?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after.clone_from(&last.id);
+            for row in rows {
+                let id = row.id.clone();
+                if let Err(error) = self.take_up_change(row).await {
+                    tracing::error!(change = id, error = %error, "a commit whose reply was lost cannot be taken up");
+                }
             }
         }
-        Ok(())
     }
 
     async fn take_up_change(&self, row: ChangeRecord) -> Result<(), Error> {

@@ -215,10 +215,10 @@ impl Work {
         Ok(())
     }
 
-    /// C3: while a confirmed commit is pending, nothing is sent that could confirm it.
+    /// C3, D1: nothing is sent that could confirm a pending commit by accident, or come between an earlier one and what
+    /// is found out about it.
     fn gate(&self) -> Result<(), Error> {
-        let row = &self.journal.change().row;
-        self.journal.gateway().no_confirmed_commit(&row.device_id)
+        self.journal.gateway().nothing_is_open(&self.record)
     }
 
     /// Stores that the commit is sent, with what tells later whether it was done. No row, no send.

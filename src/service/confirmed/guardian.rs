@@ -118,12 +118,14 @@ impl Guardian {
 
     /// Until the device has done what it does, or the gateway ends.
     pub async fn run(mut self) {
+        let leaving = self.gateway.inner.confirmed.leaving().clone();
         let ending = self.gateway.inner.ending.clone();
         while self.is_open() {
             let look = self.next_look();
             tokio::select! {
                 biased;
                 () = ending.cancelled() => return,
+                () = leaving.cancelled() => return self.leave().await,
                 () = ended(&mut self.session) => self.session_ended().await,
                 Some(order) = self.orders.recv() => self.serve(order).await,
                 () = tokio::time::sleep_until(look) => self.look().await,
@@ -135,6 +137,30 @@ impl Guardian {
         self.orders.close();
         while let Ok(order) = self.orders.try_recv() {
             let _ = order.answer.send(Err(self.not_pending()));
+        }
+    }
+
+    /// The gateway ends (D1). What survives its session stays pending, and is taken up by the next start; what does not is
+    /// undone by the device at once, which is waited for.
+    async fn leave(mut self) {
+        let survives = self.commit.document.junos || self.commit.document.persist.is_some();
+        self.see("the gateway has ended; the next start looks after it");
+        self.end_session().await;
+        if survives || self.commit.state != State::Pending {
+            self.store().await;
+            return;
+        }
+        let (id, device) = (&self.commit.row.id, &self.commit.row.device);
+        tracing::warn!(
+            confirmed_commit = id,
+            device,
+            "the end of the gateway undoes a confirmed commit"
+        );
+        self.probe = Probe::now(Reason::SessionLost);
+        let until = Instant::now() + self.times.rpc;
+        while self.is_open() && Instant::now() < until {
+            tokio::time::sleep(FIRST_PAUSE).await;
+            self.look().await;
         }
     }
 
@@ -228,6 +254,7 @@ impl Guardian {
             sent: self.commit.since_sent(clock),
             made: self.commit.document.answered.is_some(),
             answer: self.commit.document.answer.clone(),
+            bound: !self.commit.document.junos && self.commit.document.persist.is_none(),
             commit_time: self.times.commit,
             slowest: self.gateway.inner.pace.slowest(&self.commit.row.device),
         }
@@ -500,7 +527,7 @@ impl Guardian {
             return Ok(());
         }
         match self.standing(deadline).await? {
-            Standing::Newest => Ok(()),
+            Standing::Newest { .. } => Ok(()),
             Standing::Absent | Standing::Undone | Standing::Followed(_) => {
                 self.look().await;
                 Err(self.not_pending())

@@ -14,6 +14,8 @@ use crate::service::evidence::{Running, Standing};
 
 /// For how long, at least, a rollback is waited for after its time.
 const BOUND: Duration = Duration::from_secs(180);
+/// For how long, at least, a rollback is waited for after its session has ended.
+const UNDOING: Duration = Duration::from_secs(30);
 /// Between looks: twice as long each time. Some servers run their timers only when they are left alone for a second.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
@@ -54,6 +56,8 @@ pub(super) struct Known {
     pub made: bool,
     /// What was sent to confirm or cancel it, and not answered.
     pub answer: Option<Answer>,
+    /// The end of its session undoes it, whatever its time.
+    pub bound: bool,
     /// How long a commit may take.
     pub commit_time: Duration,
     /// How long the slowest one took.
@@ -65,8 +69,9 @@ pub(super) struct Known {
 pub(super) struct Probe {
     next: Option<Instant>,
     pause: Duration,
-    /// Why the device would undo it before its time.
+    /// Why the device would undo it before its time, and since when.
     cause: Reason,
+    since: Instant,
     over: bool,
 }
 
@@ -77,6 +82,7 @@ impl Probe {
             next: None,
             pause: FIRST_PAUSE,
             cause: Reason::Timeout,
+            since: Instant::now(),
             over: false,
         }
     }
@@ -101,7 +107,7 @@ impl Probe {
 
     /// What a look means; `Err` says why the device could not be asked.
     pub fn judge(&mut self, seen: Result<Seen, String>, known: &Known) -> Finding {
-        let finding = judge(seen, known, self.cause);
+        let finding = judge(seen, known, self.cause, self.since.elapsed());
         match &finding {
             Finding::Wait(_) => {
                 self.next = Some(Instant::now() + self.pause);
@@ -119,7 +125,8 @@ impl Probe {
     }
 }
 
-fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason) -> Finding {
+/// `since`: how long ago the cause came up.
+fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Duration) -> Finding {
     let patience = BOUND.max(3 * known.slowest);
     let is_late = known.overdue.is_some_and(|overdue| overdue >= patience);
     // A device that did not answer just now may do so in a moment.
@@ -141,8 +148,21 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason) -> Finding {
             Finding::Wait(format!("{words}; it may be at work on it still"))
         }
     };
+    let lost = match cause {
+        Reason::Killed => true,
+        Reason::SessionLost => known.bound,
+        Reason::Timeout | Reason::Reboot => false,
+    };
     let active = |words: &str| match known.overdue {
-        None => Finding::Pending(words.to_owned()),
+        None if lost && since < UNDOING.max(3 * known.slowest) => Finding::Wait(format!(
+            "{words}, though its session has ended; a rollback takes time"
+        )),
+        None => match &known.answer {
+            Some(answer) if !answer.cancels => {
+                Finding::Wait(format!("{words}; a confirming commit was sent and not answered"))
+            }
+            Some(_) | None => Finding::Pending(words.to_owned()),
+        },
         Some(_) if !is_late => {
             Finding::Wait(format!("{words}, though its time is up; a rollback takes time"))
         }
@@ -156,7 +176,10 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason) -> Finding {
     match seen {
         Err(words) if is_hopeless => Finding::Unknown(words),
         Err(words) => Finding::Wait(words),
-        Ok(Seen::History(Standing::Newest)) => active("it is the newest commit of the device"),
+        Ok(Seen::History(Standing::Newest { waits: true })) if known.overdue.is_none() && !lost => {
+            Finding::Pending("the device says that it waits to be confirmed".to_owned())
+        }
+        Ok(Seen::History(Standing::Newest { .. })) => active("it is the newest commit of the device"),
         Ok(Seen::History(Standing::Undone)) => undone("the device made a commit of its own after it"),
         Ok(Seen::History(Standing::Followed(next))) => match &known.answer {
             Some(answer) if next.mentions(&answer.marker) && answer.cancels => {
@@ -196,6 +219,7 @@ mod tests {
             sent: Duration::from_secs(10),
             made: true,
             answer: None,
+            bound: false,
             commit_time: Duration::from_secs(300),
             slowest: Duration::from_secs(2),
         }
@@ -209,10 +233,10 @@ mod tests {
     }
 
     fn conclude(seen: Seen, known: &Known) -> Finding {
-        judge(Ok(seen), known, Reason::SessionLost)
+        judge(Ok(seen), known, Reason::SessionLost, Duration::ZERO)
     }
 
-    const NEWEST: Seen = Seen::History(Standing::Newest);
+    const NEWEST: Seen = Seen::History(Standing::Newest { waits: false });
     const UNDONE: Seen = Seen::History(Standing::Undone);
     const EXPECTED: Seen = Seen::Running(Running::AsExpected);
     const BEFORE: Seen = Seen::Running(Running::AsBefore);
@@ -243,7 +267,7 @@ mod tests {
             assert!(matches!(before, Finding::RolledBack(Reason::SessionLost, _)));
             let after = conclude(seen.clone(), &overdue(1));
             assert!(matches!(after, Finding::RolledBack(Reason::Timeout, _)));
-            let killed = judge(Ok(seen), &overdue(1), Reason::Killed);
+            let killed = judge(Ok(seen), &overdue(1), Reason::Killed, Duration::ZERO);
             assert!(matches!(killed, Finding::RolledBack(Reason::Killed, _)));
         }
     }
@@ -278,6 +302,41 @@ mod tests {
         assert!(matches!(after(&cancel, &EXPECTED), Finding::Kept(_)));
     }
 
+    /// C2: what the end of a session undoes may be undone a moment later.
+    #[test]
+    fn a_lost_session_is_given_time() {
+        let bound = Known {
+            bound: true,
+            ..known()
+        };
+        let at =
+            |known: &Known, cause, seconds| judge(Ok(EXPECTED), known, cause, Duration::from_secs(seconds));
+        assert!(matches!(at(&bound, Reason::SessionLost, 29), Finding::Wait(_)));
+        assert!(matches!(at(&bound, Reason::SessionLost, 30), Finding::Pending(_)));
+        assert!(matches!(
+            at(&known(), Reason::SessionLost, 0),
+            Finding::Pending(_)
+        ));
+        assert!(matches!(at(&known(), Reason::Killed, 29), Finding::Wait(_)));
+    }
+
+    /// C5: a confirm that nobody answered may have arrived, unless the device says that it waits still.
+    #[test]
+    fn an_unanswered_confirm_is_not_pending() {
+        let sent = Known {
+            answer: Some(Answer {
+                marker: "[ncgate 02 alice]".to_owned(),
+                cancels: false,
+            }),
+            ..known()
+        };
+        for seen in [NEWEST, EXPECTED] {
+            assert!(matches!(conclude(seen, &sent), Finding::Wait(_)));
+        }
+        let waits = Seen::History(Standing::Newest { waits: true });
+        assert!(matches!(conclude(waits, &sent), Finding::Pending(_)));
+    }
+
     /// E4: what was never seen is not taken for gone before the device has had its time.
     #[test]
     fn a_commit_that_is_not_there_yet_may_come() {
@@ -296,7 +355,14 @@ mod tests {
     /// C5: a device that cannot be asked is asked again, but not for ever.
     #[test]
     fn a_silent_device_is_given_up_in_the_end() {
-        let silent = |known: &Known| judge(Err("no answer".to_owned()), known, Reason::Timeout);
+        let silent = |known: &Known| {
+            judge(
+                Err("no answer".to_owned()),
+                known,
+                Reason::Timeout,
+                Duration::ZERO,
+            )
+        };
         assert_eq!(silent(&known()), Finding::Wait("no answer".to_owned()));
         assert_eq!(silent(&overdue(359)), Finding::Wait("no answer".to_owned()));
         assert_eq!(silent(&overdue(360)), Finding::Unknown("no answer".to_owned()));
