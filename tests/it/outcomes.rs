@@ -311,3 +311,58 @@ async fn a_lost_timer_is_told_as_kept() {
         assert!(running(&device).contains("contact east"));
     }
 }
+
+/// D1: what the end of the gateway undoes is waited for, and told.
+#[tokio::test]
+async fn an_end_that_undoes_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}", directory.path().join("ncgate.db").display());
+    let clock = clock();
+    let (device, edits) = device(Profile::Rfc10, clock.clone(), None).await;
+    let before = running(&device);
+    let gateway = TestGateway::at(clock.clone(), |settings| {
+        settings.database = Some(database.clone());
+    })
+    .await;
+    gateway.add("mx1", &device, json!({})).await;
+    let commit = start(&gateway, Door::Rest, &edits).await;
+    let began = tokio::time::Instant::now();
+    gateway.stop().await;
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "nobody is waited for in vain"
+    );
+    assert_eq!(running(&device), before);
+    let gateway = TestGateway::at(clock, |settings| settings.database = Some(database)).await;
+    let told = commit_ends_as(&gateway, Door::Rest, &id(&commit), "rolled_back").await;
+    assert_eq!(told["reason"], "session_lost", "{told}");
+    gateway.stop().await;
+}
+
+/// C5: a confirm whose reply was lost is never told as pending; on a device that says what waits it is found out.
+#[tokio::test]
+async fn a_lost_reply_of_a_confirm() {
+    for (profile, fault, state) in [
+        (Profile::Junos, Fault::DropBeforeReply, "confirmed"),
+        (Profile::Junos, Fault::DropBeforeOperation, "pending"),
+        (Profile::Rfc, Fault::DropBeforeReply, "unknown"),
+    ] {
+        let (gateway, device, edits) = pair(profile, None).await;
+        let commit = start(&gateway, Door::Rest, &edits).await;
+        let operation = if profile == Profile::Junos {
+            "commit-configuration"
+        } else {
+            "commit"
+        };
+        device.faults().add(Rule::on(operation, fault).once());
+        let refusal = gateway
+            .order(Door::Rest, &id(&commit), "confirm", Value::Null)
+            .await
+            .unwrap_err();
+        assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
+        commit_ends_as(&gateway, Door::Rest, &id(&commit), state).await;
+        pass(Duration::from_secs(10)).await;
+        let still = gateway.confirmed_commit(Door::Rest, &id(&commit)).await.unwrap();
+        assert_eq!(still["state"], state, "{still}");
+    }
+}

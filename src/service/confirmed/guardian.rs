@@ -33,6 +33,8 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// Between looks at a device that undoes it: twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long the end of the gateway waits to see what it undoes.
+const LEAVING: Duration = Duration::from_secs(2);
 /// How long the end of a session is waited for. It goes on by itself.
 const GOODBYE: Duration = Duration::from_secs(10);
 
@@ -141,7 +143,7 @@ impl Guardian {
     }
 
     /// The gateway ends (D1). What survives its session stays pending, and is taken up by the next start; what does not is
-    /// undone by the device at once, which is waited for.
+    /// undone by the device at once, which is waited for a little: the next start sees it as well.
     async fn leave(mut self) {
         let survives = self.commit.document.junos || self.commit.document.persist.is_some();
         self.see("the gateway has ended; the next start looks after it");
@@ -157,7 +159,7 @@ impl Guardian {
             "the end of the gateway undoes a confirmed commit"
         );
         self.probe = Probe::now(Reason::SessionLost);
-        let until = Instant::now() + self.times.rpc;
+        let until = Instant::now() + LEAVING;
         while self.is_open() && Instant::now() < until {
             tokio::time::sleep(FIRST_PAUSE).await;
             self.look().await;
