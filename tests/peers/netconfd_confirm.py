@@ -83,7 +83,7 @@ class Process:
 
     def start(self):
         command = [self.binary, "serve", "--listen", self.listen, "--database", f"sqlite://{self.directory}/ncgate.db",
-                   "--device-networks", "127.0.0.0/8", "--least-confirm-seconds", "1", "--log", "warn"]
+                   "--device-networks", "127.0.0.0/8", "--least-confirm-seconds", "1", "--log", "error"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         self.gateway.http = requests.Session()
         end = time.monotonic() + SECONDS
@@ -255,8 +255,11 @@ def kills(lab):
 def restarts(lab):
     for what, number in (("a restart of the gateway", signal.SIGTERM), ("a crash of the gateway", signal.SIGKILL)):
         commit, before, value = lab.start(what)
+        begin = time.monotonic()
         status = lab.process.end(number)
-        lab.compare(f"{what}: the status", 0 if number == signal.SIGTERM else -number, status)
+        # Sessions that nobody ends are cut after 5 s.
+        lab.compare(f"{what}: the status, and soon", (0 if number == signal.SIGTERM else -number, True),
+                    (status, time.monotonic() - begin < 4))
         lab.compare(f"{what}: what runs meanwhile", value if lab.persists else before, lab.running())
         lab.process.start()
         lab.ends_or_pends(what, commit, before, value, "session_lost")

@@ -32,6 +32,9 @@ use crate::store::DeviceRecord;
 const MARGIN: Duration = Duration::from_secs(2);
 /// How long the end of a session is waited for. It goes on by itself.
 const GOODBYE: Duration = Duration::from_secs(10);
+/// When the gateway ends: how soon after the session the device is looked at. Its rollback is over by then, or is left
+/// to the next start.
+const LAST_LOOKS: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
 
 /// What callers want done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +123,7 @@ impl Guardian {
             let look = self.next_look();
             tokio::select! {
                 biased;
-                () = ending.cancelled() => return,
+                () = ending.cancelled() => return self.leave().await,
                 () = ended(&mut self.session) => self.session_ended().await,
                 Some(order) = self.orders.recv() => self.serve(order).await,
                 () = tokio::time::sleep_until(look) => self.look().await,
@@ -140,10 +143,50 @@ impl Guardian {
         self.commit.state.is_open() && !self.probe.is_over()
     }
 
-    /// When the device is looked at next: when its time is up, unless something is to be found out before.
+    /// When the device is looked at next: when its time is up, unless something is to be found out before. Once it is
+    /// up the pauses between the looks count alone: some servers undo nothing while they are asked.
     fn next_look(&self) -> Instant {
-        let up = Instant::now() + self.commit.runs_for(&self.gateway.inner.clock);
-        self.probe.next().map_or(up, |at| at.min(up))
+        let left = self.commit.runs_for(&self.gateway.inner.clock);
+        let up = Instant::now() + left;
+        match self.probe.next() {
+            Some(at) if left.is_zero() => at,
+            Some(at) => at.min(up),
+            None => up,
+        }
+    }
+
+    /// The gateway ends, and the session with it. What depends on the session is undone by that, which is seen to as
+    /// far as time allows; anything else is taken up by the next start (D1).
+    async fn leave(mut self) {
+        if self.held.is_none() {
+            return;
+        }
+        self.end_session().await;
+        if !self.is_doomed() {
+            return;
+        }
+        let (device, id) = (&self.commit.row.device, &self.commit.row.id);
+        tracing::warn!(
+            device,
+            confirmed_commit = id,
+            "the gateway ends, and a confirmed commit is undone by that"
+        );
+        self.see("the gateway ended, and with it the session that it depended on");
+        self.probe = Probe::now(Reason::SessionLost);
+        self.store().await;
+        for pause in LAST_LOOKS {
+            tokio::time::sleep(pause).await;
+            self.look().await;
+            if !self.is_open() {
+                return;
+            }
+        }
+    }
+
+    /// Whether its session has ended, and the device undoes it because of that (C2).
+    fn is_doomed(&self) -> bool {
+        let document = &self.commit.document;
+        self.held.is_none() && !document.junos && document.persist.is_none()
     }
 
     async fn session_ended(&mut self) {
@@ -175,6 +218,7 @@ impl Guardian {
             overdue: overdue.then(|| self.commit.overdue_for(&clock)),
             sent: self.commit.since_sent(&clock),
             made: self.commit.document.answered.is_some(),
+            doomed: self.is_doomed(),
             answer: self.commit.document.answer.as_ref(),
             commit_time: self.times.commit,
             slowest: self.gateway.inner.pace.slowest(&self.commit.row.device),
@@ -433,7 +477,7 @@ impl Guardian {
         if self.held.is_some() {
             return Ok(());
         }
-        if !self.commit.document.junos && self.commit.document.persist.is_none() {
+        if self.is_doomed() {
             let detail = "the session that could do this has ended; the device undoes the commit";
             return Err(Error::new(ErrorCode::InvalidState, detail).with_reason("session_lost"));
         }

@@ -52,6 +52,8 @@ pub(super) struct Known<'a> {
     pub sent: Duration,
     /// The device said ok to it, or was seen to have made it.
     pub made: bool,
+    /// The session has ended that it depended on, so the device undoes it whatever its time.
+    pub doomed: bool,
     /// What was sent to confirm or cancel it, and not answered.
     pub answer: Option<&'a Answer>,
     /// How long a commit may take.
@@ -142,6 +144,9 @@ fn judge(seen: Result<Seen, String>, known: &Known<'_>, cause: Reason) -> Findin
         }
     };
     let active = |words: &str| match known.overdue {
+        None if known.doomed => Finding::Wait(format!(
+            "{words}, though its session has ended; a rollback takes time"
+        )),
         None => Finding::Pending(words.to_owned()),
         Some(_) if !is_late => {
             Finding::Wait(format!("{words}, though its time is up; a rollback takes time"))
@@ -195,6 +200,7 @@ mod tests {
             overdue: None,
             sent: Duration::from_secs(10),
             made: true,
+            doomed: false,
             answer: None,
             commit_time: Duration::from_secs(300),
             slowest: Duration::from_secs(2),
@@ -246,6 +252,20 @@ mod tests {
             let killed = judge(Ok(seen), &overdue(1), Reason::Killed);
             assert!(matches!(killed, Finding::RolledBack(Reason::Killed, _)));
         }
+    }
+
+    /// C2: what depended on a session that has ended is not pending, and is undone for that reason.
+    #[test]
+    fn without_its_session_it_is_not_pending() {
+        let doomed = Known {
+            doomed: true,
+            ..known()
+        };
+        assert!(matches!(conclude(EXPECTED, &doomed), Finding::Wait(_)));
+        assert!(matches!(
+            conclude(BEFORE, &doomed),
+            Finding::RolledBack(Reason::SessionLost, _)
+        ));
     }
 
     /// C5, C6: with a confirm or a cancel that nobody answered the same sight means something else.
