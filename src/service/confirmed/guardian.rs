@@ -497,7 +497,15 @@ impl Guardian {
             .open(&capabilities)
             .map_err(|error| failure::unbuildable(&error))?;
         for step in open {
-            send(step, &mut held, &self.commit.row.device, deadline).await?;
+            let sent = send(step, &mut held, &self.commit.row.device, deadline).await;
+            match sent {
+                Ok(_) => {}
+                // RFC 6241 (7.5) refuses the lock of running to other sessions while a confirmed commit is pending; there
+                // are servers that refuse the candidate's too, though this session has the token, and nobody else gets
+                // it either. Whether the candidate is clean is looked at in any case.
+                Err(error) if error.code() == ErrorCode::InUse && self.commit.document.persist.is_some() => {}
+                Err(error) => return Err(error),
+            }
         }
         self.session = Some(held.watch());
         self.commit.document.session_id = Some(held.session_id());
@@ -702,10 +710,10 @@ impl Guardian {
     }
 
     async fn try_store(&mut self) -> Result<(), Error> {
+        // Shown when it is stored, and with it what it means for the change: who has seen the one finds the other.
+        let stored = self.gateway.store_confirmed_commit(&mut self.commit).await;
         self.handle.show(&self.commit);
-        self.gateway.store_confirmed_commit(&mut self.commit).await?;
-        self.handle.show(&self.commit);
-        Ok(())
+        stored
     }
 
     fn answer_marker(&self, who: &str) -> String {
