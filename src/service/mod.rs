@@ -109,6 +109,8 @@ struct Inner {
     resolving: changes::Resolving,
     /// Confirmed commits that are looked after.
     confirmed: confirmed::Registry,
+    /// The tasks that look after them.
+    guardians: TaskTracker,
     /// How long commits take.
     pace: pace::Pace,
     /// Locks of others that refusals told of.
@@ -146,6 +148,7 @@ impl Gateway {
                 changes: changes::Running::default(),
                 resolving: changes::Resolving::default(),
                 confirmed: confirmed::Registry::default(),
+                guardians: TaskTracker::new(),
                 pace: pace::Pace::default(),
                 seen: locks::Seen::default(),
                 ending: CancellationToken::new(),
@@ -169,15 +172,20 @@ impl Gateway {
     pub fn drain(&self) {
         self.inner.draining.store(true, Ordering::Release);
         self.inner.devices.stop_edit_sessions();
-        self.inner.confirmed.leave();
     }
 
     /// Ends all sessions politely; what is not done within `grace` is cut.
     pub async fn close(&self, grace: Duration) -> bool {
         self.drain();
-        let polite = self.inner.devices.shutdown(grace).await;
+        let until = Instant::now() + grace;
+        // Who looks after a confirmed commit ends its session, and asks the device what came of that (D1). Nobody else
+        // would end it.
         self.inner.ending.cancel();
-        polite
+        self.inner.guardians.close();
+        let left = tokio::time::timeout(grace / 2, self.inner.guardians.wait()).await;
+        let rest = until.saturating_duration_since(Instant::now());
+        let polite = self.inner.devices.shutdown(rest).await;
+        polite && left.is_ok()
     }
 
     /// Seconds since 1970, for what devices say about themselves.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::confirmed::{clock, pass};
 use crate::support::doors::{DOORS, Door};
-use crate::support::{TestGateway, eventually, junos, listen};
+use crate::support::{TestGateway, eventually, junos, listen, sent};
 
 fn junos_edits(name: &str) -> Value {
     json!([{"config": {"snmp": {"contact": name}}}])
@@ -294,6 +294,57 @@ async fn a_restart_takes_up_what_is_pending() {
     }
 }
 
+/// C5: a device that has not undone it in time is asked seldom, as some undo nothing while they are asked.
+#[tokio::test]
+async fn an_overdue_commit_is_looked_at_seldom() {
+    for door in DOORS {
+        let (gateway, device, edits) = pair(Profile::Junos, None).await;
+        let commit = start(&gateway, door, &edits).await;
+        device.device().reboot();
+        let looks = || sent(&device, "get-commit-information").len();
+        let before = looks();
+        pass(Duration::from_secs(121)).await;
+        commit_ends_as(&gateway, door, &id(&commit), "unknown").await;
+        eventually("a first look", async || looks() > before).await;
+        for _ in 0..30 {
+            pass(Duration::from_secs(1)).await;
+            gateway.confirmed_commit(door, &id(&commit)).await.unwrap();
+        }
+        let asked = looks() - before;
+        assert!((2..=5).contains(&asked), "{asked} times in 30 s");
+    }
+}
+
+/// S29, D1: the session that it depends on ends with the gateway, which says so before it is gone.
+#[tokio::test]
+async fn an_end_of_the_gateway_rolls_back() {
+    for door in DOORS {
+        let directory = tempfile::tempdir().unwrap();
+        let database = format!("sqlite://{}", directory.path().join("ncgate.db").display());
+        let clock = clock();
+        let (device, edits) = device(Profile::Rfc10, clock.clone(), None).await;
+        let before = running(&device);
+        let gateway = TestGateway::at(clock.clone(), |settings| {
+            settings.database = Some(database.clone())
+        })
+        .await;
+        gateway.add("mx1", &device, json!({})).await;
+        let commit = start(&gateway, door, &edits).await;
+        gateway.stop().await;
+        assert_eq!(running(&device), before);
+        // Nobody is left to ask, so what the next start tells was found out before.
+        drop(device);
+        let gateway = TestGateway::at(clock, |settings| settings.database = Some(database)).await;
+        let ended = gateway.confirmed_commit(door, &id(&commit)).await.unwrap();
+        assert_eq!(
+            (&ended["state"], &ended["reason"]),
+            (&json!("rolled_back"), &json!("session_lost")),
+            "{ended}"
+        );
+        gateway.stop().await;
+    }
+}
+
 /// S29, fault matrix 21: a reboot that loses the timer leaves the commit active, which is told as kept, and not early.
 #[tokio::test]
 async fn a_lost_timer_is_told_as_kept() {
@@ -310,33 +361,6 @@ async fn a_lost_timer_is_told_as_kept() {
         commit_ends_as(&gateway, door, &id(&commit), "kept").await;
         assert!(running(&device).contains("contact east"));
     }
-}
-
-/// D1: what the end of the gateway undoes is waited for, and told.
-#[tokio::test]
-async fn an_end_that_undoes_is_told() {
-    let directory = tempfile::tempdir().unwrap();
-    let database = format!("sqlite://{}", directory.path().join("ncgate.db").display());
-    let clock = clock();
-    let (device, edits) = device(Profile::Rfc10, clock.clone(), None).await;
-    let before = running(&device);
-    let gateway = TestGateway::at(clock.clone(), |settings| {
-        settings.database = Some(database.clone());
-    })
-    .await;
-    gateway.add("mx1", &device, json!({})).await;
-    let commit = start(&gateway, Door::Rest, &edits).await;
-    let began = tokio::time::Instant::now();
-    gateway.stop().await;
-    assert!(
-        began.elapsed() < Duration::from_secs(5),
-        "nobody is waited for in vain"
-    );
-    assert_eq!(running(&device), before);
-    let gateway = TestGateway::at(clock, |settings| settings.database = Some(database)).await;
-    let told = commit_ends_as(&gateway, Door::Rest, &id(&commit), "rolled_back").await;
-    assert_eq!(told["reason"], "session_lost", "{told}");
-    gateway.stop().await;
 }
 
 /// C5: a confirm whose reply was lost is never told as pending; on a device that says what waits it is found out.

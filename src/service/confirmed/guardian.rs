@@ -33,10 +33,11 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// Between looks at a device that undoes it: twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long the end of the gateway waits to see what it undoes.
-const LEAVING: Duration = Duration::from_secs(2);
 /// How long the end of a session is waited for. It goes on by itself.
 const GOODBYE: Duration = Duration::from_secs(10);
+/// When the gateway ends: how soon after the session the device is looked at. Its rollback is over by then, or is left
+/// to the next start.
+const LAST_LOOKS: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
 
 /// What callers want done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,14 +121,12 @@ impl Guardian {
 
     /// Until the device has done what it does, or the gateway ends.
     pub async fn run(mut self) {
-        let leaving = self.gateway.inner.confirmed.leaving().clone();
         let ending = self.gateway.inner.ending.clone();
         while self.is_open() {
             let look = self.next_look();
             tokio::select! {
                 biased;
-                () = ending.cancelled() => return,
-                () = leaving.cancelled() => return self.leave().await,
+                () = ending.cancelled() => return self.leave().await,
                 () = ended(&mut self.session) => self.session_ended().await,
                 Some(order) = self.orders.recv() => self.serve(order).await,
                 () = tokio::time::sleep_until(look) => self.look().await,
@@ -142,39 +141,55 @@ impl Guardian {
         }
     }
 
-    /// The gateway ends (D1). What survives its session stays pending, and is taken up by the next start; what does not is
-    /// undone by the device at once, which is waited for a little: the next start sees it as well.
-    async fn leave(mut self) {
-        let survives = self.commit.document.junos || self.commit.document.persist.is_some();
-        self.see("the gateway has ended; the next start looks after it");
-        self.end_session().await;
-        if survives || self.commit.state != State::Pending {
-            self.store().await;
-            return;
-        }
-        let (id, device) = (&self.commit.row.id, &self.commit.row.device);
-        tracing::warn!(
-            confirmed_commit = id,
-            device,
-            "the end of the gateway undoes a confirmed commit"
-        );
-        self.probe = Probe::now(Reason::SessionLost);
-        let until = Instant::now() + LEAVING;
-        while self.is_open() && Instant::now() < until {
-            tokio::time::sleep(FIRST_PAUSE).await;
-            self.look().await;
-        }
-    }
-
     /// Whether anything can come of it yet.
     fn is_open(&self) -> bool {
         self.commit.state.is_open() && !self.probe.is_over()
     }
 
-    /// When the device is looked at next: when its time is up, unless something is to be found out before.
+    /// When the device is looked at next: when its time is up, unless something is to be found out before. Once it is
+    /// up the pauses between the looks count alone: some servers undo nothing while they are asked.
     fn next_look(&self) -> Instant {
-        let up = Instant::now() + self.commit.runs_for(&self.gateway.inner.clock);
-        self.probe.next().map_or(up, |at| at.min(up))
+        let left = self.commit.runs_for(&self.gateway.inner.clock);
+        let up = Instant::now() + left;
+        match self.probe.next() {
+            Some(at) if left.is_zero() => at,
+            Some(at) => at.min(up),
+            None => up,
+        }
+    }
+
+    /// The gateway ends, and the session with it. What depends on the session is undone by that, which is seen to as
+    /// far as time allows; anything else is taken up by the next start (D1).
+    async fn leave(mut self) {
+        if self.held.is_none() {
+            return;
+        }
+        self.end_session().await;
+        if !self.is_doomed() {
+            return;
+        }
+        let (device, id) = (&self.commit.row.device, &self.commit.row.id);
+        tracing::warn!(
+            device,
+            confirmed_commit = id,
+            "the gateway ends, and a confirmed commit is undone by that"
+        );
+        self.see("the gateway ended, and with it the session that it depended on");
+        self.probe = Probe::now(Reason::SessionLost);
+        self.store().await;
+        for pause in LAST_LOOKS {
+            tokio::time::sleep(pause).await;
+            self.look().await;
+            if !self.is_open() {
+                return;
+            }
+        }
+    }
+
+    /// Whether its session has ended, and the device undoes it because of that (C2).
+    fn is_doomed(&self) -> bool {
+        let document = &self.commit.document;
+        self.held.is_none() && !document.junos && document.persist.is_none()
     }
 
     async fn session_ended(&mut self) {
@@ -256,7 +271,7 @@ impl Guardian {
             sent: self.commit.since_sent(clock),
             made: self.commit.document.answered.is_some(),
             answer: self.commit.document.answer.clone(),
-            bound: !self.commit.document.junos && self.commit.document.persist.is_none(),
+            doomed: self.is_doomed(),
             commit_time: self.times.commit,
             slowest: self.gateway.inner.pace.slowest(&self.commit.row.device),
         }
@@ -495,7 +510,7 @@ impl Guardian {
         if self.held.is_some() {
             return Ok(());
         }
-        if !self.commit.document.junos && self.commit.document.persist.is_none() {
+        if self.is_doomed() {
             let detail = "the session that could do this has ended; the device undoes the commit";
             return Err(Error::new(ErrorCode::InvalidState, detail).with_reason("session_lost"));
         }
@@ -515,7 +530,15 @@ impl Guardian {
             .open(&capabilities)
             .map_err(|error| failure::unbuildable(&error))?;
         for step in open {
-            send(step, &mut held, &self.commit.row.device, deadline).await?;
+            let sent = send(step, &mut held, &self.commit.row.device, deadline).await;
+            match sent {
+                Ok(_) => {}
+                // RFC 6241 (7.5) refuses the lock of running to other sessions while a confirmed commit is pending; there
+                // are servers that refuse the candidate's too, though this session has the token, and nobody else gets
+                // it either. Whether the candidate is clean is looked at in any case.
+                Err(error) if error.code() == ErrorCode::InUse && self.commit.document.persist.is_some() => {}
+                Err(error) => return Err(error),
+            }
         }
         self.session = Some(held.watch());
         self.commit.document.session_id = Some(held.session_id());
@@ -720,10 +743,10 @@ impl Guardian {
     }
 
     async fn try_store(&mut self) -> Result<(), Error> {
+        // Shown when it is stored, and with it what it means for the change: who has seen the one finds the other.
+        let stored = self.gateway.store_confirmed_commit(&mut self.commit).await;
         self.handle.show(&self.commit);
-        self.gateway.store_confirmed_commit(&mut self.commit).await?;
-        self.handle.show(&self.commit);
-        Ok(())
+        stored
     }
 
     fn answer_marker(&self, who: &str) -> String {

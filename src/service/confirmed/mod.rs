@@ -354,7 +354,9 @@ impl Gateway {
         let (handle, orders) = announced.take();
         handle.show(&commit);
         let guardian = Guardian::new(self.clone(), handle, commit, held, orders, Times::of(record));
-        self.inner.tasks.spawn(guardian.run());
+        self.inner
+            .tasks
+            .spawn(self.inner.guardians.track_future(guardian.run()));
     }
 
     /// Keeps everybody else out from now on: the commit is about to be sent (C3).

@@ -54,10 +54,10 @@ pub(super) struct Known {
     pub sent: Duration,
     /// The device said ok to it, or was seen to have made it.
     pub made: bool,
+    /// The session has ended that it depended on, so the device undoes it whatever its time.
+    pub doomed: bool,
     /// What was sent to confirm or cancel it, and not answered.
     pub answer: Option<Answer>,
-    /// The end of its session undoes it, whatever its time.
-    pub bound: bool,
     /// How long a commit may take.
     pub commit_time: Duration,
     /// How long the slowest one took.
@@ -150,11 +150,10 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
     };
     let lost = match cause {
         Reason::Killed => true,
-        Reason::SessionLost => known.bound,
-        Reason::Timeout | Reason::Reboot => false,
+        Reason::SessionLost | Reason::Timeout | Reason::Reboot => known.doomed,
     };
     let active = |words: &str| match known.overdue {
-        None if lost && since < UNDOING.max(3 * known.slowest) => Finding::Wait(format!(
+        None if known.doomed || (lost && since < UNDOING.max(3 * known.slowest)) => Finding::Wait(format!(
             "{words}, though its session has ended; a rollback takes time"
         )),
         None => match &known.answer {
@@ -218,8 +217,8 @@ mod tests {
             overdue: None,
             sent: Duration::from_secs(10),
             made: true,
+            doomed: false,
             answer: None,
-            bound: false,
             commit_time: Duration::from_secs(300),
             slowest: Duration::from_secs(2),
         }
@@ -272,6 +271,20 @@ mod tests {
         }
     }
 
+    /// C2: what depended on a session that has ended is not pending, and is undone for that reason.
+    #[test]
+    fn without_its_session_it_is_not_pending() {
+        let doomed = Known {
+            doomed: true,
+            ..known()
+        };
+        assert!(matches!(conclude(EXPECTED, &doomed), Finding::Wait(_)));
+        assert!(matches!(
+            conclude(BEFORE, &doomed),
+            Finding::RolledBack(Reason::SessionLost, _)
+        ));
+    }
+
     /// C5, C6: with a confirm or a cancel that nobody answered the same sight means something else.
     #[test]
     fn an_unanswered_order_is_taken_into_account() {
@@ -302,22 +315,19 @@ mod tests {
         assert!(matches!(after(&cancel, &EXPECTED), Finding::Kept(_)));
     }
 
-    /// C2: what the end of a session undoes may be undone a moment later.
+    /// S29: what a kill undoes may be undone a moment later.
     #[test]
-    fn a_lost_session_is_given_time() {
-        let bound = Known {
-            bound: true,
-            ..known()
+    fn a_kill_is_given_time() {
+        let at = |seconds| {
+            judge(
+                Ok(EXPECTED),
+                &known(),
+                Reason::Killed,
+                Duration::from_secs(seconds),
+            )
         };
-        let at =
-            |known: &Known, cause, seconds| judge(Ok(EXPECTED), known, cause, Duration::from_secs(seconds));
-        assert!(matches!(at(&bound, Reason::SessionLost, 29), Finding::Wait(_)));
-        assert!(matches!(at(&bound, Reason::SessionLost, 30), Finding::Pending(_)));
-        assert!(matches!(
-            at(&known(), Reason::SessionLost, 0),
-            Finding::Pending(_)
-        ));
-        assert!(matches!(at(&known(), Reason::Killed, 29), Finding::Wait(_)));
+        assert!(matches!(at(29), Finding::Wait(_)));
+        assert!(matches!(at(30), Finding::Pending(_)));
     }
 
     /// C5: a confirm that nobody answered may have arrived, unless the device says that it waits still.

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use super::guardian::Order;
 use super::record::ConfirmedCommit;
@@ -60,21 +59,9 @@ impl Handle {
 
 /// All of them, by their ids.
 #[derive(Debug, Default)]
-pub(in crate::service) struct Registry {
-    handles: Mutex<BTreeMap<String, Arc<Handle>>>,
-    leaving: CancellationToken,
-}
+pub(in crate::service) struct Registry(Mutex<BTreeMap<String, Arc<Handle>>>);
 
 impl Registry {
-    /// The gateway is about to end: sessions are to be ended politely.
-    pub fn leave(&self) {
-        self.leaving.cancel();
-    }
-
-    pub(super) fn leaving(&self) -> &CancellationToken {
-        &self.leaving
-    }
-
     pub(super) fn put(&self, id: &str, handle: Arc<Handle>) {
         self.lock().insert(id.to_owned(), handle);
     }
@@ -98,6 +85,6 @@ impl Registry {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Handle>>> {
         // Every change under the lock is complete in itself.
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
