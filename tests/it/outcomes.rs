@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ncgate::clock::Clock;
 use ncgate::emulator::config::{Store, What, set};
-use ncgate::emulator::{Fault, Profile, Rule, RunningEmulator, Until};
+use ncgate::emulator::{DeviceError, Fault, Profile, Rule, RunningEmulator, Until};
 use serde_json::{Value, json};
 
 use crate::support::confirmed::{clock, pass};
@@ -312,6 +312,36 @@ async fn an_overdue_commit_is_looked_at_seldom() {
         }
         let asked = looks() - before;
         assert!((2..=5).contains(&asked), "{asked} times in 30 s");
+    }
+}
+
+/// C2, C7: a server that refuses every lock while a confirmed commit is pending, to whom has the token too, is confirmed
+/// without one.
+#[tokio::test]
+async fn a_token_confirms_without_a_lock() {
+    for door in DOORS {
+        let (gateway, device, edits) = pair(Profile::Rfc, None).await;
+        let commit = start(&gateway, door, &edits).await;
+        device.drop_connections();
+        let refusal = DeviceError {
+            tag: Some(("protocol", "in-use")),
+            app_tag: Some("outstanding-confirmed-commit"),
+            ..DeviceError::new("not while a confirmed commit is pending")
+        };
+        let refuses = Rule::on("lock", Fault::Errors(vec![refusal]));
+        device.faults().add(refuses);
+        eventually("the loss is noticed", async || {
+            let seen = gateway.confirmed_commit(door, &id(&commit)).await.unwrap();
+            seen["session_id"].is_null() && seen["state"] == "pending"
+        })
+        .await;
+        let confirmed = gateway
+            .order(door, &id(&commit), "confirm", Value::Null)
+            .await
+            .unwrap();
+        assert_eq!(confirmed["state"], "confirmed", "{confirmed}");
+        pass(Duration::from_secs(300)).await;
+        assert!(running(&device).contains("contact east"));
     }
 }
 

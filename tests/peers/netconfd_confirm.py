@@ -25,6 +25,8 @@ import tempfile
 import threading
 import time
 
+from ncclient.transport.errors import TransportError
+
 sys.dont_write_bytecode = True
 from netconfd_compare import HERE, SECONDS, Gateway, compare, differences, netconfd, requests  # noqa: E402
 from netconfd_write import COMMIT_BEFORE_VALIDATE, Direct, connect, greenhouse, settings  # noqa: E402
@@ -296,13 +298,20 @@ def saved(lab):
     lab.compare("startup: it follows the confirm", value, lab.direct.leaf("altitude", "startup"))
 
 
+def close(session):
+    """Also one that the server has ended."""
+    with contextlib.suppress(TransportError):
+        session.close_session()
+
+
 def run(binary, name, options, persists, scenarios):
     """All of these on one server; False where it cannot be had."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(netconfd(*options))
         if server is None:
             return False
-        direct = Direct(stack.enter_context(connect(server)))
+        direct = Direct(connect(server))
+        stack.callback(close, direct.session)
         relay = Relay(server["address"])
         stack.callback(relay.listener.close)
         process = Process(binary, stack.enter_context(tempfile.TemporaryDirectory(prefix="ncgate-confirm-")))
