@@ -1,0 +1,210 @@
+//! The session that a confirmed commit needs: taken, asked, and given back (conventions C2, C7).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Guardian;
+use crate::device::{Occupant, Way};
+use crate::error::{Error, ErrorCode, Outcome};
+use crate::netconf::capability::Capabilities;
+use crate::netconf::rpc::RequestError;
+use crate::pool::Hold;
+use crate::service::confirmed::record::ConfirmedCommit;
+use crate::service::edit::differing::Differing;
+use crate::service::edit::ground::{Dialect, Ground};
+use crate::service::edit::request::Mode;
+use crate::service::edit::script::Step;
+use crate::service::edit::view::RpcErrorView;
+use crate::service::evidence::{self, Running, Standing};
+use crate::service::held::send;
+use crate::service::{failure, history, locks};
+
+/// How long the end of a session is waited for. It goes on by itself.
+const GOODBYE: Duration = Duration::from_secs(10);
+
+impl Guardian {
+    /// A session with the lock of the candidate: the one that made the commit, or a new one where that is as good.
+    pub(super) async fn take_session(&mut self, deadline: Instant) -> Result<(), Error> {
+        if self.held.is_some() {
+            return Ok(());
+        }
+        if self.is_doomed() {
+            let detail = "the session that could do this has ended; the device undoes the commit";
+            return Err(Error::new(ErrorCode::InvalidState, detail).with_reason("session_lost"));
+        }
+        let (_, device) = self.device().await?;
+        let claim = Occupant {
+            id: Some(self.commit.row.id.clone()),
+            who: self.commit.row.owner.clone(),
+        };
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let mut held = device
+            .hold_as(claim, wait, deadline, Way::Candidate)
+            .await
+            .map_err(|error| locks::not_held(&device, error))?;
+        let capabilities = held.capabilities();
+        let open = self
+            .ground(&capabilities)?
+            .open(&capabilities)
+            .map_err(|error| failure::unbuildable(&error))?;
+        for step in open {
+            let sent = send(step, &mut held, &self.commit.row.device, deadline).await;
+            match sent {
+                Ok(_) => {}
+                // RFC 6241 (7.5) refuses the lock of running to other sessions while a confirmed commit is pending; there
+                // are servers that refuse the candidate's too, though this session has the token, and nobody else gets
+                // it either. Whether the candidate is clean is looked at in any case.
+                Err(error) if error.code() == ErrorCode::InUse && self.commit.document.persist.is_some() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.session = Some(held.watch());
+        self.commit.document.session_id = Some(held.session_id());
+        self.held = Some(held);
+        Ok(())
+    }
+
+    /// That the device has neither undone it, nor anybody confirmed it.
+    pub(super) async fn stands(&mut self, deadline: Instant) -> Result<(), Error> {
+        if !self.commit.document.junos {
+            return Ok(());
+        }
+        match self.standing(deadline).await? {
+            Standing::Newest { .. } => Ok(()),
+            Standing::Absent | Standing::Undone | Standing::Followed(_) => {
+                self.look().await;
+                Err(self.not_pending())
+            }
+        }
+    }
+
+    /// A confirm is a commit of the whole candidate (C7).
+    pub(super) async fn candidate_is_clean(&mut self, deadline: Instant, accept: bool) -> Result<(), Error> {
+        if accept {
+            return Ok(());
+        }
+        let device = self.commit.row.device.clone();
+        let left = self.commit.safe_for(&self.gateway.inner.clock).as_secs();
+        let dialect = if self.commit.document.junos {
+            Dialect::Junos
+        } else {
+            Dialect::Rfc
+        };
+        let held = self.held.as_mut().ok_or_else(no_session)?;
+        let differing = Differing::new(dialect, &held.capabilities());
+        let differing = differing.map_err(|error| failure::unbuildable(&error))?;
+        let mut replies = Vec::new();
+        for step in differing.steps.clone() {
+            replies.push(send(step, held, &device, deadline).await?);
+        }
+        let diff = differing.read(&device, replies).await?;
+        if diff.is_empty() {
+            return Ok(());
+        }
+        let detail = format!(
+            "the candidate holds changes that would be committed as well; {left} s are left before the device undoes \
+             the confirmed commit"
+        );
+        Err(Error::new(ErrorCode::LockDenied, detail)
+            .with_reason("candidate_modified")
+            .with_hint("accept_candidate: true confirms together with them; admins only")
+            .with_diff(diff))
+    }
+
+    pub(super) async fn standing(&mut self, deadline: Instant) -> Result<Standing, Error> {
+        let device = self.commit.row.device.clone();
+        let held = self.held.as_mut().ok_or_else(no_session)?;
+        let history = history::in_session(held, &device, deadline).await?;
+        Ok(evidence::standing(&history, &self.commit.document.marker))
+    }
+
+    pub(super) async fn running(&mut self, deadline: Instant) -> Result<Running, Error> {
+        let device = self.commit.row.device.clone();
+        let held = self.held.as_mut().ok_or_else(no_session)?;
+        let running = history::running_in_session(held, &device, deadline).await?;
+        Ok(self.commit.document.evidence.running(&running.digest()))
+    }
+
+    pub(super) async fn send_commit(&mut self, step: Step) -> Result<(), Error> {
+        let device = self.commit.row.device.clone();
+        let deadline = Instant::now() + self.times.commit;
+        let held = self.held.as_mut().ok_or_else(no_session)?;
+        let began = Instant::now();
+        let raw = send(step, held, &device, deadline).await?;
+        self.gateway.inner.pace.took(&device, began.elapsed());
+        for warning in &raw.scan.warnings {
+            self.commit.document.warnings.push(RpcErrorView::from(warning));
+        }
+        Ok(())
+    }
+
+    /// Running to startup, after the confirm (E7). What fails is a warning: the commit is confirmed.
+    pub(super) async fn save(&mut self) {
+        if !self.commit.document.save {
+            return;
+        }
+        let built = self.build(|caps, _| {
+            let ground = Ground::new(caps, Mode::Exclusive, None);
+            Ok(ground.map(|ground| ground.save(caps, Some(true))))
+        });
+        let result = match built {
+            Ok(Ok(Ok(Some(step)))) => self.send_commit(step).await,
+            Ok(Ok(Ok(None))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(failure::unbuildable(&error)),
+            Ok(Err(error)) | Err(error) => Err(error),
+        };
+        if let Err(error) = result {
+            let words = format!("running was not saved to startup: {}", error.detail());
+            self.commit.document.warnings.push(RpcErrorView::warning(words));
+        }
+    }
+
+    /// Gives the locks back and ends the session.
+    pub(super) async fn give_back(&mut self) {
+        let Some(mut held) = self.held.take() else { return };
+        self.session = None;
+        let capabilities = held.capabilities();
+        let holds: Vec<Hold> = held.holds().iter().collect();
+        let steps = self
+            .ground(&capabilities)
+            .ok()
+            .and_then(|ground| ground.release(&capabilities, &holds).ok());
+        for step in steps.unwrap_or_default() {
+            let deadline = Instant::now() + self.times.rpc;
+            if send(step, &mut held, &self.commit.row.device, deadline)
+                .await
+                .is_err()
+            {
+                // The end of the session gives back the rest.
+                break;
+            }
+        }
+        let _ = tokio::time::timeout(GOODBYE, held.finish()).await;
+    }
+
+    /// Closes the session although it holds something: that is how RFC servers undo a commit without a token.
+    pub(super) async fn end_session(&mut self) {
+        self.session = None;
+        self.commit.document.session_id = None;
+        if let Some(held) = self.held.take() {
+            let _ = tokio::time::timeout(GOODBYE, held.finish()).await;
+        }
+    }
+
+    pub(super) fn build<T>(
+        &self,
+        build: impl FnOnce(&Capabilities, &ConfirmedCommit) -> Result<T, RequestError>,
+    ) -> Result<T, Error> {
+        let held = self.held.as_ref().ok_or_else(no_session)?;
+        build(&held.capabilities(), &self.commit).map_err(|error| failure::unbuildable(&error))
+    }
+
+    pub(super) fn ground(&self, capabilities: &Capabilities) -> Result<Ground, Error> {
+        Ground::new(capabilities, Mode::Exclusive, None)
+    }
+}
+
+fn no_session() -> Error {
+    Error::new(ErrorCode::SessionLost, "the session has ended").with_outcome(Outcome::NotSent)
+}
