@@ -22,7 +22,7 @@ pub fn print(bytes: &[u8]) -> io::Result<()> {
 /// Writes lines, with their line ends, to standard error.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn tell(lines: &str) -> io::Result<()> {
     unless_closed(io::stderr().lock().write_all(lines.as_bytes()))
 }

@@ -306,6 +306,53 @@ async fn confirmed_commits_of_others_are_respected() {
     }
 }
 
+/// E2: nor is it confirmed by a check in an edit session.
+#[tokio::test]
+async fn a_check_confirms_nobody_elses_commit() {
+    for door in DOORS {
+        for mode in ["exclusive", "private"] {
+            let (gateway, device) = junos_pair().await;
+            let bob = device.console("bob");
+            bob.edit("set system host-name bobs").unwrap();
+            bob.commit_confirmed(5, None).unwrap();
+            bob.leave_configuration();
+            let opened = gateway.open(door, "mx1", json!({"mode": mode})).await.unwrap();
+            let edit = contact("east")[0].clone();
+            gateway.edit(door, "mx1", id(&opened), edit).await.unwrap();
+            for action in ["validate", "commit"] {
+                let refusal = gateway
+                    .act(door, "mx1", id(&opened), action, Value::Null)
+                    .await
+                    .unwrap_err();
+                assert_eq!(refusal.code, "confirmed-commit-pending", "{action}: {refusal:?}");
+            }
+            assert!(device.device().is_rollback_pending());
+        }
+    }
+}
+
+/// C7: the device is free when the answer to a confirm is there.
+#[tokio::test]
+async fn whoever_confirms_may_go_on() {
+    for door in DOORS {
+        let (gateway, device) = junos_pair().await;
+        let (_, commit) = start(&gateway, door, contact("east"), 60).await;
+        device
+            .faults()
+            .add(Rule::on("unlock", Fault::Delay(Duration::from_millis(200))));
+        gateway
+            .order(door, id(&commit), "confirm", Value::Null)
+            .await
+            .unwrap();
+        assert!(device.device().lock_holder(Store::Candidate).is_none());
+        let next = gateway
+            .change(door, "mx1", json!({"edits": contact("west")}))
+            .await
+            .unwrap();
+        assert_eq!(next["state"], "committed");
+    }
+}
+
 /// A refused commit leaves nothing pending.
 #[tokio::test]
 async fn a_refused_commit_is_not_pending() {

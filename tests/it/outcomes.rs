@@ -420,3 +420,33 @@ async fn a_lost_reply_of_a_confirm() {
         assert_eq!(still["state"], state, "{still}");
     }
 }
+
+/// C4, C5: an extension that may not have arrived moves no deadline: the device is looked at when the earlier one is up.
+#[tokio::test]
+async fn a_lost_extension_moves_nothing() {
+    for profile in [Profile::Junos, Profile::Rfc] {
+        let (gateway, device, edits) = pair(profile, None).await;
+        let before = running(&device);
+        let commit = start(&gateway, Door::Rest, &edits).await;
+        let operation = if profile == Profile::Junos {
+            "commit-configuration"
+        } else {
+            "commit"
+        };
+        device
+            .faults()
+            .add(Rule::on(operation, Fault::DropBeforeOperation).once());
+        let more = json!({"confirm_timeout_seconds": 3600});
+        let refusal = gateway
+            .order(Door::Rest, &id(&commit), "extend", more)
+            .await
+            .unwrap_err();
+        assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
+        let still = commit_ends_as(&gateway, Door::Rest, &id(&commit), "pending").await;
+        assert_eq!(still["timeout_seconds"], 120, "{still}");
+        pass(Duration::from_secs(122)).await;
+        let ended = commit_ends_as(&gateway, Door::Rest, &id(&commit), "rolled_back").await;
+        assert_eq!(ended["reason"], "timeout");
+        assert_eq!(running(&device), before);
+    }
+}

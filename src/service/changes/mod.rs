@@ -359,7 +359,11 @@ impl Writer {
         ground.skip_validate = !validate;
         ground.verify = verify;
         if let Some(seconds) = self.request.commit.confirm_timeout_seconds {
-            ground.confirm = Some(self.gateway.confirm(capabilities, seconds, "/commit")?);
+            ground.confirm =
+                Some(
+                    self.gateway
+                        .confirm(capabilities, seconds, "/commit", self.request.plan)?,
+                );
         }
         script::change(
             ground,

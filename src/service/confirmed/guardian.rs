@@ -123,7 +123,7 @@ impl Guardian {
         // Whoever has ordered something meanwhile is told how it ended.
         self.orders.close();
         while let Ok(order) = self.orders.try_recv() {
-            let _ = order.answer.send(Err(self.not_pending()));
+            let _ = order.answer.send(Err(self.about(self.not_pending())));
         }
     }
 
@@ -258,6 +258,7 @@ impl Guardian {
             made: self.commit.document.answered.is_some(),
             answer: self.commit.document.answer.clone(),
             doomed: self.is_doomed(),
+            perhaps_later: Duration::from_secs(self.commit.document.perhaps_later),
             commit_time: self.times.commit,
             slowest: self.gateway.inner.pace.slowest(&self.commit.row.device),
         }
@@ -297,6 +298,9 @@ impl Guardian {
             return;
         }
         self.commit.ended(by, reason);
+        if !state.is_open() {
+            self.commit.document.session_id = None;
+        }
         self.store().await;
     }
 

@@ -31,7 +31,7 @@ use super::failure;
 use super::time::{self, rfc3339};
 use super::view::Plan;
 use crate::device::Held;
-use crate::error::{Error, ErrorCode, Outcome, PendingCommit, Resource};
+use crate::error::{Error, ErrorCode, Origin, Outcome, PendingCommit, Resource};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::store::{
@@ -44,6 +44,8 @@ const KEPT: ::time::Duration = ::time::Duration::days(7);
 const LOOK: Duration = Duration::from_secs(3600);
 /// Rows looked at together when the gateway starts.
 const SOME: u32 = 100;
+/// In place of a token in a plan.
+const NOT_SHOWN: &str = "(not shown)";
 /// By how much the clock of a device may be wrong, in seconds.
 const CLOCK_DOUBT: i64 = 60;
 /// The states of rows that somebody must look after.
@@ -251,7 +253,7 @@ impl Gateway {
         let capabilities = live.offered(&shown);
         let mut commit = ConfirmedCommit::of(row)?;
         if commit.document.persist.is_some() {
-            commit.document.persist = Some("(not shown)".to_owned());
+            commit.document.persist = Some(NOT_SHOWN.to_owned());
         }
         let marker = marker(&self.inner.store.new_id(), ctx.principal.id());
         let steps = match wanted {
@@ -330,11 +332,15 @@ impl Gateway {
         capabilities: &Capabilities,
         seconds: u64,
         at: &str,
+        plan: bool,
     ) -> Result<Confirm, Error> {
         let timeout = script::effective(capabilities.is_junos(), seconds);
         Ok(Confirm {
             timeout: timeout.map_err(|error| unbuildable(&error, at))?,
-            persist: script::persists(capabilities).then(|| self.new_persist_id()),
+            persist: script::persists(capabilities).then(|| match plan {
+                true => NOT_SHOWN.to_owned(),
+                false => self.new_persist_id(),
+            }),
         })
     }
 
@@ -422,6 +428,7 @@ impl Gateway {
         );
         Err(Error::new(ErrorCode::ConfirmedCommitPending, detail)
             .with_device(&commit.row.device)
+            .with_origin(Origin::Gateway)
             .with_pending_commit(PendingCommit {
                 id: Some(commit.row.id),
                 by: "us".to_owned(),

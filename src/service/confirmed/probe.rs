@@ -58,6 +58,8 @@ pub(super) struct Known {
     pub doomed: bool,
     /// What was sent to confirm or cancel it, and not answered.
     pub answer: Option<Answer>,
+    /// By how much later the device's time may be up: an extension was not answered.
+    pub perhaps_later: Duration,
     /// How long a commit may take.
     pub commit_time: Duration,
     /// How long the slowest one took.
@@ -127,7 +129,7 @@ impl Probe {
 
 /// `since`: how long ago the cause came up.
 fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Duration) -> Finding {
-    let patience = BOUND.max(3 * known.slowest);
+    let patience = BOUND.max(3 * known.slowest) + known.perhaps_later;
     let is_late = known.overdue.is_some_and(|overdue| overdue >= patience);
     // A device that did not answer just now may do so in a moment.
     let is_hopeless = known.overdue.is_some_and(|overdue| overdue >= 2 * patience);
@@ -178,6 +180,9 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
         Ok(Seen::History(Standing::Newest { waits: true })) if known.overdue.is_none() && !lost => {
             Finding::Pending("the device says that it waits to be confirmed".to_owned())
         }
+        Ok(Seen::History(Standing::Newest { waits: true })) if !lost => {
+            Finding::Wait("its time is up, and the device says that it is going to undo it".to_owned())
+        }
         Ok(Seen::History(Standing::Newest { .. })) => active("it is the newest commit of the device"),
         Ok(Seen::History(Standing::Undone)) => undone("the device made a commit of its own after it"),
         Ok(Seen::History(Standing::Followed(next))) => match &known.answer {
@@ -219,6 +224,7 @@ mod tests {
             made: true,
             doomed: false,
             answer: None,
+            perhaps_later: Duration::ZERO,
             commit_time: Duration::from_secs(300),
             slowest: Duration::from_secs(2),
         }

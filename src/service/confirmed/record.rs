@@ -36,6 +36,8 @@ pub(in crate::service) struct Document {
     pub synchronize: bool,
     /// The device was looked at for as long as there was any hope.
     pub given_up: bool,
+    /// An extension was sent and not answered: by so many seconds later it may be undone.
+    pub perhaps_later: u64,
     pub seen: Option<String>,
     pub warnings: Vec<RpcErrorView>,
 }

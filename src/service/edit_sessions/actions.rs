@@ -7,12 +7,12 @@ use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::service::Gateway;
 use crate::service::call::{CallContext, Role};
-use crate::service::edit::ground::Ground;
+use crate::service::edit::ground::{Dialect, Ground};
 use crate::service::edit::request::{DiscardRequest, Edit, EditBody, EditRequest, ErrorOption, Mode};
 use crate::service::edit::script::Step;
 use crate::service::edit::view::{EditSessionView, Planned};
-use crate::service::failure;
 use crate::service::view::Plan;
+use crate::service::{evidence, failure, history};
 
 /// Bytes of configuration from which on it is turned into XML beside the threads that serve everybody.
 const LARGE: usize = 256 << 10;
@@ -78,6 +78,9 @@ impl Gateway {
         let ground = used.ground()?;
         let built = ground.validate(used.handle.capabilities());
         let step = built.map_err(|error| used.on_device(failure::unbuildable(&error)))?;
+        if step.is_some() && ground.dialect == Dialect::Junos && !plan {
+            self.no_check_confirms(ctx, &used).await?;
+        }
         if step.is_none() && !plan {
             let why = if ground.skip_validate {
                 "the device's settings switch validation off"
@@ -119,6 +122,29 @@ impl Gateway {
             return Err(used.at_once("there is nothing to discard"));
         }
         used.act(self, ctx, steps, request.plan).await
+    }
+
+    /// On Junos a check confirms, also what somebody else waits for (E2).
+    async fn no_check_confirms(&self, ctx: &CallContext, used: &Used) -> Result<(), Error> {
+        let built = history::step(used.handle.capabilities(), false);
+        let step = built.map_err(|error| used.on_device(failure::unbuildable(&error)))?;
+        match used.send(self, ctx, vec![step]).await {
+            Ok(replies) => {
+                for raw in &replies {
+                    let history = history::parse(used.record.name(), raw)?;
+                    let checked = self.no_commit_of_others(&history);
+                    checked.map_err(|error| used.on_device(error.with_outcome(Outcome::NotApplied)))?;
+                }
+                Ok(())
+            }
+            // A user who may not see the history may check all the same.
+            Err(failed) if !failed.error.rpc_errors().is_empty() => {
+                let words = format!("{}: {}", evidence::HIDDEN, failed.error.detail());
+                used.handle.warn([record::warning(words)]);
+                Ok(())
+            }
+            Err(failed) => Err(failed.error),
+        }
     }
 
     /// An edit session that the caller may change something in.

@@ -66,7 +66,7 @@ impl Gateway {
         let by = ctx.deadline.map(|_| self.deadline(ctx, &used.device));
         let mut ground = used.ground()?;
         if let Some(seconds) = request.options.confirm_timeout_seconds {
-            let confirm = self.confirm(used.handle.capabilities(), seconds, "");
+            let confirm = self.confirm(used.handle.capabilities(), seconds, "", request.plan);
             ground.confirm = Some(confirm.map_err(|error| used.on_device(error))?);
         }
         if !request.plan {

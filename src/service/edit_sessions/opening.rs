@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::record::{self, warning};
 use crate::device::{
-    Device, DeviceError, EditFacts, EditHandle, EditReason, Held, Occupant, Outcome as DeviceOutcome,
-    Release, Request, Terms, Way,
+    Device, DeviceError, EditFacts, EditHandle, EditReason, Held, HoldError, Occupant,
+    Outcome as DeviceOutcome, Release, Request, Terms, Way,
 };
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::rpc_error::RpcError;
@@ -40,6 +40,14 @@ pub(super) struct Opening {
 }
 
 impl Opening {
+    /// C3: never as a lock that is held.
+    fn not_held(&self, error: HoldError) -> Error {
+        match self.gateway.no_confirmed_commit(&self.row.device_id) {
+            Err(pending) => pending,
+            Ok(()) => locks::not_held(&self.device, error),
+        }
+    }
+
     pub async fn run(self, mut answer: oneshot::Sender<Result<EditHandle, Error>>) {
         let (store, id) = (self.gateway.inner.store.clone(), self.row.id.clone());
         let opened = tokio::select! {
@@ -69,7 +77,7 @@ impl Opening {
             Mode::Private | Mode::Ephemeral | Mode::Shared => Way::Beside,
         };
         let held = self.device.hold_as(claim, self.wait, self.deadline, way).await;
-        let mut held = held.map_err(|error| locks::not_held(&self.device, error))?;
+        let mut held = held.map_err(|error| self.not_held(error))?;
         self.row.session_id = held.session_id();
         let stored = self.gateway.inner.store.insert_edit_session(&self.row).await;
         stored.map_err(|error| self.gateway.store_error(error).with_device(&self.facts.device))?;

@@ -36,6 +36,11 @@ impl Guardian {
             Wanted::Cancel => self.cancel(&who, deadline).await,
             Wanted::Extend { seconds } => self.extend(deadline, seconds).await,
         };
+        if !self.is_open() {
+            // Who is told that it is over finds the device free.
+            self.give_back().await;
+            self.gateway.inner.confirmed.remove(&self.commit.row.id);
+        }
         // Whoever left is told by the record.
         let _ = answer.send(match result {
             Ok(()) => Ok(self.commit.view()),
@@ -46,7 +51,7 @@ impl Guardian {
     /// The confirming commit (C4, C7).
     async fn confirm(&mut self, who: &str, deadline: Instant, accept_candidate: bool) -> Result<(), Error> {
         self.in_time("confirmed")?;
-        self.take_session(deadline).await?;
+        self.take_session(deadline, accept_candidate).await?;
         self.stands(deadline).await?;
         self.candidate_is_clean(deadline, accept_candidate).await?;
         let marker = self.answer_marker(who);
@@ -98,7 +103,7 @@ impl Guardian {
     /// Undoes it now (C6).
     async fn cancel(&mut self, who: &str, deadline: Instant) -> Result<(), Error> {
         self.is_pending()?;
-        self.take_session(deadline).await?;
+        self.take_session(deadline, false).await?;
         self.stands(deadline).await?;
         let marker = self.answer_marker(who);
         let steps = self.build(|caps, commit| script::cancel(caps, commit, &marker))?;
@@ -174,7 +179,7 @@ impl Guardian {
         let timeout = script::effective(self.commit.document.junos, seconds)
             .map_err(|error| failure::unbuildable(&error))?
             .rfc();
-        self.take_session(deadline).await?;
+        self.take_session(deadline, false).await?;
         self.stands(deadline).await?;
         self.candidate_is_clean(deadline, false).await?;
         let step = self.build(|caps, commit| script::extend(caps, commit, timeout))?;
@@ -184,13 +189,17 @@ impl Guardian {
         match self.send_commit(step).await {
             Ok(()) => {
                 self.commit.armed(&self.gateway.inner.clock);
+                self.commit.document.perhaps_later = 0;
                 self.store().await;
                 Ok(())
             }
             Err(error) if error.outcome() == Outcome::Unknown => {
-                // Of the two deadlines the earlier one counts for what must not come too late.
-                self.commit.document.sent = document.sent;
-                self.commit.row.deadline_earliest = row.deadline_earliest;
+                // Of the two deadlines the earlier one counts for what must not come too late, and for looking.
+                let later = timeout.as_secs().saturating_sub(row.timeout_seconds);
+                self.commit.document = document;
+                self.commit.row = row;
+                let elapsed = self.commit.since_sent(&self.gateway.inner.clock).as_secs();
+                self.commit.document.perhaps_later = later.saturating_add(elapsed);
                 Err(self.unanswered(error).await)
             }
             Err(error) => {
@@ -254,7 +263,7 @@ impl Guardian {
         ground::marker(&self.gateway.inner.store.new_id(), who)
     }
 
-    fn about(&self, error: Error) -> Error {
+    pub(super) fn about(&self, error: Error) -> Error {
         error
             .with_device(&self.commit.row.device)
             .with_change_id(&self.commit.row.change_id)

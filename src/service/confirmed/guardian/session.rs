@@ -25,7 +25,11 @@ const GOODBYE: Duration = Duration::from_secs(10);
 
 impl Guardian {
     /// A session with the lock of the candidate: the one that made the commit, or a new one where that is as good.
-    pub(super) async fn take_session(&mut self, deadline: Instant) -> Result<(), Error> {
+    pub(super) async fn take_session(
+        &mut self,
+        deadline: Instant,
+        accept_candidate: bool,
+    ) -> Result<(), Error> {
         if self.held.is_some() {
             return Ok(());
         }
@@ -56,6 +60,14 @@ impl Guardian {
                 // are servers that refuse the candidate's too, though this session has the token, and nobody else gets
                 // it either. Whether the candidate is clean is looked at in any case.
                 Err(error) if error.code() == ErrorCode::InUse && self.commit.document.persist.is_some() => {}
+                // What is to be confirmed as well keeps the lock from being had.
+                Err(error) if error.reason() == Some("candidate_modified") && accept_candidate => {}
+                Err(error) if error.reason() == Some("candidate_modified") => {
+                    self.held = Some(held);
+                    let told = self.candidate_is_clean(deadline, false).await;
+                    self.end_session().await;
+                    return Err(told.err().unwrap_or(error));
+                }
                 Err(error) => return Err(error),
             }
         }
