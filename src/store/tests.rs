@@ -15,6 +15,7 @@ use super::*;
 use crate::device::model::{DeviceSecrets, DeviceSettings, apply_merge_patch, read_device};
 
 mod changes;
+mod confirmed_commits;
 mod edit_sessions;
 mod unreachable;
 

@@ -162,6 +162,20 @@ impl ConfirmedCommit {
         self.row.deadline = clock.wall() + self.timeout();
     }
 
+    /// How much later its time is up if an extension by `timeout` arrives now.
+    pub fn later_by(&self, clock: &Clock, timeout: Duration) -> Duration {
+        timeout.saturating_sub(self.runs_for(clock))
+    }
+
+    /// The device has taken an extension that was sent at this moment: its timer has started anew.
+    pub fn extended(&mut self, clock: &Clock, sent: Moment, timeout: Duration) {
+        self.row.timeout_seconds = timeout.as_secs();
+        self.row.deadline_earliest = clock.wall() + timeout - sent.elapsed(clock);
+        self.document.sent = Some(sent);
+        self.document.perhaps_later = 0;
+        self.armed(clock);
+    }
+
     pub fn view(&self) -> ConfirmedCommitView {
         let Self { row, state, document } = self.clone();
         ConfirmedCommitView {

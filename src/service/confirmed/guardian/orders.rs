@@ -11,7 +11,7 @@ use crate::service::confirmed::record::Answer;
 use crate::service::confirmed::state::{By, Reason, State};
 use crate::service::confirmed::{check_timeout, script};
 use crate::service::edit::ground;
-use crate::service::evidence::{Running, Standing};
+use crate::service::evidence::{Moment, Running, Standing};
 use crate::service::failure;
 
 /// So long before the device may undo it nothing is sent any more that counts on its not having done so (C4).
@@ -183,28 +183,24 @@ impl Guardian {
         self.stands(deadline).await?;
         self.candidate_is_clean(deadline, false).await?;
         let step = self.build(|caps, commit| script::extend(caps, commit, timeout))?;
-        let (row, document) = (self.commit.row.clone(), self.commit.document.clone());
-        self.commit.sending(&self.gateway.inner.clock, timeout);
-        self.store_or_stop().await?;
+        let clock = self.gateway.inner.clock.clone();
+        // Until the device has answered the earlier deadline counts, whatever happens to the gateway.
+        let before = self.commit.document.perhaps_later;
+        self.commit.document.perhaps_later = self.commit.later_by(&clock, timeout).as_secs();
+        if let Err(error) = self.try_store().await {
+            self.commit.document.perhaps_later = before;
+            return Err(error);
+        }
+        let sent = Moment::now(&clock);
         match self.send_commit(step).await {
             Ok(()) => {
-                self.commit.armed(&self.gateway.inner.clock);
-                self.commit.document.perhaps_later = 0;
+                self.commit.extended(&clock, sent, timeout);
                 self.store().await;
                 Ok(())
             }
-            Err(error) if error.outcome() == Outcome::Unknown => {
-                // Of the two deadlines the earlier one counts for what must not come too late, and for looking.
-                let later = timeout.as_secs().saturating_sub(row.timeout_seconds);
-                self.commit.document = document;
-                self.commit.row = row;
-                let elapsed = self.commit.since_sent(&self.gateway.inner.clock).as_secs();
-                self.commit.document.perhaps_later = later.saturating_add(elapsed);
-                Err(self.unanswered(error).await)
-            }
+            Err(error) if error.outcome() == Outcome::Unknown => Err(self.unanswered(error).await),
             Err(error) => {
-                self.commit.document = document;
-                self.commit.row = row;
+                self.commit.document.perhaps_later = before;
                 Err(self.refused(error).await)
             }
         }
