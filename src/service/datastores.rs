@@ -138,6 +138,9 @@ impl Gateway {
         request: ValidateConfigRequest,
     ) -> Result<RpcAnswer, Error> {
         let ValidateConfigRequest { source, output, plan } = request;
+        if !plan {
+            self.no_check_of_others(ctx, device).await?;
+        }
         let operation = Operation {
             output,
             plan,

@@ -17,6 +17,8 @@ use crate::netconf::junos::commit_information::{CommitEntry, CommitInformation};
 pub(super) struct Evidence {
     /// Whether the device keeps a history of its commits.
     pub junos: bool,
+    /// The device was to commit then, not at once.
+    pub at: Option<String>,
     /// Just before it was sent.
     pub sent: Option<Moment>,
     /// The newest commit then, where the device keeps a history.

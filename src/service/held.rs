@@ -1,11 +1,12 @@
-//! One step of a write in a held session, and its reply judged.
+//! Steps in a held session, and their replies judged.
 
 use tokio::time::Instant;
 
+use super::edit::differing::Differing;
 use super::edit::script::Step;
 use super::failure::{self, Asked};
 use crate::device::{Held, Request};
-use crate::error::Error;
+use crate::error::{Diff, Error};
 use crate::session::RawReply;
 
 /// Sends a step, at most once.
@@ -34,4 +35,21 @@ pub(super) async fn send(
         return Err(error.with_message(Some(raw.session_id), Some(raw.message_id)));
     }
     Ok(raw)
+}
+
+/// What the candidate differs in from what is running.
+///
+/// # Errors
+/// As [`send`]; replies that cannot be read.
+pub(super) async fn look(
+    differing: &Differing,
+    held: &mut Held,
+    device: &str,
+    deadline: Instant,
+) -> Result<Diff, Error> {
+    let mut replies = Vec::new();
+    for step in &differing.steps {
+        replies.push(send(step.clone(), held, device, deadline).await?);
+    }
+    differing.read(device, replies).await
 }

@@ -18,12 +18,12 @@ use super::edit::request::{DiscardCandidateRequest, Mode};
 use super::edit::script::Step;
 use super::edit::view::{DiscardedView, LockHolderView, LockList, LockView, Planned, RpcErrorView};
 use super::failure;
-use super::held::send;
+use super::held::{look, send};
 use super::schemas::monitored;
 use super::time::rfc3339;
 use super::view::Plan;
 use crate::device::{Device, Held, HoldError, Holder, Occupant, OnError, Request, Way};
-use crate::error::{Diff, Error, ErrorCode, Origin, Outcome};
+use crate::error::{Error, ErrorCode, Origin, Outcome};
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::lock_refusal::LockHolder;
@@ -367,20 +367,6 @@ impl Clearing {
             warnings,
         })
     }
-}
-
-/// What the candidate differs in from what is running.
-async fn look(
-    differing: &Differing,
-    held: &mut Held,
-    device: &str,
-    deadline: tokio::time::Instant,
-) -> Result<Diff, Error> {
-    let mut replies = Vec::new();
-    for step in &differing.steps {
-        replies.push(send(step.clone(), held, device, deadline).await?);
-    }
-    differing.read(device, replies).await
 }
 
 /// What one of our sessions holds.

@@ -326,6 +326,10 @@ async fn a_check_confirms_nobody_elses_commit() {
                     .unwrap_err();
                 assert_eq!(refusal.code, "confirmed-commit-pending", "{action}: {refusal:?}");
             }
+            let whole = gateway
+                .whole(door, "mx1", "validate", json!({"source": "candidate"}))
+                .await;
+            assert_eq!(whole.unwrap_err().code, "confirmed-commit-pending");
             assert!(device.device().is_rollback_pending());
         }
     }

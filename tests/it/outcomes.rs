@@ -450,3 +450,49 @@ async fn a_lost_extension_moves_nothing() {
         assert_eq!(running(&device), before);
     }
 }
+
+/// E6, E4: a commit for later whose reply was lost is found where the device keeps it, and is not told as not applied.
+#[tokio::test]
+async fn a_lost_reply_of_a_scheduled_commit() {
+    for door in DOORS {
+        let (gateway, _device, edits) = pair(Profile::Junos, Some(Fault::DropBeforeReply)).await;
+        let body = json!({"edits": edits, "commit": {"at": "23:15"}});
+        let refusal = gateway.change(door, "mx1", body).await.unwrap_err();
+        assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
+        let id = refusal.change_id.unwrap();
+        let change = change_ends_as(&gateway, door, &id, "scheduled", "not_applied").await;
+        assert_eq!(change["scheduled"]["at"], "23:15", "{change}");
+        let cancelled = gateway.cancel_change(door, "mx1", &id).await.unwrap();
+        assert_eq!(cancelled["state"], "cancelled");
+    }
+}
+
+/// C5: a confirm that the device refused is not taken for an unanswered one by the next start.
+#[tokio::test]
+async fn a_refused_confirm_leaves_it_pending() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}", directory.path().join("ncgate.db").display());
+    let clock = clock();
+    let (device, edits) = device(Profile::Rfc, clock.clone(), None).await;
+    let gateway = TestGateway::at(clock.clone(), |settings| {
+        settings.database = Some(database.clone());
+    })
+    .await;
+    gateway.add("mx1", &device, json!({})).await;
+    let commit = start(&gateway, Door::Rest, &edits).await;
+    let refusal = Fault::Errors(vec![ncgate::emulator::DeviceError::new("no room")]);
+    device.faults().add(Rule::on("commit", refusal).once());
+    let refused = gateway
+        .order(Door::Rest, &id(&commit), "confirm", Value::Null)
+        .await;
+    assert_eq!(refused.unwrap_err().outcome, "not_applied");
+    gateway.stop().await;
+    let gateway = TestGateway::at(clock, |settings| settings.database = Some(database)).await;
+    commit_ends_as(&gateway, Door::Rest, &id(&commit), "pending").await;
+    let confirmed = gateway
+        .order(Door::Rest, &id(&commit), "confirm", Value::Null)
+        .await
+        .unwrap();
+    assert_eq!(confirmed["state"], "confirmed");
+    gateway.stop().await;
+}

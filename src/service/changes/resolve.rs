@@ -11,6 +11,7 @@ use super::record::Change;
 use super::state::State;
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::Gateway;
+use crate::service::edit::view::ScheduledView;
 use crate::service::evidence::{self, Running, Standing};
 use crate::service::history;
 use crate::store::{ChangeRecord, DeviceRecord, StoreError};
@@ -27,6 +28,8 @@ const SOME: u32 = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Sight {
     Applied(String),
+    /// The device has taken it on, for later (E6).
+    Scheduled(String),
     /// As it was before; the commit may come still.
     AsBefore(String),
     /// Neither.
@@ -37,6 +40,7 @@ enum Sight {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Conclusion {
     Applied(String),
+    Scheduled(String),
     NotApplied(String),
     /// Look again.
     Wait(String),
@@ -49,6 +53,7 @@ fn conclude(sight: Sight, gone: bool, sent: Duration, commit_time: Duration) -> 
     let over = sent >= commit_time;
     match sight {
         Sight::Applied(seen) => Conclusion::Applied(seen),
+        Sight::Scheduled(seen) => Conclusion::Scheduled(seen),
         Sight::AsBefore(seen) if gone => {
             Conclusion::NotApplied(format!("{seen}, and the session that sent it has ended"))
         }
@@ -135,6 +140,10 @@ impl Gateway {
         if evidence.junos {
             let history = history::read(&record, &live, owner, deadline).await?;
             return Ok(match evidence::standing(&history, &change.document.marker) {
+                // There is one at most, and no other was scheduled when this one was sent.
+                Standing::Absent if evidence.at.is_some() && history.scheduled.is_some() => {
+                    Sight::Scheduled("the device is going to make the commit".to_owned())
+                }
                 Standing::Absent => {
                     Sight::AsBefore("the device's history does not hold the commit".to_owned())
                 }
@@ -173,6 +182,13 @@ impl Gateway {
             Conclusion::Applied(seen) => {
                 change.enter(State::Committed)?;
                 change.set_outcome(Outcome::Applied);
+                (true, seen)
+            }
+            Conclusion::Scheduled(seen) => {
+                change.enter(State::Scheduled)?;
+                change.set_outcome(Outcome::NotApplied);
+                let at = change.document.evidence.at.clone();
+                change.document.scheduled = at.map(|at| ScheduledView { at, time_zone: None });
                 (true, seen)
             }
             Conclusion::NotApplied(seen) => {

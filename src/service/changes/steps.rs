@@ -224,6 +224,7 @@ impl Work {
     /// Stores that the commit is sent, with what tells later whether it was done. No row, no send.
     async fn journal_commit(&mut self, step: StepName) -> Result<(), Error> {
         self.evidence.junos = self.ground.dialect == Dialect::Junos;
+        self.evidence.at.clone_from(&self.request.commit.at);
         self.evidence.sent = Some(Moment::now(&self.journal.gateway().inner.clock));
         self.evidence.before = self.before.as_ref().map(Snapshot::digest);
         self.evidence.expected = self.after.as_ref().map(Snapshot::digest);

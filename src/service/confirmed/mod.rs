@@ -28,6 +28,7 @@ use super::edit::request::{ConfirmRequest, ExtendRequest, ListConfirmedCommits};
 use super::edit::view::{ConfirmedCommitList, ConfirmedCommitView, Planned};
 use super::evidence;
 use super::failure;
+use super::history;
 use super::time::{self, rfc3339};
 use super::view::Plan;
 use crate::device::Held;
@@ -469,6 +470,28 @@ impl Gateway {
                 deadline: evidence::deadline(entry),
             })
             .with_hint("wait until it is confirmed or undone; confirm_others: true goes on, for admins"))
+    }
+
+    /// As [`Self::no_commit_of_others`], for a check past edit sessions and changes. A user who may not see the history may
+    /// check all the same.
+    ///
+    /// # Errors
+    /// `confirmed-commit-pending`; why there is no session.
+    pub(super) async fn no_check_of_others(&self, ctx: &CallContext, device: &str) -> Result<(), Error> {
+        ctx.principal.require(Role::Configure)?;
+        let (record, live) = self.device(device).await?;
+        let (who, deadline) = (ctx.principal.id(), self.deadline(ctx, &live));
+        let shown = live.established(who, deadline).await.map_err(failure::device)?;
+        if !shown.capabilities.is_junos() {
+            return Ok(());
+        }
+        match history::read(&record, &live, who, deadline).await {
+            Ok(history) => self
+                .no_commit_of_others(&history)
+                .map_err(|error| error.with_device(device)),
+            Err(error) if !error.rpc_errors().is_empty() => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes up those that an earlier process left behind (conventions D1, C5).

@@ -76,25 +76,38 @@ impl Guardian {
     /// After a rollback a commit is a new one that answers ok as well: what is running decides (C4).
     async fn verify_confirmed(&mut self, accepted_more: bool) -> Result<(), Error> {
         let wait = Instant::now() + self.times.commit;
-        let undone = if self.commit.document.junos {
-            self.standing(wait).await.map(|found| found == Standing::Undone)
+        let stays = if self.commit.document.junos {
+            self.standing(wait).await.map(|found| match found {
+                Standing::Newest { waits: false } | Standing::Followed(_) => Some(true),
+                Standing::Undone => Some(false),
+                Standing::Newest { waits: true } | Standing::Absent => None,
+            })
         } else if accepted_more {
-            Ok(false)
+            Ok(Some(true))
         } else {
-            let running = self.running(wait).await;
-            running.map(|found| found != Running::AsExpected)
+            self.running(wait).await.map(|found| match found {
+                Running::AsExpected => Some(true),
+                Running::AsBefore => Some(false),
+                Running::Otherwise => None,
+            })
         };
-        match undone {
-            Ok(false) => {
+        match stays {
+            Ok(Some(true)) => {
                 self.save().await;
                 self.conclude(State::Confirmed, Some(By::Us), None).await;
                 Ok(())
             }
-            Ok(true) => {
+            Ok(Some(false)) => {
                 self.see("the device said ok to the confirming commit, but had undone the commit before");
                 self.conclude(State::RolledBack, None, Some(Reason::Timeout))
                     .await;
                 Err(self.not_pending().with_outcome(Outcome::NotApplied))
+            }
+            Ok(None) => {
+                let words =
+                    "the device said ok to the confirming commit, and does not show that it is confirmed";
+                let error = Error::new(ErrorCode::OutcomeUnknown, words);
+                Err(self.unanswered(error).await)
             }
             Err(error) => Err(self.unanswered(error).await),
         }
@@ -231,12 +244,13 @@ impl Guardian {
 
     /// The device said no: it is as pending as before, unless it is over.
     async fn refused(&mut self, error: Error) -> Error {
+        // Stored with the rest: a later start must not take it for one that nobody answered.
+        self.commit.document.answer = None;
         if self.commit.state != State::Pending {
             self.conclude(State::Pending, None, None).await;
         } else {
             self.store().await;
         }
-        self.commit.document.answer = None;
         self.probe = Probe::now(Reason::Timeout);
         error.with_outcome(Outcome::NotApplied)
     }

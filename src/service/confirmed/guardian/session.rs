@@ -13,11 +13,12 @@ use crate::pool::Hold;
 use crate::service::confirmed::record::ConfirmedCommit;
 use crate::service::edit::differing::Differing;
 use crate::service::edit::ground::{Dialect, Ground};
+use crate::service::edit::reading;
 use crate::service::edit::request::Mode;
 use crate::service::edit::script::Step;
 use crate::service::edit::view::RpcErrorView;
 use crate::service::evidence::{self, Running, Standing};
-use crate::service::held::send;
+use crate::service::held::{look, send};
 use crate::service::{failure, history, locks};
 
 /// How long the end of a session is waited for. It goes on by itself.
@@ -106,11 +107,7 @@ impl Guardian {
         let held = self.held.as_mut().ok_or_else(no_session)?;
         let differing = Differing::new(dialect, &held.capabilities());
         let differing = differing.map_err(|error| failure::unbuildable(&error))?;
-        let mut replies = Vec::new();
-        for step in differing.steps.clone() {
-            replies.push(send(step, held, &device, deadline).await?);
-        }
-        let diff = differing.read(&device, replies).await?;
+        let diff = look(&differing, held, &device, deadline).await?;
         if diff.is_empty() {
             return Ok(());
         }
@@ -145,9 +142,7 @@ impl Guardian {
         let began = Instant::now();
         let raw = send(step, held, &device, deadline).await?;
         self.gateway.inner.pace.took(&device, began.elapsed());
-        for warning in &raw.scan.warnings {
-            self.commit.document.warnings.push(RpcErrorView::from(warning));
-        }
+        reading::warn(&mut self.commit.document.warnings, &raw.scan);
         Ok(())
     }
 
