@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
-use crate::device::{ConnectRate, Registry, Surroundings};
+use crate::device::{ConnectRate, OverSsh, Registry, Surroundings};
 use crate::error::Error;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
@@ -138,7 +138,7 @@ impl Running {
         let gateway = Gateway::open(Parts {
             store: store.clone(),
             devices,
-            dialer: Arc::new(TcpDialer::new(networks.clone())),
+            connectors: Arc::new(OverSsh(Arc::new(TcpDialer::new(networks.clone())))),
             networks,
             clock,
             known_hosts: config.devices.known_hosts.clone().unwrap_or_default(),

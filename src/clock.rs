@@ -25,6 +25,8 @@ enum Kind {
 #[derive(Debug)]
 struct Simulated {
     boot_id: String,
+    /// At the start.
+    since_boot: Duration,
     started: Instant,
     start: OffsetDateTime,
     /// Seconds by which somebody set the wall clock since the start.
@@ -58,10 +60,20 @@ impl Clock {
 
     /// A clock that starts at `start` and moves with tokio's time alone.
     pub fn simulated(start: OffsetDateTime, boot_id: &str) -> Self {
-        Self(Arc::new(Kind::Simulated(Simulated {
+        Self::simulated_from(&Stamp {
+            wall: start,
             boot_id: boot_id.to_owned(),
+            since_boot: Duration::ZERO,
+        })
+    }
+
+    /// A clock that goes on from this moment, as for a process that starts on a machine that is up already.
+    pub fn simulated_from(start: &Stamp) -> Self {
+        Self(Arc::new(Kind::Simulated(Simulated {
+            boot_id: start.boot_id.clone(),
+            since_boot: start.since_boot,
             started: Instant::now(),
-            start,
+            start: start.wall,
             set_by: Mutex::new(time::Duration::ZERO),
         })))
     }
@@ -94,7 +106,7 @@ impl Clock {
                 .ok()
                 .and_then(|text| parse_uptime(&text))
                 .unwrap_or_else(|| started.elapsed()),
-            Kind::Simulated(simulated) => simulated.started.elapsed(),
+            Kind::Simulated(simulated) => simulated.since_boot + simulated.started.elapsed(),
         }
     }
 
@@ -178,6 +190,17 @@ mod tests {
         assert_eq!(clock.elapsed_since(&before), Duration::from_secs(90));
         clock.jump_wall(time::Duration::hours(-2));
         assert_eq!(clock.elapsed_since(&before), Duration::ZERO);
+    }
+
+    /// A process that starts anew within one boot measures what another one began.
+    #[tokio::test(start_paused = true)]
+    async fn a_boot_goes_on_in_the_next_process() {
+        let first = Clock::simulated(START, "boot-1");
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let next = Clock::simulated_from(&first.stamp());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(next.stamp(), first.stamp());
+        assert_eq!(next.since_boot(), Duration::from_secs(7));
     }
 
     #[test]

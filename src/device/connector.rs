@@ -49,6 +49,21 @@ pub trait Connector: Send + Sync + 'static {
     fn connect(&self, config: session::Config) -> BoxFuture<'_, Result<Opened, ConnectError>>;
 }
 
+/// Makes the connectors of devices.
+pub trait Connectors: Send + Sync + 'static {
+    /// What opens sessions with this target; `learned` is told of the host keys that are accepted on first use.
+    fn connector(&self, target: SshTarget, learned: Learned) -> Arc<dyn Connector>;
+}
+
+/// SSH, over what a dialer connects.
+pub struct OverSsh(pub Arc<dyn Dialer>);
+
+impl Connectors for OverSsh {
+    fn connector(&self, target: SshTarget, learned: Learned) -> Arc<dyn Connector> {
+        Arc::new(SshConnector::new(target, self.0.clone(), Some(learned)))
+    }
+}
+
 /// Takes the host keys that were learned on first use: index of the jump host (`None`: the device) and the key as an
 /// OpenSSH line.
 pub type Learned = Box<dyn Fn(&[(Option<usize>, String)]) + Send + Sync>;

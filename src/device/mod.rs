@@ -39,7 +39,7 @@ use tokio::time::Instant;
 pub use self::call::{Answer, Build, OnError, Request};
 pub use self::candidate::Occupant;
 pub use self::compat::Verdict;
-pub use self::connector::{Connector, Learned, Link, LinkStep, Opened, SshConnector};
+pub use self::connector::{Connector, Connectors, Learned, Link, LinkStep, Opened, OverSsh, SshConnector};
 pub use self::core::{Established, Loss, LossCause, OpenSession, Surroundings};
 pub use self::domain::ConnectRate;
 pub use self::edit::{

@@ -47,10 +47,10 @@ use tokio_util::task::TaskTracker;
 use self::call::CallContext;
 use self::url_policy::UrlPolicy;
 use crate::clock::Clock;
-use crate::device::{Device, Registry, SshConnector};
+use crate::device::{Connectors, Device, Registry};
 use crate::error::{Error, ErrorCode};
 use crate::store::{DeviceRecord, Store, StoreError};
-use crate::transport::{Dialer, NetworkPolicy};
+use crate::transport::NetworkPolicy;
 
 /// No caller waits longer than this (conventions H6: the longest class).
 pub const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
@@ -59,7 +59,8 @@ pub const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
 pub struct Parts {
     pub store: Store,
     pub devices: Arc<Registry>,
-    pub dialer: Arc<dyn Dialer>,
+    /// How sessions with devices are opened.
+    pub connectors: Arc<dyn Connectors>,
     /// Where devices may be dialled.
     pub networks: NetworkPolicy,
     pub clock: Clock,
@@ -91,7 +92,7 @@ struct Inner {
     store: Store,
     records: Arc<records::Records>,
     devices: Arc<Registry>,
-    dialer: Arc<dyn Dialer>,
+    connectors: Arc<dyn Connectors>,
     networks: NetworkPolicy,
     clock: Clock,
     known_hosts: target::KnownHosts,
@@ -133,7 +134,7 @@ impl Gateway {
                 store: parts.store,
                 records: Arc::new(records::Records::new(parts.record_age)),
                 devices: parts.devices,
-                dialer: parts.dialer,
+                connectors: parts.connectors,
                 networks: parts.networks,
                 clock: parts.clock,
                 known_hosts: target::KnownHosts(parts.known_hosts),
@@ -232,8 +233,8 @@ impl Gateway {
         let target = target::ssh_target(record, &self.inner.known_hosts)?;
         let settings = target::run_settings(record, self.inner.idle_timeout);
         let learn = self.learn_host_keys(record);
-        let connector = SshConnector::new(target, self.inner.dialer.clone(), Some(learn));
-        let device = self.inner.devices.upsert(settings, Arc::new(connector));
+        let connector = self.inner.connectors.connector(target, learn);
+        let device = self.inner.devices.upsert(settings, connector);
         self.inner.records.installed(Arc::new(record.clone()));
         Ok(device)
     }

@@ -1,9 +1,10 @@
 //! Changes: who changed what on which device, how far it came, and a sealed document with all that was said about it.
 
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, Row};
 use time::OffsetDateTime;
 
+use super::connection::Connection;
 use super::database::unavailable;
 use super::devices::{MOST_ITEMS, from_micros, to_micros};
 use super::page::{self, Page};
@@ -100,7 +101,7 @@ impl Store {
 
     pub(super) async fn journal_in(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         change: &mut ChangeRecord,
     ) -> Result<(), StoreError> {
         self.write_change(connection, change, 1).await
@@ -108,7 +109,7 @@ impl Store {
 
     pub(super) async fn update_change_in(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         change: &mut ChangeRecord,
     ) -> Result<(), StoreError> {
         self.write_change(connection, change, 0).await
@@ -116,7 +117,7 @@ impl Store {
 
     async fn write_change(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         change: &mut ChangeRecord,
         attempts: i64,
     ) -> Result<(), StoreError> {

@@ -2,10 +2,11 @@
 //! token and the evidence.
 
 use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use sqlx::{AssertSqlSafe, Row};
 use time::OffsetDateTime;
 
 use super::changes::{ChangeRecord, JOURNAL};
+use super::connection::Transaction;
 use super::database::unavailable;
 use super::devices::{MOST_ITEMS, from_micros, to_micros};
 use super::page::{self, Page};
@@ -125,7 +126,7 @@ impl Store {
 
     async fn update_in(
         &self,
-        tx: &mut Transaction<'_, Any>,
+        tx: &mut Transaction,
         commit: &ConfirmedCommitRecord,
     ) -> Result<(), StoreError> {
         let updated = sqlx::query(

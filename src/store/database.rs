@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Row, SqlSafeStr, Transaction};
+use sqlx::{AnyConnection, ConnectOptions, Connection as _, Row, SqlSafeStr};
 use tokio::sync::Mutex;
 
+use super::connection::{Lent, Source, Transaction, at_once};
 use super::file::OpenedFile;
 use super::{Location, OpenError, StoreError, StoreOptions};
 use crate::ids::Ids;
@@ -54,8 +54,8 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
 
 #[derive(Clone, Debug)]
 pub(super) struct Database {
-    reader: AnyPool,
-    writer: AnyPool,
+    reader: Source,
+    writer: Source,
     begin: &'static str,
     /// Of SQLite.
     file: Option<Arc<OpenedFile>>,
@@ -67,6 +67,7 @@ impl Database {
     pub(super) async fn open(options: &StoreOptions, ids: &Ids) -> Result<Self, OpenError> {
         install_default_drivers();
         match &options.location {
+            Location::File(path) if options.still => at_once(Self::open_file(path, options)),
             Location::File(path) => Self::open_file(path, options).await,
             Location::Memory => Self::open_memory(options, ids).await,
             Location::Postgres(url) => Self::open_postgres(url, options).await,
@@ -105,12 +106,23 @@ impl Database {
             .run(&mut first)
             .await
             .map_err(migration_error)?;
+        if options.still {
+            let still = Source::still(first);
+            return Ok(Self {
+                // Looking at it takes a thread of its own.
+                file: None,
+                reader: still.clone(),
+                writer: still,
+                begin: "BEGIN IMMEDIATE",
+                anchor: Arc::new(Mutex::new(None)),
+            });
+        }
         first.close().await.map_err(OpenError::Connect)?;
         let file = OpenedFile::new(path).map_err(|error| OpenError::Connect(error.into()))?;
         Ok(Self {
             file: Some(Arc::new(file)),
-            reader: sqlite_pool(options, MOST_CONNECTIONS).connect_lazy_with(url.clone()),
-            writer: sqlite_pool(options, 1).connect_lazy_with(url),
+            reader: Source::Pool(sqlite_pool(options, MOST_CONNECTIONS).connect_lazy_with(url.clone())),
+            writer: Source::Pool(sqlite_pool(options, 1).connect_lazy_with(url)),
             begin: "BEGIN IMMEDIATE",
             anchor: Arc::new(Mutex::new(None)),
         })
@@ -129,7 +141,7 @@ impl Database {
             .run(&mut anchor)
             .await
             .map_err(migration_error)?;
-        let pool = sqlite_pool(options, 1).connect_lazy_with(url);
+        let pool = Source::Pool(sqlite_pool(options, 1).connect_lazy_with(url));
         Ok(Self {
             file: None,
             reader: pool.clone(),
@@ -167,6 +179,7 @@ impl Database {
             .max_connections(MOST_CONNECTIONS)
             .acquire_timeout(patience)
             .connect_lazy_with(url);
+        let pool = Source::Pool(pool);
         Ok(Self {
             file: None,
             reader: pool.clone(),
@@ -177,17 +190,17 @@ impl Database {
     }
 
     /// For statements that only read.
-    pub(super) fn reader(&self) -> &AnyPool {
+    pub(super) fn reader(&self) -> &Source {
         &self.reader
     }
 
     #[cfg(test)]
-    pub(super) fn writer(&self) -> &AnyPool {
+    pub(super) fn writer(&self) -> &Source {
         &self.writer
     }
 
     /// A transaction that may write. Dropped without commit, it is rolled back.
-    pub(super) async fn begin(&self, doing: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
+    pub(super) async fn begin(&self, doing: &'static str) -> Result<Transaction, StoreError> {
         self.check_file().await.map_err(unavailable(doing))?;
         self.writer
             .begin_with(self.begin)
@@ -197,7 +210,7 @@ impl Database {
 
     /// A connection for one statement that writes. The statement is a transaction of its own, which saves the two
     /// round trips to the database that begin and end another one.
-    pub(super) async fn write(&self, doing: &'static str) -> Result<PoolConnection<Any>, StoreError> {
+    pub(super) async fn write(&self, doing: &'static str) -> Result<Lent, StoreError> {
         self.check_file().await.map_err(unavailable(doing))?;
         self.writer.acquire().await.map_err(unavailable(doing))
     }

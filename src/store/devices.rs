@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use sqlx::{AssertSqlSafe, Row};
 use time::OffsetDateTime;
 
+use super::connection::Transaction;
 use super::database::{is_duplicate, unavailable};
 use super::page::{self, Page};
 use super::seal::{Place, SealError};
@@ -313,7 +314,7 @@ impl Store {
     }
 
     /// Why a statement guarded by id and version hit no row.
-    async fn stale(&self, mut tx: Transaction<'static, Any>, id: &str, doing: &'static str) -> StoreError {
+    async fn stale(&self, mut tx: Transaction, id: &str, doing: &'static str) -> StoreError {
         let found = sqlx::query("SELECT version FROM devices WHERE id = $1")
             .bind(id)
             .fetch_optional(&mut *tx)
@@ -327,7 +328,7 @@ impl Store {
 
     async fn write_secrets(
         &self,
-        tx: &mut Transaction<'static, Any>,
+        tx: &mut Transaction,
         id: &str,
         secrets: &DeviceSecrets,
     ) -> Result<(), sqlx::Error> {
@@ -426,11 +427,7 @@ impl StoredDevice {
     }
 }
 
-async fn write_labels(
-    tx: &mut Transaction<'static, Any>,
-    id: &str,
-    settings: &DeviceSettings,
-) -> Result<(), sqlx::Error> {
+async fn write_labels(tx: &mut Transaction, id: &str, settings: &DeviceSettings) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM device_labels WHERE device_id = $1")
         .bind(id)
         .execute(&mut **tx)

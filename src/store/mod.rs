@@ -6,6 +6,7 @@
 
 mod changes;
 mod confirmed_commits;
+mod connection;
 mod database;
 mod devices;
 mod edit_sessions;
@@ -52,6 +53,8 @@ pub struct StoreOptions {
     pub busy_timeout: Duration,
     /// How long a call waits for a free connection, and the start for the first one.
     pub acquire_timeout: Duration,
+    /// Whether time stands still while the database works.
+    still: bool,
 }
 
 impl StoreOptions {
@@ -61,6 +64,16 @@ impl StoreOptions {
             key,
             busy_timeout: Duration::from_secs(5),
             acquire_timeout: Duration::from_secs(10),
+            still: false,
+        }
+    }
+
+    /// For a simulation: a file of SQLite, where every call is done at once, so that simulated time stands still
+    /// meanwhile and calls come in the same order every time. The thread that asks is held up for as long.
+    pub fn still(file: PathBuf, key: KeySource) -> Self {
+        Self {
+            still: true,
+            ..Self::new(Location::File(file), key)
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Settings;
 use crate::clock::Clock;
-use crate::device::{ConnectRate, Registry, Surroundings};
+use crate::device::{ConnectRate, OverSsh, Registry, Surroundings};
 use crate::emulator::{Emulator, RunningEmulator};
 use crate::ids::Ids;
 use crate::metrics::Metrics;
@@ -73,7 +73,7 @@ impl Served {
         let gateway = Gateway::open(Parts {
             store,
             devices: Registry::new(around, ConnectRate::default()),
-            dialer: Arc::new(TcpDialer::new(networks.clone())),
+            connectors: Arc::new(OverSsh(Arc::new(TcpDialer::new(networks.clone())))),
             networks,
             urls: Default::default(),
             clock,
