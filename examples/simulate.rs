@@ -1,0 +1,132 @@
+//! Makes runs of the whole-system simulation, each in a process of its own:
+//! `cargo run --release --example simulate -- --seeds 1000`. Ends with 1 at the first run in which something was not as
+//! it has to be; `--seed S` makes that run again and shows its trace.
+
+#[path = "../tests/simulation/sim/mod.rs"]
+mod sim;
+
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use clap::Parser;
+use sim::children::{self, Found};
+
+/// Lines of a trace that are shown of a run that failed among others.
+const TAIL: usize = 120;
+
+#[derive(Parser)]
+struct Args {
+    /// How many runs, with seeds that follow each other.
+    #[arg(long)]
+    seeds: Option<u64>,
+    /// The first seed; without --seeds, the only one, whose whole trace is shown.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The sessions run over SSH.
+    #[arg(long)]
+    via_ssh: bool,
+    /// Runs at a time; as many as there are processors unless set.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Goes on after a run that failed.
+    #[arg(long)]
+    keep_going: bool,
+    /// How the program starts itself.
+    #[arg(long, hide = true)]
+    only: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let first = args.seed.unwrap_or(1);
+    match args.seeds {
+        Some(seeds) if !args.only => many(&args, first, seeds),
+        _ => one(&args, first),
+    }
+}
+
+/// In this process.
+fn one(args: &Args, seed: u64) -> ExitCode {
+    let verdict = sim::run_once(seed, args.via_ssh);
+    let shown = if args.only { TAIL } else { usize::MAX };
+    if !args.only || !verdict.broken.is_empty() {
+        let skipped = verdict.tail.len().saturating_sub(shown);
+        for line in verdict.tail.iter().skip(skipped) {
+            println!("{line}");
+        }
+    }
+    for broken in &verdict.broken {
+        println!("seed {seed}: {broken}");
+    }
+    println!("{}", children::told(&verdict));
+    if verdict.broken.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn many(args: &Args, first: u64, seeds: u64) -> ExitCode {
+    let begin = Instant::now();
+    let jobs = args
+        .jobs
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from));
+    let (next, failed) = (AtomicU64::new(first), AtomicUsize::new(0));
+    let (orders, unknown) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        while failed.load(Ordering::Relaxed) == 0 || args.keep_going {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + seeds {
+                return;
+            }
+            let found = child(args, seed);
+            orders.fetch_add(found.orders, Ordering::Relaxed);
+            unknown.fetch_add(found.unknown, Ordering::Relaxed);
+            if !found.held {
+                failed.fetch_add(1, Ordering::Relaxed);
+                println!(
+                    "{}\nseed {seed} failed; again: --seed {seed}{}",
+                    found.text,
+                    via(args)
+                );
+            }
+            let done = seed - first + 1;
+            if done.is_multiple_of(50) {
+                println!("{done} runs in {} s", begin.elapsed().as_secs());
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(work);
+        }
+    });
+    let failed = failed.load(Ordering::Relaxed);
+    println!(
+        "{} runs, {failed} failed; {} orders, {} of them with an end that nobody can tell; {} s",
+        next.load(Ordering::Relaxed).min(first + seeds) - first,
+        orders.load(Ordering::Relaxed),
+        unknown.load(Ordering::Relaxed),
+        begin.elapsed().as_secs()
+    );
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn via(args: &Args) -> &'static str {
+    if args.via_ssh { " --via-ssh" } else { "" }
+}
+
+fn child(args: &Args, seed: u64) -> Found {
+    let program = std::env::current_exe().expect("this program has a path");
+    let mut command = Command::new(program);
+    command.args(["--only", "--seed", &seed.to_string()]);
+    if args.via_ssh {
+        command.arg("--via-ssh");
+    }
+    children::run(seed, &mut command).expect("this program can be started again")
+}

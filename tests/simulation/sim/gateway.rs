@@ -1,0 +1,204 @@
+//! The gateway's host: the service layer and all below it, over a database that outlives it, and the callers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ncgate::clock::{Clock, Stamp};
+use ncgate::device::{ConnectRate, Registry, Surroundings};
+use ncgate::error::Error;
+use ncgate::ids::Ids;
+use ncgate::metrics::Metrics;
+use ncgate::service::call::{CallContext, Principal, Role};
+use ncgate::service::edit::request::{ListChanges, ListConfirmedCommits};
+use ncgate::service::request::ListRequest;
+use ncgate::service::url_policy::UrlPolicy;
+use ncgate::service::{Gateway, Parts};
+use ncgate::session::spool::{Spool, SpoolLimits};
+use ncgate::store::{KeySource, Store, StoreOptions};
+use ncgate::transport::NetworkPolicy;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::callers;
+use super::network::connectors;
+use super::plan::TROUBLE;
+use super::world::{COMMIT_SECONDS, GatewayReport, PASSWORD, PORT, START, USER, World, now, until};
+
+/// The least time that may be asked for between a commit and its confirmation: so that more happens in a run.
+const LEAST_CONFIRM: Duration = Duration::from_secs(10);
+/// How often the gateway is asked what it knows.
+const LOOK: Duration = Duration::from_secs(5);
+/// Time for the polite end of sessions.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// From one start to its end, polite or not.
+///
+/// # Errors
+/// A gateway that does not start.
+pub async fn run(world: World) -> turmoil::Result {
+    let (start, boots, booted, stop) = {
+        let mut state = world.state();
+        state.starts += 1;
+        state.stop = CancellationToken::new();
+        (state.starts, state.boots, state.booted, state.stop.clone())
+    };
+    world
+        .trace()
+        .line("gateway", format!("starts for the {start}. time, boot {boots}"));
+    let clock = Clock::simulated_from(&Stamp {
+        wall: START + now(),
+        boot_id: format!("boot-{boots}"),
+        since_boot: Duration::from_secs(100) + now().saturating_sub(booted),
+    });
+    let ids = Ids::seeded(world.plan().seed.wrapping_mul(1000).wrapping_add(start));
+    let tasks = TaskTracker::new();
+    let directory = world.directory();
+    let key = "simulated simulated simulated simulated".to_owned();
+    let options = StoreOptions::still(directory.join("ncgate.db"), KeySource::Text(key.into()));
+    let store = Store::open(options, clock.clone(), ids.clone()).await?;
+    let around = Surroundings {
+        spool: Spool::open(&directory.join("spool"), SpoolLimits::default())?,
+        metrics: Arc::new(Metrics::new()),
+        clock: clock.clone(),
+        ids,
+        tracker: tasks.clone(),
+        cut: CancellationToken::new(),
+    };
+    let gateway = Gateway::open(Parts {
+        store: store.clone(),
+        devices: Registry::new(around, ConnectRate::default()),
+        connectors: connectors(world.network().clone(), world.via_ssh()),
+        networks: NetworkPolicy::default(),
+        clock,
+        known_hosts: directory.join("known_hosts"),
+        idle_timeout: Duration::from_secs(60),
+        record_age: Duration::from_secs(1),
+        read_only_rpcs: Default::default(),
+        urls: UrlPolicy::default(),
+        edit_sessions_kept: Duration::from_secs(86_400),
+        least_confirm_timeout: LEAST_CONFIRM,
+        tasks: tasks.clone(),
+    })
+    .await?;
+    if start == 1 {
+        add_devices(&world, &gateway).await?;
+    }
+    world.trace().line("gateway", "serves");
+    for caller in 0..world.plan().callers.len() {
+        tokio::spawn(callers::run(world.clone(), gateway.clone(), caller));
+    }
+    tokio::spawn(watch(world.clone(), gateway.clone()));
+    stop.cancelled().await;
+    gateway.drain();
+    let polite = gateway.close(GRACE).await;
+    tasks.close();
+    tasks.wait().await;
+    store.close().await;
+    world
+        .trace()
+        .line("gateway", format!("has ended, politely: {polite}"));
+    Ok(())
+}
+
+/// Somebody who may do everything.
+fn admin() -> CallContext {
+    context("admin", Role::Admin)
+}
+
+pub fn context(who: &str, role: Role) -> CallContext {
+    CallContext {
+        principal: Principal::new(who, role),
+        request_id: format!("by-{who}"),
+        deadline: None,
+        traceparent: None,
+    }
+}
+
+async fn add_devices(world: &World, gateway: &Gateway) -> Result<(), Error> {
+    for (name, address, _) in world.network().devices.iter() {
+        let body = json!({
+            "name": name,
+            "address": address,
+            "port": PORT,
+            "username": USER,
+            "auth": {"password": PASSWORD},
+            "host_key": {"policy": "tofu"},
+            "timeouts": {"commit_seconds": COMMIT_SECONDS, "rpc_seconds": 20},
+        });
+        gateway.create_device(&admin(), &body.to_string()).await?;
+    }
+    Ok(())
+}
+
+/// What the gateway says when the trouble is over, until it says nothing new any more.
+async fn watch(world: World, gateway: Gateway) {
+    until(TROUBLE).await;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match look(&world, &gateway).await {
+            Ok(report) => world.state().gateway = report,
+            Err(error) => world
+                .trace()
+                .line("gateway", format!("does not say: {}", error.detail())),
+        }
+    }
+}
+
+async fn look(world: &World, gateway: &Gateway) -> Result<GatewayReport, Error> {
+    let mut report = GatewayReport::default();
+    for (name, _, _) in world.network().devices.iter() {
+        let list = ListChanges {
+            page_size: 1000,
+            ..ListChanges::default()
+        };
+        report
+            .changes
+            .push(gateway.list_changes(&admin(), name, list).await?.changes);
+        let list = ListRequest {
+            page_size: 1000,
+            page_token: None,
+            labels: Vec::new(),
+        };
+        let sessions = gateway.list_edit_sessions(&admin(), name, list).await?;
+        report.edit_sessions.push(sessions.edit_sessions);
+    }
+    let list = ListConfirmedCommits {
+        page_size: 1000,
+        ..ListConfirmedCommits::default()
+    };
+    report.confirmed = gateway
+        .list_confirmed_commits(&admin(), list)
+        .await?
+        .confirmed_commits;
+    let over = |state: &str| {
+        ![
+            "preparing",
+            "editing",
+            "validated",
+            "committing",
+            "pending_confirm",
+            "pending",
+            "confirming",
+            "cancelling",
+            "unknown",
+            "open",
+            "scheduled",
+        ]
+        .contains(&state)
+    };
+    let idle = {
+        let state = world.state();
+        let orders = world.plan().callers.iter().zip(&state.next);
+        orders.into_iter().all(|(orders, next)| *next >= orders.len())
+    };
+    report.settled = idle
+        && report.changes.iter().flatten().all(|change| over(&change.state))
+        && report
+            .edit_sessions
+            .iter()
+            .flatten()
+            .all(|session| over(&session.state))
+        && report.confirmed.iter().all(|commit| over(&commit.state));
+    Ok(report)
+}

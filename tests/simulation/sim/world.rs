@@ -1,0 +1,153 @@
+//! What outlives the hosts of a run: the plan, how far the callers are, and what is reported in the end.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use ncgate::emulator::config::Deed;
+use ncgate::service::edit::view::{ChangeView, ConfirmedCommitView, EditSessionView};
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use super::network::Network;
+use super::plan::Plan;
+use super::trace::Trace;
+
+/// 2026-01-02 03:04:05 UTC.
+pub const START: OffsetDateTime = match OffsetDateTime::from_unix_timestamp(1_767_323_045) {
+    Ok(start) => start,
+    Err(_) => OffsetDateTime::UNIX_EPOCH,
+};
+/// Where devices listen.
+pub const PORT: u16 = 830;
+/// The login of the gateway on all devices.
+pub const USER: &str = "gateway";
+pub const PASSWORD: &str = "correct horse";
+/// Setting of all devices, in seconds.
+pub const COMMIT_SECONDS: u64 = 40;
+
+/// Shared by all hosts and the runner.
+#[derive(Clone)]
+pub struct World(Arc<Inner>);
+
+struct Inner {
+    plan: Plan,
+    trace: Trace,
+    network: Network,
+    directory: PathBuf,
+    via_ssh: bool,
+    state: Mutex<State>,
+}
+
+/// What changes.
+#[derive(Default)]
+pub struct State {
+    /// How often the gateway was started.
+    pub starts: u64,
+    /// How often the machine was, and when last.
+    pub boots: u64,
+    pub booted: Duration,
+    /// Asks the gateway that runs to end politely.
+    pub stop: CancellationToken,
+    /// The next order of each caller.
+    pub next: Vec<usize>,
+    /// What callers were told, in order.
+    pub told: Vec<Told>,
+    /// What the gateway says, newest.
+    pub gateway: GatewayReport,
+    /// Devices are to report.
+    pub report: bool,
+    pub devices: BTreeMap<usize, DeviceReport>,
+}
+
+/// The answer to an order, or to a part of it.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub order: u32,
+    /// `change`, `commit`, `confirm`, `cancel`, `extend`, …
+    pub part: &'static str,
+    /// The state in which the thing was, or the outcome of the error.
+    pub answer: Result<String, String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct GatewayReport {
+    /// Since when nothing goes on, if so.
+    pub settled: bool,
+    /// By device.
+    pub changes: Vec<Vec<ChangeView>>,
+    pub edit_sessions: Vec<Vec<EditSessionView>>,
+    pub confirmed: Vec<ConfirmedCommitView>,
+}
+
+/// A device in the end.
+#[derive(Clone, Debug)]
+pub struct DeviceReport {
+    /// Every deed, and the configuration since then as set commands.
+    pub deeds: Vec<(Deed, String)>,
+    pub running: String,
+    /// Who holds the candidate or running.
+    pub locks: Vec<String>,
+    pub modified: bool,
+    pub candidate: String,
+    pub sessions: Vec<(u32, String)>,
+    pub pending: bool,
+}
+
+impl World {
+    pub fn new(plan: Plan, trace: Trace, network: Network, directory: PathBuf, via_ssh: bool) -> Self {
+        let state = State {
+            next: vec![0; plan.callers.len()],
+            ..State::default()
+        };
+        Self(Arc::new(Inner {
+            plan,
+            trace,
+            network,
+            directory,
+            via_ssh,
+            state: Mutex::new(state),
+        }))
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.0.plan
+    }
+
+    pub fn trace(&self) -> &Trace {
+        &self.0.trace
+    }
+
+    pub fn network(&self) -> &Network {
+        &self.0.network
+    }
+
+    pub fn directory(&self) -> &std::path::Path {
+        &self.0.directory
+    }
+
+    pub fn via_ssh(&self) -> bool {
+        self.0.via_ssh
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().expect("no panic under the lock")
+    }
+
+    pub fn told(&self, order: u32, part: &'static str, answer: Result<String, String>) {
+        self.trace()
+            .line("caller", format!("{order:04} {part}: {answer:?}"));
+        self.state().told.push(Told { order, part, answer });
+    }
+}
+
+/// Virtual time since the beginning.
+pub fn now() -> Duration {
+    turmoil::sim_elapsed().unwrap_or_default()
+}
+
+/// Waits until so many milliseconds have passed since the beginning.
+pub async fn until(at: u64) {
+    tokio::time::sleep(Duration::from_millis(at).saturating_sub(now())).await;
+}
