@@ -54,7 +54,7 @@ pub async fn run(world: World) -> turmoil::Result {
     let ids = Ids::seeded(world.plan().seed.wrapping_mul(1000).wrapping_add(start));
     let tasks = TaskTracker::new();
     let directory = world.directory();
-    let key = "simulated simulated simulated simulated".to_owned();
+    let key = "c2ltdWxhdGVkIHNpbXVsYXRlZCBzaW11bGF0ZWQgc2k=".to_owned();
     let options = StoreOptions::still(directory.join("ncgate.db"), KeySource::Text(key.into()));
     let store = Store::open(options, clock.clone(), ids.clone()).await?;
     let around = Surroundings {
