@@ -26,6 +26,7 @@ pub fn check(world: &World) -> Vec<String> {
         let changes = gateway.changes.get(*number).map_or(&[][..], Vec::as_slice);
         let judge = Judge {
             name,
+            junos: world.plan().devices[*number].profile.junos(),
             report,
             confirmed: &gateway.confirmed,
             broken: &mut broken,
@@ -58,8 +59,41 @@ pub fn unknown(world: &World) -> usize {
     changes.filter(|change| change.state == "unknown").count()
 }
 
+/// Adds to the trace what was judged.
+pub fn tell(world: &World) {
+    let state = world.state();
+    for (number, report) in &state.devices {
+        let name = &world.plan().devices[*number].name;
+        for (deed, text) in &report.deeds {
+            let words: Vec<&str> = text.split_whitespace().filter(|word| word.starts_with("op-")).collect();
+            let Deed {
+                at,
+                session,
+                user,
+                log,
+                what,
+                ..
+            } = deed;
+            let at = at - super::world::START.unix_timestamp();
+            let line = format!("= {at} {what:?} by {user} in {session:?}, {log:?}: {words:?}");
+            world.trace().line(name, line);
+        }
+        for change in state.gateway.changes.get(*number).into_iter().flatten() {
+            let seen = change.seen.as_deref().unwrap_or_default();
+            let error = change.error.as_ref().map(|error| &error.detail);
+            let line = format!("= {} {} of {}: {seen} {error:?}", change.state, change.id, change.owner);
+            world.trace().line(name, line);
+        }
+    }
+    for commit in &state.gateway.confirmed {
+        world.trace().line(&commit.device, format!("= {commit:?}"));
+    }
+}
+
 struct Judge<'a> {
     name: &'a str,
+    /// It keeps a history of its commits.
+    junos: bool,
     report: &'a DeviceReport,
     confirmed: &'a [ConfirmedCommitView],
     broken: &'a mut Vec<String>,
@@ -85,6 +119,10 @@ impl Judge<'_> {
             let made = self.made(&order.word());
             if made.len() > 1 {
                 self.say(format!("{owner} was committed {} times", made.len()));
+            }
+            if shares(order) {
+                // What is in the shared candidate stays there, and whoever commits commits it.
+                continue;
             }
             match changes.first() {
                 None if made.is_empty() => {}
@@ -122,13 +160,17 @@ impl Judge<'_> {
         gone.next().map(|deed| (deed, &self.report.deeds[deed].0))
     }
 
-    /// The first deed after this one that confirmed, unless it was undone before.
+    /// The first deed after this one that confirmed, unless it was undone before. Where the device has lost its timer, the
+    /// next commit is taken for it: in the device's records the two look the same.
     fn confirming(&self, made: usize) -> Option<&Deed> {
+        let mut kept = false;
         for (deed, _) in self.report.deeds.iter().skip(made + 1) {
             match deed.what {
                 What::Commit { confirms: true } | What::Confirmation => return Some(deed),
+                What::Commit { confirms: false } | What::ConfirmedCommit { .. } if kept => return Some(deed),
                 What::Commit { confirms: false } | What::ConfirmedCommit { .. } => {}
-                What::Rollback(_) | What::Kept => return None,
+                What::Rollback(_) => return None,
+                What::Kept => kept = true,
             }
         }
         None
@@ -142,7 +184,10 @@ impl Judge<'_> {
             .report
             .deeds
             .iter()
-            .filter(|(deed, _)| deed.is_commit() && deed.says(&change.id));
+            .filter(|(deed, _)| {
+            let extends = matches!(deed.what, What::ConfirmedCommit { extends: true, .. });
+            deed.is_commit() && !extends && deed.says(&change.id)
+        });
         let sent = ids.count();
         if sent > 1 {
             self.say(format!("{what}, and its commit was made {sent} times"));
@@ -167,6 +212,8 @@ impl Judge<'_> {
         let undone = self.undone(&word, made);
         let rolled_back = undone.is_some_and(|(_, deed)| matches!(deed.what, What::Rollback(_)));
         match &*change.state {
+            // Without a history a commit that was undone again looks as if it had not been made.
+            "failed" if !self.junos && rolled_back => {}
             "failed" | "unchanged" | "discarded" => self.say(format!("{what}, and was committed")),
             "committed" if rolled_back => self.say(format!("{what}, and was rolled back")),
             "rolled_back" if !rolled_back => self.say(format!("{what}, and was not: {undone:?}")),
@@ -263,7 +310,7 @@ impl Judge<'_> {
         {
             self.say(format!("{lock} is locked in the end"));
         }
-        for order in orders {
+        for order in orders.iter().filter(|order| !shares(order)) {
             let word = order.word();
             if report.candidate.contains(&word) && !report.running.contains(&word) {
                 self.say(format!("{word} is left in the candidate"));
@@ -273,6 +320,11 @@ impl Judge<'_> {
             self.say("a confirmed commit waits in the end".to_owned());
         }
     }
+}
+
+/// Whether it edits the candidate without a lock.
+fn shares(order: &Order) -> bool {
+    matches!(order.what, Wish::EditSession { mode: "shared", .. })
 }
 
 fn confirm_of(order: &Order) -> Option<&Confirm> {

@@ -90,16 +90,10 @@ fn report(device: &Device) -> DeviceReport {
         deeds: deeds.collect(),
         running,
         locks: locks.collect(),
-        modified: device.is_modified(),
         candidate: device
             .tree(Database::Candidate)
             .map(|tree| set::render(&tree))
             .unwrap_or_default(),
-        sessions: device
-            .sessions()
-            .iter()
-            .map(|(id, session)| (*id, session.user.clone()))
-            .collect(),
         pending: device.is_rollback_pending(),
     }
 }

@@ -24,7 +24,6 @@ const REST: Duration = Duration::from_secs(66);
 #[derive(Debug)]
 pub struct Verdict {
     pub hash: String,
-    pub lines: u64,
     pub virtual_seconds: u64,
     pub orders: usize,
     /// Changes and confirmed commits whose end nobody can tell.
@@ -77,9 +76,12 @@ pub fn run(plan: Plan, directory: &Path, via_ssh: bool) -> Verdict {
         Err(failed) => vec![failed],
     };
     let elapsed = runner.sim.elapsed();
+    let hash = trace.hash();
+    if !broken.is_empty() {
+        checker::tell(&runner.world);
+    }
     Verdict {
-        hash: trace.hash(),
-        lines: trace.count(),
+        hash,
         virtual_seconds: elapsed.as_secs(),
         orders,
         unknown: checker::unknown(&runner.world),

@@ -16,7 +16,6 @@ pub struct Trace(Arc<Mutex<Lines>>);
 #[derive(Default)]
 struct Lines {
     digest: Sha256,
-    count: u64,
     last: VecDeque<String>,
     /// Of the runner, which has no host.
     now: Duration,
@@ -34,7 +33,6 @@ impl Trace {
         let line = format!("{:>9.3} {who:<8} {}", now.as_secs_f64(), what.as_ref());
         lines.digest.update(line.as_bytes());
         lines.digest.update([b'\n']);
-        lines.count += 1;
         if lines.last.len() == KEPT {
             lines.last.pop_front();
         }
@@ -46,10 +44,6 @@ impl Trace {
         let lines = self.0.lock().expect("no panic under the lock");
         let digest = lines.digest.clone().finalize();
         digest[..12].iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    pub fn count(&self) -> u64 {
-        self.0.lock().expect("no panic under the lock").count
     }
 
     pub fn tail(&self, most: usize) -> Vec<String> {

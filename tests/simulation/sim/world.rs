@@ -89,9 +89,7 @@ pub struct DeviceReport {
     pub running: String,
     /// Who holds the candidate or running.
     pub locks: Vec<String>,
-    pub modified: bool,
     pub candidate: String,
-    pub sessions: Vec<(u32, String)>,
     pub pending: bool,
 }
 
