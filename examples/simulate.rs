@@ -6,11 +6,12 @@
 mod sim;
 
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use sim::children::{self, Found};
+use sim::children::{self, Counts, Found};
 
 /// Lines of a trace that are shown of a run that failed among others.
 const TAIL: usize = 120;
@@ -72,8 +73,8 @@ fn many(args: &Args, first: u64, seeds: u64) -> ExitCode {
     let jobs = args
         .jobs
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from));
-    let (next, failed) = (AtomicU64::new(first), AtomicUsize::new(0));
-    let (orders, unknown) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (next, failed) = (AtomicU64::new(first), AtomicU64::new(0));
+    let counts = Mutex::new(Counts::default());
     let work = || {
         while failed.load(Ordering::Relaxed) == 0 || args.keep_going {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -81,13 +82,12 @@ fn many(args: &Args, first: u64, seeds: u64) -> ExitCode {
                 return;
             }
             let found = child(args, seed);
-            orders.fetch_add(found.orders, Ordering::Relaxed);
-            unknown.fetch_add(found.unknown, Ordering::Relaxed);
+            *counts.lock().expect("no panic under the lock") += found.counts;
             if !found.held {
                 failed.fetch_add(1, Ordering::Relaxed);
+                let Found { seed, hash, text, .. } = found;
                 println!(
-                    "{}\nseed {seed} failed; again: --seed {seed}{}",
-                    found.text,
+                    "{text}\nseed {seed} failed, trace {hash}; again: --seed {seed}{}",
                     via(args)
                 );
             }
@@ -103,11 +103,14 @@ fn many(args: &Args, first: u64, seeds: u64) -> ExitCode {
         }
     });
     let failed = failed.load(Ordering::Relaxed);
+    let counts = counts.into_inner().expect("no panic under the lock");
     println!(
-        "{} runs, {failed} failed; {} orders, {} of them with an end that nobody can tell; {} s",
+        "{} runs, {failed} failed; {} orders, {} commits, {} ends that nobody can tell; {} h of virtual time in {} s",
         next.load(Ordering::Relaxed).min(first + seeds) - first,
-        orders.load(Ordering::Relaxed),
-        unknown.load(Ordering::Relaxed),
+        counts.orders,
+        counts.commits,
+        counts.unknown,
+        counts.virtual_seconds / 3600,
         begin.elapsed().as_secs()
     );
     if failed == 0 {

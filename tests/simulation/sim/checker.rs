@@ -59,13 +59,25 @@ pub fn unknown(world: &World) -> usize {
     changes.filter(|change| change.state == "unknown").count()
 }
 
+/// How often devices committed for the gateway.
+pub fn commits(world: &World) -> usize {
+    let state = world.state();
+    let deeds = state.devices.values().flat_map(|report| &report.deeds);
+    deeds
+        .filter(|(deed, _)| deed.user == USER && deed.is_commit())
+        .count()
+}
+
 /// Adds to the trace what was judged.
 pub fn tell(world: &World) {
     let state = world.state();
     for (number, report) in &state.devices {
         let name = &world.plan().devices[*number].name;
         for (deed, text) in &report.deeds {
-            let words: Vec<&str> = text.split_whitespace().filter(|word| word.starts_with("op-")).collect();
+            let words: Vec<&str> = text
+                .split_whitespace()
+                .filter(|word| word.starts_with("op-"))
+                .collect();
             let Deed {
                 at,
                 session,
@@ -81,7 +93,10 @@ pub fn tell(world: &World) {
         for change in state.gateway.changes.get(*number).into_iter().flatten() {
             let seen = change.seen.as_deref().unwrap_or_default();
             let error = change.error.as_ref().map(|error| &error.detail);
-            let line = format!("= {} {} of {}: {seen} {error:?}", change.state, change.id, change.owner);
+            let line = format!(
+                "= {} {} of {}: {seen} {error:?}",
+                change.state, change.id, change.owner
+            );
             world.trace().line(name, line);
         }
     }
@@ -180,11 +195,7 @@ impl Judge<'_> {
         let (owner, word) = (order.owner(), order.word());
         let outcome = change.outcome.as_deref().unwrap_or("absent");
         let what = format!("{owner} is {} ({outcome})", change.state);
-        let ids = self
-            .report
-            .deeds
-            .iter()
-            .filter(|(deed, _)| {
+        let ids = self.report.deeds.iter().filter(|(deed, _)| {
             let extends = matches!(deed.what, What::ConfirmedCommit { extends: true, .. });
             deed.is_commit() && !extends && deed.says(&change.id)
         });

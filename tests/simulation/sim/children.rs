@@ -1,6 +1,7 @@
 //! Runs in processes of their own: this program again, told to make one run.
 
 use std::io;
+use std::ops::AddAssign;
 use std::process::{Command, Output};
 
 use super::Verdict;
@@ -10,13 +11,31 @@ use super::Verdict;
 pub struct Found {
     pub seed: u64,
     pub hash: String,
-    pub orders: usize,
-    pub unknown: usize,
-    pub virtual_seconds: u64,
+    pub counts: Counts,
     /// Whether every invariant held.
     pub held: bool,
     /// All that it printed.
     pub text: String,
+}
+
+/// What happened in one run or in several.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub orders: u64,
+    /// What devices committed for the gateway.
+    pub commits: u64,
+    /// Changes with an end that nobody can tell.
+    pub unknown: u64,
+    pub virtual_seconds: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.orders += other.orders;
+        self.commits += other.commits;
+        self.unknown += other.unknown;
+        self.virtual_seconds += other.virtual_seconds;
+    }
 }
 
 /// Begins the line by which a process tells its parent.
@@ -27,12 +46,13 @@ pub fn told(verdict: &Verdict) -> String {
     let Verdict {
         hash,
         orders,
+        commits,
         unknown,
         virtual_seconds,
         ..
     } = verdict;
     let held = verdict.broken.is_empty();
-    format!("{MARK} {hash} {orders} {unknown} {virtual_seconds} {held}")
+    format!("{MARK} {hash} {orders} {commits} {unknown} {virtual_seconds} {held}")
 }
 
 /// Runs a command that makes the run of a seed and prints [`told`].
@@ -52,10 +72,13 @@ fn read(seed: u64, output: &Output) -> Found {
     Found {
         seed,
         hash: words.first().map_or_else(String::new, |hash| (*hash).to_owned()),
-        orders: usize::try_from(number(1)).unwrap_or(0),
-        unknown: usize::try_from(number(2)).unwrap_or(0),
-        virtual_seconds: number(3),
-        held: output.status.success() && words.get(4) == Some(&"true"),
+        counts: Counts {
+            orders: number(1),
+            commits: number(2),
+            unknown: number(3),
+            virtual_seconds: number(4),
+        },
+        held: output.status.success() && words.get(5) == Some(&"true"),
         text,
     }
 }

@@ -181,7 +181,7 @@ pub fn plan(seed: u64) -> Plan {
             while at < TROUBLE - 20_000 {
                 number += 1;
                 orders.push(order(&mut dice, number, at, &devices));
-                at += dice.between(2_000, 90_000);
+                at += dice.between(500, 60_000);
             }
             orders
         })
@@ -235,8 +235,8 @@ fn device(seed: u64, number: usize) -> DevicePlan {
         ]
     };
     let mut meddling = Vec::new();
-    let calm = dice.percent(10);
-    for _ in 0..if calm { 0 } else { dice.between(2, 14) } {
+    let most = dice.of(&[0, 3, 6, 14]);
+    for _ in 0..dice.between(0, most) {
         let at = dice.between(1_000, TROUBLE - 60_000);
         let what = match dice.between(0, 99) {
             0..=6 => Deed::Power(dice.between(1_000, 50_000)),
@@ -348,7 +348,8 @@ fn events(seed: u64, devices: usize) -> Vec<Event> {
     let mut events = Vec::new();
     let mut add = |at: u64, what: Happening| events.push(Event { at, what });
     for device in 0..devices {
-        for _ in 0..dice.between(0, 4) {
+        let most = dice.of(&[0, 1, 4]);
+        for _ in 0..dice.between(0, most) {
             let at = dice.between(2_000, TROUBLE - 120_000);
             match dice.between(0, 2) {
                 0 if dice.percent(50) => add(at, Happening::Cut(device)),

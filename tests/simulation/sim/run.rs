@@ -12,7 +12,7 @@ use super::world::{COMMIT_SECONDS, World};
 use super::{device, gateway};
 
 /// By how much time goes on at once; messages between hosts come at such moments only.
-const TICK: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(40);
 const GATEWAY: &str = "gateway";
 /// Within this time after the trouble everything is over or known to be unknown: what a commit may take, the longest
 /// confirmed commit, and the time until one is given up.
@@ -26,6 +26,8 @@ pub struct Verdict {
     pub hash: String,
     pub virtual_seconds: u64,
     pub orders: usize,
+    /// What devices committed for the gateway.
+    pub commits: usize,
     /// Changes and confirmed commits whose end nobody can tell.
     pub unknown: usize,
     /// Broken invariants, in words.
@@ -84,6 +86,7 @@ pub fn run(plan: Plan, directory: &Path, via_ssh: bool) -> Verdict {
         hash,
         virtual_seconds: elapsed.as_secs(),
         orders,
+        commits: checker::commits(&runner.world),
         unknown: checker::unknown(&runner.world),
         broken,
         tail: trace.tail(usize::MAX),
