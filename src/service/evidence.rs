@@ -142,6 +142,13 @@ pub(super) fn standing(history: &CommitInformation, marker: &str) -> Standing {
     })
 }
 
+/// How many of the newest commits in a row carry this marker: a confirmed commit and its extensions.
+pub(super) fn in_a_row(history: &CommitInformation, marker: &str) -> u8 {
+    let entries = history.entries.iter();
+    let ours = entries.take_while(|entry| entry.mentions(marker)).count();
+    u8::try_from(ours).unwrap_or(u8::MAX)
+}
+
 /// Somebody else's confirmed commit that may still be undone at `now`, seconds since 1970 (E2). The devices' clock is not
 /// ours: within `doubt` seconds of its end it still counts.
 pub(super) fn pending_of_another(history: &CommitInformation, now: i64, doubt: i64) -> Option<&CommitEntry> {
@@ -232,6 +239,8 @@ mod tests {
         };
         assert_eq!(follower.who, "bob via cli");
         assert!(follower.mentions("[ncgate 02 bob]"));
+        let extended = history(vec![ours(), ours(), entry("lab", "cli", ""), ours()]);
+        assert_eq!(in_a_row(&extended, "[ncgate 01 alice]"), 2);
         // An extension carries the marker again: the last one counts.
         assert_eq!(
             standing(vec![ours(), entry("root", "other", ""), ours()]),

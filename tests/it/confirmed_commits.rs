@@ -182,6 +182,32 @@ async fn a_confirmed_commit_is_cancelled() {
     }
 }
 
+/// S28, C6: an extension is a commit of its own in the history of a Junos device, so what is undone lies further back.
+#[tokio::test]
+async fn a_confirmed_commit_is_cancelled_after_extensions() {
+    for door in DOORS {
+        for (pair, edits) in [
+            (junos_pair().await, contact("east")),
+            (rfc_pair().await, qualified("east")),
+        ] {
+            let (gateway, device) = pair;
+            let before = running(&device);
+            let (_, commit) = start(&gateway, door, edits, 120).await;
+            for seconds in [180, 240] {
+                let body = json!({"confirm_timeout_seconds": seconds});
+                let extended = gateway.order(door, id(&commit), "extend", body).await.unwrap();
+                assert_eq!(extended["state"], "pending", "{extended}");
+            }
+            let cancelled = gateway
+                .order(door, id(&commit), "cancel", Value::Null)
+                .await
+                .unwrap();
+            assert_eq!(cancelled["state"], "cancelled", "{cancelled}");
+            assert_eq!(running(&device), before);
+        }
+    }
+}
+
 /// S28, C1: a new deadline counts from now; less than the device needs is refused with what it needs.
 #[tokio::test]
 async fn a_deadline_is_moved() {

@@ -259,7 +259,10 @@ impl Gateway {
         let marker = marker(&self.inner.store.new_id(), ctx.principal.id());
         let steps = match wanted {
             Wanted::Confirm { .. } => script::confirm(&capabilities, &commit, &marker).map(|step| vec![step]),
-            Wanted::Cancel => script::cancel(&capabilities, &commit, &marker).map(Option::unwrap_or_default),
+            // As it is sent while nobody has extended it: an extension is a commit more.
+            Wanted::Cancel => {
+                script::cancel(&capabilities, &commit, &marker, 1).map(Option::unwrap_or_default)
+            }
             Wanted::Extend { seconds } => script::effective(commit.document.junos, seconds)
                 .and_then(|timeout| script::extend(&capabilities, &commit, timeout.rfc()))
                 .map(|step| vec![step]),

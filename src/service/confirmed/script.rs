@@ -112,7 +112,8 @@ pub(super) fn extend(
     Ok(step)
 }
 
-/// What undoes it now. `None`: only the end of its session does (RFC 6241 with `:confirmed-commit:1.0`).
+/// What undoes it now; `back` tells how many commits ago the configuration before it was, where the device keeps a
+/// history. `None`: only the end of its session does (RFC 6241 with `:confirmed-commit:1.0`).
 ///
 /// # Errors
 /// What the device does not offer.
@@ -120,10 +121,11 @@ pub(super) fn cancel(
     capabilities: &Capabilities,
     commit: &ConfirmedCommit,
     marker: &str,
+    back: u8,
 ) -> Result<Option<Vec<Step>>, RequestError> {
     let undone = Touch::Releases(Hold::ConfirmedCommit);
     if commit.document.junos {
-        let load = LoadConfiguration::Rollback(1).rpc(capabilities)?;
+        let load = LoadConfiguration::Rollback(back).rpc(capabilities)?;
         return Ok(Some(vec![
             Step::new(StepName::Edit, load, Touch::Edits),
             Step::new(StepName::Commit, plain(commit, marker).rpc(capabilities)?, undone),

@@ -366,8 +366,12 @@ impl Commit {
 
     /// Stores that the commit may have been sent, sends it, and reads what came of it.
     async fn commit(&mut self, steps: Vec<Step>, start: &Start) -> Result<Done, Error> {
+        // It looked at the device meanwhile, and another's confirmed commit may have been sent.
+        let free = || self.gateway.nothing_is_open(&self.used.record);
+        free()?;
         let Some((mut commit, announced)) = self.confirmed() else {
             self.record.committing(None).await?;
+            free()?;
             return self.send_commit(steps, start, None).await.map(Done::Committed);
         };
         self.record.committing(Some(&mut commit)).await?;

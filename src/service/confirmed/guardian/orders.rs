@@ -117,9 +117,9 @@ impl Guardian {
     async fn cancel(&mut self, who: &str, deadline: Instant) -> Result<(), Error> {
         self.is_pending()?;
         self.take_session(deadline, false).await?;
-        self.stands(deadline).await?;
+        let back = self.stands(deadline).await?;
         let marker = self.answer_marker(who);
-        let steps = self.build(|caps, commit| script::cancel(caps, commit, &marker))?;
+        let steps = self.build(|caps, commit| script::cancel(caps, commit, &marker, back))?;
         if self.commit.document.junos {
             self.candidate_is_clean(deadline, false).await?;
         }

@@ -8,6 +8,7 @@ use super::Guardian;
 use crate::device::{Occupant, Way};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::Capabilities;
+use crate::netconf::junos::commit_information::CommitInformation;
 use crate::netconf::rpc::RequestError;
 use crate::pool::Hold;
 use crate::service::confirmed::record::ConfirmedCommit;
@@ -78,13 +79,16 @@ impl Guardian {
         Ok(())
     }
 
-    /// That the device has neither undone it, nor anybody confirmed it.
-    pub(super) async fn stands(&mut self, deadline: Instant) -> Result<(), Error> {
+    /// That the device has neither undone it, nor anybody confirmed it. Yields how many commits back the configuration
+    /// before it stands, where the device keeps a history: an extension is a commit of its own.
+    pub(super) async fn stands(&mut self, deadline: Instant) -> Result<u8, Error> {
         if !self.commit.document.junos {
-            return Ok(());
+            return Ok(0);
         }
-        match self.standing(deadline).await? {
-            Standing::Newest { .. } => Ok(()),
+        let history = self.history(deadline).await?;
+        let marker = &self.commit.document.marker;
+        match evidence::standing(&history, marker) {
+            Standing::Newest { .. } => Ok(evidence::in_a_row(&history, marker)),
             Standing::Absent | Standing::Undone | Standing::Followed(_) => {
                 self.look().await;
                 Err(self.not_pending())
@@ -122,10 +126,14 @@ impl Guardian {
     }
 
     pub(super) async fn standing(&mut self, deadline: Instant) -> Result<Standing, Error> {
+        let history = self.history(deadline).await?;
+        Ok(evidence::standing(&history, &self.commit.document.marker))
+    }
+
+    async fn history(&mut self, deadline: Instant) -> Result<CommitInformation, Error> {
         let device = self.commit.row.device.clone();
         let held = self.held.as_mut().ok_or_else(no_session)?;
-        let history = history::in_session(held, &device, deadline).await?;
-        Ok(evidence::standing(&history, &self.commit.document.marker))
+        history::in_session(held, &device, deadline).await
     }
 
     pub(super) async fn running(&mut self, deadline: Instant) -> Result<Running, Error> {
