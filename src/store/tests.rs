@@ -62,6 +62,12 @@ impl Backends {
                 open_file(&directory.path().join("ncgate.db")).await.unwrap(),
             ),
         ];
+        let still = StoreOptions::still(directory.path().join("still.db"), KeySource::Ephemeral);
+        let clock = Clock::simulated(START, "boot");
+        stores.push((
+            "still",
+            Store::open(still, clock, Ids::from_entropy()).await.unwrap(),
+        ));
         if let Some(url) = postgres_schema().await {
             stores.push((
                 "postgres",
