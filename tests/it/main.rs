@@ -43,6 +43,7 @@ mod limits;
 mod logins;
 mod logs;
 mod mapping_properties;
+mod misbehaviour;
 mod named;
 mod network;
 mod outcomes;
