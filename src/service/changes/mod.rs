@@ -420,6 +420,8 @@ fn new_change(
             mode: script.ground.mode.as_str().to_owned(),
             state: State::Preparing.as_str().to_owned(),
             outcome: None,
+            reason: None,
+            request_id: Some(ctx.request_id.clone()),
             created_at: time::EPOCH,
             updated_at: time::EPOCH,
             document: Vec::new(),

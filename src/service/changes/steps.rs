@@ -240,6 +240,7 @@ impl Work {
             device: &row.device,
             owner: &row.owner,
             change_id: &row.id,
+            request_id: row.request_id.as_deref(),
             timeout: timeout.rfc(),
             document: confirmed::Document {
                 junos: self.ground.dialect == Dialect::Junos,

@@ -87,6 +87,7 @@ impl Gateway {
                 id: commit_id,
                 device: &used.record,
                 owner,
+                request_id: &ctx.request_id,
                 mode: ground.mode,
                 session_id: used.handle.session_id(),
                 marker,
@@ -348,6 +349,7 @@ impl Commit {
             device: self.used.record.name(),
             owner: self.used.handle.who(),
             change_id: self.record.change_id(),
+            request_id: self.record.request_id(),
             timeout: timeout.rfc(),
             document: confirmed::Document {
                 junos: self.ground.dialect == Dialect::Junos,
