@@ -25,7 +25,7 @@ pub(super) use self::record::Running;
 use self::record::{Change, Document};
 pub(super) use self::recorded::{NewCommit, Recorded};
 pub(super) use self::resolving::Resolving;
-use self::state::State;
+pub(super) use self::state::State;
 use self::steps::Patience;
 use super::Gateway;
 use super::call::{CallContext, Role};

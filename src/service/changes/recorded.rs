@@ -75,10 +75,10 @@ impl Recorded {
     ///
     /// # Errors
     /// `invalid-state`: it was sent already.
-    pub fn looked(&mut self, diff: &Diff, evidence: Evidence) -> Result<(), Error> {
+    pub async fn looked(&mut self, diff: &Diff, evidence: Evidence) -> Result<(), Error> {
         self.0.differs(diff.clone());
         self.0.note(|change| change.document.evidence = evidence);
-        self.0.enter(State::Validated)
+        self.0.enter(State::Validated).await
     }
 
     /// Stores that the commit may have been sent. No row, no send.

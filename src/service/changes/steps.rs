@@ -184,7 +184,7 @@ impl Work {
         let state = self.journal.change().state;
         match name {
             StepName::Edit if state == State::Preparing => {
-                self.journal.enter(State::Editing).map_err(stop)?;
+                self.journal.enter(State::Editing).await.map_err(stop)?;
                 if self.ground.target != Datastore::Candidate {
                     // An edit acts at once.
                     self.journal_commit(name).await.map_err(stop)?;
@@ -523,7 +523,7 @@ impl Work {
         }
         let checked = matches!(step, StepName::Validate | StepName::Diff);
         if checked && self.journal.change().state == State::Editing {
-            let entered = self.journal.enter(State::Validated);
+            let entered = self.journal.enter(State::Validated).await;
             entered.map_err(|error| Stop { step, fate, error })?;
         }
         Ok(())

@@ -335,7 +335,7 @@ impl Commit {
             candidate,
         } = look.differing.look(&name, replies).await?;
         (evidence.before, evidence.expected) = (running, candidate);
-        self.record.looked(&diff, evidence)?;
+        self.record.looked(&diff, evidence).await?;
         Ok(diff)
     }
 
