@@ -13,6 +13,7 @@ mod datastores;
 mod devices;
 pub mod edit;
 mod edit_sessions;
+mod elsewhere;
 pub mod events;
 mod evidence;
 mod failure;
@@ -124,6 +125,8 @@ struct Inner {
     /// The newest events, for those who follow them.
     events: Arc<events::Tail>,
     events_kept: Duration,
+    /// Looks for commits that were made elsewhere.
+    looks: elsewhere::Looks,
     /// Held while the inventory and the devices that are talked to are changed, so that the two never disagree.
     changing: tokio::sync::Mutex<()>,
 }
@@ -162,6 +165,7 @@ impl Gateway {
                 ended: CancellationToken::new(),
                 events: Arc::new(events::Tail::new(parts.events.followers)),
                 events_kept: parts.events.kept,
+                looks: elsewhere::Looks::new(parts.events.look_every),
                 changing: tokio::sync::Mutex::default(),
             }),
         };

@@ -12,6 +12,7 @@ mod edit_sessions;
 mod events;
 mod file;
 mod keys;
+mod newest_commits;
 mod page;
 mod seal;
 
@@ -33,6 +34,7 @@ pub use devices::{DeviceRecord, Learned};
 pub use edit_sessions::{EditSessionRecord, OPENING};
 pub use events::{EventFacts, EventFilter, EventRecord, EventRun, NewEvent};
 pub use keys::{KeyError, KeySource};
+pub use newest_commits::NewestCommit;
 pub use page::Page;
 pub use seal::SealError;
 

@@ -476,6 +476,8 @@ impl Work {
             Tells::History => {
                 let told = history::parse(&device, &raw).map_err(|error| Stop { step, fate, error })?;
                 self.evidence.newest = told.newest().map(Newest::from);
+                let gateway = self.journal.gateway();
+                gateway.note_history(&self.record.id, &device, &told).await;
                 let revision = told.newest().and_then(|newest| newest.revision.clone());
                 if self.request.if_revision.is_some() {
                     self.check_revision(step, revision)?;

@@ -312,6 +312,8 @@ impl Commit {
                 Ok(replies) => {
                     for raw in &replies {
                         let history = history::parse(&name, raw)?;
+                        let id = &self.used.record.id;
+                        self.gateway.note_history(id, &name, &history).await;
                         if !self.options.confirm_others {
                             let checked = self.gateway.no_commit_of_others(&history);
                             checked.map_err(|error| error.with_outcome(Outcome::NotApplied))?;
