@@ -23,6 +23,7 @@ mod negotiate;
 mod openapi;
 pub mod output;
 mod places;
+mod probe_input;
 pub mod problem;
 mod query;
 pub mod rpc;
