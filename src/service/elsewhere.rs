@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -31,6 +32,28 @@ struct Identity<'a> {
     client: &'a Option<String>,
     seconds: Option<i64>,
     date_time: &'a Option<String>,
+    log: &'a Option<String>,
+}
+
+/// What tells the newest commit of a history from another: a digest of it and of the one before, because somebody can
+/// commit twice within a second.
+fn identity(history: &CommitInformation) -> String {
+    let newest: Vec<Identity> = history
+        .entries
+        .iter()
+        .take(2)
+        .map(|entry| Identity {
+            user: &entry.user,
+            client: &entry.client,
+            seconds: entry.seconds,
+            date_time: &entry.date_time,
+            log: &entry.log,
+        })
+        .collect();
+    // Strings and numbers in a list are always JSON.
+    let text = serde_json::to_vec(&newest).unwrap_or_default();
+    let digest = Sha256::digest(&text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// When each device was looked at last after connecting.
@@ -120,14 +143,8 @@ impl Gateway {
         let Some(entry) = history.newest() else {
             return Ok(());
         };
-        let identity = Identity {
-            user: &entry.user,
-            client: &entry.client,
-            seconds: entry.seconds,
-            date_time: &entry.date_time,
-        };
         let newest = NewestCommit {
-            entry: serde_json::to_string(&identity).unwrap_or_default(),
+            entry: identity(history),
             committed_at: entry.seconds,
         };
         let before = self.inner.store.newest_commit(device_id).await?;

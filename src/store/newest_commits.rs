@@ -10,7 +10,7 @@ use super::{Store, StoreError};
 /// A commit in a device's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewestCommit {
-    /// What tells it from others, in a form that the store does not know.
+    /// What tells it from others: a digest.
     pub entry: String,
     /// By the device's clock, seconds since 1970.
     pub committed_at: Option<i64>,
