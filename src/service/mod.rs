@@ -169,7 +169,6 @@ impl Gateway {
                 changing: tokio::sync::Mutex::default(),
             }),
         };
-        gateway.start_events();
         gateway.settle_edit_sessions().await?;
         gateway.settle_changes().await?;
         gateway.install_all().await?;
@@ -179,6 +178,7 @@ impl Gateway {
         tasks.spawn(gateway.clone().forget_old_edit_sessions());
         tasks.spawn(gateway.clone().forget_old_changes());
         tasks.spawn(gateway.clone().forget_old_confirmed_commits());
+        gateway.start_events();
         Ok(gateway)
     }
 

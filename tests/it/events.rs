@@ -1,6 +1,8 @@
 //! Events: what happened is told in order, once, to everybody who follows, and afterwards (H11; issue 4, item 9).
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use ncgate::clock::Clock;
@@ -9,12 +11,16 @@ use ncgate::ids::Ids;
 use ncgate::store::{EventFacts, KeySource, Location, NewEvent, Store, StoreOptions};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
+use crate::support::child::Child;
 use crate::support::confirmed::{clock, pass};
 use crate::support::doors::{DOORS, Door};
 use crate::support::events::{Told, Wanted, kinds, parse};
+use crate::support::program::ncgate;
 use crate::support::{TestGateway, answer, code, eventually, junos, listen};
 
 const READ: &str = "/v1/devices/mx1/rpc/get-system-uptime-information";
@@ -535,6 +541,80 @@ async fn events_are_told_by_device_and_type() {
         "{}",
         ran.out
     );
+}
+
+/// U2: the command follows, too, one event on a line.
+#[tokio::test]
+async fn a_command_follows() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let (_, start) = gateway.follow_from_now(Door::Rest, of_kind("")).await;
+    let body = json!({"edits": edits("east")});
+    gateway.change(Door::Rest, "mx1", body).await.unwrap();
+    let mut command = ncgate();
+    command.args([
+        "event", "list", "--follow", "--type", "change", "--after", &start, "-o", "json",
+    ]);
+    command
+        .args(["--server", &gateway.url("")])
+        .stdout(Stdio::piped());
+    let lines = tokio::task::spawn_blocking(move || {
+        let mut child = command.spawn().expect("the program starts");
+        let out = BufReader::new(child.stdout.take().expect("piped"));
+        let lines: Vec<String> = out.lines().take(5).map(|line| line.expect("text")).collect();
+        child.kill().expect("it runs on");
+        child.wait().expect("it ends");
+        lines
+    });
+    let lines = lines.await.expect("no panic");
+    let told: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(told, all(&gateway, Door::Rest, of_kind("change")).await);
+    assert_eq!(told[4]["type"], "change.committed");
+    device.stop().await;
+}
+
+/// E2, issue 4, item 9: whenever the gateway is killed, the last event of each change tells the state that is stored.
+#[tokio::test]
+async fn records_and_events_agree_after_a_kill() {
+    let mut child = Child::start(&[]).await;
+    let device = listen(junos()).await;
+    child.add("mx1", &device, json!({})).await;
+    let changing = async {
+        loop {
+            for contact in ["one", "two"] {
+                let body = json!({"edits": edits(contact)});
+                let path = child.url("/v1/devices/mx1/changes");
+                // It fails when the gateway is killed.
+                let _ = child.http.post(path).json(&body).send().await;
+            }
+        }
+    };
+    let killing = eventually("some changes are made", async || {
+        device.stats().count("commit-configuration") > 9
+    });
+    tokio::select! {
+        () = killing => child.signal("KILL"),
+        () = changing => {}
+    }
+    child.ended().await;
+    let mut database = SqliteConnectOptions::new()
+        .filename(child.directory().join("inventory.db"))
+        .connect()
+        .await
+        .expect("the database opens");
+    let rows = sqlx::query(
+        "SELECT c.state, (SELECT json_extract(e.facts, '$.state') FROM events e WHERE \
+         json_extract(e.facts, '$.change_id') = c.id ORDER BY e.id DESC LIMIT 1) FROM changes c",
+    );
+    let rows = rows.fetch_all(&mut database).await.expect("changes");
+    assert!(rows.len() > 4, "{}", rows.len());
+    for row in rows {
+        let (state, told): (String, Option<String>) = (row.get(0), row.get(1));
+        assert_eq!(told.as_deref(), Some(state.as_str()));
+    }
+    device.stop().await;
 }
 
 fn commit_elsewhere(device: &RunningEmulator, contact: &str) {

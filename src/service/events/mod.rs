@@ -1,7 +1,7 @@
 //! Events: what happened, from the log that the store keeps, as pages and as they come (conventions H11).
 //!
 //! Whatever has a record tells of its states in the transaction that stores them (`store::events`). What has none, the
-//! sessions with devices, comes through a bounded queue of `device` and is stored by a task ([`recorder`]).
+//! sessions with devices, comes through a bounded queue of `device` and is stored by a task (`recorder`).
 
 mod following;
 pub mod kinds;
