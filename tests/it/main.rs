@@ -33,6 +33,7 @@ mod field_pains;
 mod fields;
 mod first_line;
 mod fleet;
+mod followers;
 mod framing;
 mod held_sessions;
 mod hello;

@@ -1,5 +1,6 @@
 //! Those who follow events: by server-sent events and by gRPC, brought into the same shape.
 
+use std::path::Path;
 use std::time::Duration;
 
 use ncgate::api::grpc::proto;
@@ -232,4 +233,41 @@ pub fn kinds(events: &[Value]) -> Vec<&str> {
         .iter()
         .map(|event| event["type"].as_str().expect("a type"))
         .collect()
+}
+
+/// Edits of a change.
+pub fn edits(contact: &str) -> Value {
+    json!([{"config": {"snmp": {"contact": contact}}}])
+}
+
+/// Only events of this type; of all if it is empty.
+pub fn of_kind(kind: &str) -> Wanted<'_> {
+    Wanted {
+        kind,
+        ..Wanted::default()
+    }
+}
+
+/// A gateway on this database.
+pub async fn on(database: &Path, look_seconds: &str) -> TestGateway {
+    TestGateway::with(|settings| {
+        settings.database = Some(format!("sqlite://{}", database.display()));
+        settings.look_for_changes_seconds = Some(look_seconds.to_owned());
+    })
+    .await
+}
+
+/// The log as pages have it, the oldest first.
+pub async fn all(gateway: &TestGateway, door: Door, wanted: Wanted<'_>) -> Vec<Value> {
+    let (mut found, mut token) = (Vec::new(), String::new());
+    loop {
+        let mut page = gateway.events(door, wanted, 7, &token).await.unwrap();
+        found.extend(page["events"].as_array().expect("a list").clone());
+        match page["next_page_token"].take() {
+            Value::String(next) => token = next,
+            _ => break,
+        }
+    }
+    found.reverse();
+    found
 }
