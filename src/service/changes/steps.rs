@@ -209,7 +209,7 @@ impl Work {
         let state = self.journal.change().state;
         match name {
             StepName::Edit if state == State::Preparing => {
-                self.journal.enter(State::Editing).map_err(stop)?;
+                self.journal.enter(State::Editing).await.map_err(stop)?;
                 if self.ground.target != Datastore::Candidate {
                     // An edit acts at once.
                     self.journal_commit(name).await.map_err(stop)?;
@@ -265,6 +265,7 @@ impl Work {
             device: &row.device,
             owner: &row.owner,
             change_id: &row.id,
+            request_id: row.request_id.as_deref(),
             timeout: timeout.rfc(),
             document: confirmed::Document {
                 junos: self.ground.dialect == Dialect::Junos,
@@ -501,6 +502,8 @@ impl Work {
             Tells::History => {
                 let told = history::parse(&device, &raw).map_err(|error| Stop { step, fate, error })?;
                 self.evidence.newest = told.newest().map(Newest::from);
+                let gateway = self.journal.gateway();
+                gateway.note_history(&self.record.id, &device, &told).await;
                 let revision = told.newest().and_then(|newest| newest.revision.clone());
                 if self.request.if_revision.is_some() {
                     self.check_revision(step, revision)?;
@@ -548,7 +551,7 @@ impl Work {
         }
         let checked = matches!(step, StepName::Validate | StepName::Diff);
         if checked && self.journal.change().state == State::Editing {
-            let entered = self.journal.enter(State::Validated);
+            let entered = self.journal.enter(State::Validated).await;
             entered.map_err(|error| Stop { step, fate, error })?;
         }
         Ok(())
