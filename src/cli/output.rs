@@ -75,7 +75,7 @@ fn rows(items: &[Value], columns: Columns) -> String {
 }
 
 /// One line; what a terminal would act on is shown as U+FFFD.
-fn cell(value: Option<&Value>) -> String {
+pub(super) fn cell(value: Option<&Value>) -> String {
     let text = match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
@@ -204,6 +204,10 @@ pub fn change(format: Format, answer: &Value) -> Result<(), Failure> {
         .flatten()
     {
         warn("warning", warning)?;
+    }
+    let failed = answer.pointer("/confirmed_commit/probe/last_failure/detail");
+    if let Some(detail) = failed.and_then(Value::as_str) {
+        stdio::tell(&format!("probe: {}\n", harmless(detail, true)))?;
     }
     Ok(())
 }

@@ -212,6 +212,7 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         context::call(&self.0, method, request, async |ctx, input| {
             let request = CommitRequest {
                 options: edit::commit(input.options),
+                probe: edit::probe(input.probe)?,
                 plan: input.plan,
             };
             answer!(

@@ -13,7 +13,7 @@ use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::pool::{Hold, Touch};
-use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit};
+use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Probe};
 use crate::service::edit::differing::Differing;
 use crate::service::edit::ground::{Confirm, Dialect, Ground};
 use crate::service::edit::reading;
@@ -100,6 +100,8 @@ pub(super) struct Work {
     evidence: Evidence,
     /// The commit that has to be confirmed, once it was about to be sent.
     pub confirmed: Option<(ConfirmedCommit, Announced)>,
+    /// What confirms or cancels that.
+    pub probe: Option<Probe>,
 }
 
 impl Work {
@@ -124,6 +126,7 @@ impl Work {
             committed: false,
             evidence: Evidence::default(),
             confirmed: None,
+            probe: None,
         }
     }
 
@@ -145,7 +148,11 @@ impl Work {
             self.prepare(step.name).await?;
             let (name, tells) = (step.name, step.tells);
             let raw = match step.touch {
-                Touch::Acquires(Hold::Lock(datastore)) => self.lock(step, datastore).await?,
+                Touch::Acquires(Hold::Lock(datastore)) => match self.lock(step, datastore).await {
+                    Ok(raw) => raw,
+                    Err(stop) if self.goes_unlocked(datastore, &stop) => continue,
+                    Err(stop) => return Err(stop),
+                },
                 Touch::Nothing
                 | Touch::Acquires(_)
                 | Touch::Releases(_)
@@ -174,6 +181,24 @@ impl Work {
         true
     }
 
+    /// S20: a device that locks nothing is written all the same. Others may do so meanwhile, which the answer says; a dry
+    /// run could not be taken back.
+    fn goes_unlocked(&mut self, datastore: Datastore, refused: &Stop) -> bool {
+        let is_target = datastore == self.ground.target;
+        if refused.error.code() != ErrorCode::OperationNotSupported || (is_target && self.request.dry_run) {
+            return false;
+        }
+        self.warn(format!(
+            "the device cannot lock {}, so others may change it meanwhile",
+            datastore.as_str()
+        ));
+        if is_target {
+            self.journal
+                .note(|change| change.document.undo_guaranteed = false);
+        }
+        true
+    }
+
     /// What must be so before a step is sent.
     async fn prepare(&mut self, name: StepName) -> Result<(), Stop> {
         let stop = |error: Error| Stop {
@@ -184,7 +209,7 @@ impl Work {
         let state = self.journal.change().state;
         match name {
             StepName::Edit if state == State::Preparing => {
-                self.journal.enter(State::Editing).map_err(stop)?;
+                self.journal.enter(State::Editing).await.map_err(stop)?;
                 if self.ground.target != Datastore::Candidate {
                     // An edit acts at once.
                     self.journal_commit(name).await.map_err(stop)?;
@@ -240,6 +265,7 @@ impl Work {
             device: &row.device,
             owner: &row.owner,
             change_id: &row.id,
+            request_id: row.request_id.as_deref(),
             timeout: timeout.rfc(),
             document: confirmed::Document {
                 junos: self.ground.dialect == Dialect::Junos,
@@ -249,6 +275,7 @@ impl Work {
                 session_id: Some(self.held.session_id()),
                 save: self.saves(),
                 synchronize: self.request.commit.synchronize,
+                probe: self.probe.take(),
                 ..confirmed::Document::default()
             },
         });
@@ -475,6 +502,8 @@ impl Work {
             Tells::History => {
                 let told = history::parse(&device, &raw).map_err(|error| Stop { step, fate, error })?;
                 self.evidence.newest = told.newest().map(Newest::from);
+                let gateway = self.journal.gateway();
+                gateway.note_history(&self.record.id, &device, &told).await;
                 let revision = told.newest().and_then(|newest| newest.revision.clone());
                 if self.request.if_revision.is_some() {
                     self.check_revision(step, revision)?;
@@ -522,7 +551,7 @@ impl Work {
         }
         let checked = matches!(step, StepName::Validate | StepName::Diff);
         if checked && self.journal.change().state == State::Editing {
-            let entered = self.journal.enter(State::Validated);
+            let entered = self.journal.enter(State::Validated).await;
             entered.map_err(|error| Stop { step, fate, error })?;
         }
         Ok(())

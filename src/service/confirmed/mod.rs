@@ -1,10 +1,13 @@
 //! Confirmed commits (design section 7, conventions C1–C7): each has a durable record and a task that looks after it.
 //!
-//! `state` and `probe` are pure: how one goes on, and what is concluded from looking at the device; `script` knows the
-//! RPCs; `guardian` is the task; `registry` those that run.
+//! `state`, `looks` and `probe` are pure: how one goes on, what is concluded from looking at the device, and what a
+//! caller's probe of it means; `script` knows the RPCs; `guardian` is the task; `registry` those that run.
 
 mod guardian;
+mod looks;
 mod probe;
+mod probe_request;
+mod probed;
 mod record;
 mod registry;
 mod script;
@@ -16,10 +19,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use self::guardian::{Guardian, Order, Times, Wanted};
+pub(super) use self::probe::Probe;
 pub(super) use self::record::{ConfirmedCommit, Document};
-pub(super) use self::registry::Registry;
+pub(super) use self::registry::{Announced, Registry};
 use self::registry::{Handle, MOST_ORDERS};
-pub(super) use self::script::start;
+pub(super) use self::script::{disarm, start};
 pub(super) use self::state::State;
 use super::Gateway;
 use super::call::{CallContext, Role};
@@ -60,6 +64,7 @@ pub(super) struct NewConfirmedCommit<'a> {
     /// The principal.
     pub owner: &'a str,
     pub change_id: &'a str,
+    pub request_id: Option<&'a str>,
     /// What the device is asked to wait.
     pub timeout: Duration,
     pub document: Document,
@@ -259,9 +264,10 @@ impl Gateway {
         let marker = marker(&self.inner.store.new_id(), ctx.principal.id());
         let steps = match wanted {
             Wanted::Confirm { .. } => script::confirm(&capabilities, &commit, &marker).map(|step| vec![step]),
-            // As it is sent while nobody has extended it: an extension is a commit more.
             Wanted::Cancel => {
-                script::cancel(&capabilities, &commit, &marker, 1).map(Option::unwrap_or_default)
+                // Each extension is a commit of its own.
+                let entries = commit.document.extensions.saturating_add(1);
+                script::cancel(&capabilities, &commit, &marker, entries).map(Option::unwrap_or_default)
             }
             Wanted::Extend { seconds } => script::effective(commit.document.junos, seconds)
                 .and_then(|timeout| script::extend(&capabilities, &commit, timeout.rfc()))
@@ -313,6 +319,7 @@ impl Gateway {
                 state: STARTING.to_owned(),
                 by: None,
                 reason: None,
+                request_id: new.request_id.map(str::to_owned),
                 timeout_seconds: new.timeout.as_secs(),
                 deadline_earliest: time::EPOCH,
                 deadline: time::EPOCH,
@@ -374,10 +381,7 @@ impl Gateway {
         let (orders, incoming) = mpsc::channel(MOST_ORDERS);
         let handle = Arc::new(Handle::new(commit.clone(), orders));
         self.inner.confirmed.put(&commit.row.id, handle.clone());
-        Announced {
-            gateway: self.clone(),
-            parts: Some((handle, incoming)),
-        }
+        Announced::new(self.clone(), handle, incoming)
     }
 
     /// Stores what has become of one, and what that means for the change that made it.
@@ -555,28 +559,6 @@ impl Gateway {
                 () = self.inner.ending.cancelled() => return,
                 () = tokio::time::sleep(LOOK) => {}
             }
-        }
-    }
-}
-
-/// A confirmed commit that is being sent. Dropping it says that the device did not make it.
-pub(super) struct Announced {
-    gateway: Gateway,
-    parts: Option<(Arc<Handle>, mpsc::Receiver<Order>)>,
-}
-
-impl Announced {
-    fn take(mut self) -> (Arc<Handle>, mpsc::Receiver<Order>) {
-        self.parts
-            .take()
-            .expect("the parts are there until this, which ends it")
-    }
-}
-
-impl Drop for Announced {
-    fn drop(&mut self) {
-        if let Some((handle, _)) = self.parts.take() {
-            self.gateway.inner.confirmed.remove(&handle.commit().row.id);
         }
     }
 }

@@ -78,6 +78,7 @@ pub async fn run(world: World) -> turmoil::Result {
         urls: UrlPolicy::default(),
         edit_sessions_kept: Duration::from_secs(86_400),
         least_confirm_timeout: LEAST_CONFIRM,
+        events: Default::default(),
         tasks: tasks.clone(),
     })
     .await?;

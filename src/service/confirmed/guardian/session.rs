@@ -8,7 +8,6 @@ use super::Guardian;
 use crate::device::{Occupant, Way};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::Capabilities;
-use crate::netconf::junos::commit_information::CommitInformation;
 use crate::netconf::rpc::RequestError;
 use crate::pool::Hold;
 use crate::service::confirmed::record::ConfirmedCommit;
@@ -79,17 +78,18 @@ impl Guardian {
         Ok(())
     }
 
-    /// That the device has neither undone it, nor anybody confirmed it. Yields how many commits back the configuration
-    /// before it stands, where the device keeps a history: an extension is a commit of its own.
+    /// That the device has neither undone it, nor anybody confirmed it; how many of the newest commits are this one.
     pub(super) async fn stands(&mut self, deadline: Instant) -> Result<u8, Error> {
         if !self.commit.document.junos {
-            return Ok(0);
+            return Ok(1);
         }
-        let history = self.history(deadline).await?;
-        let marker = &self.commit.document.marker;
-        match evidence::standing(&history, marker) {
-            Standing::Newest { .. } => Ok(evidence::in_a_row(&history, marker)),
-            Standing::Absent | Standing::Undone | Standing::Followed(_) => {
+        match self.standing(deadline).await? {
+            Standing::Newest { entries, .. } => Ok(entries),
+            Standing::Absent
+            | Standing::Undone
+            | Standing::Followed(_)
+            | Standing::Overlaid(_)
+            | Standing::UndoneAbove { .. } => {
                 self.look().await;
                 Err(self.not_pending())
             }
@@ -126,14 +126,10 @@ impl Guardian {
     }
 
     pub(super) async fn standing(&mut self, deadline: Instant) -> Result<Standing, Error> {
-        let history = self.history(deadline).await?;
-        Ok(evidence::standing(&history, &self.commit.document.marker))
-    }
-
-    async fn history(&mut self, deadline: Instant) -> Result<CommitInformation, Error> {
         let device = self.commit.row.device.clone();
         let held = self.held.as_mut().ok_or_else(no_session)?;
-        history::in_session(held, &device, deadline).await
+        let history = history::in_session(held, &device, deadline).await?;
+        Ok(evidence::standing(&history, &self.commit.document.marker))
     }
 
     pub(super) async fn running(&mut self, deadline: Instant) -> Result<Running, Error> {
