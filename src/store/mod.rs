@@ -61,8 +61,8 @@ pub struct StoreOptions {
     pub busy_timeout: Duration,
     /// How long a call waits for a free connection, and the start for the first one.
     pub acquire_timeout: Duration,
-    /// Whether time stands still while the database works.
-    still: bool,
+    /// Whether time stands still while the database works, see [`StoreOptions::still`].
+    pub still: bool,
     /// How many events are kept, up to a hundred more.
     pub events_kept: u64,
 }
