@@ -177,6 +177,7 @@ impl Asking {
                 let request = CommitRequest {
                     options: commit_options(confirm.as_ref()),
                     plan: false,
+                    ..CommitRequest::default()
                 };
                 let answer = self
                     .gateway
