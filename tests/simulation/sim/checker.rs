@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use ncgate::emulator::config::{Deed, What};
+use ncgate::emulator::config::{Cause, Deed, What};
 use ncgate::service::edit::view::{ChangeView, ConfirmedCommitView};
 
 use super::plan::{Confirm, ConfirmEnd, Order, SessionEnd, Wish};
@@ -222,10 +222,13 @@ impl Judge<'_> {
         };
         let undone = self.undone(&word, made);
         let rolled_back = undone.is_some_and(|(_, deed)| matches!(deed.what, What::Rollback(_)));
+        let restarted = undone.is_some_and(|(_, deed)| deed.what == What::Rollback(Cause::Restarted));
         match &*change.state {
             // Without a history a commit that was undone again looks as if it had not been made.
             "failed" if !self.junos && rolled_back => {}
             "failed" | "unchanged" | "discarded" => self.say(format!("{what}, and was committed")),
+            // What was not saved to startup is gone when the device starts again, and was committed all the same.
+            "committed" if restarted => {}
             "committed" if rolled_back => self.say(format!("{what}, and was rolled back")),
             "rolled_back" if !rolled_back => self.say(format!("{what}, and was not: {undone:?}")),
             "cancelled" if undone.is_none() => self.say(format!("{what}, and is still there")),
