@@ -47,6 +47,7 @@ mod named;
 mod network;
 mod outcomes;
 mod places;
+mod probes;
 mod refused_logins;
 mod replicas;
 mod rpc;
