@@ -247,12 +247,21 @@ async fn a_device_that_takes_no_session_undoes_it_by_itself() {
             let read = json!({question(profile): null});
             good(door, gateway.rpc(door, "mx1", read, Default::default()).await);
             device.faults().add(Rule::always(Fault::RefuseConnection));
-            let call = async {
-                let answered = gateway.change(door, "mx1", probed(profile, json!({"give_up_seconds": 5})));
-                good(door, answered.await)
-            };
             let orders = sent(&device, "discard-changes").len();
-            let change = while_time_passes(call).await;
+            let call = gateway.change(door, "mx1", probed(profile, json!({"give_up_seconds": 5})));
+            let watch = async {
+                let pending = open_commit(&gateway, door, "pending").await;
+                let id = pending["id"].as_str().unwrap();
+                eventually("the probe has ended", async || {
+                    pass(Duration::from_millis(200)).await;
+                    let commit = gateway.confirmed_commit(door, id).await.unwrap();
+                    probe(&commit)["state"] == "unreachable"
+                })
+                .await;
+                pass(Duration::from_secs(120)).await;
+            };
+            let (change, ()) = tokio::join!(call, watch);
+            let change = good(door, change);
             assert_eq!(change["state"], "rolled_back", "{change}");
             assert_eq!(change["outcome"], "not_applied");
             assert_eq!(change["confirmed_commit"]["reason"], "timeout");
