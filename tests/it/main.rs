@@ -27,6 +27,7 @@ mod edit_session_ends;
 mod edit_session_reads;
 mod edit_sessions;
 mod errors;
+mod fault_matrix;
 mod faults;
 mod field_pains;
 mod fields;

@@ -5,6 +5,7 @@ pub mod child;
 pub mod confirmed;
 pub mod doors;
 pub mod grpc;
+pub mod invariants;
 mod inventory;
 pub mod judged;
 pub mod keys;
