@@ -108,8 +108,10 @@ async fn row_24_killed_before_the_commit_arrives() {
     gate.open();
     eventually("the row is there", async || stored(&child).await == "committing").await;
     assert_eq!(device.stats().count("commit-configuration"), 1, "the check alone");
-    let gateway = restart(&mut child).await;
+    child.signal("KILL");
+    child.ended().await;
     proxy.set(Network::Up);
+    let gateway = after(&child).await;
     ends_as(&gateway, "failed", "not_applied").await;
     invariants::hold("row 24", &gateway, "mx1", &device).await;
     assert_eq!(device.device().commits_with("").len(), 0);

@@ -1,6 +1,7 @@
 //! What must hold after every fault (the head of the fault matrix): each operation was committed once at most and has come
 //! to its end, what the gateway says is what the device did, and nothing is held any more.
 
+use ncgate::emulator::config::{Deed, What};
 use ncgate::emulator::{Profile, RunningEmulator};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -93,8 +94,14 @@ pub async fn hold(row: &str, gateway: &impl Told, name: &str, device: &RunningEm
             }
         }
     } else {
-        // No comment says whose a commit is.
-        let commits = device.device().commits_with("").len();
+        // No comment says whose a commit is; those that confirm or extend another are none of their own.
+        let deeds = device.device().deeds();
+        let own = |deed: &&Deed| match deed.what {
+            What::Commit { confirms } => !confirms,
+            What::ConfirmedCommit { extends, .. } => !extends,
+            What::Confirmation | What::Rollback(_) | What::Kept => false,
+        };
+        let commits = deeds.iter().filter(own).count();
         let least = changes.iter().filter(|change| committed(change)).count();
         assert!(
             (least..=changes.len()).contains(&commits),
