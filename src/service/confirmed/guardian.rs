@@ -329,7 +329,7 @@ impl Guardian {
         if !state.is_open() {
             self.commit.document.session_id = None;
             if let Some(probe) = &mut self.commit.document.probe {
-                probe.close();
+                probe.close(state == State::Confirmed && by == Some(By::Us));
             }
         }
         self.store().await;

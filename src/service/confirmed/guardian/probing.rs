@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Guardian;
 use crate::device::Step;
-use crate::error::Error;
+use crate::error::{Error, Outcome};
 use crate::netconf::rpc::Rpc;
 use crate::service::confirmed::probe::{Expectation, Probe, ProbeState, failure, judge};
 use crate::service::confirmed::probe_request::SPARE;
@@ -133,7 +133,10 @@ impl Guardian {
             return true;
         };
         self.log_refused("confirmed", &error);
-        if let Some(probe) = &mut self.commit.document.probe {
+        // Of one that nobody answered the device's records tell.
+        if error.outcome() != Outcome::Unknown
+            && let Some(probe) = &mut self.commit.document.probe
+        {
             probe.held_in_vain(error.detail());
         }
         self.probing().is_none()
@@ -181,7 +184,7 @@ impl Guardian {
     /// A person has taken over. Whoever waits for the probe is told.
     pub(super) fn stop_probe(&mut self) {
         if let Some(probe) = &mut self.commit.document.probe {
-            probe.close();
+            probe.close(false);
         }
         self.attempt = None;
         self.handle.settle();
