@@ -22,6 +22,7 @@ use crate::device::{ConnectRate, Registry, Surroundings};
 use crate::error::Error;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
+use crate::service::events::EventSettings;
 use crate::service::url_policy::{BadEntry, UrlPolicy};
 use crate::service::{Gateway, Parts};
 use crate::session::spool::{Spool, SpoolLimits};
@@ -148,6 +149,11 @@ impl Running {
             urls: UrlPolicy::new(&config.devices.urls)?,
             edit_sessions_kept: config.devices.edit_sessions_kept,
             least_confirm_timeout: config.devices.least_confirm_timeout,
+            events: EventSettings {
+                kept: config.events.kept,
+                followers: config.events.streams as usize,
+                look_every: config.events.look_every,
+            },
             tasks: tasks.clone(),
         })
         .await?;
@@ -267,7 +273,10 @@ fn store_options(config: &Config) -> Result<StoreOptions, AppError> {
         (None, None, Location::Memory) => KeySource::Ephemeral,
         (None, None, Location::File(_) | Location::Postgres(_)) => KeySource::BesideDatabase,
     };
-    Ok(StoreOptions::new(location, key))
+    Ok(StoreOptions {
+        events_kept: u64::from(config.events.most),
+        ..StoreOptions::new(location, key)
+    })
 }
 
 /// Cleans up what a crash left, so it reads a directory.

@@ -114,8 +114,10 @@ impl ClientArgs {
         let mut builder = HttpRequest::builder()
             .method(request.method.clone())
             .uri(format!("{server}{}", request.target()))
-            .header("User-Agent", concat!("ncgate/", env!("CARGO_PKG_VERSION")))
-            .header("Accept", "application/json");
+            .header("User-Agent", concat!("ncgate/", env!("CARGO_PKG_VERSION")));
+        if !request.headers.iter().any(|(name, _)| *name == "Accept") {
+            builder = builder.header("Accept", "application/json");
+        }
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }

@@ -11,6 +11,7 @@ mod datastore;
 mod device;
 mod edit;
 mod edit_session;
+mod event;
 mod exit;
 mod input;
 mod output;
@@ -36,6 +37,7 @@ pub use confirmed_commit::ConfirmedCommitCommand;
 pub use convert::ConvertArgs;
 pub use device::DeviceCommand;
 pub use edit_session::EditSessionCommand;
+pub use event::EventCommand;
 pub use exit::{Exit, Failure, chain};
 pub use reading::{ConfigCommand, StatusArgs, VersionArgs};
 pub use rpc::{BatchArgs, CliArgs, RpcArgs};
@@ -120,6 +122,9 @@ pub enum ClientCommand {
     /// Edit a candidate step by step
     #[command(subcommand)]
     EditSession(Box<EditSessionCommand>),
+    /// What happened, and what happens
+    #[command(subcommand)]
+    Event(Box<EventCommand>),
     /// How the gateway is doing
     Status(StatusArgs),
     /// The versions of this program and of the gateway
@@ -138,6 +143,7 @@ impl ClientCommand {
             Self::Change(command) => command.run(),
             Self::ConfirmedCommit(command) => command.run(),
             Self::EditSession(command) => command.run(),
+            Self::Event(command) => command.run(),
             Self::Status(args) => args.run(),
             Self::Version(args) => args.run(),
         };

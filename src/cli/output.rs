@@ -75,7 +75,7 @@ fn rows(items: &[Value], columns: Columns) -> String {
 }
 
 /// One line; what a terminal would act on is shown as U+FFFD.
-fn cell(value: Option<&Value>) -> String {
+pub(super) fn cell(value: Option<&Value>) -> String {
     let text = match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),

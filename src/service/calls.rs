@@ -410,6 +410,14 @@ pub const CALLS: &[ServiceCall] = &[
         true,
     ),
     call(
+        "list_events",
+        "GET /v1/events",
+        "EventService/ListEvents",
+        "event list",
+        Role::Read,
+        false,
+    ),
+    call(
         "get_status",
         "GET /v1/status",
         "StatusService/GetStatus",

@@ -13,6 +13,8 @@ mod datastores;
 mod devices;
 pub mod edit;
 mod edit_sessions;
+mod elsewhere;
+pub mod events;
 mod evidence;
 mod failure;
 mod held;
@@ -77,6 +79,7 @@ pub struct Parts {
     pub edit_sessions_kept: Duration,
     /// The least time that may be asked for between a commit and its confirmation.
     pub least_confirm_timeout: Duration,
+    pub events: events::EventSettings,
     /// Owns the tasks of the use cases.
     pub tasks: TaskTracker,
 }
@@ -117,6 +120,13 @@ struct Inner {
     seen: locks::Seen,
     /// Ends what runs for as long as the gateway does.
     ending: CancellationToken,
+    /// The sessions of all devices have ended: there is nothing more to tell of them.
+    ended: CancellationToken,
+    /// The newest events, for those who follow them.
+    events: Arc<events::Tail>,
+    events_kept: Duration,
+    /// Looks for commits that were made elsewhere.
+    looks: elsewhere::Looks,
     /// Held while the inventory and the devices that are talked to are changed, so that the two never disagree.
     changing: tokio::sync::Mutex<()>,
 }
@@ -152,6 +162,10 @@ impl Gateway {
                 pace: pace::Pace::default(),
                 seen: locks::Seen::default(),
                 ending: CancellationToken::new(),
+                ended: CancellationToken::new(),
+                events: Arc::new(events::Tail::new(parts.events.followers)),
+                events_kept: parts.events.kept,
+                looks: elsewhere::Looks::new(parts.events.look_every),
                 changing: tokio::sync::Mutex::default(),
             }),
         };
@@ -164,6 +178,7 @@ impl Gateway {
         tasks.spawn(gateway.clone().forget_old_edit_sessions());
         tasks.spawn(gateway.clone().forget_old_changes());
         tasks.spawn(gateway.clone().forget_old_confirmed_commits());
+        gateway.start_events();
         Ok(gateway)
     }
 
@@ -185,6 +200,7 @@ impl Gateway {
         let left = tokio::time::timeout(grace / 2, self.inner.guardians.wait()).await;
         let rest = until.saturating_duration_since(Instant::now());
         let polite = self.inner.devices.shutdown(rest).await;
+        self.inner.ended.cancel();
         polite && left.is_ok()
     }
 

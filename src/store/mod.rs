@@ -1,5 +1,5 @@
-//! What outlives the process: the inventory with sealed credentials, and the changes with sealed documents, in SQLite
-//! or PostgreSQL.
+//! What outlives the process: the inventory with sealed credentials, the changes with sealed documents, and the log of
+//! events, in SQLite or PostgreSQL.
 //!
 //! One SQL text serves both databases (`$1` placeholders; BIGINT, TEXT and BLOB columns), through sqlx's `Any`
 //! driver; the migrations alone exist twice. It knows no session and no HTTP.
@@ -9,8 +9,10 @@ mod confirmed_commits;
 mod database;
 mod devices;
 mod edit_sessions;
+mod events;
 mod file;
 mod keys;
+mod newest_commits;
 mod page;
 mod seal;
 
@@ -30,7 +32,9 @@ pub use changes::ChangeRecord;
 pub use confirmed_commits::{ConfirmedCommitFilter, ConfirmedCommitRecord, STARTING};
 pub use devices::{DeviceRecord, Learned};
 pub use edit_sessions::{EditSessionRecord, OPENING};
+pub use events::{EventFacts, EventFilter, EventRecord, EventRun, NewEvent};
 pub use keys::{KeyError, KeySource};
+pub use newest_commits::NewestCommit;
 pub use page::Page;
 pub use seal::SealError;
 
@@ -41,6 +45,10 @@ pub struct Store {
     keys: std::sync::Arc<Keyring>,
     clock: Clock,
     ids: Ids,
+    /// The newest event that was added through this store.
+    told: std::sync::Arc<tokio::sync::watch::Sender<i64>>,
+    /// How many events are kept, up to a hundred more.
+    events_kept: i64,
 }
 
 /// Where the database is and how long to wait for it.
@@ -52,6 +60,8 @@ pub struct StoreOptions {
     pub busy_timeout: Duration,
     /// How long a call waits for a free connection, and the start for the first one.
     pub acquire_timeout: Duration,
+    /// How many events are kept, up to a hundred more.
+    pub events_kept: u64,
 }
 
 impl StoreOptions {
@@ -61,6 +71,7 @@ impl StoreOptions {
             key,
             busy_timeout: Duration::from_secs(5),
             acquire_timeout: Duration::from_secs(10),
+            events_kept: 100_000,
         }
     }
 }
@@ -207,10 +218,13 @@ impl Store {
             keys: std::sync::Arc::new(keys),
             clock,
             ids,
+            told: std::sync::Arc::new(tokio::sync::watch::Sender::new(0)),
+            events_kept: i64::try_from(options.events_kept).unwrap_or(i64::MAX),
         };
         store.seal_anew().await?;
         store.seal_changes_anew().await?;
         store.seal_confirmed_commits_anew().await?;
+        store.begin_events().await?;
         Ok(store)
     }
 

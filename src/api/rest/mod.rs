@@ -13,6 +13,7 @@ mod docs;
 pub mod edit_input;
 pub mod edit_sessions;
 pub mod envelope;
+pub mod events;
 mod extract;
 mod gateway;
 mod json;
@@ -95,6 +96,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(confirmed_commits::confirm))
         .routes(routes!(confirmed_commits::cancel))
         .routes(routes!(confirmed_commits::extend))
+        .routes(routes!(events::list))
         .routes(routes!(locks::list))
         .routes(routes!(locks::kill))
         .routes(routes!(locks::discard_candidate))

@@ -192,6 +192,7 @@ pub fn base() -> OpenApi {
             "Commits that a device undoes unless they are confirmed",
         ),
         ("edit-sessions", "Changes step by step, and who holds what"),
+        ("events", "What happens, as it comes and afterwards"),
         ("gateway", "The gateway itself"),
         ("machine", "For orchestrators and monitoring"),
         ("pages", "For people"),

@@ -119,7 +119,11 @@ impl Work {
             self.prepare(step.name).await?;
             let (name, tells) = (step.name, step.tells);
             let raw = match step.touch {
-                Touch::Acquires(Hold::Lock(datastore)) => self.lock(step, datastore).await?,
+                Touch::Acquires(Hold::Lock(datastore)) => match self.lock(step, datastore).await {
+                    Ok(raw) => raw,
+                    Err(stop) if self.goes_unlocked(datastore, &stop) => continue,
+                    Err(stop) => return Err(stop),
+                },
                 Touch::Nothing
                 | Touch::Acquires(_)
                 | Touch::Releases(_)
@@ -148,6 +152,24 @@ impl Work {
         true
     }
 
+    /// S20: a device that locks nothing is written all the same. Others may do so meanwhile, which the answer says; a dry
+    /// run could not be taken back.
+    fn goes_unlocked(&mut self, datastore: Datastore, refused: &Stop) -> bool {
+        let is_target = datastore == self.ground.target;
+        if refused.error.code() != ErrorCode::OperationNotSupported || (is_target && self.request.dry_run) {
+            return false;
+        }
+        self.warn(format!(
+            "the device cannot lock {}, so others may change it meanwhile",
+            datastore.as_str()
+        ));
+        if is_target {
+            self.journal
+                .note(|change| change.document.undo_guaranteed = false);
+        }
+        true
+    }
+
     /// What must be so before a step is sent.
     async fn prepare(&mut self, name: StepName) -> Result<(), Stop> {
         let stop = |error: Error| Stop {
@@ -158,7 +180,7 @@ impl Work {
         let state = self.journal.change().state;
         match name {
             StepName::Edit if state == State::Preparing => {
-                self.journal.enter(State::Editing).map_err(stop)?;
+                self.journal.enter(State::Editing).await.map_err(stop)?;
                 if self.ground.target != Datastore::Candidate {
                     // An edit acts at once.
                     self.journal_commit(name).await.map_err(stop)?;
@@ -214,6 +236,7 @@ impl Work {
             device: &row.device,
             owner: &row.owner,
             change_id: &row.id,
+            request_id: row.request_id.as_deref(),
             timeout: timeout.rfc(),
             document: confirmed::Document {
                 junos: self.ground.dialect == Dialect::Junos,
@@ -450,6 +473,8 @@ impl Work {
             Tells::History => {
                 let told = history::parse(&device, &raw).map_err(|error| Stop { step, fate, error })?;
                 self.evidence.newest = told.newest().map(Newest::from);
+                let gateway = self.journal.gateway();
+                gateway.note_history(&self.record.id, &device, &told).await;
                 let revision = told.newest().and_then(|newest| newest.revision.clone());
                 if self.request.if_revision.is_some() {
                     self.check_revision(step, revision)?;
@@ -497,7 +522,7 @@ impl Work {
         }
         let checked = matches!(step, StepName::Validate | StepName::Diff);
         if checked && self.journal.change().state == State::Editing {
-            let entered = self.journal.enter(State::Validated);
+            let entered = self.journal.enter(State::Validated).await;
             entered.map_err(|error| Stop { step, fate, error })?;
         }
         Ok(())

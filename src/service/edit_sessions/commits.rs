@@ -98,6 +98,7 @@ impl Gateway {
                 id: commit_id,
                 device: &used.record,
                 owner,
+                request_id: &ctx.request_id,
                 mode: ground.mode,
                 session_id: used.handle.session_id(),
                 marker,
@@ -340,6 +341,8 @@ impl Commit {
                 Ok(replies) => {
                     for raw in &replies {
                         let history = history::parse(&name, raw)?;
+                        let id = &self.used.record.id;
+                        self.gateway.note_history(id, &name, &history).await;
                         if !self.options.confirm_others {
                             let checked = self.gateway.no_commit_of_others(&history);
                             checked.map_err(|error| error.with_outcome(Outcome::NotApplied))?;
@@ -363,7 +366,7 @@ impl Commit {
             candidate,
         } = look.differing.look(&name, replies).await?;
         (evidence.before, evidence.expected) = (running, candidate);
-        self.record.looked(&diff, evidence)?;
+        self.record.looked(&diff, evidence).await?;
         Ok(diff)
     }
 
@@ -377,6 +380,7 @@ impl Commit {
             device: self.used.record.name(),
             owner: self.used.handle.who(),
             change_id: self.record.change_id(),
+            request_id: self.record.request_id(),
             timeout: timeout.rfc(),
             document: confirmed::Document {
                 junos: self.ground.dialect == Dialect::Junos,
@@ -421,9 +425,21 @@ impl Commit {
                 Err(error)
             }
             Err(error) => {
+                self.disarm(&commit, start).await;
                 self.record.never_made(&commit.row.id).await;
                 Err(error)
             }
+        }
+    }
+
+    /// There are servers on which one that failed waits all the same, and undoes in the end what was committed since.
+    async fn disarm(&mut self, commit: &ConfirmedCommit, start: &Start) {
+        let Some(persist) = commit.document.persist.as_deref() else {
+            return;
+        };
+        if let Ok(step) = confirmed::disarm(&self.used.handle.capabilities(), Some(persist)) {
+            // Servers that do it right refuse it, because nothing waits under this token.
+            let _ = self.send(vec![step], start, None).await;
         }
     }
 
