@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::doors::{DOORS, Door, bad, good};
 use crate::support::judged::{as_before, holdings, is_free};
-use crate::support::{TestGateway, code, eventually, junos, sent};
+use crate::support::{TestGateway, code, eventually, invariants, junos, sent};
 
 /// The names of the steps that were taken.
 fn steps(change: &Value) -> Vec<String> {
@@ -200,7 +200,7 @@ async fn a_dry_run_leaves_nothing() {
     }
 }
 
-/// L4, S22: leftovers of somebody stop an exclusive change, with their difference; they stay, and a private copy works
+/// Row 20, L4, S22: leftovers of somebody stop an exclusive change, with their difference; they stay, and a private copy works
 /// beside them. An admin clears what was looked at, and nothing else.
 #[tokio::test]
 async fn leftovers_stop_a_change_and_are_left_alone() {
@@ -248,13 +248,14 @@ async fn leftovers_stop_a_change_and_are_left_alone() {
             assert!(!device.device().is_modified());
             let gone = good(door, gateway.discard_candidate(door, "mx1", &now).await);
             assert_eq!(gone["discarded"], false);
+            invariants::hold("row 20", &gateway, "mx1", &device).await;
             gateway.stop().await;
             device.stop().await;
         }
     }
 }
 
-/// S22, L4: who holds the lock is told, remembered for the list of locks, and waited for when asked to.
+/// Row 19, S22, L4: who holds the lock is told, remembered for the list of locks, and waited for when asked to.
 #[tokio::test]
 async fn a_held_lock_names_its_holder_and_is_waited_for() {
     for door in DOORS {
@@ -285,6 +286,7 @@ async fn a_held_lock_names_its_holder_and_is_waited_for() {
         assert_eq!(good(door, change)["state"], "committed");
         let locks = good(door, gateway.locks(door, "mx1").await);
         assert_eq!(locks["locks"], json!([]));
+        invariants::hold("row 19", &gateway, "mx1", &device).await;
         gateway.stop().await;
         device.stop().await;
     }
@@ -484,7 +486,7 @@ async fn a_plan_is_what_is_sent() {
     }
 }
 
-/// Q7: a caller who leaves does not stop a commit; the change says what came of it.
+/// Row 13, Q7: a caller who leaves does not stop a commit; the change says what came of it.
 #[tokio::test]
 async fn a_caller_who_leaves_does_not_stop_the_commit() {
     let (gateway, device) = TestGateway::with_device(junos()).await;

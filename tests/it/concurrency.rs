@@ -12,7 +12,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tonic::Code;
 
-use crate::support::{TestGateway, answer, code, eventually, junos, listen};
+use crate::support::{TestGateway, answer, code, eventually, invariants, junos, listen};
 
 const UPTIME: &str = "get-system-uptime-information";
 const INTERFACES: &str = "get-interface-information";
@@ -76,7 +76,7 @@ async fn callers_at_once_with_different_delays_each_get_their_own_reply() {
     }
 }
 
-/// Q7, fault 12: the reply is read and dropped, and the next request on the same session gets its own.
+/// Row 12, Q7: the reply is read and dropped, and the next request on the same session gets its own.
 #[tokio::test]
 async fn caller_who_hangs_up_leaves_the_session_usable() {
     let (gateway, device) = with_pool(1).await;
@@ -114,6 +114,7 @@ async fn caller_who_hangs_up_leaves_the_session_usable() {
         metrics.contains("\nncgate_replies_abandoned_total 2\n"),
         "{metrics}"
     );
+    invariants::hold("row 12", &gateway, "mx1", &device).await;
     gateway.stop().await;
     device.stop().await;
 }
@@ -315,7 +316,7 @@ async fn deadline_passes_in_the_queue_or_after_sending() {
     device.stop().await;
 }
 
-/// Q7, fault 7: a reply that is overdue by twice its time costs the session, and only that.
+/// Row 7, Q7: a reply that is overdue by twice its time costs the session, and only that.
 #[tokio::test]
 async fn reply_that_never_comes_costs_the_session_at_twice_the_deadline() {
     let (gateway, device) = with_pool(1).await;
@@ -334,6 +335,7 @@ async fn reply_that_never_comes_costs_the_session_at_twice_the_deadline() {
     assert_eq!(connection["last_loss"]["code"], "session-lost", "{connection}");
     let detail = connection["last_loss"]["detail"].as_str().expect("a detail");
     assert!(detail.contains("twice its time"), "{detail}");
+    invariants::hold("row 7", &gateway, "mx1", &device).await;
     gateway.stop().await;
     device.stop().await;
 }

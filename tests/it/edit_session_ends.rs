@@ -201,7 +201,7 @@ async fn waiting_for_the_lock_ends_with_it_or_on_time() {
     gateway.stop().await;
 }
 
-/// S22: a lock that somebody at the CLI holds is refused with all that the device says of him, is listed, and is had once
+/// Row 19, S22: a lock that somebody at the CLI holds is refused with all that the device says of him, is listed, and is had once
 /// he has left.
 #[tokio::test]
 async fn holder_outside_the_gateway_is_named() {
@@ -251,7 +251,7 @@ async fn holder_outside_the_gateway_is_named() {
     }
 }
 
-/// S22, L4: uncommitted changes of somebody else are shown and left alone.
+/// Row 20, S22, L4: uncommitted changes of somebody else are shown and left alone.
 #[tokio::test]
 async fn leftovers_of_others_are_shown_and_stay() {
     for door in DOORS {

@@ -33,7 +33,7 @@ async fn recovers(gateway: &TestGateway, after: &str) -> Value {
     body
 }
 
-/// Q3, fault 3: lost before any byte of the reply came, a read is sent once more, and the caller sees nothing of it.
+/// Row 3, Q3: lost before any byte of the reply came, a read is sent once more, and the caller sees nothing of it.
 #[tokio::test]
 async fn session_lost_before_the_reply_is_one_transparent_retry() {
     let (gateway, device) = TestGateway::with_device(junos()).await;
@@ -194,7 +194,7 @@ fn protocol_faults() -> Vec<Case> {
     cases
 }
 
-/// X3, Q5, faults 14–16, threats 13 and 14: whatever a device sends that is no reply in good order is a 502 of its
+/// Rows 14 to 16, X3, Q5, threats 13 and 14: whatever a device sends that is no reply in good order is a 502 of its
 /// own kind; the session is given up, never resynchronised, and the gateway goes on.
 #[tokio::test]
 async fn hostile_replies_are_protocol_errors_and_nothing_else_happens() {

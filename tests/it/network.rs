@@ -9,7 +9,7 @@ use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
 use crate::support::proxy::{Network, Proxy};
-use crate::support::{TestGateway, answer, code, eventually, junos, listen};
+use crate::support::{TestGateway, answer, code, eventually, invariants, junos, listen};
 
 const UPTIME: &str = "get-system-uptime-information";
 const READ: &str = "/v1/devices/mx1/rpc/get-system-uptime-information";
@@ -54,7 +54,7 @@ async fn closed_port_is_refused_at_once() {
     gateway.stop().await;
 }
 
-/// Fault 3, Q3: reset after the request left and before any byte of the reply.
+/// Row 3, Q3: reset after the request left and before any byte of the reply.
 #[tokio::test]
 async fn reset_before_the_reply_is_one_transparent_retry() {
     let (gateway, device, proxy) = behind_proxy().await;
@@ -70,11 +70,19 @@ async fn reset_before_the_reply_is_one_transparent_retry() {
     let ((status, body), ()) = tokio::join!(read, cut);
     assert_eq!(status, StatusCode::OK, "{body}");
     assert_eq!((proxy.accepted(), device.stats().count(UPTIME)), (2, 3));
+    let metrics = gateway
+        .request(Method::GET, "/metrics")
+        .send()
+        .await
+        .expect("an answer");
+    let metrics = metrics.text().await.expect("text");
+    assert!(metrics.contains("\nncgate_retries_total 1\n"), "{metrics}");
+    invariants::hold("row 3", &gateway, "mx1", &device).await;
     gateway.stop().await;
     device.stop().await;
 }
 
-/// Fault 8, H3: a link that carries nothing any more is noticed by keepalive. The request was sent, so whatever the
+/// Row 8, H3: a link that carries nothing any more is noticed by keepalive. The request was sent, so whatever the
 /// new connect says, the answer is no 503.
 #[tokio::test]
 async fn silent_link_is_noticed_and_is_no_503_once_something_was_sent() {

@@ -1,5 +1,5 @@
 //! What is told of commits whose reply was lost, and of confirmed commits whose session or gateway ended: what the device
-//! did, found out by its own records (S29; fault matrix rows 4 to 6, 18 and 24).
+//! did, found out by its own records (S29; fault matrix rows 4 to 6, 18, 21 and 24).
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::confirmed::{clock, pass};
 use crate::support::doors::{DOORS, Door};
 use crate::support::{TestGateway, eventually, sent};
 
-/// E4, fault matrix 4: the device committed, and the reply was lost.
+/// Row 4, E4: the device committed, and the reply was lost.
 #[tokio::test]
 async fn a_lost_reply_is_found_to_be_applied() {
     for door in DOORS {
@@ -33,7 +33,7 @@ async fn a_lost_reply_is_found_to_be_applied() {
     }
 }
 
-/// E4, fault matrix 5: the commit never reached the device. Without a list of its sessions that is known when no commit
+/// Row 5, E4: the commit never reached the device. Without a list of its sessions that is known when no commit
 /// takes so long.
 #[tokio::test]
 async fn a_lost_commit_is_found_to_be_not_applied() {
@@ -49,7 +49,7 @@ async fn a_lost_commit_is_found_to_be_not_applied() {
     }
 }
 
-/// E4, fault matrix 6: the device commits long after the connection was lost, which is never taken for not applied.
+/// Row 6, E4: the device commits long after the connection was lost, which is never taken for not applied.
 #[tokio::test]
 async fn a_late_commit_is_waited_for() {
     for door in DOORS {
@@ -98,7 +98,7 @@ async fn a_lost_reply_of_a_confirmed_commit() {
     }
 }
 
-/// S29, fault matrix 18: the session that holds it is killed by an admin who was warned, and the device undoes it.
+/// Row 18, S29: the session that holds it is killed by an admin who was warned, and the device undoes it.
 #[tokio::test]
 async fn a_killed_session_rolls_back() {
     for door in DOORS {
@@ -178,7 +178,7 @@ async fn an_edit_session_hands_its_session_over() {
     }
 }
 
-/// D1, C5, fault matrix 24: the next start takes up what is pending, and it is confirmed from there.
+/// Row 24, D1, C5: the next start takes up what is pending, and it is confirmed from there.
 #[tokio::test]
 async fn a_restart_takes_up_what_is_pending() {
     for door in DOORS {
@@ -294,7 +294,7 @@ async fn an_end_of_the_gateway_rolls_back() {
     }
 }
 
-/// S29, fault matrix 21: a reboot that loses the timer leaves the commit active, which is told as kept, and not early.
+/// Row 21, S29: a reboot that loses the timer leaves the commit active, which is told as kept, and not early.
 #[tokio::test]
 async fn a_lost_timer_is_told_as_kept() {
     for door in DOORS {

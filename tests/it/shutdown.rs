@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::support::child::Child;
-use crate::support::{code, eventually, junos, listen};
+use crate::support::{TestGateway, code, eventually, invariants, junos, listen};
 
 const UPTIME: &str = "get-system-uptime-information";
 const READ: &str = "/v1/devices/mx1/rpc/get-system-uptime-information";
@@ -29,7 +29,7 @@ async fn is_ending(child: &Child) -> bool {
     answer.is_ok_and(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE)
 }
 
-/// D1, S30, fault 29: reads in flight and in the queue finish, what is new is refused and was not sent, every session
+/// Row 29, D1, S30: reads in flight and in the queue finish, what is new is refused and was not sent, every session
 /// is closed with `<close-session>`, and the exit code is 0.
 #[tokio::test]
 async fn sigterm_under_load_ends_politely() {
@@ -82,6 +82,12 @@ async fn sigterm_under_load_ends_politely() {
     })
     .await;
     assert_eq!(child.log("session lost").len(), 0);
+    let database = child.directory().join("inventory.db");
+    let next =
+        TestGateway::with(|settings| settings.database = Some(format!("sqlite://{}", database.display())))
+            .await;
+    invariants::hold("row 29", &next, "mx1", &device).await;
+    next.stop().await;
     // Who probes it, and who comes late, is told; the log is not full of it.
     assert_eq!(child.log("request failed").len(), 0, "{:?}", child.lines());
     device.stop().await;

@@ -16,6 +16,7 @@ Prints "skipped: ..." and ends with status 0 where the server cannot be had.
 
 import concurrent.futures
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -208,6 +209,25 @@ def cancel(lab):
     lab.free("cancel")
 
 
+def probes(lab):
+    """One that holds, and one that never does; the gateway decides alone."""
+    for equals, state, more in (("expected", "confirmed", {"by": "us"}), ("other", "cancelled", {})):
+        before, value = lab.running(), lab.new()
+        leaf = "/greenhouse/altitude"
+        probe = {"rpc": {"get": {"filter": {"@": {"type": "subtree"}, **greenhouse(altitude=None)}}},
+                 "expect": [{"pointer": leaf, "equals": value if equals == "expected" else "no such altitude"}],
+                 "delay_seconds": 0, "interval_seconds": 1, "give_up_seconds": 1}
+        body = {"edits": [{"config": greenhouse(altitude=value)}], "commit": {"confirm_timeout_seconds": LONG},
+                "probe": probe}
+        change = lab.gateway.call("POST", f"{lab.path}/changes", 201, json=body).json()
+        commit = change["confirmed_commit"]
+        failure = commit["probe"].get("last_failure", {})
+        lab.compare(f"a probe: {state}", (state, "held" if more else "gave_up", None if more else json.dumps(value)),
+                    (change["state"], commit["probe"]["state"], failure.get("seen")))
+        lab.ends("a probe", commit, state, value if more else before, **more)
+    lab.free("a probe")
+
+
 def extend(lab):
     commit, _, value = lab.start("extend", SHORT)
     extended = lab.order(commit, "extend", confirm_timeout_seconds=LONG)
@@ -330,7 +350,7 @@ def run(binary, name, options, persists, scenarios):
 
 
 def main():
-    common = [confirm, cancel, extend, timeout, dropped, kills, restarts, overslept]
+    common = [confirm, cancel, probes, extend, timeout, dropped, kills, restarts, overslept]
     runs = [("with-persist", [], True, [*common, server_restarts]),
             ("without-persist", ["--base10"], False, common),
             ("with-startup", ["--startup"], True, [saved])]

@@ -38,6 +38,9 @@ pub enum ChangeAnswer {
 ///
 /// No commit is begun after the deadline (`Request-Timeout`). What was done by then is undone, which is waited for up to
 /// 15 seconds longer; if it takes longer still, the 504 says so, and the change, by its id, what came of it.
+///
+/// With `probe` the answer waits for what that leads to, `confirmed`, `cancelled` or `rolled_back`. At the deadline it is
+/// told as it is then.
 #[utoipa::path(post, path = "/v1/devices/{device}/changes", operation_id = "createChange", tag = "changes",
     params(("device" = String, Path, description = "The name of the device", example = "mx1"),
         ("plan" = Option<bool>, Query, description = "Show the XML that would be sent, and send nothing")),

@@ -270,7 +270,8 @@ pub async fn discard(
 /// Commit the candidate.
 ///
 /// The device is asked for the difference first. Without one nothing is committed, and `commit.state` is `unchanged`;
-/// an ephemeral instance cannot be compared, and is committed in any case.
+/// an ephemeral instance cannot be compared, and is committed in any case. With `probe` the answer waits for what that
+/// leads to.
 #[utoipa::path(post, path = "/v1/devices/{device}/edit-sessions/{id}/commit",
     operation_id = "commitEditSession", tag = "edit-sessions",
     params(("device" = String, Path, description = "The name of the device", example = "mx1"),

@@ -4,6 +4,7 @@
 //! script, `procedure` brings it to its end; `scheduled` knows commits that the device makes later.
 
 mod journal;
+mod patience;
 mod procedure;
 mod record;
 mod recorded;
@@ -20,13 +21,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use self::journal::Journal;
+use self::patience::Patience;
 use self::procedure::{Answer, Procedure};
 pub(super) use self::record::Running;
 use self::record::{Change, Document};
 pub(super) use self::recorded::{NewCommit, Recorded};
 pub(super) use self::resolving::Resolving;
 pub(super) use self::state::State;
-use self::steps::Patience;
 use super::Gateway;
 use super::call::{CallContext, Role};
 use super::confirmed;

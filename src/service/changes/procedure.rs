@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::journal::Journal;
+use super::patience::Patience;
 use super::state::State;
-use super::steps::{Fate, Patience, Stop, Work};
+use super::steps::{Fate, Stop, Work};
 use crate::device::{Device, Held, HoldError, Occupant, Way};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::Capabilities;

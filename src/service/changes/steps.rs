@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::journal::Journal;
+use super::patience::Patience;
 use super::state::State;
 use crate::device::{self, DeviceError, Held, HoldError};
 use crate::error::{Diff, Error, ErrorCode, Outcome};
@@ -29,36 +30,6 @@ use crate::store::DeviceRecord;
 
 /// How often a lock is tried that somebody outside the gateway holds: up to so much later each time.
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
-
-/// How long things may take (conventions H6).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// The caller's. What may already count on the device has its own time.
-    pub deadline: Option<Instant>,
-    /// For reads, locks and what undoes.
-    pub rpc: Duration,
-    /// For edits, checks and commits.
-    pub commit: Duration,
-    /// For a lock that another holds.
-    pub wait: Duration,
-}
-
-impl Patience {
-    fn of(&self, name: StepName, undo: bool) -> Instant {
-        let now = Instant::now();
-        let (own, callers) = match name {
-            StepName::Commit | StepName::Verify | StepName::Save => (self.commit, false),
-            StepName::Edit | StepName::Validate => (self.commit, true),
-            StepName::Lock | StepName::Open | StepName::Check | StepName::Diff => (self.rpc, true),
-            StepName::Discard | StepName::Unlock | StepName::Close => (self.rpc, false),
-        };
-        let own = now + own;
-        match self.deadline {
-            Some(deadline) if callers && !undo => own.min(deadline),
-            Some(_) | None => own,
-        }
-    }
-}
 
 /// What a step that failed means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -280,7 +280,9 @@ impl Guardian {
     /// Where the commit stands by the device's own records; an error in words when it cannot be asked. A device that takes
     /// no new session may answer in the one that is there.
     async fn find(&mut self) -> Result<Seen, String> {
-        let found = self.find_beside().await;
+        // Who waits for another session does not wait for long where there is this one.
+        let patience = self.times.rpc / if self.held.is_some() { 4 } else { 1 };
+        let found = self.find_beside(Instant::now() + patience).await;
         if found.is_ok() || self.held.is_none() {
             return found;
         }
@@ -294,11 +296,10 @@ impl Guardian {
     }
 
     /// The same in a session of the pool.
-    async fn find_beside(&mut self) -> Result<Seen, String> {
+    async fn find_beside(&mut self, deadline: Instant) -> Result<Seen, String> {
         let name = &self.commit.row.device;
         let words = |error: Error| format!("{name} could not be asked: {}", error.detail());
         let (record, device) = self.device().await.map_err(words)?;
-        let deadline = Instant::now() + self.times.rpc;
         let owner = &self.commit.row.owner;
         let document = &self.commit.document;
         if document.junos {
@@ -344,7 +345,7 @@ impl Guardian {
         if !state.is_open() {
             self.commit.document.session_id = None;
             if let Some(probe) = &mut self.commit.document.probe {
-                probe.close();
+                probe.close(state == State::Confirmed && by == Some(By::Us));
             }
         }
         self.store().await;

@@ -109,9 +109,9 @@ impl Probe {
         }
     }
 
-    /// The commit is over.
-    pub fn close(&mut self) {
-        let held = self.last.as_ref().is_some_and(|last| last.failure.is_none());
+    /// The commit is over, or a person has taken over. `confirmed`: by the gateway.
+    pub fn close(&mut self, confirmed: bool) {
+        let held = confirmed && self.last.as_ref().is_some_and(|last| last.failure.is_none());
         self.state = match self.state {
             ProbeState::Running if held => ProbeState::Held,
             ProbeState::Running => ProbeState::Stopped,
@@ -232,13 +232,17 @@ mod tests {
             attempts: 0,
             last: None,
         };
-        let ended = |change: fn(&mut Probe)| {
+        let ended_when = |confirmed, change: fn(&mut Probe)| {
             let mut probe = fresh.clone();
             change(&mut probe);
-            probe.close();
+            probe.close(confirmed);
             probe.state
         };
+        let ended = |change| ended_when(true, change);
         assert_eq!(ended(|_| {}), ProbeState::Stopped);
+        // Confirmed by somebody else, or cancelled.
+        let other = ended_when(false, |probe| probe.tried("now".to_owned(), None));
+        assert_eq!(other, ProbeState::Stopped);
         assert_eq!(
             ended(|probe| probe.tried("now".to_owned(), None)),
             ProbeState::Held

@@ -7,6 +7,7 @@ pub mod confirmed;
 pub mod doors;
 pub mod events;
 pub mod grpc;
+pub mod invariants;
 mod inventory;
 pub mod judged;
 pub mod keys;

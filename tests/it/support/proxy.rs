@@ -22,6 +22,8 @@ pub enum Network {
     ResetsNextReply,
     /// Nothing arrives any more on any connection, and nobody is told.
     Swallows,
+    /// What the gateway sends does not arrive any more; what the device sends does.
+    SwallowsRequests,
     /// What the device sends arrives byte by byte, with this pause after each.
     Drips(Duration),
 }
@@ -110,7 +112,7 @@ async fn up(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, network: &watch::Se
         let Ok(read @ 1..) = from.read(&mut buffer).await else {
             return;
         };
-        if *network.borrow() == Network::Swallows {
+        if matches!(*network.borrow(), Network::Swallows | Network::SwallowsRequests) {
             continue;
         }
         if to.write_all(&buffer[..read]).await.is_err() {
@@ -134,7 +136,9 @@ async fn down(
         };
         let now = *network.borrow();
         let written = match now {
-            Network::Up | Network::ResetsNew => to.write_all(&buffer[..read]).await,
+            Network::Up | Network::ResetsNew | Network::SwallowsRequests => {
+                to.write_all(&buffer[..read]).await
+            }
             Network::ResetsNextReply => {
                 network.send_replace(Network::Up);
                 return to;

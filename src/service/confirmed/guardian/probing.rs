@@ -4,15 +4,15 @@
 //! Only a commit that is pending is probed. What follows from an attempt is an order like a person's. A person's own order
 //! comes first: a confirm or a cancel ends the commit, and whoever extends it has taken the matter over.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Guardian;
 use crate::device::Step;
-use crate::error::Error;
+use crate::error::{Error, Outcome};
 use crate::netconf::rpc::Rpc;
 use crate::service::confirmed::probe::{Expectation, Probe, ProbeState, failure, judge};
 use crate::service::confirmed::probe_request::SPARE;
@@ -38,13 +38,17 @@ pub(super) struct Miss {
 /// What an attempt showed.
 type Told = Result<(), Miss>;
 
-/// An attempt under way.
-pub(super) type Attempt = Pin<Box<dyn Future<Output = Told> + Send>>;
+/// An attempt under way, in a task of its own: looks at the device and orders may need what it is just doing, a login for
+/// example.
+pub(super) type Attempt = oneshot::Receiver<Told>;
 
 /// Waits for the attempt that is under way, if one is.
 pub(super) async fn told(attempt: &mut Option<Attempt>) -> Told {
     match attempt {
-        Some(attempt) => attempt.await,
+        Some(attempt) => attempt.await.unwrap_or_else(|_| {
+            let why = failure("the attempt came to no end");
+            Err(Miss { why, reached: false })
+        }),
         None => std::future::pending().await,
     }
 }
@@ -82,13 +86,22 @@ impl Guardian {
             return self.end_probe(ProbeState::TooLate).await;
         }
         let deadline = Instant::now() + left.min(self.times.rpc);
-        self.attempt = Some(Box::pin(ask(
+        let asking = ask(
             self.gateway.clone(),
             self.commit.row.device.clone(),
             probe.rpc.clone(),
             probe.expect.clone(),
             deadline,
-        )));
+        );
+        let (mut answer, told) = oneshot::channel();
+        self.gateway.inner.tasks.spawn(async move {
+            tokio::select! {
+                // Nobody to tell is no harm.
+                told = asking => drop(answer.send(told)),
+                () = answer.closed() => {}
+            }
+        });
+        self.attempt = Some(told);
     }
 
     /// An attempt has ended.
@@ -120,7 +133,10 @@ impl Guardian {
             return true;
         };
         self.log_refused("confirmed", &error);
-        if let Some(probe) = &mut self.commit.document.probe {
+        // Of one that nobody answered the device's records tell.
+        if error.outcome() != Outcome::Unknown
+            && let Some(probe) = &mut self.commit.document.probe
+        {
             probe.held_in_vain(error.detail());
         }
         self.probing().is_none()
@@ -168,7 +184,7 @@ impl Guardian {
     /// A person has taken over. Whoever waits for the probe is told.
     pub(super) fn stop_probe(&mut self) {
         if let Some(probe) = &mut self.commit.document.probe {
-            probe.close();
+            probe.close(false);
         }
         self.attempt = None;
         self.handle.settle();
