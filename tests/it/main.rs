@@ -45,6 +45,7 @@ mod limits;
 mod logins;
 mod logs;
 mod mapping_properties;
+mod misbehaviour;
 mod named;
 mod network;
 mod outcomes;

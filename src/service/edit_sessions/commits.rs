@@ -425,9 +425,21 @@ impl Commit {
                 Err(error)
             }
             Err(error) => {
+                self.disarm(&commit, start).await;
                 self.record.never_made(&commit.row.id).await;
                 Err(error)
             }
+        }
+    }
+
+    /// There are servers on which one that failed waits all the same, and undoes in the end what was committed since.
+    async fn disarm(&mut self, commit: &ConfirmedCommit, start: &Start) {
+        let Some(persist) = commit.document.persist.as_deref() else {
+            return;
+        };
+        if let Ok(step) = confirmed::disarm(&self.used.handle.capabilities(), Some(persist)) {
+            // Servers that do it right refuse it, because nothing waits under this token.
+            let _ = self.send(vec![step], start, None).await;
         }
     }
 

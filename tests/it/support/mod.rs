@@ -2,6 +2,7 @@
 //! to it.
 
 pub mod child;
+pub mod commits;
 pub mod confirmed;
 pub mod doors;
 pub mod events;
