@@ -11,13 +11,13 @@ use super::App;
 use crate::error::{Error, ErrorCode};
 use crate::service::events::{Following, Told};
 
-/// Tells a caller what happens, from a task of its own, each piece made by `render`, `first` before all. The last piece
+/// Tells a caller what happens, from a task of its own, each piece made by `render`, `first` before all, if there is one. The last piece
 /// is why it ends, if the caller can still be told. `cut` is cancelled for a caller who cannot, so that its connection can
 /// be closed.
 pub fn start<T: Send + 'static>(
     app: &App,
     following: Following,
-    first: T,
+    first: Option<T>,
     render: impl Fn(Told) -> T + Send + 'static,
     cut: Option<CancellationToken>,
 ) -> impl Stream<Item = Result<T, Error>> + Send + 'static {
@@ -44,7 +44,7 @@ struct Pump<T> {
 struct Over;
 
 impl<T: Send + 'static> Pump<T> {
-    async fn run(self, following: Following, first: T, render: impl Fn(Told) -> T) {
+    async fn run(self, following: Following, first: Option<T>, render: impl Fn(Told) -> T) {
         // Who leaves has left; who was cut is in the log.
         let Err(Over) = self.tell_all(following, first, render).await;
     }
@@ -52,10 +52,12 @@ impl<T: Send + 'static> Pump<T> {
     async fn tell_all(
         &self,
         mut following: Following,
-        first: T,
+        first: Option<T>,
         render: impl Fn(Told) -> T,
     ) -> Result<std::convert::Infallible, Over> {
-        self.hand_on(&following, first).await?;
+        if let Some(first) = first {
+            self.hand_on(&following, first).await?;
+        }
         loop {
             let told = tokio::select! {
                 () = self.shutdown.cancelled() => return Err(self.draining()),

@@ -48,8 +48,8 @@ impl proto::event_service_server::EventService for Services {
                 last_event_id: some(input.last_event_id),
             };
             let following = self.0.gateway.follow_events(&ctx, request).await?;
-            let id = following.position();
-            let first = message(Item::Position(proto::EventPosition { id }));
+            let position = following.position().map(|id| proto::EventPosition { id });
+            let first = position.map(|position| message(Item::Position(position)));
             // Other calls share the connection, so it is not cut: only this one ends.
             let messages = follow::start(&self.0, following, first, told, None);
             let messages: Self::StreamListEventsStream = Box::pin(

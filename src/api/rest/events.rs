@@ -72,9 +72,9 @@ pub async fn list(
         last_event_id: last_event_id(&headers).or(first),
     };
     let following = app.gateway.follow_events(&context, request).await?;
-    let head = head(&following.position());
+    let head = head(following.position());
     let cut = connection.map(|Extension(connection)| connection.cut);
-    let blocks = follow::start(&app, following, head, block, cut);
+    let blocks = follow::start(&app, following, Some(head), block, cut);
     // Nothing follows a problem that comes in the middle; what a caller can do about the end is to come again.
     let body = blocks.filter_map(async |block| match block {
         Ok(block) => Some(Ok(block)),
@@ -98,8 +98,9 @@ fn last_event_id(headers: &HeaderMap) -> Option<String> {
 }
 
 /// What comes before the first event, at once: the caller learns where it stands.
-fn head(id: &str) -> Bytes {
-    Bytes::from(format!(": events of ncgate\nretry: {RETRY_MS}\nid: {id}\n\n"))
+fn head(id: Option<String>) -> Bytes {
+    let id = id.map_or_else(String::new, |id| format!("id: {id}\n"));
+    Bytes::from(format!(": events of ncgate\nretry: {RETRY_MS}\n{id}\n"))
 }
 
 /// Data is JSON without line breaks, so one line holds it.

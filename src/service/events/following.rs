@@ -80,9 +80,10 @@ impl Following {
         }
     }
 
-    /// Up to which event all was told: where to go on later.
-    pub fn position(&self) -> String {
-        self.told.to_string()
+    /// Up to which event all was told: where to go on later. `None`: a reset comes first, which nobody must pass over by
+    /// going on from here.
+    pub fn position(&self) -> Option<String> {
+        (!self.missed).then(|| self.told.to_string())
     }
 
     /// What is to be told next; waits for it, at most until the next heartbeat.
@@ -95,7 +96,8 @@ impl Following {
     pub async fn next(&mut self) -> Result<Told, Error> {
         loop {
             if std::mem::take(&mut self.missed) {
-                return Ok(self.tell(Told::Reset { id: self.position() }));
+                let id = self.told.to_string();
+                return Ok(self.tell(Told::Reset { id }));
             }
             if let Some(event) = self.ready.pop_front() {
                 self.told = event.id;
@@ -110,7 +112,8 @@ impl Following {
                 // The gateway holds the sender.
                 Ok(()) = self.newest.changed() => {}
                 () = tokio::time::sleep_until(self.beat) => {
-                    return Ok(self.tell(Told::Heartbeat { id: self.position() }));
+                    let id = self.told.to_string();
+                    return Ok(self.tell(Told::Heartbeat { id }));
                 }
             }
         }

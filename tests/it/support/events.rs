@@ -189,7 +189,8 @@ pub fn parse(block: &str) -> Told {
         let start = format!("{name}: ");
         block.lines().find_map(|line| line.strip_prefix(&start))
     };
-    let id = field("id").expect("every block has an id").to_owned();
+    // Before a reset there is none, so that nobody who comes again passes it over.
+    let id = field("id").unwrap_or_default().to_owned();
     match (field("event"), field("data")) {
         (Some("reset"), Some(_)) => Told::Reset(id),
         (Some(kind), Some(data)) => {
