@@ -40,6 +40,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// `None`: no such outcome.
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::NotSent, Self::NotApplied, Self::Applied, Self::Unknown];
+        all.into_iter().find(|outcome| outcome.as_str() == text)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotSent => "not_sent",
@@ -60,6 +66,11 @@ macro_rules! codes {
         impl ErrorCode {
             /// All codes, in the order in which the documentation lists them.
             pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$name,)*];
+
+            /// `None`: no such code.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
 
             /// The code as callers see it, kebab-case.
             pub fn as_str(self) -> &'static str {
@@ -91,6 +102,8 @@ codes! {
     UnsupportedMediaType = "unsupported-media-type", Caller, "The body has a media type that is not understood here";
     PayloadTooLarge = "payload-too-large", Caller, "The request is larger than allowed";
     RequestTimeout = "request-timeout", Caller, "The request did not arrive in time";
+    IdempotencyKeyReused = "idempotency-key-reused", Caller, "The idempotency key stands for another request";
+    IdempotencyKeyInUse = "idempotency-key-in-use", Caller, "The first call with this idempotency key is under way";
     EtagMismatch = "etag-mismatch", Caller, "The resource has changed since it was read";
     NotOwner = "not-owner", Caller, "It belongs to another caller";
     EditSessionClosed = "edit-session-closed", Caller, "The edit session is closed";
@@ -105,7 +118,7 @@ codes! {
     Internal = "internal", Gateway, "The gateway made a mistake";
     StoreUnavailable = "store-unavailable", Gateway, "The gateway's database cannot be used";
     Draining = "draining", Gateway, "The gateway is shutting down";
-    QueueFull = "queue-full", Gateway, "Too many requests wait for this device";
+    QueueFull = "queue-full", Gateway, "Too many requests are waiting or under way";
     SessionsHeld = "sessions-held", Gateway, "Edit sessions and changes hold all sessions that they may have";
     CircuitOpen = "circuit-open", Gateway, "The device has failed repeatedly and is left alone for a while";
     DeadlineInQueue = "deadline-in-queue", Gateway, "The deadline passed before the request could be sent";
@@ -171,6 +184,8 @@ pub enum Resource {
     Change(String),
     /// By its id.
     ConfirmedCommit(String),
+    /// By its id.
+    Operation(String),
 }
 
 /// One thing wrong with a request: where (a JSON pointer into the body, or `?name` for a query
@@ -245,6 +260,7 @@ struct Inner {
     session_id: Option<u64>,
     message_id: Option<String>,
     change_id: Option<String>,
+    operation_id: Option<String>,
     holder: Option<LockHolder>,
     diff: Option<Diff>,
     members: Vec<MemberResult>,
@@ -270,6 +286,7 @@ impl Error {
             session_id: None,
             message_id: None,
             change_id: None,
+            operation_id: None,
             holder: None,
             diff: None,
             members: Vec::new(),
@@ -348,6 +365,12 @@ impl Error {
     /// The change that failed.
     pub fn with_change_id(mut self, change_id: impl Into<String>) -> Self {
         self.0.change_id = Some(change_id.into());
+        self
+    }
+
+    /// The operation that tells what came of the call, or of the one that was made before.
+    pub fn with_operation_id(mut self, operation_id: impl Into<String>) -> Self {
+        self.0.operation_id = Some(operation_id.into());
         self
     }
 
@@ -455,6 +478,10 @@ impl Error {
         self.0.change_id.as_deref()
     }
 
+    pub fn operation_id(&self) -> Option<&str> {
+        self.0.operation_id.as_deref()
+    }
+
     /// The confirmed commit that is in the way.
     pub fn pending_commit(&self) -> Option<&PendingCommit> {
         self.0.pending_commit.as_ref()
@@ -496,7 +523,7 @@ impl Error {
             | ErrorCode::ConnectionRefused
             | ErrorCode::DeadlineInQueue => self.0.outcome == Outcome::NotSent,
             ErrorCode::LockDenied => self.0.reason.as_deref() == Some("held"),
-            ErrorCode::InUse | ErrorCode::SessionsHeld => true,
+            ErrorCode::InUse | ErrorCode::SessionsHeld | ErrorCode::IdempotencyKeyInUse => true,
             ErrorCode::SessionLost | ErrorCode::DeviceTimeout | ErrorCode::HelloTimeout => {
                 self.0.outcome == Outcome::NotSent || self.0.outcome == Outcome::NotApplied
             }
@@ -511,6 +538,7 @@ impl Error {
             | ErrorCode::UnsupportedMediaType
             | ErrorCode::PayloadTooLarge
             | ErrorCode::RequestTimeout
+            | ErrorCode::IdempotencyKeyReused
             | ErrorCode::EtagMismatch
             | ErrorCode::NotOwner
             | ErrorCode::EditSessionClosed

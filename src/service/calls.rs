@@ -327,7 +327,7 @@ pub const CALLS: &[ServiceCall] = &[
         "EditSessionService/CallEditSessionRpc",
         "edit-session rpc",
         Role::Configure,
-        false,
+        true,
     ),
     call(
         "get_edit_session_config",

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::database::unavailable;
 use super::devices::{MOST_ITEMS, from_micros, to_micros};
+use super::idempotency::NewKey;
 use super::page::{self, Page};
 use super::seal::Place;
 use super::{OpenError, Store, StoreError};
@@ -47,16 +48,19 @@ fn document_of(id: &str) -> Place<'_> {
 }
 
 impl Store {
-    /// Adds a change. Its times are those of now.
+    /// Adds a change, and the key that it was asked for with, both or neither. Its times are those of now.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn insert_change(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
+    /// [`StoreError::KeyTaken`], [`StoreError::Unavailable`].
+    pub async fn insert_change(
+        &self,
+        change: &mut ChangeRecord,
+        key: Option<&NewKey>,
+    ) -> Result<(), StoreError> {
         const DOING: &str = "adding a change";
         change.created_at = self.now();
         change.updated_at = change.created_at;
-        let mut connection = self.database.write(DOING).await?;
-        sqlx::query(
+        let insert = sqlx::query(
             "INSERT INTO changes (id, device_id, device, owner, mode, state, outcome, created_at, updated_at, key_id, \
              document) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)",
         )
@@ -72,11 +76,16 @@ impl Store {
         .bind(
             self.keys
                 .seal(document_of(&change.id), &change.document, &self.ids),
-        )
-        .execute(&mut *connection)
-        .await
-        .map(drop)
-        .map_err(unavailable(DOING))
+        );
+        let Some(key) = key else {
+            let mut connection = self.database.write(DOING).await?;
+            let inserted = insert.execute(&mut *connection).await;
+            return inserted.map(drop).map_err(unavailable(DOING));
+        };
+        let mut tx = self.database.begin(DOING).await?;
+        self.insert_key_in(&mut tx, key, &change.id).await?;
+        insert.execute(&mut *tx).await.map_err(unavailable(DOING))?;
+        tx.commit().await.map_err(unavailable(DOING))
     }
 
     /// Stores how far a change has come, at the time of now.
@@ -86,7 +95,9 @@ impl Store {
     pub async fn update_change(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
         const DOING: &str = "updating a change";
         let mut connection = self.database.write(DOING).await?;
-        self.write_change(&mut connection, change, 0).await
+        self.write_change(&mut connection, change, 0).await?;
+        self.tell(&change.id);
+        Ok(())
     }
 
     /// Stores that the commit of a change is sent now. A row allows one send.
@@ -157,6 +168,46 @@ impl Store {
             .await
             .map_err(unavailable("reading a change"))?;
         self.change(&row.ok_or(StoreError::NotFound)?)
+    }
+
+    /// One change, whatever its device is.
+    ///
+    /// # Errors
+    /// As [`Store::get_change`].
+    pub async fn find_change(&self, id: &str) -> Result<ChangeRecord, StoreError> {
+        let statement = format!("{COLUMNS} WHERE id = $1");
+        let row = sqlx::query(AssertSqlSafe(statement))
+            .bind(id)
+            .fetch_optional(self.database.reader())
+            .await
+            .map_err(unavailable("reading a change"))?;
+        self.change(&row.ok_or(StoreError::NotFound)?)
+    }
+
+    /// At most `most` changes whose ids come before this one, the newest first; of one device if its id is given.
+    pub(super) async fn changes_before(
+        &self,
+        device_id: Option<&str>,
+        before: &str,
+        most: u32,
+    ) -> Result<Vec<ChangeRecord>, StoreError> {
+        let of_device = if device_id.is_some() {
+            " AND device_id = $3"
+        } else {
+            ""
+        };
+        let statement = format!("{COLUMNS} WHERE id < $1{of_device} ORDER BY id DESC LIMIT $2");
+        let mut query = sqlx::query(AssertSqlSafe(statement))
+            .bind(before)
+            .bind(i64::from(most));
+        if let Some(device_id) = device_id {
+            query = query.bind(device_id);
+        }
+        let rows = query
+            .fetch_all(self.database.reader())
+            .await
+            .map_err(unavailable("listing changes"))?;
+        rows.iter().map(|row| self.change(row)).collect()
     }
 
     /// Changes of a device, the newest first, those in `state` if one is given.

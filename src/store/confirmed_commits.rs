@@ -115,12 +115,18 @@ impl Store {
     ) -> Result<(), StoreError> {
         const DOING: &str = "updating a confirmed commit";
         let mut tx = self.database.begin(DOING).await?;
+        let mut changed = None;
         if let Some(change) = change {
             self.update_change_in(&mut tx, change).await?;
+            changed = Some(&change.id);
         }
         commit.updated_at = self.now();
         self.update_in(&mut tx, commit).await?;
-        tx.commit().await.map_err(unavailable(DOING))
+        tx.commit().await.map_err(unavailable(DOING))?;
+        if let Some(id) = changed {
+            self.tell(id);
+        }
+        Ok(())
     }
 
     async fn update_in(

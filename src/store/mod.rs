@@ -10,7 +10,9 @@ mod database;
 mod devices;
 mod edit_sessions;
 mod file;
+mod idempotency;
 mod keys;
+mod operations;
 mod page;
 mod seal;
 
@@ -18,7 +20,10 @@ mod seal;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::broadcast;
 
 use crate::clock::Clock;
 use crate::ids::Ids;
@@ -30,7 +35,9 @@ pub use changes::ChangeRecord;
 pub use confirmed_commits::{ConfirmedCommitFilter, ConfirmedCommitRecord, STARTING};
 pub use devices::{DeviceRecord, Learned};
 pub use edit_sessions::{EditSessionRecord, OPENING};
+pub use idempotency::{KeyEnd, KeyRecord, NewKey};
 pub use keys::{KeyError, KeySource};
+pub use operations::{Listed, OperationRecord};
 pub use page::Page;
 pub use seal::SealError;
 
@@ -38,10 +45,15 @@ pub use seal::SealError;
 #[derive(Clone, Debug)]
 pub struct Store {
     database: Database,
-    keys: std::sync::Arc<Keyring>,
+    keys: Arc<Keyring>,
     clock: Clock,
     ids: Ids,
+    /// Tells whose row has changed, operations and changes alike.
+    told: broadcast::Sender<Arc<str>>,
 }
+
+/// What is not heard in time is told as missed.
+const TOLD: usize = 1024;
 
 /// Where the database is and how long to wait for it.
 #[derive(Clone, Debug)]
@@ -168,6 +180,8 @@ pub enum StoreError {
     VersionMismatch { current: i64 },
     #[error("the page token belongs to another list or filter")]
     BadPageToken,
+    #[error("the idempotency key has begun another operation")]
+    KeyTaken,
     /// Locked, read-only, full, gone: may be over at the next try.
     #[error("the database cannot be used while {doing}")]
     Unavailable {
@@ -180,6 +194,11 @@ pub enum StoreError {
     #[error("the credentials of device {device} cannot be opened")]
     Sealed {
         device: String,
+        #[source]
+        source: SealError,
+    },
+    #[error("what is stored of an idempotency key cannot be opened")]
+    SealedKey {
         #[source]
         source: SealError,
     },
@@ -204,19 +223,32 @@ impl Store {
         }
         let store = Self {
             database,
-            keys: std::sync::Arc::new(keys),
+            keys: Arc::new(keys),
             clock,
             ids,
+            told: broadcast::Sender::new(TOLD),
         };
         store.seal_anew().await?;
         store.seal_changes_anew().await?;
         store.seal_confirmed_commits_anew().await?;
+        store.seal_operations_anew().await?;
+        store.seal_keys_anew().await?;
         Ok(store)
     }
 
     /// A name for something that is made now; those of one process order it by creation.
     pub fn new_id(&self) -> String {
         self.ids.ulid(self.clock.wall())
+    }
+
+    /// Hears the id of every operation and change whose stored row has changed, from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<str>> {
+        self.told.subscribe()
+    }
+
+    /// Nobody who listens is no harm.
+    fn tell(&self, id: &str) {
+        let _ = self.told.send(Arc::from(id));
     }
 
     /// 128 random bits, hexadecimal.

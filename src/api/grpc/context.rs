@@ -90,6 +90,7 @@ fn admit(app: &App, headers: &http::HeaderMap, request_id: &str) -> Result<CallC
         request_id: request_id.to_owned(),
         deadline: deadline(headers)?,
         traceparent: edge::traceparent(headers),
+        ticket: crate::service::operations::Ticket::default(),
     })
 }
 

@@ -4,6 +4,7 @@
 //! script, `procedure` brings it to its end; `scheduled` knows commits that the device makes later.
 
 mod journal;
+mod operation;
 mod procedure;
 mod record;
 mod recorded;
@@ -120,7 +121,9 @@ impl Gateway {
         let change = new_change(id, ctx, &record, &script, &writer);
         let mut answer = {
             let change_id = change.row.id.clone();
-            let journal = Journal::open(self.clone(), change).await.map_err(on_device)?;
+            let journal = Journal::open(self.clone(), change, &ctx.ticket)
+                .await
+                .map_err(on_device)?;
             let (sender, receiver) = oneshot::channel();
             let procedure = Procedure {
                 device: live,
