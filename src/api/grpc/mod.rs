@@ -2,6 +2,7 @@
 //! one call of the service layer.
 
 mod ask;
+mod carried;
 mod change;
 mod config;
 mod confirmed_commit;
@@ -14,6 +15,7 @@ mod edit;
 mod edit_session;
 mod ending;
 mod fields;
+mod operation;
 mod rpc;
 mod status;
 mod status_service;
@@ -52,6 +54,7 @@ use proto::config_service_server::ConfigServiceServer;
 use proto::confirmed_commit_service_server::ConfirmedCommitServiceServer;
 use proto::device_service_server::DeviceServiceServer;
 use proto::edit_session_service_server::EditSessionServiceServer;
+use proto::operation_service_server::OperationServiceServer;
 use proto::rpc_service_server::RpcServiceServer;
 use proto::status_service_server::StatusServiceServer;
 
@@ -81,7 +84,7 @@ pub fn router(app: App) -> Router {
         ($health:ident, $set:ident) => {
             each!($health, $set, DeviceServiceServer, RpcServiceServer, ConfigServiceServer);
             each!($health, $set, EditSessionServiceServer, ChangeServiceServer, StatusServiceServer);
-            each!($health, $set, ConfirmedCommitServiceServer);
+            each!($health, $set, ConfirmedCommitServiceServer, OperationServiceServer);
         };
         ($health:ident, $set:ident, $($server:ident),*) => {
             $($health.$set::<$server<Services>>().await;)*
@@ -110,6 +113,7 @@ pub fn router(app: App) -> Router {
         .add_service(server!(EditSessionServiceServer))
         .add_service(server!(ChangeServiceServer))
         .add_service(server!(ConfirmedCommitServiceServer))
+        .add_service(server!(OperationServiceServer))
         .add_service(server!(StatusServiceServer))
         .add_service(health_service)
         .add_service(
