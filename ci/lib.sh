@@ -34,10 +34,8 @@ step() {
   exit 1
 }
 
-# free_port: a TCP port on loopback that nobody listens on now.
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
+# free_port: a TCP port on loopback that nobody listens on now, nor an outgoing connection gets before it is used.
+free_port() { python3 tests/netconfd/netconfd.py free-port; }
 
 # wait_for SECONDS COMMAND...: tries the command until it succeeds.
 wait_for() {

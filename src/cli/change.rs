@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use serde_json::Value;
 use ureq::http::Method;
 
 use super::client::{ClientArgs, Request};
 use super::device::show;
-use super::edit::{self, CommitArgs, Edit, EditArgs};
+use super::edit::{self, CommitArgs, Edit, EditArgs, Probe, ProbeArgs};
 use super::exit::{Exit, Failure};
 use super::input;
 use super::output::{self, Columns};
@@ -85,6 +86,8 @@ pub struct CreateArgs {
     #[command(flatten)]
     commit: CommitArgs,
     #[command(flatten)]
+    probe: ProbeArgs,
+    #[command(flatten)]
     client: ClientArgs,
 }
 
@@ -98,6 +101,8 @@ struct Body<'a> {
     instance: Option<&'a str>,
     validate: bool,
     commit: &'a CommitArgs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probe: Option<Probe<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     if_revision: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,6 +124,7 @@ impl CreateArgs {
                 instance: self.instance.as_deref(),
                 validate: !self.no_validate,
                 commit: &self.commit,
+                probe: self.probe.probe()?,
                 if_revision: self.if_revision.as_deref(),
                 wait_seconds: self.wait,
                 dry_run: self.dry_run,
@@ -136,6 +142,14 @@ impl IdArgs {
     }
 }
 
+/// A change that a probe has had undone was made in vain.
+fn exit(change: &Value) -> Exit {
+    match change["state"].as_str() {
+        Some("cancelled" | "rolled_back") => Exit::Failure,
+        _ => Exit::Ok,
+    }
+}
+
 impl ChangeCommand {
     /// # Errors
     /// [`Failure`]
@@ -146,8 +160,9 @@ impl ChangeCommand {
                 if args.plan {
                     return output::reply(args.client.output, answer);
                 }
-                output::change(args.client.output, &output::parse_answer(answer)?)?;
-                Ok(Exit::Ok)
+                let change = output::parse_answer(answer)?;
+                output::change(args.client.output, &change)?;
+                Ok(exit(&change))
             }
             Self::List { device, client } => {
                 let request = Request::new(Method::GET, &["devices", device, "changes"]);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::exit::Failure;
 use super::input;
@@ -182,7 +183,7 @@ fn content(text: &str, format: &str, file: &std::path::Path) -> Result<Box<RawVa
     let json = if format == "json" {
         text.trim().to_owned()
     } else {
-        serde_json::Value::from(text).to_string()
+        Value::from(text).to_string()
     };
     RawValue::from_string(json)
         .map_err(|error| Failure::Usage(format!("{} is not JSON: {error}", file.display())))
@@ -226,6 +227,97 @@ pub struct CommitArgs {
     confirm_others: bool,
 }
 
+/// What confirms or cancels a commit that has to be confirmed.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Probe")]
+pub struct ProbeArgs {
+    /// With --confirm-timeout: confirm when this RPC shows what is expected, cancel when it does not in time. A request tag,
+    /// such as get-interface-information, or a whole operation as a JSON object
+    #[arg(long, value_name = "RPC")]
+    probe_rpc: Option<String>,
+    /// An argument of the RPC: name=value, or a name alone for an empty element; may be given several times
+    #[arg(long, value_name = "ARGUMENT", requires = "probe_rpc")]
+    probe_argument: Vec<String>,
+    /// What its JSON has to hold: POINTER=TEXT, or POINTER:=JSON, such as
+    /// /interface-information/physical-interface/0/oper-status=up; may be given several times
+    #[arg(long, value_name = "EXPECTATION", requires = "probe_rpc", value_parser = expectation)]
+    probe_expect: Vec<Expectation>,
+    /// How long after the commit it is sent first; 5 unless told
+    #[arg(long, value_name = "SECONDS", requires = "probe_rpc")]
+    probe_delay: Option<u64>,
+    /// How long after an attempt the next one is made; 5 unless told
+    #[arg(long, value_name = "SECONDS", requires = "probe_rpc")]
+    probe_interval: Option<u64>,
+    /// How long after the first attempt the last one is made; 30 unless told
+    #[arg(long, value_name = "SECONDS", requires = "probe_rpc")]
+    probe_give_up: Option<u64>,
+}
+
+/// What a place of a reply has to hold.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Expectation {
+    pointer: String,
+    equals: Value,
+}
+
+/// A probe as the API takes it.
+#[derive(Debug, Serialize)]
+pub struct Probe<'a> {
+    rpc: Value,
+    expect: &'a [Expectation],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    give_up_seconds: Option<u64>,
+}
+
+impl ProbeArgs {
+    /// The probe, if there is one.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`]: what begins like a JSON object is none, or has arguments beside it.
+    pub fn probe(&self) -> Result<Option<Probe<'_>>, Failure> {
+        let Some(rpc) = &self.probe_rpc else {
+            return Ok(None);
+        };
+        let rpc = if rpc.trim_start().starts_with('{') {
+            if !self.probe_argument.is_empty() {
+                let detail = "--probe-argument goes with the name of an RPC only";
+                return Err(Failure::Usage(detail.to_owned()));
+            }
+            serde_json::from_str(rpc)
+                .map_err(|error| Failure::Usage(format!("--probe-rpc is not JSON: {error}")))?
+        } else {
+            json!({ rpc.as_str(): super::rpc::arguments(&self.probe_argument) })
+        };
+        Ok(Some(Probe {
+            rpc,
+            expect: &self.probe_expect,
+            delay_seconds: self.probe_delay,
+            interval_seconds: self.probe_interval,
+            give_up_seconds: self.probe_give_up,
+        }))
+    }
+}
+
+/// `POINTER=TEXT`, `POINTER:=JSON`
+fn expectation(text: &str) -> Result<Expectation, String> {
+    let (pointer, value) = text.split_once('=').ok_or("no = in it")?;
+    let (pointer, equals) = match pointer.strip_suffix(':') {
+        Some(pointer) => {
+            let json = serde_json::from_str(value).map_err(|error| format!("not JSON after :=: {error}"))?;
+            (pointer, json)
+        }
+        None => (pointer, Value::from(value)),
+    };
+    Ok(Expectation {
+        pointer: pointer.to_owned(),
+        equals,
+    })
+}
+
 /// A body of the API.
 ///
 /// # Errors
@@ -246,6 +338,37 @@ mod tests {
         assert_eq!(guess("set system host-name a"), "set");
         assert_eq!(guess("delete interfaces"), "set");
         assert_eq!(guess("system {\n host-name a;\n}"), "text");
+    }
+
+    /// S31: text unless it is said to be JSON; what is behind the first = is the value.
+    #[test]
+    fn expectations_are_text_or_json() {
+        let read = |text: &str| expectation(text).map(|read| (read.pointer, read.equals));
+        assert_eq!(read("/a/0=1"), Ok(("/a/0".to_owned(), json!("1"))));
+        assert_eq!(read("/a=b=c"), Ok(("/a".to_owned(), json!("b=c"))));
+        assert_eq!(read("/a:=null"), Ok(("/a".to_owned(), Value::Null)));
+        assert!(read("/a").is_err());
+        assert!(read("/a:=up").is_err());
+    }
+
+    /// S31: a name with arguments and a whole operation are the same.
+    #[test]
+    fn the_rpc_of_a_probe_is_named_or_whole() {
+        let probe = |rpc: &str, arguments: &[&str]| {
+            let args = ProbeArgs {
+                probe_rpc: Some(rpc.to_owned()),
+                probe_argument: arguments.iter().map(|text| (*text).to_owned()).collect(),
+                ..ProbeArgs::default()
+            };
+            let probe = args.probe().map(|probe| probe.map(|probe| probe.rpc));
+            probe.map_err(|failure| failure.exit())
+        };
+        let expected = json!({"get-x": {"name": "a", "terse": null}});
+        assert_eq!(probe("get-x", &["name=a", "terse"]), Ok(Some(expected.clone())));
+        assert_eq!(probe(&expected.to_string(), &[]), Ok(Some(expected)));
+        assert!(probe("{\"a\": 1}", &["b"]).is_err());
+        assert!(probe("{", &[]).is_err());
+        assert!(ProbeArgs::default().probe().is_ok_and(|probe| probe.is_none()));
     }
 
     /// W1, W2: digits and repeated names reach the gateway as they were written.

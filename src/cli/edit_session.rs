@@ -6,7 +6,7 @@ use ureq::http::Method;
 
 use super::client::{ClientArgs, Request};
 use super::device::show;
-use super::edit::{self, CommitArgs, EditArgs};
+use super::edit::{self, CommitArgs, EditArgs, Probe, ProbeArgs};
 use super::exit::{Exit, Failure};
 use super::output::{self, Columns};
 use super::rpc::{self, ReplyArgs};
@@ -61,6 +61,8 @@ pub enum EditSessionCommand {
         id: IdArgs,
         #[command(flatten)]
         commit: Box<CommitArgs>,
+        #[command(flatten)]
+        probe: Box<ProbeArgs>,
     },
     /// Push the expiry of an edit session
     Renew(IdArgs),
@@ -87,6 +89,15 @@ pub enum EditSessionCommand {
     },
     /// Show what a commit would change
     Diff(IdArgs),
+}
+
+/// A commit as the API takes it.
+#[derive(Serialize)]
+struct CommitBody<'a> {
+    #[serde(flatten)]
+    commit: &'a CommitArgs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probe: Option<Probe<'a>>,
 }
 
 /// `ncgate edit-session open`
@@ -185,7 +196,10 @@ impl EditSessionCommand {
                     id.act("discard")
                 }
             }
-            Self::Commit { id, commit } => id.act_with("commit", commit),
+            Self::Commit { id, commit, probe } => {
+                let probe = probe.probe()?;
+                id.act_with("commit", &CommitBody { commit, probe })
+            }
             Self::Renew(id) => id.act("renew"),
             Self::Rpc {
                 id,

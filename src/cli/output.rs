@@ -205,6 +205,10 @@ pub fn change(format: Format, answer: &Value) -> Result<(), Failure> {
     {
         warn("warning", warning)?;
     }
+    let failed = answer.pointer("/confirmed_commit/probe/last_failure/detail");
+    if let Some(detail) = failed.and_then(Value::as_str) {
+        stdio::tell(&format!("probe: {}\n", harmless(detail, true)))?;
+    }
     Ok(())
 }
 

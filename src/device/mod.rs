@@ -18,6 +18,7 @@ mod edit;
 mod errand;
 mod error;
 mod fair_queue;
+mod fresh;
 mod hold;
 mod jump;
 mod lane;

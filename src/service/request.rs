@@ -63,14 +63,14 @@ pub struct OutputOptions {
 }
 
 /// Structured data from a caller, as text: JSON is kept as written, because order, duplicates and digits matter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     Json(String),
     Xml(String),
 }
 
 /// One RPC as a caller writes it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RpcBody {
     /// One element: as JSON `{"get-interface-information": {"terse": null}}`, or as XML.
     Whole(Content),
@@ -79,7 +79,7 @@ pub enum RpcBody {
 }
 
 /// The arguments of a named RPC.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Arguments {
     None,
     /// A JSON object, or XML: the arguments side by side, or the operation with them inside.

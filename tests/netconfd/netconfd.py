@@ -6,6 +6,7 @@
     netconfd.py restart DIR         end netconfd alone and start it again: every session drops, what was committed stays
     netconfd.py stop DIR            stop both daemons of DIR
     netconfd.py login               print "user:password" of the login user alone (root only)
+    netconfd.py free-port           print a port on loopback that nobody listens on
 
 PORT 0 (the default) takes a free one. Options, to be given before the command's arguments:
 
@@ -32,6 +33,7 @@ import fcntl
 import json
 import os
 import pwd
+import random
 import secrets
 import select
 import shutil
@@ -69,6 +71,18 @@ def wait_for(what, condition, seconds=START_SECONDS):
         if time.monotonic() > end:
             raise Failure(f"{what}: not within {seconds:.0f} s")
         select.select([], [], [], 0.03)
+
+
+def free_port():
+    """A port that nobody listens on, below those that outgoing connections get: it is still free when it is used."""
+    while True:
+        port = random.randrange(20000, 32768)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def command_line(pid):
@@ -289,10 +303,7 @@ class Server:
     def start(self, port, options):
         if self.state:
             self.stop()
-        if port == 0:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
+        port = port or free_port()
         try:
             self.set_up(port, options)
             self.start_netconfd(fresh=True)
@@ -339,10 +350,13 @@ def main():
     parser.add_argument("--max-sessions", type=int)
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--sshd", action="append", default=[], metavar="LINE")
-    parser.add_argument("command", choices=["start", "run", "restart", "stop", "login"])
+    parser.add_argument("command", choices=["start", "run", "restart", "stop", "login", "free-port"])
     parser.add_argument("dir", nargs="?")
     parser.add_argument("port", type=int, nargs="?", default=0)
     options = parser.parse_args()
+    if options.command == "free-port":
+        print(free_port())
+        return 0
     if options.command == "login":
         user, password = login_user()
         if password is None:

@@ -6,6 +6,7 @@ It ends with status 0 if every check held, and prints one line per check that di
 
 import argparse
 import sys
+import time
 import traceback
 
 
@@ -25,6 +26,15 @@ def arguments(description):
         help="kind of server the device was started as",
     )
     return parser.parse_args()
+
+
+def noticed_end(session, seconds=20):
+    """Whether ncclient notices that its session was ended. An RPC that it sends while it notices waits for its whole
+    timeout, because whom to tell was settled before."""
+    end = time.monotonic() + seconds
+    while session.connected and time.monotonic() < end:
+        time.sleep(0.02)
+    return not session.connected
 
 
 class Judge:

@@ -28,6 +28,8 @@ import time
 from ncclient.transport.errors import TransportError
 
 sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "netconfd"))
+from netconfd import free_port  # noqa: E402
 from netconfd_compare import HERE, SECONDS, Gateway, compare, differences, netconfd, requests  # noqa: E402
 from netconfd_write import COMMIT_BEFORE_VALIDATE, Direct, connect, greenhouse, settings  # noqa: E402
 
@@ -79,8 +81,7 @@ class Process:
 
     def __init__(self, binary, directory):
         self.binary, self.directory, self.process = binary, directory, None
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.listen = f"127.0.0.1:{free.getsockname()[1]}"
+        self.listen = f"127.0.0.1:{free_port()}"
         self.gateway = Gateway(f"http://{self.listen}")
 
     def start(self):

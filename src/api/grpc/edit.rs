@@ -5,13 +5,14 @@ use super::proto;
 use crate::error::{Error, PendingCommit};
 use crate::netconf::datastore::Datastore;
 use crate::service::edit::request::{
-    Action, ChangeRequest, CommitOptions, Edit, EditBody, EditFormat, Endpoint, ErrorOption, Mode,
-    OpenEditSession, Protocol, TestOption,
+    Action, ChangeRequest, CommitOptions, Edit, EditBody, EditFormat, Endpoint, ErrorOption, Expect, Mode,
+    OpenEditSession, ProbeRequest, Protocol, TestOption,
 };
 use crate::service::edit::view::{
     ChangeErrorView, ChangeView, ConfirmedCommitView, DiscardedView, EditSessionView, KilledView,
-    LockHolderView, LockView, MemberView, RpcErrorView, ScheduledView,
+    LockHolderView, LockView, MemberView, ProbeView, RpcErrorView, ScheduledView,
 };
+use crate::service::request::RpcBody;
 use crate::service::view::Plan;
 
 pub fn plan(plan: Plan) -> proto::Plan {
@@ -141,6 +142,23 @@ pub fn commit(options: Option<proto::CommitOptions>) -> CommitOptions {
     }
 }
 
+/// What confirms or cancels a commit, if something does.
+pub fn probe(probe: Option<proto::Probe>) -> Result<Option<ProbeRequest>, Error> {
+    let Some(probe) = probe else { return Ok(None) };
+    let rpc = content("probe.rpc", probe.rpc)?.ok_or_else(|| Error::invalid("probe.rpc", "is required"))?;
+    let expect = probe.expect.into_iter().map(|expect| Expect {
+        pointer: expect.pointer,
+        equals: expect.equals,
+    });
+    Ok(Some(ProbeRequest {
+        rpc: RpcBody::Whole(rpc),
+        expect: expect.collect(),
+        delay_seconds: probe.delay_seconds,
+        interval_seconds: probe.interval_seconds,
+        give_up_seconds: probe.give_up_seconds,
+    }))
+}
+
 pub fn change(input: proto::CreateChangeRequest) -> Result<ChangeRequest, Error> {
     if input.edits.is_empty() {
         return Err(Error::invalid("edits", "must hold at least one edit"));
@@ -156,6 +174,7 @@ pub fn change(input: proto::CreateChangeRequest) -> Result<ChangeRequest, Error>
             .collect::<Result<_, _>>()?,
         validate: input.validate.unwrap_or(true),
         commit: commit(input.commit),
+        probe: probe(input.probe)?,
         if_revision: some(input.if_revision),
         wait_seconds: input.wait_seconds,
         dry_run: input.dry_run,
@@ -321,6 +340,21 @@ pub fn confirmed_commit(view: ConfirmedCommitView) -> proto::ConfirmedCommit {
         warnings: rpc_errors(view.warnings),
         create_time: view.create_time,
         update_time: view.update_time,
+        probe: view.probe.map(probe_status),
+    }
+}
+
+fn probe_status(view: ProbeView) -> proto::ProbeStatus {
+    proto::ProbeStatus {
+        state: view.state,
+        attempts: view.attempts,
+        last_attempt_time: view.last_attempt_time,
+        last_failure: view.last_failure.map(|failure| proto::ProbeFailure {
+            detail: failure.detail,
+            pointer: failure.pointer,
+            expected: failure.expected,
+            seen: failure.seen,
+        }),
     }
 }
 

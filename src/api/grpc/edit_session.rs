@@ -218,6 +218,7 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         carried::call(&self.0, method, request, async move |ctx, input| {
             let request = CommitRequest {
                 options: edit::commit(input.options),
+                probe: edit::probe(input.probe)?,
                 plan: input.plan,
             };
             answer!(

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::config::ProtocolName;
 use super::json::Object;
+use super::probe_input::{ProbeInput, read_probe};
 use super::problem::ApiError;
 use super::rpc_input::body_switch;
 use crate::netconf::datastore::Datastore;
@@ -131,6 +132,8 @@ pub struct CommitInput {
     pub confirm_timeout_seconds: Option<u64>,
     /// Also when somebody else's confirmed commit is pending, which this one confirms; admins only.
     pub confirm_others: Option<bool>,
+    /// Confirms or cancels the commit; within a change it stands beside `commit`.
+    pub probe: Option<ProbeInput>,
     /// Show the XML that would be sent, and send nothing; not within a change.
     pub plan: Option<bool>,
 }
@@ -169,6 +172,8 @@ pub struct ChangeInput {
     /// Whether the device checks before it commits. Default: true.
     pub validate: Option<bool>,
     pub commit: Option<CommitInput>,
+    /// Confirms or cancels a commit with `confirm_timeout_seconds`. The answer waits for that, at most until the deadline.
+    pub probe: Option<ProbeInput>,
     /// Refuse with 412 when the device's configuration revision is another one (Junos).
     pub if_revision: Option<String>,
     /// How long to wait for a lock that another holds, or for a session while others hold all that may be held.
@@ -399,6 +404,7 @@ pub fn read_commit(text: &str, plan: Option<bool>) -> Result<CommitRequest, ApiE
     let mut body = Object::parse_or_empty(text)?;
     let request = CommitRequest {
         plan: body_switch(&mut body, "plan", plan)?,
+        probe: read_probe(&mut body)?,
         options: commit(&mut body)?,
     };
     body.finish()?;
@@ -457,6 +463,7 @@ pub fn read_change(text: &str, plan: Option<bool>) -> Result<ChangeRequest, ApiE
         edits,
         validate: body.boolean("validate")?.unwrap_or(defaults.validate),
         commit: options,
+        probe: read_probe(&mut body)?,
         if_revision: body.string("if_revision")?,
         wait_seconds: body.number("wait_seconds")?.unwrap_or(defaults.wait_seconds),
         dry_run: flag(&mut body, "dry_run")?,

@@ -24,6 +24,7 @@ mod openapi;
 pub mod operations;
 pub mod output;
 mod places;
+mod probe_input;
 pub mod problem;
 mod query;
 pub mod rpc;

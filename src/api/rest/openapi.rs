@@ -98,6 +98,8 @@ const INPUTS: &[&str] = &[
     "EditInput",
     "ReplacePatternInput",
     "CommitInput",
+    "ProbeInput",
+    "ExpectInput",
     "ChangeInput",
     "EditSessionInput",
     "DiscardInput",

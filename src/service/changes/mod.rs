@@ -66,6 +66,9 @@ impl Gateway {
     /// `unknown`. `invalid-argument` with pointers into the body, and `capability-missing`, before anything is sent;
     /// these have no change.
     ///
+    /// With a probe the answer waits for what that leads to: `confirmed`, `cancelled`, `rolled_back`; at the caller's
+    /// deadline it is told as it is then.
+    ///
     /// # Cancel safety
     /// A dropped call ends a change that still waits for its turn; any other runs on, and its record tells what came
     /// of it.
@@ -85,10 +88,14 @@ impl Gateway {
         if request.commit.confirm_others {
             ctx.principal.require(Role::Admin)?;
         }
-        if let Some(seconds) = request.commit.confirm_timeout_seconds {
+        let confirms = request.commit.confirm_timeout_seconds;
+        if let Some(seconds) = confirms {
             let least = self.least_confirm_timeout(device);
             confirmed::check_timeout(seconds, least, "/commit/confirm_timeout_seconds").map_err(on_device)?;
         }
+        let probe = request.probe.as_ref();
+        let probe = probe.map(|probe| self.probe(&record, probe, confirms.is_some()));
+        let probe = probe.transpose().map_err(on_device)?;
         if !request.plan {
             self.accepting()?;
             self.nothing_is_open(&record)?;
@@ -110,15 +117,21 @@ impl Gateway {
         };
         let capabilities = live.offered(&shown);
         let script = writer.script(&capabilities).await.map_err(on_device)?;
+        if let (Some(probe), Some(confirm)) = (&probe, &script.ground.confirm) {
+            let checked = self.check_probe_time(device, probe, confirm.timeout.rfc());
+            checked.map_err(on_device)?;
+        }
         if writer.request.plan {
+            let probed = probe.map(|probe| probe.rpc);
             return Ok(Planned::Plan(Plan {
                 device: device.to_owned(),
-                rpcs: script.plan(),
+                rpcs: script.plan().into_iter().chain(probed).collect(),
             }));
         }
         self.no_scheduled_commit(ctx, &record, &live).await?;
         let patience = patience(ctx, &record, &writer.request, started);
         let change = new_change(id, ctx, &record, &script, &writer);
+        let asked_of = record.clone();
         let mut answer = {
             let change_id = change.row.id.clone();
             let journal = Journal::open(self.clone(), change, &ctx.ticket)
@@ -129,6 +142,7 @@ impl Gateway {
                 device: live,
                 record,
                 request: writer.request.clone(),
+                probe,
                 script,
                 capabilities,
                 again: Box::new(move |capabilities| writer.write(capabilities)),
@@ -143,7 +157,11 @@ impl Gateway {
                 receiver,
             }
         };
-        answer.within(patience.deadline).await.map(Planned::Done)
+        let change = answer.within(patience.deadline).await?;
+        let probed = self
+            .probed(&asked_of, change.confirmed_commit.as_ref(), patience.deadline)
+            .await?;
+        Ok(Planned::Done(probed.unwrap_or(change)))
     }
 
     /// The changes of a device, the newest first. Role `read`.
@@ -192,7 +210,15 @@ impl Gateway {
     pub async fn get_change(&self, ctx: &CallContext, device: &str, id: &str) -> Result<ChangeView, Error> {
         ctx.principal.require(Role::Read)?;
         let record = self.record(device).await?;
-        let row = self.stored_change(&record, id).await?;
+        self.change_now(&record, id).await
+    }
+
+    /// One change of this device as it is now.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub(super) async fn change_now(&self, device: &DeviceRecord, id: &str) -> Result<ChangeView, Error> {
+        let row = self.stored_change(device, id).await?;
         self.change_view(row)
     }
 

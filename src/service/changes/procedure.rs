@@ -14,7 +14,7 @@ use crate::device::{Device, Held, HoldError, Occupant, Way};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::datastore::Datastore;
-use crate::service::confirmed::{self, Announced, ConfirmedCommit};
+use crate::service::confirmed::{self, Announced, ConfirmedCommit, Probe};
 use crate::service::edit::ground;
 use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Script, StepName, Tells};
@@ -39,6 +39,7 @@ pub(super) struct Procedure {
     pub device: Arc<Device>,
     pub record: Arc<DeviceRecord>,
     pub request: Arc<ChangeRequest>,
+    pub probe: Option<Probe>,
     pub script: Script,
     /// What the script was written for.
     pub capabilities: Arc<Capabilities>,
@@ -101,6 +102,7 @@ impl Procedure {
         let Self {
             record,
             request,
+            probe,
             mut script,
             capabilities,
             again,
@@ -121,6 +123,7 @@ impl Procedure {
             };
         }
         let mut work = Work::new(held, script.ground, journal, patience, request, record);
+        work.probe = probe;
         match work.go(script.steps).await {
             Ok(()) => Ok(complete(work).await),
             Err(stop) => Err(stopped(work, stop).await),

@@ -13,7 +13,7 @@ use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::pool::{Hold, Touch};
-use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit};
+use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Probe};
 use crate::service::edit::differing::Differing;
 use crate::service::edit::ground::{Confirm, Dialect, Ground};
 use crate::service::edit::reading;
@@ -100,6 +100,8 @@ pub(super) struct Work {
     evidence: Evidence,
     /// The commit that has to be confirmed, once it was about to be sent.
     pub confirmed: Option<(ConfirmedCommit, Announced)>,
+    /// What confirms or cancels that.
+    pub probe: Option<Probe>,
 }
 
 impl Work {
@@ -124,6 +126,7 @@ impl Work {
             committed: false,
             evidence: Evidence::default(),
             confirmed: None,
+            probe: None,
         }
     }
 
@@ -249,6 +252,7 @@ impl Work {
                 session_id: Some(self.held.session_id()),
                 save: self.saves(),
                 synchronize: self.request.commit.synchronize,
+                probe: self.probe.take(),
                 ..confirmed::Document::default()
             },
         });

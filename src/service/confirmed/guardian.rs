@@ -2,6 +2,7 @@
 //! at a time, and finds out by evidence what the device has done (conventions C2–C7).
 
 mod orders;
+mod probing;
 mod session;
 
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::probe::{Finding, Known, Probe, Seen};
+use self::probing::{Attempt, due, told};
+use super::looks::{Finding, Known, Looks, Seen};
 use super::record::ConfirmedCommit;
 use super::registry::Handle;
 use super::state::{By, Reason, State};
@@ -56,8 +58,12 @@ pub(super) struct Guardian {
     held: Option<Held>,
     session: Option<watch::Receiver<Status>>,
     orders: mpsc::Receiver<Order>,
-    probe: Probe,
+    looks: Looks,
     times: Times,
+    /// Of its probe, under way.
+    attempt: Option<Attempt>,
+    /// When that is to be made, after the first one.
+    next_attempt: Option<Instant>,
 }
 
 /// How long RPCs of the device may take.
@@ -88,10 +94,10 @@ impl Guardian {
         times: Times,
     ) -> Self {
         let session = held.as_ref().map(Held::watch);
-        let probe = if held.is_some() {
-            Probe::none()
+        let looks = if held.is_some() {
+            Looks::none()
         } else {
-            Probe::now(Reason::SessionLost)
+            Looks::now(Reason::SessionLost)
         };
         Self {
             gateway,
@@ -100,8 +106,10 @@ impl Guardian {
             held,
             session,
             orders,
-            probe,
+            looks,
             times,
+            attempt: None,
+            next_attempt: None,
         }
     }
 
@@ -110,12 +118,15 @@ impl Guardian {
         let ending = self.gateway.inner.ending.clone();
         while self.is_open() {
             let look = self.next_look();
+            let probe = self.next_attempt();
             tokio::select! {
                 biased;
                 () = ending.cancelled() => return self.leave().await,
                 () = ended(&mut self.session) => self.session_ended().await,
                 Some(order) = self.orders.recv() => self.serve(order).await,
                 () = tokio::time::sleep_until(look) => self.look().await,
+                told = told(&mut self.attempt) => self.answered(told).await,
+                () = due(probe) => self.ask().await,
             }
         }
         self.give_back().await;
@@ -129,7 +140,7 @@ impl Guardian {
 
     /// Whether anything can come of it yet.
     fn is_open(&self) -> bool {
-        self.commit.state.is_open() && !self.probe.is_over()
+        self.commit.state.is_open() && !self.looks.is_over()
     }
 
     /// When the device is looked at next: when its time is up, unless something is to be found out before. Once it is
@@ -137,7 +148,7 @@ impl Guardian {
     fn next_look(&self) -> Instant {
         let left = self.commit.runs_for(&self.gateway.inner.clock);
         let up = Instant::now() + left;
-        match self.probe.next() {
+        match self.looks.next() {
             Some(at) if left.is_zero() => at,
             Some(at) => at.min(up),
             None => up,
@@ -161,7 +172,7 @@ impl Guardian {
             "the gateway ends, and a confirmed commit is undone by that"
         );
         self.see("the gateway ended, and with it the session that it depended on");
-        self.probe = Probe::now(Reason::SessionLost);
+        self.looks = Looks::now(Reason::SessionLost);
         self.store().await;
         for pause in LAST_LOOKS {
             tokio::time::sleep(pause).await;
@@ -190,7 +201,7 @@ impl Guardian {
             Reason::SessionLost
         };
         self.see("the session that it was made in has ended");
-        self.probe = Probe::now(reason);
+        self.looks = Looks::now(reason);
         self.store().await;
     }
 
@@ -204,7 +215,7 @@ impl Guardian {
         }
         let found = self.find().await;
         let known = self.known();
-        match self.probe.judge(found, &known) {
+        match self.looks.judge(found, &known) {
             Finding::Wait(seen) => {
                 if self.commit.document.seen.as_deref() != Some(&seen) {
                     self.see(&seen);
@@ -264,8 +275,24 @@ impl Guardian {
         }
     }
 
-    /// Where the commit stands by the device's own records; an error in words when it cannot be asked.
-    async fn find(&self) -> Result<Seen, String> {
+    /// Where the commit stands by the device's own records; an error in words when it cannot be asked. A device that takes
+    /// no new session may answer in the one that is there.
+    async fn find(&mut self) -> Result<Seen, String> {
+        let found = self.find_beside().await;
+        if found.is_ok() || self.held.is_none() {
+            return found;
+        }
+        let deadline = Instant::now() + self.times.rpc;
+        let here = if self.commit.document.junos {
+            self.standing(deadline).await.map(Seen::History)
+        } else {
+            self.running(deadline).await.map(Seen::Running)
+        };
+        here.or(found)
+    }
+
+    /// The same in a session of the pool.
+    async fn find_beside(&mut self) -> Result<Seen, String> {
         let name = &self.commit.row.device;
         let words = |error: Error| format!("{name} could not be asked: {}", error.detail());
         let (record, device) = self.device().await.map_err(words)?;
@@ -300,6 +327,9 @@ impl Guardian {
         self.commit.ended(by, reason);
         if !state.is_open() {
             self.commit.document.session_id = None;
+            if let Some(probe) = &mut self.commit.document.probe {
+                probe.close();
+            }
         }
         self.store().await;
     }
@@ -342,8 +372,15 @@ impl Guardian {
         stored
     }
 
-    async fn device(&self) -> Result<(Arc<DeviceRecord>, Arc<Device>), Error> {
-        self.gateway.device(&self.commit.row.device).await
+    fn device(&self) -> impl Future<Output = Result<(Arc<DeviceRecord>, Arc<Device>), Error>> + use<> {
+        let (gateway, name) = (self.gateway.clone(), self.commit.row.device.clone());
+        async move { gateway.device(&name).await }
+    }
+}
+
+impl Drop for Guardian {
+    fn drop(&mut self) {
+        self.handle.settle();
     }
 }
 

@@ -1,10 +1,13 @@
 //! Confirmed commits (design section 7, conventions C1–C7): each has a durable record and a task that looks after it.
 //!
-//! `state` and `probe` are pure: how one goes on, and what is concluded from looking at the device; `script` knows the
-//! RPCs; `guardian` is the task; `registry` those that run.
+//! `state`, `looks` and `probe` are pure: how one goes on, what is concluded from looking at the device, and what a
+//! caller's probe of it means; `script` knows the RPCs; `guardian` is the task; `registry` those that run.
 
 mod guardian;
+mod looks;
 mod probe;
+mod probe_request;
+mod probed;
 mod record;
 mod registry;
 mod script;
@@ -16,8 +19,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use self::guardian::{Guardian, Order, Times, Wanted};
+pub(super) use self::probe::Probe;
 pub(super) use self::record::{ConfirmedCommit, Document};
-pub(super) use self::registry::Registry;
+pub(super) use self::registry::{Announced, Registry};
 use self::registry::{Handle, MOST_ORDERS};
 pub(super) use self::script::start;
 pub(super) use self::state::State;
@@ -373,10 +377,7 @@ impl Gateway {
         let (orders, incoming) = mpsc::channel(MOST_ORDERS);
         let handle = Arc::new(Handle::new(commit.clone(), orders));
         self.inner.confirmed.put(&commit.row.id, handle.clone());
-        Announced {
-            gateway: self.clone(),
-            parts: Some((handle, incoming)),
-        }
+        Announced::new(self.clone(), handle, incoming)
     }
 
     /// Stores what has become of one, and what that means for the change that made it.
@@ -554,28 +555,6 @@ impl Gateway {
                 () = self.inner.ending.cancelled() => return,
                 () = tokio::time::sleep(LOOK) => {}
             }
-        }
-    }
-}
-
-/// A confirmed commit that is being sent. Dropping it says that the device did not make it.
-pub(super) struct Announced {
-    gateway: Gateway,
-    parts: Option<(Arc<Handle>, mpsc::Receiver<Order>)>,
-}
-
-impl Announced {
-    fn take(mut self) -> (Arc<Handle>, mpsc::Receiver<Order>) {
-        self.parts
-            .take()
-            .expect("the parts are there until this, which ends it")
-    }
-}
-
-impl Drop for Announced {
-    fn drop(&mut self) {
-        if let Some((handle, _)) = self.parts.take() {
-            self.gateway.inner.confirmed.remove(&handle.commit().row.id);
         }
     }
 }

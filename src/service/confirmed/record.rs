@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::probe::Probe;
 use super::state::{By, Reason, State};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode};
@@ -38,6 +39,8 @@ pub(in crate::service) struct Document {
     pub given_up: bool,
     /// An extension was sent and not answered: by so many seconds later it may be undone.
     pub perhaps_later: u64,
+    /// What confirms or cancels it, and how far that came.
+    pub probe: Option<Probe>,
     pub seen: Option<String>,
     pub warnings: Vec<RpcErrorView>,
 }
@@ -142,7 +145,8 @@ impl ConfirmedCommit {
         self.since_armed(clock).saturating_sub(self.timeout())
     }
 
-    fn since_armed(&self, clock: &Clock) -> Duration {
+    /// How long ago the device's timer was started, at the latest.
+    pub fn since_armed(&self, clock: &Clock) -> Duration {
         let armed = self.document.answered.as_ref().or(self.document.sent.as_ref());
         armed.map_or(Duration::MAX, |moment| moment.elapsed(clock))
     }
@@ -193,6 +197,7 @@ impl ConfirmedCommit {
             session_id: document.session_id,
             seen: document.seen,
             warnings: document.warnings,
+            probe: document.probe.as_ref().map(Probe::view),
             create_time: rfc3339(row.created_at),
             update_time: rfc3339(row.updated_at),
         }

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::guardian::Order;
 use super::record::ConfirmedCommit;
+use crate::service::Gateway;
 
 /// Orders that wait for one confirmed commit; whoever comes later is refused.
 pub(super) const MOST_ORDERS: usize = 16;
@@ -18,6 +20,7 @@ pub(in crate::service) struct Handle {
     commit: Mutex<ConfirmedCommit>,
     orders: mpsc::Sender<Order>,
     killed: AtomicBool,
+    settled: CancellationToken,
 }
 
 impl Handle {
@@ -26,6 +29,7 @@ impl Handle {
             commit: Mutex::new(commit),
             orders,
             killed: AtomicBool::new(false),
+            settled: CancellationToken::new(),
         }
     }
 
@@ -49,6 +53,16 @@ impl Handle {
 
     pub(super) fn is_killed(&self) -> bool {
         self.killed.load(Ordering::Acquire)
+    }
+
+    /// Nothing more is done of its own accord.
+    pub(super) fn settle(&self) {
+        self.settled.cancel();
+    }
+
+    /// Waits until it has ended, or a person has taken over from its probe, and the device is free where it is.
+    pub(super) async fn settled(&self) {
+        self.settled.cancelled().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, ConfirmedCommit> {
@@ -91,5 +105,34 @@ impl Registry {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Handle>>> {
         // Every change under the lock is complete in itself.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A confirmed commit that is being sent. Dropping it says that the device did not make it.
+pub(in crate::service) struct Announced {
+    gateway: Gateway,
+    parts: Option<(Arc<Handle>, mpsc::Receiver<Order>)>,
+}
+
+impl Announced {
+    pub(super) fn new(gateway: Gateway, handle: Arc<Handle>, orders: mpsc::Receiver<Order>) -> Self {
+        Self {
+            gateway,
+            parts: Some((handle, orders)),
+        }
+    }
+
+    pub(super) fn take(mut self) -> (Arc<Handle>, mpsc::Receiver<Order>) {
+        self.parts
+            .take()
+            .expect("the parts are there until this, which ends it")
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        if let Some((handle, _)) = self.parts.take() {
+            self.gateway.inner.confirmed.remove(&handle.commit().row.id);
+        }
     }
 }

@@ -4,7 +4,7 @@
 pub use crate::device::EditMode as Mode;
 use crate::netconf::datastore::Datastore;
 pub use crate::netconf::operation::{ErrorOption, TestOption};
-use crate::service::request::{Content, OutputOptions};
+use crate::service::request::{Content, OutputOptions, RpcBody};
 
 /// Declares an enum of words: each with its spelling in the API.
 macro_rules! words {
@@ -187,10 +187,37 @@ pub struct CommitOptions {
     pub confirm_others: bool,
 }
 
+/// What tells whether a commit that has to be confirmed is good: a read that is repeated until it shows what is expected
+/// (design section 6).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProbeRequest {
+    /// One that only reads.
+    pub rpc: RpcBody,
+    /// All of these have to hold. None: it is enough that the device answers.
+    pub expect: Vec<Expect>,
+    /// From the commit to the first attempt.
+    pub delay_seconds: Option<u64>,
+    /// From the end of an attempt to the next one.
+    pub interval_seconds: Option<u64>,
+    /// From the first attempt to the last.
+    pub give_up_seconds: Option<u64>,
+}
+
+/// What a place of a reply has to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expect {
+    /// A JSON pointer (RFC 6901) into the `data` that a caller of the RPC sees.
+    pub pointer: String,
+    /// JSON, as text.
+    pub equals: String,
+}
+
 /// `POST …/edit-sessions/{id}/commit`
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CommitRequest {
     pub options: CommitOptions,
+    /// Confirms or cancels it.
+    pub probe: Option<ProbeRequest>,
     pub plan: bool,
 }
 
@@ -206,6 +233,8 @@ pub struct ChangeRequest {
     /// Whether the device checks before it commits; the default is yes.
     pub validate: bool,
     pub commit: CommitOptions,
+    /// Confirms or cancels a commit that has to be confirmed.
+    pub probe: Option<ProbeRequest>,
     /// Refuse (412) when the device's configuration revision is another one; Junos only.
     pub if_revision: Option<String>,
     /// How long to wait for a lock that another holds, or for a session while others hold all that may be held; 0: not
@@ -225,6 +254,7 @@ impl Default for ChangeRequest {
             edits: Vec::new(),
             validate: true,
             commit: CommitOptions::default(),
+            probe: None,
             if_revision: None,
             wait_seconds: 0,
             dry_run: false,

@@ -363,8 +363,43 @@ pub struct ConfirmedCommitView {
     pub seen: Option<String>,
     /// What was warned of on the way.
     pub warnings: Vec<RpcErrorView>,
+    /// How its probe goes, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeView>,
     pub create_time: String,
     pub update_time: String,
+}
+
+/// How the probe of a confirmed commit goes, or went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ProbeView {
+    /// `running`; `held`: the commit was confirmed for it; `gave_up`: it was cancelled; `unreachable`: no session could be
+    /// opened in the end, and `too_late`: there was no time left, so that the device undoes the commit by its timer;
+    /// `stopped`: a person's order, or the end of the commit, came first.
+    pub state: String,
+    /// How often the device was asked.
+    pub attempts: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_attempt_time: Option<String>,
+    /// Why the last attempt was not enough; absent when it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<ProbeFailureView>,
+}
+
+/// Why an attempt of a probe was not enough.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProbeFailureView {
+    /// In words.
+    pub detail: String,
+    /// The first expectation that does not hold; absent where there was nothing to hold it against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// What was expected there: JSON, cut where it is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What is there: JSON, cut where it is long. Absent: nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]

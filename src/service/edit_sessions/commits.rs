@@ -15,14 +15,14 @@ use crate::netconf::rpc::RequestError;
 use crate::service::Gateway;
 use crate::service::call::{CallContext, Role};
 use crate::service::changes::{NewCommit, Recorded};
-use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit};
+use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Probe};
 use crate::service::edit::differing::{self, Differing, Looked};
 use crate::service::edit::ground::{self, Confirm, Dialect, Ground, marker};
 use crate::service::edit::reading::{self, Committed};
 use crate::service::edit::request::{CommitOptions, CommitRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
-use crate::service::edit::view::{CommitView, EditSessionView, Planned};
+use crate::service::edit::view::{ChangeView, CommitView, EditSessionView, Planned};
 use crate::service::evidence::{self, Evidence, Newest};
 use crate::service::operations::Ticket;
 use crate::service::{failure, history};
@@ -64,11 +64,20 @@ impl Gateway {
                 .map_err(|error| error.with_device(device))?;
         }
         let used = self.change_in(ctx, device, id, request.plan).await?;
+        let confirms = request.options.confirm_timeout_seconds.is_some();
+        let probe = request.probe.as_ref();
+        let probe = probe.map(|probe| self.probe(&used.record, probe, confirms));
+        let probe = probe.transpose().map_err(|error| used.on_device(error))?;
         let by = ctx.deadline.map(|_| self.deadline(ctx, &used.device));
         let mut ground = used.ground()?;
         if let Some(seconds) = request.options.confirm_timeout_seconds {
             let confirm = self.confirm(used.handle.capabilities(), seconds, "", request.plan);
-            ground.confirm = Some(confirm.map_err(|error| used.on_device(error))?);
+            let confirm = confirm.map_err(|error| used.on_device(error))?;
+            if let Some(probe) = &probe {
+                self.check_probe_time(device, probe, confirm.timeout.rfc())
+                    .map_err(|error| used.on_device(error))?;
+            }
+            ground.confirm = Some(confirm);
         }
         if !request.plan {
             self.nothing_is_open(&used.record)?;
@@ -81,7 +90,9 @@ impl Gateway {
         let look = look(&used, &ground)?;
         if request.plan {
             let looking = look.map_or_else(Vec::new, |look| look.steps());
-            return Ok(Planned::Plan(used.plan(looking.iter().chain(&steps))));
+            let mut plan = used.plan(looking.iter().chain(&steps));
+            plan.rpcs.extend(probe.map(|probe| probe.rpc));
+            return Ok(Planned::Plan(plan));
         }
         let record = self
             .record_commit(NewCommit {
@@ -96,21 +107,43 @@ impl Gateway {
             })
             .await
             .map_err(|error| used.on_device(error))?;
+        let record_of_device = used.record.clone();
         let commit = Commit {
             gateway: self.clone(),
             used,
             ground,
             options: request.options,
+            probe,
             by,
             record,
             lost: None,
         };
         let (answer, answered) = oneshot::channel();
         self.inner.tasks.spawn(commit.run(look, steps, answer));
-        answered.await.unwrap_or_else(|_| {
+        let committed = answered.await.unwrap_or_else(|_| {
             let detail = "the gateway ended before the commit did";
             Err(Error::new(ErrorCode::Internal, detail).with_outcome(Outcome::Unknown))
-        })
+        })?;
+        let Planned::Done(mut session) = committed else {
+            return Ok(committed);
+        };
+        let pending = session.commit.as_ref();
+        let pending = pending.and_then(|commit| commit.confirmed_commit.as_ref());
+        if let Some(change) = self.probed(&record_of_device, pending, by).await? {
+            session.commit = Some(commit_view(change));
+        }
+        Ok(Planned::Done(session))
+    }
+}
+
+/// What a commit did, by its record.
+fn commit_view(change: ChangeView) -> CommitView {
+    CommitView {
+        id: change.id,
+        state: change.state,
+        members: change.members,
+        revision: change.revision,
+        confirmed_commit: change.confirmed_commit,
     }
 }
 
@@ -202,6 +235,8 @@ struct Commit {
     used: Used,
     ground: Ground,
     options: CommitOptions,
+    /// What confirms or cancels it.
+    probe: Option<Probe>,
     /// When its caller wants it to be over.
     by: Option<Instant>,
     record: Recorded,
@@ -252,13 +287,7 @@ impl Commit {
                     }
                 };
                 let mut session = used.view();
-                session.commit = Some(CommitView {
-                    id: change.id,
-                    state: change.state,
-                    members: change.members,
-                    revision: change.revision,
-                    confirmed_commit: change.confirmed_commit,
-                });
+                session.commit = Some(commit_view(change));
                 Ok(Planned::Done(session))
             }
             Err(error) => {
@@ -342,7 +371,7 @@ impl Commit {
     }
 
     /// What has to be confirmed, before it is sent. `None`: nothing has to be.
-    fn confirmed(&self) -> Option<(ConfirmedCommit, Announced)> {
+    fn confirmed(&mut self) -> Option<(ConfirmedCommit, Announced)> {
         let Confirm { timeout, persist } = self.ground.confirm.clone()?;
         let capabilities = self.used.handle.capabilities();
         let save = self.ground.save(capabilities, self.options.save);
@@ -360,6 +389,7 @@ impl Commit {
                 session_id: Some(self.used.handle.session_id()),
                 save: matches!(save, Ok(Some(_))),
                 synchronize: self.options.synchronize,
+                probe: self.probe.take(),
                 ..confirmed::Document::default()
             },
         });

@@ -43,6 +43,21 @@ pub fn confirmed_commit(commit: proto::ConfirmedCommit) -> Value {
         "session_id": commit.session_id,
         "seen": commit.seen,
         "warnings": rpc_errors(commit.warnings),
+        "probe": commit.probe.map(|probe| {
+            given(json!({
+                "state": probe.state,
+                "attempts": probe.attempts,
+                "last_attempt_time": probe.last_attempt_time,
+                "last_failure": probe.last_failure.map(|failure| {
+                    given(json!({
+                        "detail": failure.detail,
+                        "pointer": failure.pointer,
+                        "expected": failure.expected,
+                        "seen": failure.seen,
+                    }))
+                }),
+            }))
+        }),
         "create_time": commit.create_time,
         "update_time": commit.update_time,
     }))

@@ -86,6 +86,25 @@ fn commit(body: &Value) -> proto::CommitOptions {
     }
 }
 
+fn probe(body: &Value) -> Option<proto::Probe> {
+    let probe = body.get("probe")?;
+    let expect = probe["expect"].as_array().into_iter().flatten();
+    Some(proto::Probe {
+        rpc: probe.get("rpc").map(|rpc| proto::Payload {
+            content: Some(proto::payload::Content::Json(rpc.to_string())),
+        }),
+        expect: expect
+            .map(|expect| proto::ProbeExpectation {
+                pointer: text(&expect["pointer"]),
+                equals: expect["equals"].to_string(),
+            })
+            .collect(),
+        delay_seconds: probe["delay_seconds"].as_u64(),
+        interval_seconds: probe["interval_seconds"].as_u64(),
+        give_up_seconds: probe["give_up_seconds"].as_u64(),
+    })
+}
+
 fn endpoint(value: &Value) -> Option<proto::ConfigEndpoint> {
     use proto::config_endpoint::Endpoint;
     let endpoint = if let Some(name) = value.as_str() {
@@ -246,6 +265,7 @@ impl TestGateway {
                     edits: body["edits"].as_array().into_iter().flatten().map(edit).collect(),
                     validate: body["validate"].as_bool(),
                     commit: body.get("commit").map(commit),
+                    probe: probe(&body),
                     if_revision: text(&body["if_revision"]),
                     wait_seconds: number(&body["wait_seconds"]),
                     dry_run: flag(&body["dry_run"]),
@@ -445,6 +465,7 @@ impl TestGateway {
                     device,
                     id,
                     options: Some(commit(&body)),
+                    probe: probe(&body),
                     plan,
                 };
                 let answer = client.commit_edit_session(request).await.map_err(refused)?;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Guardian, Order, Wanted};
 use crate::error::{Error, ErrorCode, Outcome};
-use crate::service::confirmed::probe::{Finding, Probe};
+use crate::service::confirmed::looks::{Finding, Looks};
 use crate::service::confirmed::record::Answer;
 use crate::service::confirmed::state::{By, Reason, State};
 use crate::service::confirmed::{check_timeout, script};
@@ -40,6 +40,7 @@ impl Guardian {
             // Who is told that it is over finds the device free.
             self.give_back().await;
             self.gateway.inner.confirmed.remove(&self.commit.row.id);
+            self.handle.settle();
         }
         // Whoever left is told by the record.
         let _ = answer.send(match result {
@@ -49,7 +50,12 @@ impl Guardian {
     }
 
     /// The confirming commit (C4, C7).
-    async fn confirm(&mut self, who: &str, deadline: Instant, accept_candidate: bool) -> Result<(), Error> {
+    pub(super) async fn confirm(
+        &mut self,
+        who: &str,
+        deadline: Instant,
+        accept_candidate: bool,
+    ) -> Result<(), Error> {
         self.in_time("confirmed")?;
         self.take_session(deadline, accept_candidate).await?;
         self.stands(deadline).await?;
@@ -114,7 +120,7 @@ impl Guardian {
     }
 
     /// Undoes it now (C6).
-    async fn cancel(&mut self, who: &str, deadline: Instant) -> Result<(), Error> {
+    pub(super) async fn cancel(&mut self, who: &str, deadline: Instant) -> Result<(), Error> {
         self.is_pending()?;
         self.take_session(deadline, false).await?;
         self.stands(deadline).await?;
@@ -154,7 +160,7 @@ impl Guardian {
         loop {
             let found = self.find().await;
             let known = self.known();
-            match Probe::none().judge(found, &known) {
+            match Looks::none().judge(found, &known) {
                 Finding::Cancelled(seen) => {
                     self.see(&seen);
                     self.conclude(State::Cancelled, None, None).await;
@@ -208,10 +214,15 @@ impl Guardian {
         match self.send_commit(step).await {
             Ok(()) => {
                 self.commit.extended(&clock, sent, timeout);
+                self.stop_probe();
                 self.store().await;
+                self.handle.settle();
                 Ok(())
             }
-            Err(error) if error.outcome() == Outcome::Unknown => Err(self.unanswered(error).await),
+            Err(error) if error.outcome() == Outcome::Unknown => {
+                self.stop_probe();
+                Err(self.unanswered(error).await)
+            }
             Err(error) => {
                 self.commit.document.perhaps_later = before;
                 Err(self.refused(error).await)
@@ -251,7 +262,7 @@ impl Guardian {
         } else {
             self.store().await;
         }
-        self.probe = Probe::now(Reason::Timeout);
+        self.looks = Looks::now(Reason::Timeout);
         error.with_outcome(Outcome::NotApplied)
     }
 
@@ -262,7 +273,7 @@ impl Guardian {
         self.session = None;
         self.held = None;
         self.commit.document.session_id = None;
-        self.probe = Probe::now(Reason::SessionLost);
+        self.looks = Looks::now(Reason::SessionLost);
         Error::new(ErrorCode::OutcomeUnknown, error.detail().to_owned())
             .with_message(error.session_id(), error.message_id().map(str::to_owned))
             .with_outcome(Outcome::Unknown)
