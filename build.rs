@@ -11,7 +11,7 @@ fn main() {
 fn protobuf() {
     use prost::Message;
 
-    const FILES: [&str; 12] = [
+    const FILES: [&str; 13] = [
         "ncgate/v1/common.proto",
         "ncgate/v1/device.proto",
         "ncgate/v1/edit.proto",
@@ -22,6 +22,7 @@ fn protobuf() {
         "ncgate/v1/edit_session_service.proto",
         "ncgate/v1/change_service.proto",
         "ncgate/v1/confirmed_commit_service.proto",
+        "ncgate/v1/event_service.proto",
         "ncgate/v1/operation_service.proto",
         "ncgate/v1/status_service.proto",
     ];

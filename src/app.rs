@@ -22,6 +22,7 @@ use crate::device::{ConnectRate, Registry, Surroundings};
 use crate::error::Error;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
+use crate::service::events::EventSettings;
 use crate::service::operations::Bounds;
 use crate::service::url_policy::{BadEntry, UrlPolicy};
 use crate::service::{Gateway, Parts};
@@ -156,6 +157,10 @@ impl Running {
                 keys_kept: config.server.idempotency,
                 keys: u64::from(config.server.idempotency_keys),
             },
+            events: EventSettings {
+                kept: config.events.kept,
+                followers: config.events.streams as usize,
+            },
             tasks: tasks.clone(),
         })
         .await?;
@@ -280,7 +285,10 @@ fn store_options(config: &Config) -> Result<StoreOptions, AppError> {
         (None, None, Location::Memory) => KeySource::Ephemeral,
         (None, None, Location::File(_) | Location::Postgres(_)) => KeySource::BesideDatabase,
     };
-    Ok(StoreOptions::new(location, key))
+    Ok(StoreOptions {
+        events_kept: u64::from(config.events.most),
+        ..StoreOptions::new(location, key)
+    })
 }
 
 /// Cleans up what a crash left, so it reads a directory.

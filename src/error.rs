@@ -119,6 +119,7 @@ codes! {
     StoreUnavailable = "store-unavailable", Gateway, "The gateway's database cannot be used";
     Draining = "draining", Gateway, "The gateway is shutting down";
     QueueFull = "queue-full", Gateway, "Too many requests are waiting or under way";
+    StreamsFull = "streams-full", Gateway, "Too many callers follow events";
     SessionsHeld = "sessions-held", Gateway, "Edit sessions and changes hold all sessions that they may have";
     CircuitOpen = "circuit-open", Gateway, "The device has failed repeatedly and is left alone for a while";
     DeadlineInQueue = "deadline-in-queue", Gateway, "The deadline passed before the request could be sent";
@@ -516,6 +517,7 @@ impl Error {
         match self.0.code {
             ErrorCode::Draining
             | ErrorCode::QueueFull
+            | ErrorCode::StreamsFull
             | ErrorCode::CircuitOpen
             | ErrorCode::RateLimited
             | ErrorCode::StoreUnavailable

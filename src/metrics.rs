@@ -79,6 +79,7 @@ pub struct Metrics {
     reply_bytes: Counter,
     replies_spooled: Counter,
     replies_abandoned: Counter,
+    events_dropped: Counter,
     panics: Counter,
 }
 
@@ -112,6 +113,7 @@ impl Metrics {
             reply_bytes: Counter::default(),
             replies_spooled: Counter::default(),
             replies_abandoned: Counter::default(),
+            events_dropped: Counter::default(),
             panics: Counter::default(),
         };
         metrics.register();
@@ -199,6 +201,11 @@ impl Metrics {
             "replies_abandoned",
             "Replies read and dropped: nobody waited",
             self.replies_abandoned.clone(),
+        );
+        r.register(
+            "events_dropped",
+            "Events of sessions that were not kept: too many waited to be stored",
+            self.events_dropped.clone(),
         );
         r.register(
             "panics",
@@ -292,6 +299,10 @@ impl Metrics {
         self.replies_abandoned.inc();
     }
 
+    pub fn event_dropped(&self) {
+        self.events_dropped.inc();
+    }
+
     pub fn panicked(&self) {
         self.panics.inc();
     }
@@ -336,6 +347,7 @@ mod tests {
         metrics.reply_read(4096);
         metrics.reply_spooled();
         metrics.reply_abandoned();
+        metrics.event_dropped();
         metrics.panicked();
         let text = metrics.encode();
         for line in [
@@ -354,6 +366,7 @@ mod tests {
             "ncgate_reply_bytes_total 4096",
             "ncgate_replies_spooled_total 1",
             "ncgate_replies_abandoned_total 1",
+            "ncgate_events_dropped_total 1",
             "ncgate_panics_total 1",
         ] {
             assert!(

@@ -48,7 +48,7 @@ pub fn row(code: ErrorCode) -> Statuses {
         E::Cancelled => (client_closed_request(), Code::Cancelled),
 
         E::Internal => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
-        E::StoreUnavailable | E::Draining | E::QueueFull | E::CircuitOpen => {
+        E::StoreUnavailable | E::Draining | E::QueueFull | E::StreamsFull | E::CircuitOpen => {
             (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable)
         }
         E::DeviceUnreachable | E::ConnectionRefused => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
@@ -235,6 +235,7 @@ mod tests {
             (E::PreconditionFailed, 412, Code::FailedPrecondition),
             (E::RateLimited, 429, Code::ResourceExhausted),
             (E::QueueFull, 503, Code::Unavailable),
+            (E::StreamsFull, 503, Code::Unavailable),
             (E::CircuitOpen, 503, Code::Unavailable),
             (E::DeviceUnreachable, 503, Code::Unavailable),
             (E::Draining, 503, Code::Unavailable),

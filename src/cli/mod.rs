@@ -11,8 +11,10 @@ mod datastore;
 mod device;
 mod edit;
 mod edit_session;
+mod event;
 mod exit;
 mod input;
+mod operation;
 mod output;
 mod pretty;
 mod problem;
@@ -36,7 +38,9 @@ pub use confirmed_commit::ConfirmedCommitCommand;
 pub use convert::ConvertArgs;
 pub use device::DeviceCommand;
 pub use edit_session::EditSessionCommand;
+pub use event::EventCommand;
 pub use exit::{Exit, Failure, chain};
+pub use operation::OperationCommand;
 pub use reading::{ConfigCommand, StatusArgs, VersionArgs};
 pub use rpc::{BatchArgs, CliArgs, RpcArgs};
 
@@ -117,9 +121,15 @@ pub enum ClientCommand {
     /// Commits that a device undoes unless they are confirmed
     #[command(subcommand)]
     ConfirmedCommit(Box<ConfirmedCommitCommand>),
+    /// What became of every call that can change a device
+    #[command(subcommand)]
+    Operation(Box<OperationCommand>),
     /// Edit a candidate step by step
     #[command(subcommand)]
     EditSession(Box<EditSessionCommand>),
+    /// What happened, and what happens
+    #[command(subcommand)]
+    Event(Box<EventCommand>),
     /// How the gateway is doing
     Status(StatusArgs),
     /// The versions of this program and of the gateway
@@ -137,7 +147,9 @@ impl ClientCommand {
             Self::Config(command) => command.run(),
             Self::Change(command) => command.run(),
             Self::ConfirmedCommit(command) => command.run(),
+            Self::Operation(command) => command.run(),
             Self::EditSession(command) => command.run(),
+            Self::Event(command) => command.run(),
             Self::Status(args) => args.run(),
             Self::Version(args) => args.run(),
         };

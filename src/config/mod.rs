@@ -28,6 +28,7 @@ pub struct Config {
     pub database: Database,
     pub devices: Devices,
     pub spool: Spool,
+    pub events: Events,
     pub log: Log,
 }
 
@@ -118,6 +119,17 @@ pub struct Spool {
     pub max_reply: u64,
     /// All files together.
     pub max_total: u64,
+}
+
+/// The log of events (H11).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Events {
+    /// At most so many are kept, up to a hundred more…
+    pub most: u32,
+    /// …and for so long.
+    pub kept: Duration,
+    /// So many callers may follow them at a time.
+    pub streams: u32,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -222,6 +234,11 @@ impl Config {
             max_reply: values.read("max_reply_bytes", parse::size)?,
             max_total: values.read("max_spool_bytes", parse::size)?,
         };
+        let events = Events {
+            most: values.read("max_events", parse::count)?,
+            kept: values.read("event_history_seconds", parse::long_time)?,
+            streams: values.read("max_event_streams", parse::count)?,
+        };
         let log = Log {
             filter: values.read("log", parse::log_filter)?,
             format: values.read("log_format", parse::log_format)?,
@@ -231,6 +248,7 @@ impl Config {
             database,
             devices,
             spool,
+            events,
             log,
         })
     }

@@ -23,6 +23,7 @@ use super::domain::Domain;
 use super::error::{ConnectError, DeviceError, Failure, Step, error_chain};
 use super::jump::JumpLogins;
 use super::login_gate::LoginGate;
+use super::news::{Newsroom, SessionNews};
 use super::settings::Settings;
 use super::software::Software;
 use crate::clock::Clock;
@@ -104,6 +105,7 @@ pub struct Core {
     connector: Arc<dyn Connector>,
     domain: Arc<Mutex<Domain>>,
     jumps: JumpLogins,
+    news: Newsroom,
     memory: Mutex<Memory>,
     logins: LoginGate,
     /// One permit for each session, pooled, pinned or closing (Q1).
@@ -121,6 +123,7 @@ impl Core {
         domain: Arc<Mutex<Domain>>,
         jumps: JumpLogins,
         around: Surroundings,
+        news: Newsroom,
     ) -> Self {
         let memory = Memory {
             breaker: Breaker::new(settings.auth_retry),
@@ -137,6 +140,7 @@ impl Core {
             connector,
             domain,
             jumps,
+            news,
             memory: Mutex::new(memory),
             logins: LoginGate::default(),
             places,
@@ -197,6 +201,7 @@ impl Core {
             key
         };
         self.around.metrics.session_opened();
+        self.tell(SessionNews::Up { session_id });
         info!(device = self.name(), session_id, "session opened");
         let core = self.clone();
         self.around.tracker.spawn(async move {
@@ -213,6 +218,11 @@ impl Core {
 
     fn ended(&self, key: u64, session_id: u64, cause: Option<EndCause>) {
         self.around.metrics.session_closed();
+        let word = cause.as_ref().map_or("cut", EndCause::label);
+        self.tell(SessionNews::Down {
+            session_id,
+            cause: word,
+        });
         let mut memory = self.memory();
         let status = memory.sessions.remove(&key);
         match cause {
@@ -243,6 +253,10 @@ impl Core {
                 session_id, "session cut, because the time to close it was over"
             ),
         }
+    }
+
+    fn tell(&self, news: SessionNews) {
+        self.news.tell(&self.around.metrics, self.name(), news);
     }
 
     /// What the last session showed.

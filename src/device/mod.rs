@@ -24,6 +24,7 @@ mod jump;
 mod lane;
 mod login_gate;
 pub mod model;
+mod news;
 mod refusals;
 mod registry;
 mod settings;
@@ -50,6 +51,7 @@ pub use self::edit::{
 pub use self::error::{ConnectError, DeviceError, Failure, Outcome, Step};
 pub use self::hold::{Held, HoldError, Holder, Way};
 pub use self::jump::JumpHost;
+pub use self::news::{News, SessionNews};
 pub use self::registry::Registry;
 pub use self::settings::{Compatibility, Policy, Profile, Settings};
 pub use self::software::{MemberSoftware, Software};
@@ -62,6 +64,7 @@ use self::edit::EditSessions;
 use self::hold::Holders;
 use self::jump::JumpLogins;
 use self::lane::{Lane, NoTurn, Purpose, Turn};
+use self::news::Newsroom;
 use crate::netconf::capability::Capabilities;
 use crate::transport::TransportError;
 
@@ -123,6 +126,7 @@ pub struct Device {
 struct Shared {
     holders: Holders,
     edits: EditSessions,
+    news: Newsroom,
 }
 
 impl Device {
@@ -141,7 +145,14 @@ impl Device {
             around.metrics.clone(),
         );
         let max_sessions = settings.max_sessions;
-        let core = Arc::new(Core::new(settings, connector, domain, jumps, around));
+        let core = Arc::new(Core::new(
+            settings,
+            connector,
+            domain,
+            jumps,
+            around,
+            shared.news.clone(),
+        ));
         let sessions = Arc::new(Sessions::new(Opener(core.clone()), max_sessions));
         Self {
             core,

@@ -13,7 +13,7 @@ use super::edit::EditReason;
 use super::jump::{JumpHost, JumpLogins};
 use super::refusals::{Count, Refusals};
 use super::settings::Settings;
-use super::{Device, Shared};
+use super::{Device, News, Shared};
 
 /// How often idle sessions are looked at.
 const REAP_INTERVAL: Duration = Duration::from_secs(5);
@@ -72,6 +72,11 @@ impl Registry {
             .values()
             .cloned()
             .collect()
+    }
+
+    /// What happens to the sessions of all devices; `None`: somebody has it.
+    pub fn news(&self) -> Option<tokio::sync::mpsc::Receiver<News>> {
+        self.shared.news.take()
     }
 
     /// Adds a device or replaces one of the same name. What ran with the old settings ends in its own time: its calls

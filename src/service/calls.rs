@@ -386,6 +386,22 @@ pub const CALLS: &[ServiceCall] = &[
         true,
     ),
     call(
+        "list_operations",
+        "GET /v1/operations",
+        "OperationService/ListOperations",
+        "operation list",
+        Role::Read,
+        false,
+    ),
+    call(
+        "get_operation",
+        "GET /v1/operations/{id}",
+        "OperationService/GetOperation",
+        "operation get",
+        Role::Read,
+        false,
+    ),
+    call(
         "list_locks",
         "GET /v1/devices/{device}/locks",
         "DeviceService/ListLocks",
@@ -408,6 +424,14 @@ pub const CALLS: &[ServiceCall] = &[
         "device discard-candidate",
         Role::Admin,
         true,
+    ),
+    call(
+        "list_events",
+        "GET /v1/events",
+        "EventService/ListEvents",
+        "event list",
+        Role::Read,
+        false,
     ),
     call(
         "get_status",

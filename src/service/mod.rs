@@ -13,6 +13,7 @@ mod datastores;
 mod devices;
 pub mod edit;
 mod edit_sessions;
+pub mod events;
 mod evidence;
 mod failure;
 mod held;
@@ -79,6 +80,7 @@ pub struct Parts {
     pub least_confirm_timeout: Duration,
     /// How many operations and idempotency keys there may be, and for how long.
     pub operations: operations::Bounds,
+    pub events: events::EventSettings,
     /// Owns the tasks of the use cases.
     pub tasks: TaskTracker,
 }
@@ -120,6 +122,11 @@ struct Inner {
     seen: locks::Seen,
     /// Ends what runs for as long as the gateway does.
     ending: CancellationToken,
+    /// The sessions of all devices have ended: there is nothing more to tell of them.
+    ended: CancellationToken,
+    /// The newest events, for those who follow them.
+    events: Arc<events::Tail>,
+    events_kept: Duration,
     /// Held while the inventory and the devices that are talked to are changed, so that the two never disagree.
     changing: tokio::sync::Mutex<()>,
 }
@@ -156,9 +163,13 @@ impl Gateway {
                 pace: pace::Pace::default(),
                 seen: locks::Seen::default(),
                 ending: CancellationToken::new(),
+                ended: CancellationToken::new(),
+                events: Arc::new(events::Tail::new(parts.events.followers)),
+                events_kept: parts.events.kept,
                 changing: tokio::sync::Mutex::default(),
             }),
         };
+        gateway.start_events();
         gateway.settle_edit_sessions().await?;
         gateway.settle_changes().await?;
         gateway.settle_operations().await?;
@@ -191,6 +202,7 @@ impl Gateway {
         let left = tokio::time::timeout(grace / 2, self.inner.guardians.wait()).await;
         let rest = until.saturating_duration_since(Instant::now());
         let polite = self.inner.devices.shutdown(rest).await;
+        self.inner.ended.cancel();
         polite && left.is_ok()
     }
 

@@ -127,6 +127,12 @@ impl Records {
         kept.entries.remove(name);
     }
 
+    /// The id of the device that calls are made on under this name.
+    pub(super) fn id_of(&self, name: &str) -> Option<String> {
+        let kept = self.lock();
+        kept.entries.get(name).map(|entry| entry.record.id.clone())
+    }
+
     /// The stored device is to be read anew once the guard is dropped, whatever became of the change by then.
     pub(super) fn changing<'a>(&'a self, name: &'a str) -> Changing<'a> {
         Changing { records: self, name }

@@ -6,13 +6,14 @@ use time::OffsetDateTime;
 
 use super::database::unavailable;
 use super::devices::{MOST_ITEMS, from_micros, to_micros};
+use super::events::{EventFacts, NewEvent};
 use super::idempotency::NewKey;
 use super::page::{self, Page};
 use super::seal::Place;
 use super::{OpenError, Store, StoreError};
 
-const COLUMNS: &str = "SELECT id, device_id, device, owner, mode, state, outcome, created_at, updated_at, key_id, \
-                       document FROM changes";
+const COLUMNS: &str = "SELECT id, device_id, device, owner, mode, state, outcome, reason, request_id, created_at, \
+                       updated_at, key_id, document FROM changes";
 /// What is being done when a commit is about to be sent.
 pub(super) const JOURNAL: &str = "storing that a commit is sent";
 /// Rows sealed anew at a time.
@@ -33,10 +34,32 @@ pub struct ChangeRecord {
     pub state: String,
     /// Absent while it runs.
     pub outcome: Option<String>,
+    /// The code of the error that it ended with.
+    pub reason: Option<String>,
+    /// The request that began it.
+    pub request_id: Option<String>,
     pub created_at: OffsetDateTime,
     pub updated_at: OffsetDateTime,
     /// Everything else, in a form that the store does not know.
     pub document: Vec<u8>,
+}
+
+/// What is told of a change.
+fn told(change: &ChangeRecord) -> NewEvent {
+    NewEvent {
+        kind: format!("change.{}", change.state),
+        device_id: Some(change.device_id.clone()),
+        device: Some(change.device.clone()),
+        facts: EventFacts {
+            change_id: Some(change.id.clone()),
+            state: Some(change.state.clone()),
+            outcome: change.outcome.clone(),
+            reason: change.reason.clone(),
+            owner: Some(change.owner.clone()),
+            request_id: change.request_id.clone(),
+            ..EventFacts::default()
+        },
+    }
 }
 
 fn document_of(id: &str) -> Place<'_> {
@@ -48,7 +71,7 @@ fn document_of(id: &str) -> Place<'_> {
 }
 
 impl Store {
-    /// Adds a change, and the key that it was asked for with, both or neither. Its times are those of now.
+    /// Adds a change, and the key that it was asked for with, and tells of it, all or nothing. Its times are those of now.
     ///
     /// # Errors
     /// [`StoreError::KeyTaken`], [`StoreError::Unavailable`].
@@ -60,9 +83,13 @@ impl Store {
         const DOING: &str = "adding a change";
         change.created_at = self.now();
         change.updated_at = change.created_at;
-        let insert = sqlx::query(
-            "INSERT INTO changes (id, device_id, device, owner, mode, state, outcome, created_at, updated_at, key_id, \
-             document) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)",
+        let mut tx = self.database.begin(DOING).await?;
+        if let Some(key) = key {
+            self.insert_key_in(&mut tx, key, &change.id).await?;
+        }
+        sqlx::query(
+            "INSERT INTO changes (id, device_id, device, owner, mode, state, outcome, reason, request_id, created_at, \
+             updated_at, key_id, document) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)",
         )
         .bind(&change.id)
         .bind(&change.device_id)
@@ -71,31 +98,29 @@ impl Store {
         .bind(&change.mode)
         .bind(&change.state)
         .bind(&change.outcome)
+        .bind(&change.reason)
+        .bind(&change.request_id)
         .bind(to_micros(change.created_at))
         .bind(self.keys.current_id())
         .bind(
             self.keys
                 .seal(document_of(&change.id), &change.document, &self.ids),
-        );
-        let Some(key) = key else {
-            let mut connection = self.database.write(DOING).await?;
-            let inserted = insert.execute(&mut *connection).await;
-            return inserted.map(drop).map_err(unavailable(DOING));
-        };
-        let mut tx = self.database.begin(DOING).await?;
-        self.insert_key_in(&mut tx, key, &change.id).await?;
-        insert.execute(&mut *tx).await.map_err(unavailable(DOING))?;
-        tx.commit().await.map_err(unavailable(DOING))
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable(DOING))?;
+        self.commit_telling(tx, &[told(change)], DOING).await
     }
 
-    /// Stores how far a change has come, at the time of now.
+    /// Stores how far a change has come, at the time of now, and tells of its state if that is another one than before.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
     pub async fn update_change(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
         const DOING: &str = "updating a change";
-        let mut connection = self.database.write(DOING).await?;
-        self.write_change(&mut connection, change, 0).await?;
+        let mut tx = self.database.begin(DOING).await?;
+        let told = self.write_change(&mut tx, change, 0).await?;
+        self.commit_telling(tx, told.as_slice(), DOING).await?;
         self.tell(&change.id);
         Ok(())
     }
@@ -105,23 +130,26 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`], also for a change whose commit was sent before; [`StoreError::NotFound`].
     pub async fn journal_commit(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
-        let mut connection = self.database.write(JOURNAL).await?;
-        self.journal_in(&mut connection, change).await
+        let mut tx = self.database.begin(JOURNAL).await?;
+        let told = self.journal_in(&mut tx, change).await?;
+        self.commit_telling(tx, told.as_slice(), JOURNAL).await
     }
 
+    /// What is to be told of it when the transaction ends.
     pub(super) async fn journal_in(
         &self,
         connection: &mut AnyConnection,
         change: &mut ChangeRecord,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<NewEvent>, StoreError> {
         self.write_change(connection, change, 1).await
     }
 
+    /// What is to be told of it when the transaction ends.
     pub(super) async fn update_change_in(
         &self,
         connection: &mut AnyConnection,
         change: &mut ChangeRecord,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<NewEvent>, StoreError> {
         self.write_change(connection, change, 0).await
     }
 
@@ -130,14 +158,23 @@ impl Store {
         connection: &mut AnyConnection,
         change: &mut ChangeRecord,
         attempts: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<NewEvent>, StoreError> {
+        const DOING: &str = "updating a change";
         change.updated_at = self.now();
-        let updated = sqlx::query(
-            "UPDATE changes SET state = $1, outcome = $2, updated_at = $3, key_id = $4, document = $5, \
-             attempts = attempts + $6 WHERE id = $7",
+        let before = sqlx::query("SELECT state FROM changes WHERE id = $1")
+            .bind(&change.id)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(unavailable(DOING))?
+            .ok_or(StoreError::NotFound)?;
+        let before: String = before.try_get(0).map_err(unavailable(DOING))?;
+        sqlx::query(
+            "UPDATE changes SET state = $1, outcome = $2, reason = $3, updated_at = $4, key_id = $5, document = $6, \
+             attempts = attempts + $7 WHERE id = $8",
         )
         .bind(&change.state)
         .bind(&change.outcome)
+        .bind(&change.reason)
         .bind(to_micros(change.updated_at))
         .bind(self.keys.current_id())
         .bind(
@@ -148,11 +185,8 @@ impl Store {
         .bind(&change.id)
         .execute(connection)
         .await
-        .map_err(unavailable("updating a change"))?;
-        if updated.rows_affected() == 0 {
-            return Err(StoreError::NotFound);
-        }
-        Ok(())
+        .map_err(unavailable(DOING))?;
+        Ok((before != change.state).then(|| told(change)))
     }
 
     /// One change of this device.
@@ -359,6 +393,8 @@ fn read(row: &AnyRow) -> Result<(ChangeRecord, String), sqlx::Error> {
         mode: row.try_get("mode")?,
         state: row.try_get("state")?,
         outcome: row.try_get("outcome")?,
+        reason: row.try_get("reason")?,
+        request_id: row.try_get("request_id")?,
         created_at: from_micros(row.try_get("created_at")?),
         updated_at: from_micros(row.try_get("updated_at")?),
         document: row.try_get("document")?,

@@ -8,12 +8,13 @@ use time::OffsetDateTime;
 use super::changes::{ChangeRecord, JOURNAL};
 use super::database::unavailable;
 use super::devices::{MOST_ITEMS, from_micros, to_micros};
+use super::events::{EventFacts, NewEvent};
 use super::page::{self, Page};
 use super::seal::Place;
 use super::{OpenError, Store, StoreError};
 
-const COLUMNS: &str = "SELECT id, device_id, device, owner, change_id, state, confirmed_by, reason, timeout_seconds, \
-                       deadline_earliest, deadline, created_at, updated_at, key_id, document FROM confirmed_commits";
+const COLUMNS: &str = "SELECT id, device_id, device, owner, change_id, state, confirmed_by, reason, request_id, \
+                       timeout_seconds, deadline_earliest, deadline, created_at, updated_at, key_id, document FROM confirmed_commits";
 /// Rows sealed anew at a time.
 const SOME: i64 = 100;
 
@@ -37,6 +38,8 @@ pub struct ConfirmedCommitRecord {
     pub state: String,
     pub by: Option<String>,
     pub reason: Option<String>,
+    /// The request that made it.
+    pub request_id: Option<String>,
     pub timeout_seconds: u64,
     pub deadline_earliest: OffsetDateTime,
     pub deadline: OffsetDateTime,
@@ -52,6 +55,26 @@ pub struct ConfirmedCommitFilter<'a> {
     /// Id of the device row.
     pub device_id: Option<&'a str>,
     pub state: Option<&'a str>,
+}
+
+/// What is told of a confirmed commit. `word`: its state, or what else happened to it.
+fn told(commit: &ConfirmedCommitRecord, word: &str) -> NewEvent {
+    NewEvent {
+        kind: format!("confirmed_commit.{word}"),
+        device_id: Some(commit.device_id.clone()),
+        device: Some(commit.device.clone()),
+        facts: EventFacts {
+            confirmed_commit_id: Some(commit.id.clone()),
+            change_id: Some(commit.change_id.clone()),
+            state: Some(commit.state.clone()),
+            reason: commit.reason.clone(),
+            by: commit.by.clone(),
+            deadline: Some(commit.deadline.unix_timestamp()),
+            owner: Some(commit.owner.clone()),
+            request_id: commit.request_id.clone(),
+            ..EventFacts::default()
+        },
+    }
 }
 
 fn document_of(id: &str) -> Place<'_> {
@@ -73,13 +96,13 @@ impl Store {
         commit: &mut ConfirmedCommitRecord,
     ) -> Result<(), StoreError> {
         let mut tx = self.database.begin(JOURNAL).await?;
-        self.journal_in(&mut tx, change).await?;
+        let told = self.journal_in(&mut tx, change).await?;
         commit.created_at = change.updated_at;
         commit.updated_at = commit.created_at;
         sqlx::query(
             "INSERT INTO confirmed_commits (id, device_id, device, owner, change_id, state, confirmed_by, reason, \
-             timeout_seconds, deadline_earliest, deadline, created_at, updated_at, key_id, document) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)",
+             request_id, timeout_seconds, deadline_earliest, deadline, created_at, updated_at, key_id, document) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15)",
         )
         .bind(&commit.id)
         .bind(&commit.device_id)
@@ -89,6 +112,7 @@ impl Store {
         .bind(&commit.state)
         .bind(&commit.by)
         .bind(&commit.reason)
+        .bind(&commit.request_id)
         .bind(seconds(commit.timeout_seconds))
         .bind(to_micros(commit.deadline_earliest))
         .bind(to_micros(commit.deadline))
@@ -101,10 +125,11 @@ impl Store {
         .execute(&mut *tx)
         .await
         .map_err(unavailable(JOURNAL))?;
-        tx.commit().await.map_err(unavailable(JOURNAL))
+        // Of the confirmed commit there is nothing to tell before the device is known to have made it.
+        self.commit_telling(tx, told.as_slice(), JOURNAL).await
     }
 
-    /// Stores what has become of a confirmed commit, and of the change that made it.
+    /// Stores what has become of a confirmed commit, and of the change that made it, and tells of both.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
@@ -115,14 +140,31 @@ impl Store {
     ) -> Result<(), StoreError> {
         const DOING: &str = "updating a confirmed commit";
         let mut tx = self.database.begin(DOING).await?;
+        let mut events = Vec::with_capacity(2);
         let mut changed = None;
         if let Some(change) = change {
-            self.update_change_in(&mut tx, change).await?;
+            if let Some(mut event) = self.update_change_in(&mut tx, change).await? {
+                event.facts.confirmed_commit_id = Some(commit.id.clone());
+                events.push(event);
+            }
             changed = Some(&change.id);
         }
         commit.updated_at = self.now();
+        let row = sqlx::query("SELECT state, deadline FROM confirmed_commits WHERE id = $1")
+            .bind(&commit.id)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(unavailable(DOING))?
+            .ok_or(StoreError::NotFound)?;
+        let state: String = row.try_get(0).map_err(unavailable(DOING))?;
+        let deadline: i64 = row.try_get(1).map_err(unavailable(DOING))?;
         self.update_in(&mut tx, commit).await?;
-        tx.commit().await.map_err(unavailable(DOING))?;
+        if state != commit.state {
+            events.push(told(commit, &commit.state));
+        } else if deadline != to_micros(commit.deadline) {
+            events.push(told(commit, "extended"));
+        }
+        self.commit_telling(tx, &events, DOING).await?;
         if let Some(id) = changed {
             self.tell(id);
         }
@@ -134,7 +176,7 @@ impl Store {
         tx: &mut Transaction<'_, Any>,
         commit: &ConfirmedCommitRecord,
     ) -> Result<(), StoreError> {
-        let updated = sqlx::query(
+        sqlx::query(
             "UPDATE confirmed_commits SET state = $1, confirmed_by = $2, reason = $3, timeout_seconds = $4, \
              deadline_earliest = $5, deadline = $6, updated_at = $7, key_id = $8, document = $9 WHERE id = $10",
         )
@@ -153,26 +195,37 @@ impl Store {
         .bind(&commit.id)
         .execute(&mut **tx)
         .await
-        .map_err(unavailable("updating a confirmed commit"))?;
-        if updated.rows_affected() == 0 {
-            return Err(StoreError::NotFound);
-        }
-        Ok(())
+        .map(drop)
+        .map_err(unavailable("updating a confirmed commit"))
     }
 
-    /// Forgets a confirmed commit that the device did not make.
+    /// Forgets a confirmed commit that the device did not make, and takes back what was told of it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn delete_confirmed_commit(&self, id: &str) -> Result<(), StoreError> {
         const DOING: &str = "removing a confirmed commit";
         let mut tx = self.database.begin(DOING).await?;
+        let statement = format!("{COLUMNS} WHERE id = $1");
+        let row = sqlx::query(AssertSqlSafe(statement))
+            .bind(id)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(unavailable(DOING))?;
+        let mut events = Vec::new();
+        if let Some(row) = row {
+            let (mut commit, _) = read(&row).map_err(unavailable(DOING))?;
+            if commit.state != STARTING {
+                "never_made".clone_into(&mut commit.state);
+                events.push(told(&commit, "never_made"));
+            }
+        }
         sqlx::query("DELETE FROM confirmed_commits WHERE id = $1")
             .bind(id)
             .execute(&mut *tx)
             .await
             .map_err(unavailable(DOING))?;
-        tx.commit().await.map_err(unavailable(DOING))
+        self.commit_telling(tx, &events, DOING).await
     }
 
     /// One confirmed commit.
@@ -344,6 +397,7 @@ fn read(row: &AnyRow) -> Result<(ConfirmedCommitRecord, String), sqlx::Error> {
         state: row.try_get("state")?,
         by: row.try_get("confirmed_by")?,
         reason: row.try_get("reason")?,
+        request_id: row.try_get("request_id")?,
         timeout_seconds: u64::try_from(timeout).unwrap_or_default(),
         deadline_earliest: from_micros(row.try_get("deadline_earliest")?),
         deadline: from_micros(row.try_get("deadline")?),

@@ -51,6 +51,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0004_confirmed_commits.sql"),
     ),
     (
+        5,
+        "events",
+        include_str!("../../migrations/sqlite/0005_events.sql"),
+        include_str!("../../migrations/postgres/0005_events.sql"),
+    ),
+    (
         6,
         "operations",
         include_str!("../../migrations/sqlite/0006_operations.sql"),

@@ -6,11 +6,12 @@ use time::OffsetDateTime;
 
 use super::database::unavailable;
 use super::devices::{MOST_ITEMS, from_micros, to_micros};
+use super::events::{EventFacts, NewEvent};
 use super::page::{self, Page};
 use super::{Store, StoreError};
 
 const COLUMNS: &str = "SELECT id, device_id, device, owner, mode, datastore, instance, session_id, ttl_seconds, state, \
-                       reason, created_at, expires_at, ended_at, warnings FROM edit_sessions";
+                       reason, request_id, created_at, expires_at, ended_at, warnings FROM edit_sessions";
 
 /// The state of a row that is written before anything is sent. Whoever opens it has not got it yet.
 pub const OPENING: &str = "opening";
@@ -37,6 +38,8 @@ pub struct EditSessionRecord {
     pub state: String,
     /// Why it is not open any more.
     pub reason: Option<String>,
+    /// The request that opened it.
+    pub request_id: Option<String>,
     pub created_at: OffsetDateTime,
     pub expires_at: OffsetDateTime,
     pub ended_at: Option<OffsetDateTime>,
@@ -54,8 +57,8 @@ impl Store {
         let mut connection = self.database.write(DOING).await?;
         sqlx::query(
             "INSERT INTO edit_sessions (id, device_id, device, owner, mode, datastore, instance, session_id, \
-             ttl_seconds, state, reason, created_at, expires_at, ended_at, warnings) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+             ttl_seconds, state, reason, request_id, created_at, expires_at, ended_at, warnings) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         )
         .bind(&session.id)
         .bind(&session.device_id)
@@ -68,6 +71,7 @@ impl Store {
         .bind(whole(session.ttl_seconds))
         .bind(&session.state)
         .bind(&session.reason)
+        .bind(&session.request_id)
         .bind(to_micros(session.created_at))
         .bind(to_micros(session.expires_at))
         .bind(session.ended_at.map(to_micros))
@@ -78,14 +82,22 @@ impl Store {
         .map_err(unavailable(DOING))
     }
 
-    /// Stores what can change about an edit session: its NETCONF session, state, reason, times and warnings.
+    /// Stores what can change about an edit session: its NETCONF session, state, reason, times and warnings. Tells of its
+    /// state if that is another one than before.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
     pub async fn update_edit_session(&self, session: &EditSessionRecord) -> Result<(), StoreError> {
         const DOING: &str = "updating an edit session";
-        let mut connection = self.database.write(DOING).await?;
-        let updated = sqlx::query(
+        let mut tx = self.database.begin(DOING).await?;
+        let before = sqlx::query("SELECT state FROM edit_sessions WHERE id = $1")
+            .bind(&session.id)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(unavailable(DOING))?
+            .ok_or(StoreError::NotFound)?;
+        let before: String = before.try_get(0).map_err(unavailable(DOING))?;
+        sqlx::query(
             "UPDATE edit_sessions SET session_id = $1, state = $2, reason = $3, expires_at = $4, ended_at = $5, \
              warnings = $6 WHERE id = $7",
         )
@@ -96,13 +108,11 @@ impl Store {
         .bind(session.ended_at.map(to_micros))
         .bind(&session.warnings)
         .bind(&session.id)
-        .execute(&mut *connection)
+        .execute(&mut *tx)
         .await
         .map_err(unavailable(DOING))?;
-        if updated.rows_affected() == 0 {
-            return Err(StoreError::NotFound);
-        }
-        Ok(())
+        let told = (before != session.state).then(|| told(session));
+        self.commit_telling(tx, told.as_slice(), DOING).await
     }
 
     /// Forgets an edit session that was never opened.
@@ -176,8 +186,8 @@ impl Store {
         })
     }
 
-    /// What a gateway that ended without a word left behind: its edit sessions are lost (conventions L3). Returns how
-    /// many there were.
+    /// What a gateway that ended without a word left behind: its edit sessions are lost (conventions L3), which is told.
+    /// Returns how many there were.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -189,17 +199,27 @@ impl Store {
             .execute(&mut *tx)
             .await
             .map_err(unavailable(DOING))?;
-        let lost = sqlx::query(
-            "UPDATE edit_sessions SET state = 'lost', reason = $1, ended_at = $2 WHERE state = $3",
-        )
-        .bind(reason)
-        .bind(to_micros(self.now()))
-        .bind(OPEN)
-        .execute(&mut *tx)
-        .await
-        .map_err(unavailable(DOING))?;
-        tx.commit().await.map_err(unavailable(DOING))?;
-        Ok(lost.rows_affected())
+        let lost = sqlx::query(AssertSqlSafe(format!("{COLUMNS} WHERE state = $1 ORDER BY id")))
+            .bind(OPEN)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(unavailable(DOING))?;
+        let mut events = Vec::with_capacity(lost.len());
+        for row in &lost {
+            let mut session = record(row).map_err(unavailable(DOING))?;
+            "lost".clone_into(&mut session.state);
+            session.reason = Some(reason.to_owned());
+            events.push(told(&session));
+        }
+        sqlx::query("UPDATE edit_sessions SET state = 'lost', reason = $1, ended_at = $2 WHERE state = $3")
+            .bind(reason)
+            .bind(to_micros(self.now()))
+            .bind(OPEN)
+            .execute(&mut *tx)
+            .await
+            .map_err(unavailable(DOING))?;
+        self.commit_telling(tx, &events, DOING).await?;
+        Ok(lost.len() as u64)
     }
 
     /// Forgets the edit sessions that ended before this time. Returns how many there were.
@@ -215,6 +235,27 @@ impl Store {
             .await
             .map_err(unavailable(DOING))?;
         Ok(gone.rows_affected())
+    }
+}
+
+/// What is told of an edit session that is open or has ended.
+fn told(session: &EditSessionRecord) -> NewEvent {
+    let open = session.state == OPEN;
+    let word = if open { "opened" } else { session.state.as_str() };
+    NewEvent {
+        kind: format!("edit_session.{word}"),
+        device_id: Some(session.device_id.clone()),
+        device: Some(session.device.clone()),
+        facts: EventFacts {
+            edit_session_id: Some(session.id.clone()),
+            session_id: Some(session.session_id),
+            state: Some(session.state.clone()),
+            reason: session.reason.clone(),
+            deadline: open.then(|| session.expires_at.unix_timestamp()),
+            owner: Some(session.owner.clone()),
+            request_id: session.request_id.clone(),
+            ..EventFacts::default()
+        },
     }
 }
 
@@ -235,6 +276,7 @@ fn record(row: &AnyRow) -> Result<EditSessionRecord, sqlx::Error> {
         ttl_seconds: number("ttl_seconds")?,
         state: row.try_get("state")?,
         reason: row.try_get("reason")?,
+        request_id: row.try_get("request_id")?,
         created_at: from_micros(row.try_get("created_at")?),
         expires_at: from_micros(row.try_get("expires_at")?),
         ended_at: row.try_get::<Option<i64>, _>("ended_at")?.map(from_micros),

@@ -1,5 +1,5 @@
-//! What outlives the process: the inventory with sealed credentials, and the changes with sealed documents, in SQLite
-//! or PostgreSQL.
+//! What outlives the process: the inventory with sealed credentials, the changes with sealed documents, and the log of
+//! events, in SQLite or PostgreSQL.
 //!
 //! One SQL text serves both databases (`$1` placeholders; BIGINT, TEXT and BLOB columns), through sqlx's `Any`
 //! driver; the migrations alone exist twice. It knows no session and no HTTP.
@@ -9,6 +9,7 @@ mod confirmed_commits;
 mod database;
 mod devices;
 mod edit_sessions;
+mod events;
 mod file;
 mod idempotency;
 mod keys;
@@ -35,6 +36,7 @@ pub use changes::ChangeRecord;
 pub use confirmed_commits::{ConfirmedCommitFilter, ConfirmedCommitRecord, STARTING};
 pub use devices::{DeviceRecord, Learned};
 pub use edit_sessions::{EditSessionRecord, OPENING};
+pub use events::{EventFacts, EventFilter, EventRecord, EventRun, NewEvent};
 pub use idempotency::{KeyEnd, KeyRecord, NewKey};
 pub use keys::{KeyError, KeySource};
 pub use operations::{Listed, OperationRecord};
@@ -49,11 +51,15 @@ pub struct Store {
     clock: Clock,
     ids: Ids,
     /// Tells whose row has changed, operations and changes alike.
-    told: broadcast::Sender<Arc<str>>,
+    changed: broadcast::Sender<Arc<str>>,
+    /// The newest event that was added through this store.
+    told: Arc<tokio::sync::watch::Sender<i64>>,
+    /// How many events are kept, up to a hundred more.
+    events_kept: i64,
 }
 
 /// What is not heard in time is told as missed.
-const TOLD: usize = 1024;
+const CHANGED: usize = 1024;
 
 /// Where the database is and how long to wait for it.
 #[derive(Clone, Debug)]
@@ -64,6 +70,8 @@ pub struct StoreOptions {
     pub busy_timeout: Duration,
     /// How long a call waits for a free connection, and the start for the first one.
     pub acquire_timeout: Duration,
+    /// How many events are kept, up to a hundred more.
+    pub events_kept: u64,
 }
 
 impl StoreOptions {
@@ -73,6 +81,7 @@ impl StoreOptions {
             key,
             busy_timeout: Duration::from_secs(5),
             acquire_timeout: Duration::from_secs(10),
+            events_kept: 100_000,
         }
     }
 }
@@ -226,13 +235,16 @@ impl Store {
             keys: Arc::new(keys),
             clock,
             ids,
-            told: broadcast::Sender::new(TOLD),
+            changed: broadcast::Sender::new(CHANGED),
+            told: Arc::new(tokio::sync::watch::Sender::new(0)),
+            events_kept: i64::try_from(options.events_kept).unwrap_or(i64::MAX),
         };
         store.seal_anew().await?;
         store.seal_changes_anew().await?;
         store.seal_confirmed_commits_anew().await?;
         store.seal_operations_anew().await?;
         store.seal_keys_anew().await?;
+        store.begin_events().await?;
         Ok(store)
     }
 
@@ -243,12 +255,12 @@ impl Store {
 
     /// Hears the id of every operation and change whose stored row has changed, from now on.
     pub fn listen(&self) -> broadcast::Receiver<Arc<str>> {
-        self.told.subscribe()
+        self.changed.subscribe()
     }
 
-    /// Nobody who listens is no harm.
+    /// That nobody listens is no harm.
     fn tell(&self, id: &str) {
-        let _ = self.told.send(Arc::from(id));
+        let _ = self.changed.send(Arc::from(id));
     }
 
     /// 128 random bits, hexadecimal.

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::database::unavailable;
 use super::devices::{from_micros, to_micros};
+use super::events::{EventFacts, NewEvent};
 use super::idempotency::{KeyEnd, NewKey};
 use super::seal::Place;
 use super::{ChangeRecord, OpenError, Store, StoreError, page};
@@ -56,6 +57,22 @@ impl Listed {
     }
 }
 
+/// What is told of an operation. What is told of a change is told of its operation as well.
+fn told(operation: &OperationRecord) -> NewEvent {
+    NewEvent {
+        kind: format!("operation.{}", operation.state),
+        device_id: Some(operation.device_id.clone()),
+        device: Some(operation.device.clone()),
+        facts: EventFacts {
+            operation_id: Some(operation.id.clone()),
+            state: Some(operation.state.clone()),
+            outcome: operation.outcome.clone(),
+            owner: Some(operation.owner.clone()),
+            ..EventFacts::default()
+        },
+    }
+}
+
 fn sealed_in<'a>(id: &'a str, column: &'static str) -> Place<'a> {
     Place {
         table: "operations",
@@ -65,7 +82,8 @@ fn sealed_in<'a>(id: &'a str, column: &'static str) -> Place<'a> {
 }
 
 impl Store {
-    /// Adds an operation, and the key that it was asked for with, both or neither. Its times are those of now.
+    /// Adds an operation, and the key that it was asked for with, and tells of it, all or nothing. Its times are those of
+    /// now.
     ///
     /// # Errors
     /// [`StoreError::KeyTaken`], [`StoreError::Unavailable`].
@@ -77,7 +95,11 @@ impl Store {
         const DOING: &str = "adding an operation";
         operation.created_at = self.now();
         operation.updated_at = operation.created_at;
-        let insert = sqlx::query(
+        let mut tx = self.database.begin(DOING).await?;
+        if let Some(key) = key {
+            self.insert_key_in(&mut tx, key, &operation.id).await?;
+        }
+        sqlx::query(
             "INSERT INTO operations (id, kind, device_id, device, owner, state, outcome, created_at, updated_at, \
              key_id, document) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)",
         )
@@ -94,20 +116,15 @@ impl Store {
             sealed_in(&operation.id, "document"),
             &operation.document,
             &self.ids,
-        ));
-        let Some(key) = key else {
-            let mut connection = self.database.write(DOING).await?;
-            let inserted = insert.execute(&mut *connection).await;
-            return inserted.map(drop).map_err(unavailable(DOING));
-        };
-        let mut tx = self.database.begin(DOING).await?;
-        self.insert_key_in(&mut tx, key, &operation.id).await?;
-        insert.execute(&mut *tx).await.map_err(unavailable(DOING))?;
-        tx.commit().await.map_err(unavailable(DOING))
+        ))
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable(DOING))?;
+        self.commit_telling(tx, &[told(operation)], DOING).await
     }
 
-    /// Stores the end of an operation with the answer that its caller gets, and what that means for the key, both or
-    /// neither.
+    /// Stores the end of an operation with the answer that its caller gets, and what that means for the key, and tells of
+    /// it, all or nothing.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
@@ -123,7 +140,11 @@ impl Store {
             let place = sealed_in(&operation.id, "response");
             self.keys.seal(place, response, &self.ids)
         });
-        let update = sqlx::query(
+        let mut tx = self.database.begin(DOING).await?;
+        if let Some(key) = key {
+            self.end_key_in(&mut tx, key).await?;
+        }
+        let updated = sqlx::query(
             "UPDATE operations SET state = $1, outcome = $2, updated_at = $3, key_id = $4, document = $5, \
              response = $6 WHERE id = $7",
         )
@@ -137,23 +158,10 @@ impl Store {
             &self.ids,
         ))
         .bind(sealed)
-        .bind(&operation.id);
-        let updated = match key {
-            None => {
-                let mut connection = self.database.write(DOING).await?;
-                update
-                    .execute(&mut *connection)
-                    .await
-                    .map_err(unavailable(DOING))?
-            }
-            Some(key) => {
-                let mut tx = self.database.begin(DOING).await?;
-                self.end_key_in(&mut tx, key).await?;
-                let updated = update.execute(&mut *tx).await.map_err(unavailable(DOING))?;
-                tx.commit().await.map_err(unavailable(DOING))?;
-                updated
-            }
-        };
+        .bind(&operation.id)
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable(DOING))?;
         if updated.rows_affected() == 0 {
             return Err(StoreError::NotFound);
         }
@@ -235,23 +243,43 @@ impl Store {
         })
     }
 
-    /// Brings every operation of one state into another, with an outcome. How many they were.
+    /// Brings every operation of one state into another, with an outcome, and tells of it. How many they were.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`], [`StoreError::Sealed`].
     pub async fn settle_operations(&self, state: &str, then: &str, outcome: &str) -> Result<u64, StoreError> {
         const DOING: &str = "settling operations";
-        let mut connection = self.database.write(DOING).await?;
-        let settled =
-            sqlx::query("UPDATE operations SET state = $1, outcome = $2, updated_at = $3 WHERE state = $4")
-                .bind(then)
-                .bind(outcome)
-                .bind(to_micros(self.now()))
+        let mut settled = 0;
+        loop {
+            let mut tx = self.database.begin(DOING).await?;
+            let statement = format!("{COLUMNS} WHERE state = $1 LIMIT $2");
+            let rows = sqlx::query(AssertSqlSafe(statement))
                 .bind(state)
-                .execute(&mut *connection)
+                .bind(SOME)
+                .fetch_all(&mut *tx)
                 .await
                 .map_err(unavailable(DOING))?;
-        Ok(settled.rows_affected())
+            if rows.is_empty() {
+                return Ok(settled);
+            }
+            let mut events = Vec::with_capacity(rows.len());
+            for row in &rows {
+                let mut operation = self.operation(row)?;
+                then.clone_into(&mut operation.state);
+                operation.outcome = Some(outcome.to_owned());
+                events.push(told(&operation));
+                sqlx::query("UPDATE operations SET state = $1, outcome = $2, updated_at = $3 WHERE id = $4")
+                    .bind(then)
+                    .bind(outcome)
+                    .bind(to_micros(self.now()))
+                    .bind(&operation.id)
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(unavailable(DOING))?;
+                settled += 1;
+            }
+            self.commit_telling(tx, &events, DOING).await?;
+        }
     }
 
     /// Forgets operations whose last word is older, except those in the state `kept`. How many they were.

@@ -17,6 +17,7 @@ use crate::device::model::{DeviceSecrets, DeviceSettings, apply_merge_patch, rea
 mod changes;
 mod confirmed_commits;
 mod edit_sessions;
+mod events;
 mod unreachable;
 
 const START: OffsetDateTime = OffsetDateTime::UNIX_EPOCH.saturating_add(time::Duration::days(20_000));

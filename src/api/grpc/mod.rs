@@ -14,6 +14,7 @@ mod early;
 mod edit;
 mod edit_session;
 mod ending;
+mod event;
 mod fields;
 mod operation;
 mod rpc;
@@ -54,6 +55,7 @@ use proto::config_service_server::ConfigServiceServer;
 use proto::confirmed_commit_service_server::ConfirmedCommitServiceServer;
 use proto::device_service_server::DeviceServiceServer;
 use proto::edit_session_service_server::EditSessionServiceServer;
+use proto::event_service_server::EventServiceServer;
 use proto::operation_service_server::OperationServiceServer;
 use proto::rpc_service_server::RpcServiceServer;
 use proto::status_service_server::StatusServiceServer;
@@ -84,7 +86,7 @@ pub fn router(app: App) -> Router {
         ($health:ident, $set:ident) => {
             each!($health, $set, DeviceServiceServer, RpcServiceServer, ConfigServiceServer);
             each!($health, $set, EditSessionServiceServer, ChangeServiceServer, StatusServiceServer);
-            each!($health, $set, ConfirmedCommitServiceServer, OperationServiceServer);
+            each!($health, $set, ConfirmedCommitServiceServer, OperationServiceServer, EventServiceServer);
         };
         ($health:ident, $set:ident, $($server:ident),*) => {
             $($health.$set::<$server<Services>>().await;)*
@@ -114,6 +116,7 @@ pub fn router(app: App) -> Router {
         .add_service(server!(ChangeServiceServer))
         .add_service(server!(ConfirmedCommitServiceServer))
         .add_service(server!(OperationServiceServer))
+        .add_service(server!(EventServiceServer))
         .add_service(server!(StatusServiceServer))
         .add_service(health_service)
         .add_service(

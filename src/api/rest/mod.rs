@@ -14,6 +14,7 @@ mod docs;
 pub mod edit_input;
 pub mod edit_sessions;
 pub mod envelope;
+pub mod events;
 mod extract;
 mod gateway;
 mod json;
@@ -99,6 +100,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(confirmed_commits::extend))
         .routes(routes!(operations::list))
         .routes(routes!(operations::get))
+        .routes(routes!(events::list))
         .routes(routes!(locks::list))
         .routes(routes!(locks::kill))
         .routes(routes!(locks::discard_candidate))

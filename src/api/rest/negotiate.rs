@@ -49,6 +49,19 @@ pub fn only(headers: &HeaderMap, media_type: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Whether the caller likes the first of two media types at least as much as the second.
+///
+/// # Errors
+/// `not-acceptable` if it takes neither.
+pub fn prefers(headers: &HeaderMap, first: &'static str, second: &'static str) -> Result<bool, ApiError> {
+    let wanted = Accept::of(headers);
+    let (one, other) = (wanted.best(&[first]), wanted.best(&[second]));
+    if one == 0 && other == 0 {
+        return Err(not_acceptable(&format!("{first} or {second}")));
+    }
+    Ok(one >= other)
+}
+
 fn not_acceptable(produced: &str) -> ApiError {
     ApiError::new(
         ErrorCode::NotAcceptable,
@@ -189,6 +202,19 @@ mod tests {
             // A range that is no range is as if it were not there.
             assert_eq!(found, expected, "{values:?}");
         }
+    }
+
+    /// H4: who does not say what it likes gets the first.
+    #[test]
+    fn the_first_of_two_types_breaks_ties() {
+        let prefers =
+            |values: &[&str]| prefers(&accept(values), "text/event-stream", "application/json").ok();
+        assert_eq!(prefers(&[]), Some(true));
+        assert_eq!(prefers(&["*/*"]), Some(true));
+        assert_eq!(prefers(&["text/event-stream"]), Some(true));
+        assert_eq!(prefers(&["application/json"]), Some(false));
+        assert_eq!(prefers(&["application/json, */*;q=0.5"]), Some(false));
+        assert_eq!(prefers(&["text/html"]), None);
     }
 
     /// H4

@@ -84,6 +84,7 @@ impl Served {
             edit_sessions_kept: Duration::from_secs(60),
             least_confirm_timeout: Duration::from_secs(60),
             operations: crate::service::operations::Bounds::default(),
+            events: Default::default(),
             tasks: tracker.clone(),
         });
         let gateway = gateway.await.expect("a gateway");

@@ -12,6 +12,7 @@ use crate::device::compat;
 use crate::device::connector::{Link, LinkStep, Opened};
 use crate::device::error::{ConnectError, DeviceError, Failure};
 use crate::device::login_gate::Login;
+use crate::device::news::SessionNews;
 use crate::device::settings::{Policy, Profile};
 use crate::device::software::{self, Software};
 use crate::pool;
@@ -75,6 +76,13 @@ impl Core {
             }
             Err(error) => {
                 let error = Arc::new(error);
+                let last = self.last_error();
+                // That the gateway has no place for another session says nothing of the device.
+                let telling = !matches!(*error, ConnectError::NoRoom(_));
+                if telling && last.is_none_or(|last| last.label() != error.label()) {
+                    let cause = error.label();
+                    self.tell(SessionNews::Failed { cause });
+                }
                 let retry_after = permission.failed(&error);
                 self.around.metrics.connect(error.label());
                 Err(self.refuse(Failure::Connect { error, retry_after }))

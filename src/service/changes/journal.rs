@@ -77,13 +77,18 @@ impl Journal {
         });
     }
 
-    /// The next state, in memory only.
+    /// The next state, before anything counts. It is stored so that it is told; what cannot be stored now is stored with
+    /// what comes next.
     ///
     /// # Errors
     /// `invalid-state`.
-    pub fn enter(&mut self, next: State) -> Result<(), Error> {
+    pub async fn enter(&mut self, next: State) -> Result<(), Error> {
         self.change.enter(next)?;
         self.gateway.inner.changes.put(&self.change);
+        if let Err(error) = self.store().await {
+            let (id, state) = (&self.change.row.id, next.as_str());
+            tracing::warn!(change = id, state, error = %error, "a state of a change was not stored");
+        }
         Ok(())
     }
 

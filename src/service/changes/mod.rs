@@ -26,7 +26,7 @@ pub(super) use self::record::Running;
 use self::record::{Change, Document};
 pub(super) use self::recorded::{NewCommit, Recorded};
 pub(super) use self::resolving::Resolving;
-use self::state::State;
+pub(super) use self::state::State;
 use self::steps::Patience;
 use super::Gateway;
 use super::call::{CallContext, Role};
@@ -449,6 +449,8 @@ fn new_change(
             mode: script.ground.mode.as_str().to_owned(),
             state: State::Preparing.as_str().to_owned(),
             outcome: None,
+            reason: None,
+            request_id: Some(ctx.request_id.clone()),
             created_at: time::EPOCH,
             updated_at: time::EPOCH,
             document: Vec::new(),

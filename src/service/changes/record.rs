@@ -86,9 +86,21 @@ impl Change {
             .expect("a document has string keys and finite numbers only, so it is always JSON");
         ChangeRecord {
             state: self.state.as_str().to_owned(),
+            reason: self.reason(),
             document,
             ..self.row.clone()
         }
+    }
+
+    /// Why it failed, or why it is not known what came of it: a word of a closed list.
+    fn reason(&self) -> Option<String> {
+        let error = self.document.error.as_ref()?;
+        let told = matches!(self.state, State::Failed | State::Unknown);
+        let word = match &error.reason {
+            Some(reason) if error.code == ErrorCode::Internal.as_str() => reason,
+            _ => &error.code,
+        };
+        told.then(|| word.clone())
     }
 
     pub fn set_outcome(&mut self, outcome: Outcome) {

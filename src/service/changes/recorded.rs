@@ -25,6 +25,7 @@ pub(in crate::service) struct NewCommit<'a> {
     pub device: &'a DeviceRecord,
     /// The principal.
     pub owner: &'a str,
+    pub request_id: &'a str,
     pub mode: Mode,
     pub edit_session_id: &'a str,
     pub session_id: u64,
@@ -54,6 +55,8 @@ impl Gateway {
                 mode: commit.mode.as_str().to_owned(),
                 state: FIRST.as_str().to_owned(),
                 outcome: None,
+                reason: None,
+                request_id: Some(commit.request_id.to_owned()),
                 created_at: time::EPOCH,
                 updated_at: time::EPOCH,
                 document: Vec::new(),
@@ -78,10 +81,10 @@ impl Recorded {
     ///
     /// # Errors
     /// `invalid-state`: it was sent already.
-    pub fn looked(&mut self, diff: &Diff, evidence: Evidence) -> Result<(), Error> {
+    pub async fn looked(&mut self, diff: &Diff, evidence: Evidence) -> Result<(), Error> {
         self.0.differs(diff.clone());
         self.0.note(|change| change.document.evidence = evidence);
-        self.0.enter(State::Validated)
+        self.0.enter(State::Validated).await
     }
 
     /// Stores that the commit may have been sent. No row, no send.
@@ -102,6 +105,11 @@ impl Recorded {
     /// The change that stands for it.
     pub fn change_id(&self) -> &str {
         &self.0.change().row.id
+    }
+
+    /// The request that asks for it.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.change().row.request_id.as_deref()
     }
 
     /// What is known for later.

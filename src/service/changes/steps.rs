@@ -187,7 +187,7 @@ impl Work {
         let state = self.journal.change().state;
         match name {
             StepName::Edit if state == State::Preparing => {
-                self.journal.enter(State::Editing).map_err(stop)?;
+                self.journal.enter(State::Editing).await.map_err(stop)?;
                 if self.ground.target != Datastore::Candidate {
                     // An edit acts at once.
                     self.journal_commit(name).await.map_err(stop)?;
@@ -243,6 +243,7 @@ impl Work {
             device: &row.device,
             owner: &row.owner,
             change_id: &row.id,
+            request_id: row.request_id.as_deref(),
             timeout: timeout.rfc(),
             document: confirmed::Document {
                 junos: self.ground.dialect == Dialect::Junos,
@@ -526,7 +527,7 @@ impl Work {
         }
         let checked = matches!(step, StepName::Validate | StepName::Diff);
         if checked && self.journal.change().state == State::Editing {
-            let entered = self.journal.enter(State::Validated);
+            let entered = self.journal.enter(State::Validated).await;
             entered.map_err(|error| Stop { step, fate, error })?;
         }
         Ok(())

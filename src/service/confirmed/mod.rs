@@ -65,6 +65,7 @@ pub(super) struct NewConfirmedCommit<'a> {
     /// The principal.
     pub owner: &'a str,
     pub change_id: &'a str,
+    pub request_id: Option<&'a str>,
     /// What the device is asked to wait.
     pub timeout: Duration,
     pub document: Document,
@@ -316,6 +317,7 @@ impl Gateway {
                 state: STARTING.to_owned(),
                 by: None,
                 reason: None,
+                request_id: new.request_id.map(str::to_owned),
                 timeout_seconds: new.timeout.as_secs(),
                 deadline_earliest: time::EPOCH,
                 deadline: time::EPOCH,

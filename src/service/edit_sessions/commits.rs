@@ -99,6 +99,7 @@ impl Gateway {
                 id: commit_id,
                 device: &used.record,
                 owner,
+                request_id: &ctx.request_id,
                 mode: ground.mode,
                 edit_session_id: id,
                 session_id: used.handle.session_id(),
@@ -366,7 +367,7 @@ impl Commit {
             candidate,
         } = look.differing.look(&name, replies).await?;
         (evidence.before, evidence.expected) = (running, candidate);
-        self.record.looked(&diff, evidence)?;
+        self.record.looked(&diff, evidence).await?;
         Ok(diff)
     }
 
@@ -380,6 +381,7 @@ impl Commit {
             device: self.used.record.name(),
             owner: self.used.handle.who(),
             change_id: self.record.change_id(),
+            request_id: self.record.request_id(),
             timeout: timeout.rfc(),
             document: confirmed::Document {
                 junos: self.ground.dialect == Dialect::Junos,

@@ -97,7 +97,7 @@ impl Gateway {
             ttl: Duration::from_secs(request.ttl_seconds),
             created_at: self.inner.clock.wall(),
         };
-        let row = new_row(&facts, &record);
+        let row = new_row(ctx, &facts, &record);
         self.begin(ctx, &record, Leaving::TakenBack).await?;
         let (answer, receiver) = oneshot::channel();
         let opening = Opening {
@@ -405,7 +405,7 @@ fn check_seconds(request: &OpenEditSession) -> Result<(), Error> {
     Ok(())
 }
 
-fn new_row(facts: &EditFacts, record: &DeviceRecord) -> EditSessionRecord {
+fn new_row(ctx: &CallContext, facts: &EditFacts, record: &DeviceRecord) -> EditSessionRecord {
     EditSessionRecord {
         id: facts.id.clone(),
         device_id: record.id.clone(),
@@ -418,6 +418,7 @@ fn new_row(facts: &EditFacts, record: &DeviceRecord) -> EditSessionRecord {
         ttl_seconds: facts.ttl.as_secs(),
         state: OPENING.to_owned(),
         reason: None,
+        request_id: Some(ctx.request_id.clone()),
         created_at: facts.created_at,
         expires_at: facts.created_at + facts.ttl,
         ended_at: None,

@@ -11,6 +11,8 @@ fn change(id: &str, device_id: &str, state: &str) -> ChangeRecord {
         mode: "exclusive".to_owned(),
         state: state.to_owned(),
         outcome: None,
+        reason: None,
+        request_id: Some("req-1".to_owned()),
         created_at: START,
         updated_at: START,
         document: b"{\"diff\": \"canary-diff\"}".to_vec(),

@@ -11,6 +11,8 @@ fn change(id: &str) -> ChangeRecord {
         mode: "exclusive".to_owned(),
         state: "committing".to_owned(),
         outcome: None,
+        reason: None,
+        request_id: Some("req-1".to_owned()),
         created_at: START,
         updated_at: START,
         document: b"{}".to_vec(),
@@ -27,6 +29,7 @@ fn commit(id: &str, change_id: &str, device_id: &str) -> ConfirmedCommitRecord {
         state: STARTING.to_owned(),
         by: None,
         reason: None,
+        request_id: Some("req-1".to_owned()),
         timeout_seconds: 120,
         deadline_earliest: START,
         deadline: START,
@@ -36,7 +39,7 @@ fn commit(id: &str, change_id: &str, device_id: &str) -> ConfirmedCommitRecord {
     }
 }
 
-async fn journalled(store: &Store, device_id: &str) -> (ChangeRecord, ConfirmedCommitRecord) {
+pub(super) async fn journalled(store: &Store, device_id: &str) -> (ChangeRecord, ConfirmedCommitRecord) {
     let mut row = change(&store.new_id());
     store.insert_change(&mut row, None).await.unwrap();
     let mut made = commit(&store.new_id(), &row.id, device_id);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn edit_session(store: &Store, device_id: &str) -> EditSessionRecord {
+pub(super) fn edit_session(store: &Store, device_id: &str) -> EditSessionRecord {
     EditSessionRecord {
         id: store.new_id(),
         device_id: device_id.to_owned(),
@@ -15,6 +15,7 @@ fn edit_session(store: &Store, device_id: &str) -> EditSessionRecord {
         ttl_seconds: 60,
         state: OPENING.to_owned(),
         reason: None,
+        request_id: Some("req-1".to_owned()),
         created_at: START,
         expires_at: START + time::Duration::minutes(1),
         ended_at: None,
