@@ -4,6 +4,7 @@
 pub mod child;
 pub mod confirmed;
 pub mod doors;
+pub mod following;
 pub mod grpc;
 mod inventory;
 pub mod judged;
