@@ -86,14 +86,16 @@ async fn a_failure_that_comes_again_is_answered_again() {
 async fn two_at_once_are_one() {
     let (gateway, device) = TestGateway::with_device(junos()).await;
     let gate = Gate::new();
-    device
-        .faults()
-        .add(Rule::on("commit-configuration", Fault::HoldReply(gate.clone())).once());
+    device.faults().add(
+        Rule::on("commit-configuration", Fault::HoldReply(gate.clone()))
+            .after(1)
+            .once(),
+    );
     let (body, other) = (change("east"), change("west"));
     let first = gateway.post_keyed(CHANGES, "k1", &body);
     let others = async {
         eventually("it is sent", async || {
-            !sent(&device, "commit-configuration").is_empty()
+            sent(&device, "commit-configuration").len() > 1
         })
         .await;
         let second = gateway.post_keyed(CHANGES, "k1", &body).await;
@@ -185,15 +187,17 @@ async fn malformed_keys_are_refused() {
 #[tokio::test]
 async fn a_caller_who_left_finds_the_answer() {
     let (gateway, device) = TestGateway::with_device(junos()).await;
-    for (held, key) in [("commit-configuration", "k1"), ("lock-configuration", "k2")] {
+    // While it is committed, and while nothing counts yet.
+    for (held, after, key) in [("commit-configuration", 1, "k1"), ("lock", 0, "k2")] {
         let gate = Gate::new();
         device
             .faults()
-            .add(Rule::on(held, Fault::HoldReply(gate.clone())).once());
+            .add(Rule::on(held, Fault::HoldReply(gate.clone())).after(after).once());
         let before = sent(&device, held).len();
         let body = change(key);
         let left = async {
-            eventually("it is sent", async || sent(&device, held).len() > before).await;
+            let most = before + usize::try_from(after).expect("a small number");
+            eventually("it is sent", async || sent(&device, held).len() > most).await;
         };
         let call = gateway.post_keyed(CHANGES, key, &body);
         tokio::select! {
