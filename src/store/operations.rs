@@ -165,6 +165,7 @@ impl Store {
         if updated.rows_affected() == 0 {
             return Err(StoreError::NotFound);
         }
+        self.commit_telling(tx, &[told(operation)], DOING).await?;
         self.tell(&operation.id);
         Ok(())
     }

@@ -213,6 +213,7 @@ async fn every_call_that_changes_something_has_an_operation() {
         for operation in gateway.newest_operations(door, 100).await {
             assert_eq!(operation["done"], true, "{operation}");
             assert!(operation["outcome"].is_string(), "{operation}");
+            assert_ne!(operation["state"], "unknown", "{operation}");
             *seen.entry(text(&operation["kind"]).to_owned()).or_default() += 1;
         }
         for call in CALLS {

@@ -140,7 +140,7 @@ impl Ticket {
         self.0.as_ref()?.key.as_ref()
     }
 
-    pub(super) fn responds_async(&self) -> bool {
+    pub(in crate::service) fn responds_async(&self) -> bool {
         self.0.as_ref().is_some_and(|shared| shared.respond_async)
     }
 
