@@ -2,6 +2,7 @@
 //! its end and after it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ncgate::api::grpc::proto;
 use ncgate::emulator::{Fault, Gate, Profile, Rule};
@@ -359,4 +360,69 @@ async fn what_is_kept_is_sealed() {
         let found = memchr::memmem::find(&bytes, CANARY.as_bytes());
         assert_eq!(found, None);
     }
+}
+
+/// D1: what nobody waits for is finished all the same when the gateway ends.
+#[tokio::test]
+async fn sigterm_waits_for_what_nobody_waits_for() {
+    let device = listen(junos()).await;
+    let mut child = Child::start(&[]).await;
+    child.add("mx1", &device, json!({})).await;
+    let slow = Fault::Delay(Duration::from_millis(900));
+    device
+        .faults()
+        .add(Rule::on("commit-configuration", slow).after(1).once());
+    let request = child.request(Method::POST, CHANGES).json(&change("east"));
+    let (status, operation) = answer(request.header("Prefer", "respond-async")).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{operation}");
+    eventually("it is sent", async || {
+        sent(&device, "commit-configuration").len() > 1
+    })
+    .await;
+    child.signal("TERM");
+    assert_eq!(child.ended().await.code(), Some(0), "{:?}", child.lines());
+    let child = child.again(&[]).await;
+    let path = format!("/v1/operations/{}", text(&operation["id"]));
+    let (_, operation) = child.get(&path).await;
+    assert_eq!(
+        (&operation["state"], &operation["outcome"]),
+        (&json!("succeeded"), &json!("applied"))
+    );
+}
+
+/// H7, H8: there is a bound for calls that nobody waits for, and one for keys; beyond it nothing is sent.
+#[tokio::test]
+async fn there_are_only_so_many() {
+    let gateway = TestGateway::with(|settings| {
+        settings.asynchronous_operations = Some("1".to_owned());
+        settings.idempotency_keys = Some("1".to_owned());
+    })
+    .await;
+    let device = listen(junos()).await;
+    gateway.add("mx1", &device, json!({})).await;
+    let gate = Gate::new();
+    device
+        .faults()
+        .add(Rule::on("lock", Fault::HoldReply(gate.clone())).once());
+    let prefer = ("Prefer", "respond-async");
+    let headers = [prefer, ("Idempotency-Key", "k1")];
+    let first = gateway.post_with(CHANGES, &headers, &change("east")).await;
+    assert_eq!(first.status, StatusCode::ACCEPTED, "{}", first.text);
+    for (headers, reason) in [
+        (&[prefer][..], "operations"),
+        (&[("Idempotency-Key", "k2")], "idempotency_keys"),
+    ] {
+        let refused = gateway.post_with(CHANGES, headers, &change("west")).await;
+        let problem = refused.json();
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+        assert_eq!(
+            (&problem["reason"], &problem["outcome"]),
+            (&json!(reason), &json!("not_sent"))
+        );
+        assert!(refused.header("retry-after").is_some());
+    }
+    gate.open();
+    let ended = gateway.operation(Door::Rest, text(&first.json()["id"]), 60).await;
+    assert_eq!(ended["state"], "succeeded");
+    assert_eq!(gateway.newest_operations(Door::Rest, 10).await.len(), 1);
 }
