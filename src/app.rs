@@ -160,6 +160,7 @@ impl Running {
             events: EventSettings {
                 kept: config.events.kept,
                 followers: config.events.streams as usize,
+                look_every: config.events.look_every,
             },
             tasks: tasks.clone(),
         })

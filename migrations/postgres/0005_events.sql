@@ -27,3 +27,11 @@ ALTER TABLE edit_sessions ADD COLUMN request_id TEXT;
 ALTER TABLE changes ADD COLUMN request_id TEXT;
 ALTER TABLE changes ADD COLUMN reason TEXT;
 ALTER TABLE confirmed_commits ADD COLUMN request_id TEXT;
+
+-- The newest commit that was seen in the history of a device: another one there was made elsewhere, or by us. Its time is
+-- the device's, in seconds since 1970.
+CREATE TABLE newest_commits (
+    device_id    TEXT NOT NULL PRIMARY KEY REFERENCES devices (id) ON DELETE CASCADE,
+    entry        TEXT NOT NULL,
+    committed_at BIGINT
+);

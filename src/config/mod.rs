@@ -130,6 +130,8 @@ pub struct Events {
     pub kept: Duration,
     /// So many callers may follow them at a time.
     pub streams: u32,
+    /// How often, at most, a device that connects is asked whether others have changed it; zero: never.
+    pub look_every: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -238,6 +240,7 @@ impl Config {
             most: values.read("max_events", parse::count)?,
             kept: values.read("event_history_seconds", parse::long_time)?,
             streams: values.read("max_event_streams", parse::count)?,
+            look_every: values.read("look_for_changes_seconds", parse::up_to_a_day)?,
         };
         let log = Log {
             filter: values.read("log", parse::log_filter)?,

@@ -143,6 +143,15 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("must be a whole number of seconds from 1 to 86400, not '{text}'"))
 }
 
+/// Whole seconds, none included, up to a day.
+pub(super) fn up_to_a_day(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number <= 86_400)
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("must be a whole number of seconds from 0 to 86400, not '{text}'"))
+}
+
 /// Whole seconds, up to ten years.
 pub(super) fn long_time(text: &str) -> Result<Duration, String> {
     text.parse()

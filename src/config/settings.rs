@@ -96,6 +96,8 @@ settings! {
         "A reply larger than this is refused; 1GiB unless given"
     max_spool_bytes "NCGATE_MAX_SPOOL_BYTES" "SIZE" "8GiB"
         "All spooled replies together; 8GiB unless given"
+    look_for_changes_seconds "NCGATE_LOOK_FOR_CHANGES_SECONDS" "N" "60"
+        "How often at most a Junos device that connects is asked whether others changed it; 0 never; 60 unless given"
     max_events "NCGATE_MAX_EVENTS" "N" "100000"
         "How many events are kept; 100000 unless given"
     event_history_seconds "NCGATE_EVENT_HISTORY_SECONDS" "N" "604800"

@@ -97,12 +97,21 @@ pub(super) enum Standing {
     /// It is not there.
     Absent,
     /// It is the last word. `waits`: the device says that it is going to undo it; one that does not say so may all the
-    /// same.
-    Newest { waits: bool },
+    /// same. `entries`: in so many commits, as an extension is another one.
+    Newest { waits: bool, entries: u8 },
     /// The device itself made the next commit, as it does when it undoes one.
     Undone,
     /// Somebody committed after it.
     Followed(Follower),
+    /// Somebody made a confirmed commit after it, which may be undone yet, alone or together with it.
+    Overlaid(Follower),
+    /// That happened: only what is running tells whether this one was undone as well.
+    UndoneAbove {
+        follower: Follower,
+        /// Which stored configuration is that of this commit, and which that of before.
+        ours: u8,
+        before: u8,
+    },
 }
 
 /// The commit after another.
@@ -114,32 +123,70 @@ pub(super) struct Follower {
 }
 
 impl Follower {
+    fn of(entry: &CommitEntry) -> Self {
+        Self {
+            who: who(entry),
+            entry: entry.clone(),
+        }
+    }
+
     /// Whether it carries this marker.
     pub fn mentions(&self, marker: &str) -> bool {
         self.entry.mentions(marker)
+    }
+
+    /// Whether it is certain at `now`, seconds since 1970, that the device does not undo it any more: `patience` after its
+    /// time. `None`: the device does not tell its time.
+    pub fn has_stayed(&self, now: i64, patience: Duration) -> Option<bool> {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let until = self
+            .entry
+            .seconds?
+            .saturating_add(seconds(self.entry.rollback_in()?));
+        Some(until.saturating_add(seconds(patience)) < now)
     }
 }
 
 /// Where the newest commit with this marker stands.
 pub(super) fn standing(history: &CommitInformation, marker: &str) -> Standing {
-    let Some(place) = history.entries.iter().position(|entry| entry.mentions(marker)) else {
+    let entries = &history.entries;
+    let Some(place) = entries.iter().position(|entry| entry.mentions(marker)) else {
         return Standing::Absent;
     };
     // Newest first: what came after it stands before it.
-    let Some(next) = place.checked_sub(1).and_then(|next| history.entries.get(next)) else {
-        let waits = history.entries[place]
-            .commit_confirmed
-            .as_deref()
-            .is_some_and(|words| words.contains("pending"));
-        return Standing::Newest { waits };
-    };
-    if next.is_by_device() {
-        return Standing::Undone;
+    let (later, from_here) = entries.split_at(place);
+    let mine = from_here.iter().take_while(|entry| entry.mentions(marker));
+    let count = mine.count();
+    let mut above = None;
+    for next in later.iter().rev() {
+        match above {
+            None if next.is_by_device() => return Standing::Undone,
+            Some(follower) if next.is_by_device() => {
+                return Standing::UndoneAbove {
+                    follower: Follower::of(follower),
+                    ours: number(place),
+                    before: number(place.saturating_add(count)),
+                };
+            }
+            None | Some(_) if next.was_confirmed_commit() => above = above.or(Some(next)),
+            None | Some(_) => return Standing::Followed(Follower::of(next)),
+        }
     }
-    Standing::Followed(Follower {
-        who: who(next),
-        entry: next.clone(),
-    })
+    match above {
+        Some(follower) => Standing::Overlaid(Follower::of(follower)),
+        None => Standing::Newest {
+            waits: entries[place]
+                .commit_confirmed
+                .as_deref()
+                .is_some_and(|words| words.contains("pending")),
+            entries: number(count),
+        },
+    }
+}
+
+/// As the number of a stored configuration. Beyond those that there can be none is kept.
+fn number(place: usize) -> u8 {
+    u8::try_from(place).unwrap_or(u8::MAX)
 }
 
 /// Somebody else's confirmed commit that may still be undone at `now`, seconds since 1970 (E2). The devices' clock is not
@@ -195,6 +242,11 @@ impl Evidence {
 mod tests {
     use super::*;
 
+    const NEWEST: Standing = Standing::Newest {
+        waits: false,
+        entries: 1,
+    };
+
     fn entry(user: &str, client: &str, log: &str) -> CommitEntry {
         CommitEntry {
             user: Some(user.to_owned()),
@@ -218,10 +270,7 @@ mod tests {
         let ours = || entry("lab", "netconf", "window 7 [ncgate 01 alice]");
         let standing = |entries| standing(&history(entries), "[ncgate 01 alice]");
         assert_eq!(standing(vec![entry("lab", "cli", "other")]), Standing::Absent);
-        assert_eq!(
-            standing(vec![ours(), entry("lab", "cli", "before")]),
-            Standing::Newest { waits: false }
-        );
+        assert_eq!(standing(vec![ours(), entry("lab", "cli", "before")]), NEWEST);
         assert_eq!(
             standing(vec![entry("root", "other", ""), ours()]),
             Standing::Undone
@@ -233,10 +282,46 @@ mod tests {
         assert_eq!(follower.who, "bob via cli");
         assert!(follower.mentions("[ncgate 02 bob]"));
         // An extension carries the marker again: the last one counts.
+        assert_eq!(standing(vec![ours(), entry("root", "other", ""), ours()]), NEWEST);
         assert_eq!(
-            standing(vec![ours(), entry("root", "other", ""), ours()]),
-            Standing::Newest { waits: false }
+            standing(vec![ours(), ours(), entry("lab", "cli", "before")]),
+            Standing::Newest {
+                waits: false,
+                entries: 2
+            }
         );
+    }
+
+    /// C5: a confirmed commit of another on top may be undone, and this one with it.
+    #[test]
+    fn a_confirmed_commit_on_top_decides_nothing_yet() {
+        let ours = || entry("lab", "netconf", "[ncgate 01 alice]");
+        let bobs = || CommitEntry {
+            comment: Some("commit confirmed, rollback in 5mins".to_owned()),
+            ..entry("bob", "cli", "")
+        };
+        let standing = |entries| standing(&history(entries), "[ncgate 01 alice]");
+        let Standing::Overlaid(follower) = standing(vec![bobs(), ours()]) else {
+            panic!("it may be undone yet");
+        };
+        let at = |now| follower.has_stayed(now, Duration::from_secs(30));
+        assert_eq!((at(1_330), at(1_331)), (Some(false), Some(true)));
+        assert_eq!(
+            standing(vec![
+                entry("root", "other", ""),
+                bobs(),
+                ours(),
+                ours(),
+                entry("lab", "cli", "")
+            ]),
+            Standing::UndoneAbove {
+                follower,
+                ours: 2,
+                before: 4
+            }
+        );
+        let confirmed = standing(vec![entry("carol", "cli", ""), bobs(), ours()]);
+        assert!(matches!(confirmed, Standing::Followed(next) if next.who == "carol via cli"));
     }
 
     /// E2: a confirmed commit of somebody else counts for its window, and while clocks may differ.

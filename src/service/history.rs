@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::check::told_sessions;
 use super::edit::ground;
+use super::edit::reading;
 use super::edit::script::{Step, StepName, Tells};
 use super::edit::snapshot::Snapshot;
 use super::failure::{self, Asked};
@@ -15,6 +16,8 @@ use crate::error::Error;
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::{CommitInformation, GetCommitInformation};
+use crate::netconf::junos::get_configuration::{Compare, Database};
+use crate::netconf::junos::{Format, GetConfiguration};
 use crate::netconf::rpc::{RequestError, Rpc};
 use crate::pool::Touch;
 use crate::session::RawReply;
@@ -85,6 +88,33 @@ pub(super) async fn running_in_session(
 ) -> Result<Snapshot, Error> {
     let step = whole_running(&held.capabilities()).map_err(|error| failure::unbuildable(&error))?;
     snapshot(device, send(step, held, device, deadline).await?).await
+}
+
+/// Whether what runs is the stored configuration of this number. Junos only.
+///
+/// # Errors
+/// As a read; there is no such configuration.
+pub(super) async fn runs_stored(
+    record: &DeviceRecord,
+    device: &Device,
+    who: &str,
+    deadline: Instant,
+    number: u8,
+) -> Result<bool, Error> {
+    let build = move |caps: &Capabilities| {
+        GetConfiguration {
+            database: Some(Database::Committed),
+            compare: Some(Compare::Rollback(number)),
+            format: Format::Text,
+            ..GetConfiguration::default()
+        }
+        .rpc(caps)
+    };
+    let raw = ask(record, device, who, deadline, build).await?;
+    let (session_id, message_id) = (raw.session_id, raw.message_id.clone());
+    let diff = reading::difference(&raw)
+        .map_err(|detail| unreadable(record.name(), session_id, &message_id, &detail))?;
+    Ok(diff.is_empty())
 }
 
 /// The ids of the sessions that the device has; `None`: it does not list them (RFC 6022).

@@ -13,6 +13,7 @@ mod datastores;
 mod devices;
 pub mod edit;
 mod edit_sessions;
+mod elsewhere;
 pub mod events;
 mod evidence;
 mod failure;
@@ -127,6 +128,8 @@ struct Inner {
     /// The newest events, for those who follow them.
     events: Arc<events::Tail>,
     events_kept: Duration,
+    /// Looks for commits that were made elsewhere.
+    looks: elsewhere::Looks,
     /// Held while the inventory and the devices that are talked to are changed, so that the two never disagree.
     changing: tokio::sync::Mutex<()>,
 }
@@ -166,10 +169,10 @@ impl Gateway {
                 ended: CancellationToken::new(),
                 events: Arc::new(events::Tail::new(parts.events.followers)),
                 events_kept: parts.events.kept,
+                looks: elsewhere::Looks::new(parts.events.look_every),
                 changing: tokio::sync::Mutex::default(),
             }),
         };
-        gateway.start_events();
         gateway.settle_edit_sessions().await?;
         gateway.settle_changes().await?;
         gateway.settle_operations().await?;
@@ -181,6 +184,7 @@ impl Gateway {
         tasks.spawn(gateway.clone().forget_old_changes());
         tasks.spawn(gateway.clone().forget_old_confirmed_commits());
         tasks.spawn(gateway.clone().forget_old_operations());
+        gateway.start_events();
         Ok(gateway)
     }
 

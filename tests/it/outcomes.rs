@@ -3,97 +3,16 @@
 
 use std::time::Duration;
 
-use ncgate::clock::Clock;
-use ncgate::emulator::config::{Store, What, set};
-use ncgate::emulator::{DeviceError, Fault, Profile, Rule, RunningEmulator, Until};
+use ncgate::emulator::config::Store;
+use ncgate::emulator::{DeviceError, Fault, Profile, Rule, Until};
 use serde_json::{Value, json};
 
+use crate::support::commits::{
+    change_ends_as, commit_ends_as, commits, device, id, pair, running, start, to_contact, unanswered,
+};
 use crate::support::confirmed::{clock, pass};
 use crate::support::doors::{DOORS, Door};
-use crate::support::{TestGateway, eventually, junos, listen, sent};
-
-fn junos_edits(name: &str) -> Value {
-    json!([{"config": {"snmp": {"contact": name}}}])
-}
-
-fn rfc_edits(name: &str) -> Value {
-    json!([{"config": {"example-router:configuration": {"snmp": {"contact": name}}}}])
-}
-
-fn running(device: &RunningEmulator) -> String {
-    set::render(&device.device().running().tree)
-}
-
-/// How often the device committed.
-fn commits(device: &RunningEmulator) -> usize {
-    let deeds = device.device().deeds();
-    let commits = deeds
-        .iter()
-        .filter(|deed| matches!(deed.what, What::Commit { .. } | What::ConfirmedCommit { .. }));
-    commits.count()
-}
-
-/// A device of this kind, with the edits that it understands and the fault of its commit.
-async fn device(profile: Profile, clock: Clock, fault: Option<Fault>) -> (RunningEmulator, Value) {
-    let device = listen(junos().profile(profile).clock(clock)).await;
-    let (operation, checks, edits) = match profile {
-        Profile::Junos => ("commit-configuration", 1, junos_edits("east")),
-        _ => ("commit", 0, rfc_edits("east")),
-    };
-    if let Some(fault) = fault {
-        device
-            .faults()
-            .add(Rule::on(operation, fault).after(checks).once());
-    }
-    (device, edits)
-}
-
-async fn pair(profile: Profile, fault: Option<Fault>) -> (TestGateway, RunningEmulator, Value) {
-    let clock = clock();
-    let gateway = TestGateway::at(clock.clone(), |_| {}).await;
-    let (device, edits) = device(profile, clock, fault).await;
-    gateway.add("mx1", &device, json!({})).await;
-    (gateway, device, edits)
-}
-
-/// A change whose commit is not answered; its id.
-async fn unanswered(gateway: &TestGateway, door: Door, edits: &Value) -> String {
-    let refusal = gateway
-        .change(door, "mx1", json!({"edits": edits}))
-        .await
-        .unwrap_err();
-    assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
-    refusal.change_id.expect("an id to follow")
-}
-
-async fn change_ends_as(gateway: &TestGateway, door: Door, id: &str, state: &str, outcome: &str) -> Value {
-    eventually(state, async || {
-        let change = gateway.get_change(door, "mx1", id).await.unwrap();
-        (&change["state"], &change["outcome"]) == (&json!(state), &json!(outcome))
-    })
-    .await;
-    gateway.get_change(door, "mx1", id).await.unwrap()
-}
-
-async fn commit_ends_as(gateway: &TestGateway, door: Door, id: &str, state: &str) -> Value {
-    eventually(state, async || {
-        gateway.confirmed_commit(door, id).await.unwrap()["state"] == state
-    })
-    .await;
-    gateway.confirmed_commit(door, id).await.unwrap()
-}
-
-async fn start(gateway: &TestGateway, door: Door, edits: &Value) -> Value {
-    let body = json!({"edits": edits, "commit": {"confirm_timeout_seconds": 120}});
-    gateway.change(door, "mx1", body).await.unwrap()["confirmed_commit"].clone()
-}
-
-fn id(thing: &Value) -> String {
-    thing["id"]
-        .as_str()
-        .unwrap_or_else(|| panic!("no id: {thing}"))
-        .to_owned()
-}
+use crate::support::{TestGateway, eventually, sent};
 
 /// E4, fault matrix 4: the device committed, and the reply was lost.
 #[tokio::test]
@@ -143,7 +62,7 @@ async fn a_late_commit_is_waited_for() {
             assert_eq!(change["outcome"], "unknown", "{change}");
         }
         // Nothing is sent meanwhile that could come between.
-        let other = json!({"edits": junos_edits("west")});
+        let other = json!({"edits": to_contact(Profile::Junos, "west")});
         let refusal = gateway.change(door, "mx1", other).await.unwrap_err();
         assert_eq!(
             (refusal.verdict(), refusal.reason.as_deref()),

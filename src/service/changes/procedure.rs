@@ -20,7 +20,7 @@ use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Script, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
 use crate::service::edit::view::ChangeView;
-use crate::service::locks;
+use crate::service::{held, locks};
 use crate::store::DeviceRecord;
 
 /// How long the end of a session is waited for. It goes on by itself.
@@ -197,14 +197,17 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
         Fate::Undo | Fate::Ignored => undo(&mut work, fate).await,
     };
     let confirmed = work.confirmed.take();
+    if let Some((commit, _)) = confirmed.as_ref().filter(|_| fate != Fate::Unknown) {
+        disarm(&mut work, commit).await;
+    }
     let Work {
         held,
         mut journal,
         record,
         ..
     } = work;
-    if fate == Fate::Unknown {
-        // The device may be at work for long.
+    if fate == Fate::Unknown || confirmed.is_some() {
+        // The device may be at work for long; or it waits for the end of this session.
         drop(held);
     } else {
         goodbye(held).await;
@@ -320,6 +323,20 @@ async fn give_back(work: &mut Work, undo: bool) -> Result<(), Stop> {
         work.send(step, undo).await?;
     }
     Ok(())
+}
+
+/// There are servers on which a confirmed commit that failed waits all the same, and undoes in the end what was committed
+/// since. Where it was bound to its session, the session's end is enough.
+async fn disarm(work: &mut Work, commit: &ConfirmedCommit) {
+    let Some(persist) = commit.document.persist.as_deref() else {
+        return;
+    };
+    let Ok(step) = confirmed::disarm(&work.held.capabilities(), Some(persist)) else {
+        return;
+    };
+    let device = work.device().to_owned();
+    // Servers that do it right refuse it, because nothing waits under this token.
+    let _ = held::send(step, &mut work.held, &device, Instant::now() + work.patience.rpc).await;
 }
 
 async fn goodbye(held: Held) {

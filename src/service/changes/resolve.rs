@@ -147,7 +147,11 @@ impl Gateway {
                 Standing::Absent => {
                     Sight::AsBefore("the device's history does not hold the commit".to_owned())
                 }
-                Standing::Newest { .. } | Standing::Undone | Standing::Followed(_) => {
+                Standing::Newest { .. }
+                | Standing::Undone
+                | Standing::Followed(_)
+                | Standing::Overlaid(_)
+                | Standing::UndoneAbove { .. } => {
                     Sight::Applied("the device's history holds the commit".to_owned())
                 }
             });

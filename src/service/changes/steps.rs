@@ -148,7 +148,11 @@ impl Work {
             self.prepare(step.name).await?;
             let (name, tells) = (step.name, step.tells);
             let raw = match step.touch {
-                Touch::Acquires(Hold::Lock(datastore)) => self.lock(step, datastore).await?,
+                Touch::Acquires(Hold::Lock(datastore)) => match self.lock(step, datastore).await {
+                    Ok(raw) => raw,
+                    Err(stop) if self.goes_unlocked(datastore, &stop) => continue,
+                    Err(stop) => return Err(stop),
+                },
                 Touch::Nothing
                 | Touch::Acquires(_)
                 | Touch::Releases(_)
@@ -174,6 +178,24 @@ impl Work {
             return false;
         }
         self.warn(format!("{}: {}", evidence::HIDDEN, refused.error.detail()));
+        true
+    }
+
+    /// S20: a device that locks nothing is written all the same. Others may do so meanwhile, which the answer says; a dry
+    /// run could not be taken back.
+    fn goes_unlocked(&mut self, datastore: Datastore, refused: &Stop) -> bool {
+        let is_target = datastore == self.ground.target;
+        if refused.error.code() != ErrorCode::OperationNotSupported || (is_target && self.request.dry_run) {
+            return false;
+        }
+        self.warn(format!(
+            "the device cannot lock {}, so others may change it meanwhile",
+            datastore.as_str()
+        ));
+        if is_target {
+            self.journal
+                .note(|change| change.document.undo_guaranteed = false);
+        }
         true
     }
 
@@ -480,6 +502,8 @@ impl Work {
             Tells::History => {
                 let told = history::parse(&device, &raw).map_err(|error| Stop { step, fate, error })?;
                 self.evidence.newest = told.newest().map(Newest::from);
+                let gateway = self.journal.gateway();
+                gateway.note_history(&self.record.id, &device, &told).await;
                 let revision = told.newest().and_then(|newest| newest.revision.clone());
                 if self.request.if_revision.is_some() {
                     self.check_revision(step, revision)?;

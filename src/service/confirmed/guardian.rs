@@ -19,7 +19,8 @@ use super::state::{By, Reason, State};
 use crate::device::{Device, Held};
 use crate::error::{Error, ErrorCode};
 use crate::service::edit::view::ConfirmedCommitView;
-use crate::service::{Gateway, evidence, history};
+use crate::service::evidence::{self, Running, Standing};
+use crate::service::{Gateway, history};
 use crate::session::Status;
 use crate::store::DeviceRecord;
 
@@ -272,6 +273,7 @@ impl Guardian {
             perhaps_later: Duration::from_secs(self.commit.document.perhaps_later),
             commit_time: self.times.commit,
             slowest: self.gateway.inner.pace.slowest(&self.commit.row.device),
+            now: self.gateway.now_seconds(),
         }
     }
 
@@ -302,7 +304,21 @@ impl Guardian {
         if document.junos {
             let read = history::read(&record, &device, owner, deadline).await;
             let standing = evidence::standing(&read.map_err(words)?, &document.marker);
-            return Ok(Seen::History(standing));
+            let Standing::UndoneAbove {
+                follower,
+                ours,
+                before,
+            } = standing
+            else {
+                return Ok(Seen::History(standing));
+            };
+            for (number, running) in [(before, Running::AsBefore), (ours, Running::AsExpected)] {
+                let same = history::runs_stored(&record, &device, owner, deadline, number).await;
+                if same.map_err(words)? {
+                    return Ok(Seen::UndoneAbove(follower, running));
+                }
+            }
+            return Ok(Seen::UndoneAbove(follower, Running::Otherwise));
         }
         let read = history::running(&record, &device, owner, deadline).await;
         let running = document.evidence.running(&read.map_err(words)?.digest());

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::record::Answer;
 use super::state::{By, Reason};
-use crate::service::evidence::{Running, Standing};
+use crate::service::evidence::{Follower, Running, Standing};
 
 /// For how long, at least, a rollback is waited for after its time.
 const BOUND: Duration = Duration::from_secs(180);
@@ -25,6 +25,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 pub(super) enum Seen {
     History(Standing),
     Running(Running),
+    /// The device undid a confirmed commit that somebody had made after it, and running is this now.
+    UndoneAbove(Follower, Running),
 }
 
 /// What is concluded. The words are for people.
@@ -64,6 +66,8 @@ pub(super) struct Known {
     pub commit_time: Duration,
     /// How long the slowest one took.
     pub slowest: Duration,
+    /// Seconds since 1970.
+    pub now: i64,
 }
 
 /// When and why the device is looked at.
@@ -177,10 +181,10 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
     match seen {
         Err(words) if is_hopeless => Finding::Unknown(words),
         Err(words) => Finding::Wait(words),
-        Ok(Seen::History(Standing::Newest { waits: true })) if known.overdue.is_none() && !lost => {
+        Ok(Seen::History(Standing::Newest { waits: true, .. })) if known.overdue.is_none() && !lost => {
             Finding::Pending("the device says that it waits to be confirmed".to_owned())
         }
-        Ok(Seen::History(Standing::Newest { waits: true })) if !lost => {
+        Ok(Seen::History(Standing::Newest { waits: true, .. })) if !lost => {
             Finding::Wait("its time is up, and the device says that it is going to undo it".to_owned())
         }
         Ok(Seen::History(Standing::Newest { .. })) => active("it is the newest commit of the device"),
@@ -195,6 +199,34 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
             ),
             Some(_) | None => Finding::Confirmed(By::Other, format!("{} committed after it", next.who)),
         },
+        // Its own time means nothing any more.
+        Ok(Seen::History(Standing::Overlaid(above))) => {
+            let words = format!("{} made a confirmed commit after it", above.who);
+            match above.has_stayed(known.now, patience) {
+                Some(true) => Finding::Confirmed(By::Other, format!("{words}, which stayed")),
+                None if is_hopeless => Finding::Unknown(words),
+                Some(false) | None => {
+                    Finding::Wait(format!("{words}, which may be undone, together with it or alone"))
+                }
+            }
+        }
+        // Only what is running tells, which was not looked at.
+        Ok(Seen::History(Standing::UndoneAbove { follower, .. })) => Finding::Wait(format!(
+            "{} made a confirmed commit after it, which the device undid",
+            follower.who
+        )),
+        Ok(Seen::UndoneAbove(above, running)) => {
+            let words = format!("{} made a confirmed commit after it", above.who);
+            match running {
+                Running::AsBefore => undone(&format!("{words}, and the device undid both")),
+                Running::AsExpected => {
+                    Finding::Confirmed(By::Other, format!("{words}, which the device undid alone"))
+                }
+                Running::Otherwise => Finding::Unknown(format!(
+                    "{words}, which the device undid, and running is as it was after neither"
+                )),
+            }
+        }
         Ok(Seen::History(Standing::Absent)) if !known.made => {
             not_there("the device's history does not hold it")
         }
@@ -227,6 +259,7 @@ mod tests {
             perhaps_later: Duration::ZERO,
             commit_time: Duration::from_secs(300),
             slowest: Duration::from_secs(2),
+            now: 2_000,
         }
     }
 
@@ -241,7 +274,10 @@ mod tests {
         judge(Ok(seen), known, Reason::SessionLost, Duration::ZERO)
     }
 
-    const NEWEST: Seen = Seen::History(Standing::Newest { waits: false });
+    const NEWEST: Seen = Seen::History(Standing::Newest {
+        waits: false,
+        entries: 1,
+    });
     const UNDONE: Seen = Seen::History(Standing::Undone);
     const EXPECTED: Seen = Seen::Running(Running::AsExpected);
     const BEFORE: Seen = Seen::Running(Running::AsBefore);
@@ -349,7 +385,10 @@ mod tests {
         for seen in [NEWEST, EXPECTED] {
             assert!(matches!(conclude(seen, &sent), Finding::Wait(_)));
         }
-        let waits = Seen::History(Standing::Newest { waits: true });
+        let waits = Seen::History(Standing::Newest {
+            waits: true,
+            entries: 1,
+        });
         assert!(matches!(conclude(waits, &sent), Finding::Pending(_)));
     }
 

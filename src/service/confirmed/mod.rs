@@ -23,7 +23,7 @@ pub(super) use self::probe::Probe;
 pub(super) use self::record::{ConfirmedCommit, Document};
 pub(super) use self::registry::{Announced, Registry};
 use self::registry::{Handle, MOST_ORDERS};
-pub(super) use self::script::start;
+pub(super) use self::script::{disarm, start};
 pub(super) use self::state::State;
 use super::Gateway;
 use super::call::{CallContext, Role};
@@ -266,7 +266,11 @@ impl Gateway {
         let marker = marker(&self.inner.store.new_id(), ctx.principal.id());
         let steps = match wanted {
             Wanted::Confirm { .. } => script::confirm(&capabilities, &commit, &marker).map(|step| vec![step]),
-            Wanted::Cancel => script::cancel(&capabilities, &commit, &marker).map(Option::unwrap_or_default),
+            Wanted::Cancel => {
+                // Each extension is a commit of its own.
+                let entries = commit.document.extensions.saturating_add(1);
+                script::cancel(&capabilities, &commit, &marker, entries).map(Option::unwrap_or_default)
+            }
             Wanted::Extend { seconds } => script::effective(commit.document.junos, seconds)
                 .and_then(|timeout| script::extend(&capabilities, &commit, timeout.rfc()))
                 .map(|step| vec![step]),

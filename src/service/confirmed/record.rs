@@ -39,6 +39,8 @@ pub(in crate::service) struct Document {
     pub given_up: bool,
     /// An extension was sent and not answered: by so many seconds later it may be undone.
     pub perhaps_later: u64,
+    /// How often it was extended.
+    pub extensions: u8,
     /// What confirms or cancels it, and how far that came.
     pub probe: Option<Probe>,
     pub seen: Option<String>,
@@ -177,6 +179,7 @@ impl ConfirmedCommit {
         self.row.deadline_earliest = clock.wall() + timeout - sent.elapsed(clock);
         self.document.sent = Some(sent);
         self.document.perhaps_later = 0;
+        self.document.extensions = self.document.extensions.saturating_add(1);
         self.armed(clock);
     }
 

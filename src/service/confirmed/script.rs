@@ -112,7 +112,8 @@ pub(super) fn extend(
     Ok(step)
 }
 
-/// What undoes it now. `None`: only the end of its session does (RFC 6241 with `:confirmed-commit:1.0`).
+/// What undoes it now. `None`: only the end of its session does (RFC 6241 with `:confirmed-commit:1.0`). `entries`: how
+/// many commits it is in the history, where the device keeps one.
 ///
 /// # Errors
 /// What the device does not offer.
@@ -120,10 +121,11 @@ pub(super) fn cancel(
     capabilities: &Capabilities,
     commit: &ConfirmedCommit,
     marker: &str,
+    entries: u8,
 ) -> Result<Option<Vec<Step>>, RequestError> {
     let undone = Touch::Releases(Hold::ConfirmedCommit);
     if commit.document.junos {
-        let load = LoadConfiguration::Rollback(1).rpc(capabilities)?;
+        let load = LoadConfiguration::Rollback(entries).rpc(capabilities)?;
         return Ok(Some(vec![
             Step::new(StepName::Edit, load, Touch::Edits),
             Step::new(StepName::Commit, plain(commit, marker).rpc(capabilities)?, undone),
@@ -132,11 +134,26 @@ pub(super) fn cancel(
     if !capabilities.has(Capability::ConfirmedCommit11) {
         return Ok(None);
     }
+    let step = disarm(capabilities, commit.document.persist.as_deref())?;
+    Ok(Some(vec![Step {
+        touch: undone,
+        ..step
+    }]))
+}
+
+/// `<cancel-commit>` by the token: it undoes what waits under it, and is an error where nothing does.
+///
+/// # Errors
+/// What the device does not offer.
+pub(in crate::service) fn disarm(
+    capabilities: &Capabilities,
+    persist: Option<&str>,
+) -> Result<Step, RequestError> {
     let rpc = CancelCommit {
-        persist_id: commit.document.persist.clone(),
+        persist_id: persist.map(str::to_owned),
     }
     .rpc(capabilities)?;
-    Ok(Some(vec![Step::new(StepName::Commit, rpc, undone)]))
+    Ok(Step::new(StepName::Discard, rpc, Touch::Nothing))
 }
 
 fn plain(commit: &ConfirmedCommit, marker: &str) -> CommitConfiguration {

@@ -553,6 +553,12 @@ pub fn marker(id: &str, principal: &str) -> String {
     format!("{MARKER_START} {id} {principal}]")
 }
 
+/// The id in the marker that a commit's comment holds.
+pub fn change_in_marker(comment: &str) -> Option<&str> {
+    let (_, marker) = comment.rsplit_once(MARKER_START)?;
+    marker.trim_start().split(' ').next().filter(|id| !id.is_empty())
+}
+
 /// A request that could not be built, with the place in the caller's body.
 pub(in crate::service) fn unbuildable(error: &RequestError, at: &str) -> Error {
     match error {

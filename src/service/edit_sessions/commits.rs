@@ -344,6 +344,8 @@ impl Commit {
                 Ok(replies) => {
                     for raw in &replies {
                         let history = history::parse(&name, raw)?;
+                        let id = &self.used.record.id;
+                        self.gateway.note_history(id, &name, &history).await;
                         if !self.options.confirm_others {
                             let checked = self.gateway.no_commit_of_others(&history);
                             checked.map_err(|error| error.with_outcome(Outcome::NotApplied))?;
@@ -426,9 +428,21 @@ impl Commit {
                 Err(error)
             }
             Err(error) => {
+                self.disarm(&commit, start).await;
                 self.record.never_made(&commit.row.id).await;
                 Err(error)
             }
+        }
+    }
+
+    /// There are servers on which one that failed waits all the same, and undoes in the end what was committed since.
+    async fn disarm(&mut self, commit: &ConfirmedCommit, start: &Start) {
+        let Some(persist) = commit.document.persist.as_deref() else {
+            return;
+        };
+        if let Ok(step) = confirmed::disarm(&self.used.handle.capabilities(), Some(persist)) {
+            // Servers that do it right refuse it, because nothing waits under this token.
+            let _ = self.send(vec![step], start, None).await;
         }
     }
 

@@ -1,4 +1,4 @@
-//! What events there are: their names and what each says. A test holds the README's and the code's names together.
+//! What events there are. `docs/events.md` tells when each comes; a test holds the two together.
 
 use crate::service::changes::State as ChangeState;
 use crate::service::confirmed::State as ConfirmedState;
@@ -49,6 +49,21 @@ pub fn is_known(wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Issue 4, item 9: the page for operators names them all.
+    #[test]
+    fn every_kind_is_documented() {
+        let page = include_str!("../../../docs/events.md");
+        for kind in all() {
+            let (family, word) = kind.split_once('.').expect("two words");
+            let whole = page.contains(&format!("`{kind}`"));
+            let short = page
+                .lines()
+                .any(|line| line.contains(&format!("`{family}.")) && line.contains(&format!("`.{word}`")));
+            let by_state = page.contains(&format!("`{family}.STATE`"));
+            assert!(whole || short || by_state, "{kind}");
+        }
+    }
 
     #[test]
     fn kinds_are_known_by_whole_words() {

@@ -1,7 +1,7 @@
 //! Events: what happened, from the log that the store keeps, as pages and as they come (conventions H11).
 //!
 //! Whatever has a record tells of its states in the transaction that stores them (`store::events`). What has none, the
-//! sessions with devices, comes through a bounded queue of `device` and is stored by a task ([`recorder`]).
+//! sessions with devices, comes through a bounded queue of `device` and is stored by a task (`recorder`).
 
 mod following;
 pub mod kinds;
@@ -32,6 +32,8 @@ pub struct EventSettings {
     pub kept: Duration,
     /// How many callers may follow them at a time.
     pub followers: usize,
+    /// How often, at most, a device that connects is asked whether others have changed it; zero: never.
+    pub look_every: Duration,
 }
 
 impl Default for EventSettings {
@@ -39,6 +41,7 @@ impl Default for EventSettings {
         Self {
             kept: Duration::from_secs(7 * 86_400),
             followers: 256,
+            look_every: Duration::ZERO,
         }
     }
 }

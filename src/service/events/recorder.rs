@@ -31,6 +31,9 @@ pub(super) async fn run(gateway: Gateway, mut news: mpsc::Receiver<News>) {
         }
         let mut events = Vec::with_capacity(some.len());
         for news in some.drain(..) {
+            if let SessionNews::Up { .. } = news.what {
+                gateway.look_after_connecting(&news.device);
+            }
             events.push(event(&gateway, news));
         }
         while let Err(error) = inner.store.insert_events(&events).await {

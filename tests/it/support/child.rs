@@ -48,6 +48,8 @@ impl Child {
             "serve",
         ]);
         command.args(["--listen", "127.0.0.1:0", "--device-networks", "127.0.0.0/8"]);
+        // Tests count what a device is sent.
+        command.args(["--look-for-changes-seconds", "0"]);
         let database = format!("sqlite://{}", directory.path().join("inventory.db").display());
         command
             .args(["--database", &database, "--spool-directory"])

@@ -2,8 +2,10 @@
 //! to it.
 
 pub mod child;
+pub mod commits;
 pub mod confirmed;
 pub mod doors;
+pub mod events;
 pub mod following;
 pub mod grpc;
 mod inventory;
@@ -60,6 +62,8 @@ impl TestGateway {
             listen: Some("127.0.0.1:0".to_owned()),
             database: Some("sqlite::memory:".to_owned()),
             device_networks: Some("127.0.0.0/8".to_owned()),
+            // Tests count what a device is sent.
+            look_for_changes_seconds: Some("0".to_owned()),
             ..SettingArgs::default()
         };
         change(&mut settings);

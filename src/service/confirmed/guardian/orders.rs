@@ -84,9 +84,12 @@ impl Guardian {
         let wait = Instant::now() + self.times.commit;
         let stays = if self.commit.document.junos {
             self.standing(wait).await.map(|found| match found {
-                Standing::Newest { waits: false } | Standing::Followed(_) => Some(true),
+                Standing::Newest { waits: false, .. } | Standing::Followed(_) => Some(true),
                 Standing::Undone => Some(false),
-                Standing::Newest { waits: true } | Standing::Absent => None,
+                Standing::Newest { waits: true, .. }
+                | Standing::Overlaid(_)
+                | Standing::UndoneAbove { .. }
+                | Standing::Absent => None,
             })
         } else if accepted_more {
             Ok(Some(true))
@@ -123,9 +126,9 @@ impl Guardian {
     pub(super) async fn cancel(&mut self, who: &str, deadline: Instant) -> Result<(), Error> {
         self.is_pending()?;
         self.take_session(deadline, false).await?;
-        self.stands(deadline).await?;
+        let entries = self.stands(deadline).await?;
         let marker = self.answer_marker(who);
-        let steps = self.build(|caps, commit| script::cancel(caps, commit, &marker))?;
+        let steps = self.build(|caps, commit| script::cancel(caps, commit, &marker, entries))?;
         if self.commit.document.junos {
             self.candidate_is_clean(deadline, false).await?;
         }

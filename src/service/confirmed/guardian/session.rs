@@ -78,14 +78,18 @@ impl Guardian {
         Ok(())
     }
 
-    /// That the device has neither undone it, nor anybody confirmed it.
-    pub(super) async fn stands(&mut self, deadline: Instant) -> Result<(), Error> {
+    /// That the device has neither undone it, nor anybody confirmed it; how many of the newest commits are this one.
+    pub(super) async fn stands(&mut self, deadline: Instant) -> Result<u8, Error> {
         if !self.commit.document.junos {
-            return Ok(());
+            return Ok(1);
         }
         match self.standing(deadline).await? {
-            Standing::Newest { .. } => Ok(()),
-            Standing::Absent | Standing::Undone | Standing::Followed(_) => {
+            Standing::Newest { entries, .. } => Ok(entries),
+            Standing::Absent
+            | Standing::Undone
+            | Standing::Followed(_)
+            | Standing::Overlaid(_)
+            | Standing::UndoneAbove { .. } => {
                 self.look().await;
                 Err(self.not_pending())
             }
