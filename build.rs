@@ -11,10 +11,11 @@ fn main() {
 fn protobuf() {
     use prost::Message;
 
-    const FILES: [&str; 11] = [
+    const FILES: [&str; 13] = [
         "ncgate/v1/common.proto",
         "ncgate/v1/device.proto",
         "ncgate/v1/edit.proto",
+        "ncgate/v1/operation.proto",
         "ncgate/v1/device_service.proto",
         "ncgate/v1/rpc_service.proto",
         "ncgate/v1/config_service.proto",
@@ -22,6 +23,7 @@ fn protobuf() {
         "ncgate/v1/change_service.proto",
         "ncgate/v1/confirmed_commit_service.proto",
         "ncgate/v1/event_service.proto",
+        "ncgate/v1/operation_service.proto",
         "ncgate/v1/status_service.proto",
     ];
     let descriptors = protox::compile(FILES, ["proto"]).expect("the files under proto/ compile");

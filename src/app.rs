@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
 use crate::service::events::EventSettings;
+use crate::service::operations::Bounds;
 use crate::service::url_policy::{BadEntry, UrlPolicy};
 use crate::service::{Gateway, Parts};
 use crate::session::spool::{Spool, SpoolLimits};
@@ -84,6 +85,8 @@ pub struct Running {
     store: Store,
     shutdown: CancellationToken,
     tasks: TaskTracker,
+    /// For what is in flight when it ends.
+    drain: Duration,
     serving: tokio::task::JoinHandle<io::Result<()>>,
 }
 
@@ -149,6 +152,11 @@ impl Running {
             urls: UrlPolicy::new(&config.devices.urls)?,
             edit_sessions_kept: config.devices.edit_sessions_kept,
             least_confirm_timeout: config.devices.least_confirm_timeout,
+            operations: Bounds {
+                asynchronous: config.server.asynchronous_operations,
+                keys_kept: config.server.idempotency,
+                keys: u64::from(config.server.idempotency_keys),
+            },
             events: EventSettings {
                 kept: config.events.kept,
                 followers: config.events.streams as usize,
@@ -173,6 +181,7 @@ impl Running {
             store,
             shutdown,
             tasks,
+            drain: config.server.drain,
             serving,
         })
     }
@@ -193,12 +202,16 @@ impl Running {
     /// # Errors
     /// What ended the serving.
     pub async fn stop(self) -> Result<(), AppError> {
+        let drained = tokio::time::Instant::now() + self.drain;
         self.gateway.drain();
         self.shutdown.cancel();
         let served = self
             .serving
             .await
             .map_err(|error| AppError::Serve(io::Error::other(error)))?;
+        // Calls whose callers have gone, or never waited.
+        let left = drained.saturating_duration_since(tokio::time::Instant::now());
+        self.gateway.operations_ended(left).await;
         if !self.gateway.close(CLOSE_GRACE).await {
             tracing::warn!("some sessions were cut, because their devices did not answer close-session");
         }

@@ -1,13 +1,15 @@
 //! The one error type of the service layer. It knows no HTTP and no gRPC: `api::status` alone
 //! turns a code into a status of either protocol.
 
+mod parts;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use sha2::{Digest, Sha256};
-
 use crate::netconf::lock_refusal::LockHolder;
 use crate::netconf::rpc_error::RpcError;
+
+pub use parts::{Diff, FieldError, MemberResult, PendingCommit, Resource};
 
 /// Who can do something about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +42,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// `None`: no such outcome.
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::NotSent, Self::NotApplied, Self::Applied, Self::Unknown];
+        all.into_iter().find(|outcome| outcome.as_str() == text)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotSent => "not_sent",
@@ -60,6 +68,11 @@ macro_rules! codes {
         impl ErrorCode {
             /// All codes, in the order in which the documentation lists them.
             pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$name,)*];
+
+            /// `None`: no such code.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
 
             /// The code as callers see it, kebab-case.
             pub fn as_str(self) -> &'static str {
@@ -91,6 +104,8 @@ codes! {
     UnsupportedMediaType = "unsupported-media-type", Caller, "The body has a media type that is not understood here";
     PayloadTooLarge = "payload-too-large", Caller, "The request is larger than allowed";
     RequestTimeout = "request-timeout", Caller, "The request did not arrive in time";
+    IdempotencyKeyReused = "idempotency-key-reused", Caller, "The idempotency key stands for another request";
+    IdempotencyKeyInUse = "idempotency-key-in-use", Caller, "The first call with this idempotency key is under way";
     EtagMismatch = "etag-mismatch", Caller, "The resource has changed since it was read";
     NotOwner = "not-owner", Caller, "It belongs to another caller";
     EditSessionClosed = "edit-session-closed", Caller, "The edit session is closed";
@@ -105,7 +120,7 @@ codes! {
     Internal = "internal", Gateway, "The gateway made a mistake";
     StoreUnavailable = "store-unavailable", Gateway, "The gateway's database cannot be used";
     Draining = "draining", Gateway, "The gateway is shutting down";
-    QueueFull = "queue-full", Gateway, "Too many requests wait for this device";
+    QueueFull = "queue-full", Gateway, "Too many requests are waiting or under way";
     StreamsFull = "streams-full", Gateway, "Too many callers follow events";
     SessionsHeld = "sessions-held", Gateway, "Edit sessions and changes hold all sessions that they may have";
     CircuitOpen = "circuit-open", Gateway, "The device has failed repeatedly and is left alone for a while";
@@ -163,68 +178,6 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// What was not found, or is there already, if that is not the device itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Resource {
-    /// By its id.
-    EditSession(String),
-    /// By its id.
-    Change(String),
-    /// By its id.
-    ConfirmedCommit(String),
-}
-
-/// One thing wrong with a request: where (a JSON pointer into the body, or `?name` for a query
-/// option) and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
-    pub pointer: String,
-    pub detail: String,
-}
-
-/// The difference between two configurations, as text, and what names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diff {
-    pub text: String,
-    /// SHA-256 of the text, hexadecimal.
-    pub sha256: String,
-}
-
-impl Diff {
-    pub fn new(text: impl Into<String>) -> Self {
-        let text = text.into();
-        let digest = Sha256::digest(text.as_bytes());
-        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { text, sha256 }
-    }
-
-    /// Whether the two configurations are the same.
-    pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
-    }
-}
-
-/// What one routing engine or cluster member said to a commit (conventions M1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberResult {
-    pub name: String,
-    /// Whether it reported success in so many words; with neither that nor errors it was silent.
-    pub succeeded: bool,
-    pub errors: Vec<RpcError>,
-}
-
-/// What is known of a confirmed commit that keeps others out (conventions C3).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PendingCommit {
-    /// Of the gateway's own; one of somebody else has none.
-    pub id: Option<String>,
-    /// `us` or `other`.
-    pub by: String,
-    pub owner: Option<String>,
-    /// RFC 3339 in UTC.
-    pub deadline: Option<String>,
-}
-
 /// A failed call. Boxed inside, because errors are rare and results are everywhere.
 #[derive(Debug, Clone)]
 pub struct Error(Box<Inner>);
@@ -246,6 +199,7 @@ struct Inner {
     session_id: Option<u64>,
     message_id: Option<String>,
     change_id: Option<String>,
+    operation_id: Option<String>,
     holder: Option<LockHolder>,
     diff: Option<Diff>,
     members: Vec<MemberResult>,
@@ -271,6 +225,7 @@ impl Error {
             session_id: None,
             message_id: None,
             change_id: None,
+            operation_id: None,
             holder: None,
             diff: None,
             members: Vec::new(),
@@ -349,6 +304,12 @@ impl Error {
     /// The change that failed.
     pub fn with_change_id(mut self, change_id: impl Into<String>) -> Self {
         self.0.change_id = Some(change_id.into());
+        self
+    }
+
+    /// The operation that tells what came of the call, or of the one that was made before.
+    pub fn with_operation_id(mut self, operation_id: impl Into<String>) -> Self {
+        self.0.operation_id = Some(operation_id.into());
         self
     }
 
@@ -456,6 +417,10 @@ impl Error {
         self.0.change_id.as_deref()
     }
 
+    pub fn operation_id(&self) -> Option<&str> {
+        self.0.operation_id.as_deref()
+    }
+
     /// The confirmed commit that is in the way.
     pub fn pending_commit(&self) -> Option<&PendingCommit> {
         self.0.pending_commit.as_ref()
@@ -498,7 +463,7 @@ impl Error {
             | ErrorCode::ConnectionRefused
             | ErrorCode::DeadlineInQueue => self.0.outcome == Outcome::NotSent,
             ErrorCode::LockDenied => self.0.reason.as_deref() == Some("held"),
-            ErrorCode::InUse | ErrorCode::SessionsHeld => true,
+            ErrorCode::InUse | ErrorCode::SessionsHeld | ErrorCode::IdempotencyKeyInUse => true,
             ErrorCode::SessionLost | ErrorCode::DeviceTimeout | ErrorCode::HelloTimeout => {
                 self.0.outcome == Outcome::NotSent || self.0.outcome == Outcome::NotApplied
             }
@@ -513,6 +478,7 @@ impl Error {
             | ErrorCode::UnsupportedMediaType
             | ErrorCode::PayloadTooLarge
             | ErrorCode::RequestTimeout
+            | ErrorCode::IdempotencyKeyReused
             | ErrorCode::EtagMismatch
             | ErrorCode::NotOwner
             | ErrorCode::EditSessionClosed

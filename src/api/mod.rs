@@ -1,11 +1,13 @@
 //! The two front ends, REST and gRPC, on one port. They translate and nothing else: what is allowed, what is sent and
 //! what comes of it is decided by the service layer. The two never call each other; what both need stands in [`edge`],
-//! `follow`, [`pace`], [`server`] and [`status`].
+//! [`envelope`], `follow`, `kept`, [`pace`], [`server`] and [`status`].
 
 mod browsers;
 pub mod edge;
+pub mod envelope;
 mod follow;
 pub mod grpc;
+mod kept;
 pub mod pace;
 pub mod rest;
 pub mod server;

@@ -31,6 +31,8 @@ pub fn row(code: ErrorCode) -> Statuses {
         E::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument),
         E::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::InvalidArgument),
         E::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded),
+        E::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidArgument),
+        E::IdempotencyKeyInUse => (StatusCode::CONFLICT, Code::Aborted),
         E::EtagMismatch => (StatusCode::PRECONDITION_FAILED, Code::Aborted),
         E::NotOwner => (StatusCode::CONFLICT, Code::Aborted),
         E::EditSessionClosed | E::EditSessionExpired | E::EditSessionLost => {
@@ -221,6 +223,8 @@ mod tests {
             (E::NotFound, 404, Code::NotFound),
             (E::UseResource, 400, Code::InvalidArgument),
             (E::EtagMismatch, 412, Code::Aborted),
+            (E::IdempotencyKeyReused, 422, Code::InvalidArgument),
+            (E::IdempotencyKeyInUse, 409, Code::Aborted),
             (E::NotOwner, 409, Code::Aborted),
             (E::EditSessionLost, 410, Code::Aborted),
             (E::EditSessionExpired, 410, Code::Aborted),

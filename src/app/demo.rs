@@ -50,6 +50,7 @@ impl Demo {
             request_id: "demo".to_owned(),
             deadline: None,
             traceparent: None,
+            ticket: crate::service::operations::Ticket::default(),
         };
         for (name, builder) in ["mx1", "mx2"].into_iter().zip(emulator::demo_devices()) {
             let device = builder

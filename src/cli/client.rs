@@ -33,6 +33,12 @@ pub struct ClientArgs {
     /// How long to wait, queue and device together; unless given, the device's own settings count
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Client")]
     pub timeout: Option<u64>,
+    /// Do not wait for what changes a device: print its operation
+    #[arg(long = "async", help_heading = "Client")]
+    pub respond_async: bool,
+    /// The key of an earlier call, to repeat it: it is not carried out twice; unless given, a new one
+    #[arg(long, value_name = "KEY", help_heading = "Client")]
+    pub idempotency_key: Option<String>,
 }
 
 /// What is asked.
@@ -124,13 +130,20 @@ impl ClientArgs {
         if let Some(seconds) = self.timeout {
             builder = builder.header("Request-Timeout", seconds);
         }
+        let key = may_change.then(|| self.key());
+        if let Some(key) = &key {
+            builder = builder.header("Idempotency-Key", key);
+            if self.respond_async {
+                builder = builder.header("Prefer", "respond-async");
+            }
+        }
         let unusable =
             |error: ureq::http::Error| Failure::Usage(format!("the request cannot be made: {error}"));
         let sent = match &request.body {
             Some(body) => self.agent().run(builder.body(body.as_slice()).map_err(unusable)?),
             None => self.agent().run(builder.body(()).map_err(unusable)?),
         };
-        let response = sent.map_err(|source| failed(source, server, may_change))?;
+        let response = sent.map_err(|source| failed(source, server, key))?;
         let (parts, mut body) = response.into_parts();
         let status = parts.status.as_u16();
         if parts.status.is_success() {
@@ -149,6 +162,14 @@ impl ClientArgs {
         }
     }
 
+    /// A new one for each call, unless it is a call that is repeated (conventions H8).
+    fn key(&self) -> String {
+        match &self.idempotency_key {
+            Some(key) => key.clone(),
+            None => format!("ncgate-{:032x}", rand::random::<u128>()),
+        }
+    }
+
     /// An agent for one request. The gateway is meant to be near, so no proxy of the environment is used.
     fn agent(&self) -> Agent {
         Agent::config_builder()
@@ -162,8 +183,8 @@ impl ClientArgs {
     }
 }
 
-/// Whether the request can have arrived.
-fn failed(source: ureq::Error, server: &str, may_change: bool) -> Failure {
+/// Whether the request can have arrived. `key`: of one that can change something.
+fn failed(source: ureq::Error, server: &str, key: Option<String>) -> Failure {
     let server = server.to_owned();
     let never_sent = match &source {
         ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
@@ -174,11 +195,7 @@ fn failed(source: ureq::Error, server: &str, may_change: bool) -> Failure {
     if never_sent {
         Failure::NoGateway { server, source }
     } else {
-        Failure::Lost {
-            may_change,
-            server,
-            source,
-        }
+        Failure::Lost { key, server, source }
     }
 }
 

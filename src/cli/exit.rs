@@ -58,8 +58,8 @@ pub enum Failure {
     },
     /// The connection failed after the request was sent.
     Lost {
-        /// The request could change something.
-        may_change: bool,
+        /// Of a request that could change something.
+        key: Option<String>,
         server: String,
         #[source]
         source: ureq::Error,
@@ -82,10 +82,8 @@ impl Failure {
             Self::Usage(_) => Exit::Usage,
             Self::Problem { problem, .. } => problem.exit(),
             Self::NoGateway { .. } => Exit::Unreachable,
-            Self::Lost { may_change: true, .. } => Exit::OutcomeUnknown,
-            Self::Lost {
-                may_change: false, ..
-            } => Exit::Unreachable,
+            Self::Lost { key: Some(_), .. } => Exit::OutcomeUnknown,
+            Self::Lost { key: None, .. } => Exit::Unreachable,
             Self::Strange { .. } => Exit::Failure,
             // Whoever reads our output has seen enough, as with `| head`.
             Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok,
@@ -113,21 +111,19 @@ impl fmt::Display for Failure {
                     "  hint: start one with `ncgate serve` or `ncgate demo`, or name it with --server"
                 )
             }
-            Self::Lost {
-                may_change,
-                server,
-                source,
-            } => {
+            Self::Lost { key, server, source } => {
                 writeln!(
                     f,
                     "error: the connection to {server} was lost before the answer: {source}"
                 )?;
-                let outcome = if *may_change {
-                    "unknown: it may have been done"
-                } else {
-                    "nothing was changed"
+                let Some(key) = key else {
+                    return writeln!(f, "  outcome: nothing was changed");
                 };
-                writeln!(f, "  outcome: {outcome}")
+                writeln!(f, "  outcome: unknown: it may have been done")?;
+                writeln!(
+                    f,
+                    "  hint: repeat it with --idempotency-key {key}, which tells what came of it and does not do it twice"
+                )
             }
             Self::Strange { server, status } => {
                 writeln!(

@@ -14,6 +14,7 @@ mod edit_session;
 mod event;
 mod exit;
 mod input;
+mod operation;
 mod output;
 mod pretty;
 mod problem;
@@ -39,6 +40,7 @@ pub use device::DeviceCommand;
 pub use edit_session::EditSessionCommand;
 pub use event::EventCommand;
 pub use exit::{Exit, Failure, chain};
+pub use operation::OperationCommand;
 pub use reading::{ConfigCommand, StatusArgs, VersionArgs};
 pub use rpc::{BatchArgs, CliArgs, RpcArgs};
 
@@ -119,6 +121,9 @@ pub enum ClientCommand {
     /// Commits that a device undoes unless they are confirmed
     #[command(subcommand)]
     ConfirmedCommit(Box<ConfirmedCommitCommand>),
+    /// What became of every call that can change a device
+    #[command(subcommand)]
+    Operation(Box<OperationCommand>),
     /// Edit a candidate step by step
     #[command(subcommand)]
     EditSession(Box<EditSessionCommand>),
@@ -142,6 +147,7 @@ impl ClientCommand {
             Self::Config(command) => command.run(),
             Self::Change(command) => command.run(),
             Self::ConfirmedCommit(command) => command.run(),
+            Self::Operation(command) => command.run(),
             Self::EditSession(command) => command.run(),
             Self::Event(command) => command.run(),
             Self::Status(args) => args.run(),

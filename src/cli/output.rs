@@ -20,6 +20,9 @@ pub enum Format {
     Yaml,
 }
 
+/// The status of a call that goes on without its caller.
+const ACCEPTED: u16 = 202;
+
 /// Columns of a table: title, and the JSON pointer of the cell within an item.
 pub type Columns = &'static [(&'static str, &'static str)];
 
@@ -121,6 +124,10 @@ struct Envelope {
 /// Prints what a device answered: its data alone for people, with warnings on standard error; the whole envelope
 /// for programs, as it comes.
 pub fn reply(format: Format, answer: Answer) -> Result<Exit, Failure> {
+    if answer.status == ACCEPTED {
+        value(format, &parse_answer(answer)?, None)?;
+        return Ok(Exit::Ok);
+    }
     let mut out = stdio::out();
     let mut reader = answer.body.into_with_config().limit(u64::MAX).reader();
     if format == Format::Json {

@@ -149,6 +149,8 @@ fn every_service_call_has_its_command() {
             leaves.push(command.get_name().to_owned());
         }
     }
+    // `get`, again and again until the operation has ended.
+    leaves.retain(|leaf| leaf != "operation wait");
     for leaf in leaves {
         assert!(
             CALLS.iter().any(|call| call.cli == leaf),

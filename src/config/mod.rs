@@ -46,6 +46,12 @@ pub struct Server {
     pub header_timeout: Duration,
     /// For what is in flight when the gateway ends (D1).
     pub drain: Duration,
+    /// Calls at a time whose callers do not wait for them.
+    pub asynchronous_operations: u32,
+    /// How long an idempotency key is kept.
+    pub idempotency: Duration,
+    /// How many of them.
+    pub idempotency_keys: u32,
     /// A caller that takes fewer bytes of its answer per second is slow (Q8)…
     pub slow_caller_bytes_per_second: u32,
     /// …and is cut after this time.
@@ -202,6 +208,9 @@ impl Config {
             max_connections: values.read("max_connections", parse::count)?,
             header_timeout: values.read("header_timeout_seconds", parse::seconds)?,
             drain: values.read("drain_seconds", parse::seconds)?,
+            asynchronous_operations: values.read("asynchronous_operations", parse::count)?,
+            idempotency: values.read("idempotency_seconds", parse::seconds)?,
+            idempotency_keys: values.read("idempotency_keys", parse::count)?,
             slow_caller_bytes_per_second: values.read("slow_caller_bytes_per_second", parse::count)?,
             slow_caller: values.read("slow_caller_seconds", parse::seconds)?,
         };

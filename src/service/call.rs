@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::operations::Ticket;
 use crate::error::{Error, ErrorCode};
 
 /// What a principal may do; each role includes the ones before it (conventions X5).
@@ -77,6 +78,8 @@ pub struct CallContext {
     pub deadline: Option<Duration>,
     /// The W3C trace context of the caller, passed on as it came.
     pub traceparent: Option<String>,
+    /// How the caller wants the call to be run, and its operation.
+    pub ticket: Ticket,
 }
 
 #[cfg(test)]

@@ -327,7 +327,7 @@ pub const CALLS: &[ServiceCall] = &[
         "EditSessionService/CallEditSessionRpc",
         "edit-session rpc",
         Role::Configure,
-        false,
+        true,
     ),
     call(
         "get_edit_session_config",
@@ -384,6 +384,22 @@ pub const CALLS: &[ServiceCall] = &[
         "confirmed-commit extend",
         Role::Configure,
         true,
+    ),
+    call(
+        "list_operations",
+        "GET /v1/operations",
+        "OperationService/ListOperations",
+        "operation list",
+        Role::Read,
+        false,
+    ),
+    call(
+        "get_operation",
+        "GET /v1/operations/{id}",
+        "OperationService/GetOperation",
+        "operation get",
+        Role::Read,
+        false,
     ),
     call(
         "list_locks",

@@ -68,7 +68,7 @@ impl Gateway {
                         .map(RpcAnswer::Plan);
                 }
                 let request = output.request(move |caps| wire.rpc(caps), Vec::new());
-                self.change(ctx, name, &device, request, &output, Asked::Read)
+                self.change(ctx, &record, &device, request, &output, Asked::Read)
                     .await
                     .map(RpcAnswer::Reply)
                     .map_err(|error| match class {

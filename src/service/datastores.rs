@@ -9,13 +9,14 @@ use super::edit::request::{
     CopyConfigRequest, DeleteConfigRequest, Endpoint, SaveRescueRequest, ValidateConfigRequest,
 };
 use super::failure::{self, Asked};
+use super::operations::{self, Leaving};
 use super::output::Output;
 use super::reply::{Reply, RpcAnswer};
 use super::request::{Content, OutputOptions};
 use super::view::Plan;
 use super::{Gateway, LONGEST_DEADLINE, locks, prepare, url_policy};
 use crate::device::{self, Device, Occupant, Way};
-use crate::error::Error;
+use crate::error::{Error, Outcome};
 use crate::json::{Target, ToXmlOptions};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::datastore::Datastore;
@@ -208,7 +209,12 @@ impl Gateway {
         }
         self.accepting()?;
         self.nothing_is_open(&record)?;
+        self.begin(ctx, &record, Leaving::UnlessSent).await?;
+        if !operation.changes {
+            ctx.ticket.came_to(Outcome::NotApplied);
+        }
         let request = output.request(move |_| Ok(rpc), Vec::new());
+        let request = operations::noting(&ctx.ticket, request);
         let who = ctx.principal.id();
         let raw = match operation.touches {
             Touches::Else => live

@@ -238,6 +238,7 @@ impl Gateway {
             .with_field("/name", "exists already"),
             StoreError::NotFound => Error::new(ErrorCode::NotFound, "there is no such device"),
             StoreError::VersionMismatch { .. } => etag_mismatch(),
+            StoreError::KeyTaken => super::operations::in_use(None),
             StoreError::BadPageToken => Error::invalid("?page_token", "belongs to another list or filter"),
             StoreError::Unavailable { doing, source } => {
                 tracing::error!(error = %source, doing, "the database cannot be used");
@@ -251,6 +252,13 @@ impl Gateway {
                 ErrorCode::Internal,
                 format!("the stored row of device {device} is damaged: {what}"),
             ),
+            StoreError::SealedKey { source } => {
+                tracing::error!(error = %source, "a stored idempotency key cannot be opened");
+                Error::new(
+                    ErrorCode::Internal,
+                    "what is stored of the idempotency key cannot be opened",
+                )
+            }
             StoreError::Sealed { device, source } => {
                 tracing::error!(device, error = %source, "stored credentials cannot be opened");
                 Error::new(

@@ -13,6 +13,7 @@ use super::edit::reading;
 use super::edit::request::{KillRequest, Mode};
 use super::edit::view::{KilledView, LockHolderView, Planned, RpcErrorView};
 use super::failure::{self, Asked};
+use super::operations::Leaving;
 use super::schemas::monitored;
 use super::time::rfc3339;
 use crate::device::{Device, Held, Killing, Occupant, Request, Way};
@@ -81,6 +82,7 @@ impl Gateway {
             selection: None,
             ..Request::new(build)
         };
+        self.begin(ctx, &record, Leaving::Finishes).await?;
         let killing = live.killing(session_id);
         if let Some(commit) = &confirmed {
             commit.kill(true);
@@ -118,7 +120,7 @@ impl Gateway {
         );
         let mut warnings: Vec<RpcErrorView> = Vec::new();
         reading::warn(&mut warnings, &raw.scan);
-        Ok(Planned::Done(KilledView {
+        Ok(Planned::Done(ctx.ticket.answers(KilledView {
             device: device.to_owned(),
             session_id,
             victim: LockHolderView {
@@ -128,7 +130,7 @@ impl Gateway {
             edit_session,
             effects,
             warnings,
-        }))
+        })))
     }
 
     /// What is known of the victim now.

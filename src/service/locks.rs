@@ -19,6 +19,7 @@ use super::edit::script::Step;
 use super::edit::view::{DiscardedView, LockHolderView, LockList, LockView, Planned, RpcErrorView};
 use super::failure;
 use super::held::{look, send};
+use super::operations::Leaving;
 use super::schemas::monitored;
 use super::time::rfc3339;
 use super::view::Plan;
@@ -281,6 +282,7 @@ impl Gateway {
         }
         self.accepting()?;
         self.nothing_is_open(&record)?;
+        self.begin(ctx, &record, Leaving::Finishes).await?;
         let claim = Occupant {
             id: None,
             who: ctx.principal.id().to_owned(),
@@ -293,7 +295,7 @@ impl Gateway {
             .run(&mut held, device, deadline, &request.expect_diff_sha256)
             .await;
         held.finish().await;
-        cleared.map(Planned::Done)
+        cleared.map(|cleared| Planned::Done(ctx.ticket.answers(cleared)))
     }
 }
 

@@ -21,6 +21,7 @@ mod held;
 mod history;
 mod kill;
 mod locks;
+pub mod operations;
 mod output;
 mod pace;
 mod prepare;
@@ -39,7 +40,6 @@ pub mod view;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -80,6 +80,8 @@ pub struct Parts {
     pub edit_sessions_kept: Duration,
     /// The least time that may be asked for between a commit and its confirmation.
     pub least_confirm_timeout: Duration,
+    /// How many operations and idempotency keys there may be, and for how long.
+    pub operations: operations::Bounds,
     pub events: events::EventSettings,
     /// Owns the tasks of the use cases.
     pub tasks: TaskTracker,
@@ -106,7 +108,8 @@ struct Inner {
     least_confirm_timeout: Duration,
     tasks: TaskTracker,
     started: Instant,
-    draining: AtomicBool,
+    draining: CancellationToken,
+    operations: operations::Operations,
     /// Changes under way.
     changes: changes::Running,
     /// Changes of which it is being found out whether they were committed.
@@ -155,7 +158,8 @@ impl Gateway {
                 least_confirm_timeout: parts.least_confirm_timeout,
                 tasks: parts.tasks,
                 started,
-                draining: AtomicBool::new(false),
+                draining: CancellationToken::new(),
+                operations: operations::Operations::new(parts.operations),
                 changes: changes::Running::default(),
                 resolving: changes::Resolving::default(),
                 confirmed: confirmed::Registry::default(),
@@ -172,6 +176,7 @@ impl Gateway {
         };
         gateway.settle_edit_sessions().await?;
         gateway.settle_changes().await?;
+        gateway.settle_operations().await?;
         gateway.install_all().await?;
         gateway.take_up_confirmed_commits().await?;
         gateway.resolve_left_behind().await?;
@@ -179,6 +184,7 @@ impl Gateway {
         tasks.spawn(gateway.clone().forget_old_edit_sessions());
         tasks.spawn(gateway.clone().forget_old_changes());
         tasks.spawn(gateway.clone().forget_old_confirmed_commits());
+        tasks.spawn(gateway.clone().forget_old_operations());
         gateway.start_events();
         Ok(gateway)
     }
@@ -186,7 +192,7 @@ impl Gateway {
     /// From now on nothing new that changes a device, and nothing in the inventory, is accepted. Edit sessions end, each
     /// after the RPC that it runs (D1).
     pub fn drain(&self) {
-        self.inner.draining.store(true, Ordering::Release);
+        self.inner.draining.cancel();
         self.inner.devices.stop_edit_sessions();
     }
 
@@ -211,7 +217,7 @@ impl Gateway {
     }
 
     fn draining(&self) -> bool {
-        self.inner.draining.load(Ordering::Acquire)
+        self.inner.draining.is_cancelled()
     }
 
     fn accepting(&self) -> Result<(), Error> {

@@ -2,18 +2,20 @@
 
 use super::call::{CallContext, Role};
 use super::failure::{self, Asked};
+use super::operations::{self, Leaving};
 use super::output::Output;
 use super::prepare::{self, Prepared};
 use super::reply::{Reply, RpcAnswer};
 use super::request::{Arguments, BatchRequest, Content, OnError, RpcBody, RpcRequest};
 use super::view::Plan;
-use super::{Gateway, url_policy};
+use super::{Gateway, LONGEST_DEADLINE, url_policy};
 use crate::device::{self, Device};
 use crate::error::{Error, ErrorCode};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::junos::classify::{OperationClass, classify};
 use crate::netconf::rpc::{self, RequestError, Rpc};
 use crate::netconf::urls;
+use crate::store::DeviceRecord;
 use crate::xml::Fragment;
 
 /// The most RPCs of one batch.
@@ -65,7 +67,7 @@ impl Gateway {
                         .map(RpcAnswer::Plan);
                 }
                 let request = output.request(move |caps| prepared.build(caps), request.attributes);
-                self.change(ctx, name, &device, request, &output, asked)
+                self.change(ctx, &record, &device, request, &output, asked)
                     .await
                     .map(RpcAnswer::Reply)
                     .map_err(|error| {
@@ -163,17 +165,27 @@ impl Gateway {
     pub(super) async fn change(
         &self,
         ctx: &CallContext,
-        name: &str,
+        record: &DeviceRecord,
         device: &Device,
         request: device::Request,
         output: &Output,
         asked: Asked,
     ) -> Result<Reply, Error> {
         self.accepting()?;
-        let raw = device
-            .single_use(ctx.principal.id(), self.deadline(ctx, device), request)
-            .await;
-        Reply::new(name, raw.map_err(failure::device)?, output, asked, true)
+        self.begin(ctx, record, Leaving::UnlessSent).await?;
+        let request = operations::noting(&ctx.ticket, request);
+        let deadline = match ctx.deadline {
+            // H6: what takes long is asked for without waiting for it.
+            None if ctx.ticket.responds_async() => self.inner.clock.now() + LONGEST_DEADLINE,
+            Some(_) | None => self.deadline(ctx, device),
+        };
+        let raw = device.single_use(ctx.principal.id(), deadline, request).await;
+        let raw = raw.map_err(failure::device)?;
+        let reply = Reply::new(record.name(), raw, output, asked, true)?;
+        if let Some(outcome) = reply.outcome {
+            ctx.ticket.came_to(outcome);
+        }
+        Ok(reply)
     }
 
     /// The XML that a call would send, without the `<rpc>` around it.

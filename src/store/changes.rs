@@ -8,6 +8,7 @@ use super::connection::Connection;
 use super::database::unavailable;
 use super::devices::{MOST_ITEMS, from_micros, to_micros};
 use super::events::{EventFacts, NewEvent};
+use super::idempotency::NewKey;
 use super::page::{self, Page};
 use super::seal::Place;
 use super::{OpenError, Store, StoreError};
@@ -71,15 +72,22 @@ fn document_of(id: &str) -> Place<'_> {
 }
 
 impl Store {
-    /// Adds a change, and tells of it. Its times are those of now.
+    /// Adds a change, and the key that it was asked for with, and tells of it, all or nothing. Its times are those of now.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn insert_change(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
+    /// [`StoreError::KeyTaken`], [`StoreError::Unavailable`].
+    pub async fn insert_change(
+        &self,
+        change: &mut ChangeRecord,
+        key: Option<&NewKey>,
+    ) -> Result<(), StoreError> {
         const DOING: &str = "adding a change";
         change.created_at = self.now();
         change.updated_at = change.created_at;
         let mut tx = self.database.begin(DOING).await?;
+        if let Some(key) = key {
+            self.insert_key_in(&mut tx, key, &change.id).await?;
+        }
         sqlx::query(
             "INSERT INTO changes (id, device_id, device, owner, mode, state, outcome, reason, request_id, created_at, \
              updated_at, key_id, document) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)",
@@ -113,7 +121,9 @@ impl Store {
         const DOING: &str = "updating a change";
         let mut tx = self.database.begin(DOING).await?;
         let told = self.write_change(&mut tx, change, 0).await?;
-        self.commit_telling(tx, told.as_slice(), DOING).await
+        self.commit_telling(tx, told.as_slice(), DOING).await?;
+        self.tell(&change.id);
+        Ok(())
     }
 
     /// Stores that the commit of a change is sent now. A row allows one send.
@@ -193,6 +203,46 @@ impl Store {
             .await
             .map_err(unavailable("reading a change"))?;
         self.change(&row.ok_or(StoreError::NotFound)?)
+    }
+
+    /// One change, whatever its device is.
+    ///
+    /// # Errors
+    /// As [`Store::get_change`].
+    pub async fn find_change(&self, id: &str) -> Result<ChangeRecord, StoreError> {
+        let statement = format!("{COLUMNS} WHERE id = $1");
+        let row = sqlx::query(AssertSqlSafe(statement))
+            .bind(id)
+            .fetch_optional(self.database.reader())
+            .await
+            .map_err(unavailable("reading a change"))?;
+        self.change(&row.ok_or(StoreError::NotFound)?)
+    }
+
+    /// At most `most` changes whose ids come before this one, the newest first; of one device if its id is given.
+    pub(super) async fn changes_before(
+        &self,
+        device_id: Option<&str>,
+        before: &str,
+        most: u32,
+    ) -> Result<Vec<ChangeRecord>, StoreError> {
+        let of_device = if device_id.is_some() {
+            " AND device_id = $3"
+        } else {
+            ""
+        };
+        let statement = format!("{COLUMNS} WHERE id < $1{of_device} ORDER BY id DESC LIMIT $2");
+        let mut query = sqlx::query(AssertSqlSafe(statement))
+            .bind(before)
+            .bind(i64::from(most));
+        if let Some(device_id) = device_id {
+            query = query.bind(device_id);
+        }
+        let rows = query
+            .fetch_all(self.database.reader())
+            .await
+            .map_err(unavailable("listing changes"))?;
+        rows.iter().map(|row| self.change(row)).collect()
     }
 
     /// Changes of a device, the newest first, those in `state` if one is given.

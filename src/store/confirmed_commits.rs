@@ -142,11 +142,13 @@ impl Store {
         const DOING: &str = "updating a confirmed commit";
         let mut tx = self.database.begin(DOING).await?;
         let mut events = Vec::with_capacity(2);
-        if let Some(change) = change
-            && let Some(mut event) = self.update_change_in(&mut tx, change).await?
-        {
-            event.facts.confirmed_commit_id = Some(commit.id.clone());
-            events.push(event);
+        let mut changed = None;
+        if let Some(change) = change {
+            if let Some(mut event) = self.update_change_in(&mut tx, change).await? {
+                event.facts.confirmed_commit_id = Some(commit.id.clone());
+                events.push(event);
+            }
+            changed = Some(&change.id);
         }
         commit.updated_at = self.now();
         let row = sqlx::query("SELECT state, deadline FROM confirmed_commits WHERE id = $1")
@@ -163,7 +165,11 @@ impl Store {
         } else if deadline != to_micros(commit.deadline) {
             events.push(told(commit, "extended"));
         }
-        self.commit_telling(tx, &events, DOING).await
+        self.commit_telling(tx, &events, DOING).await?;
+        if let Some(id) = changed {
+            self.tell(id);
+        }
+        Ok(())
     }
 
     async fn update_in(

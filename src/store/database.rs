@@ -56,6 +56,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0005_events.sql"),
         include_str!("../../migrations/postgres/0005_events.sql"),
     ),
+    (
+        6,
+        "operations",
+        include_str!("../../migrations/sqlite/0006_operations.sql"),
+        include_str!("../../migrations/postgres/0006_operations.sql"),
+    ),
 ];
 
 #[derive(Clone, Debug)]
@@ -226,7 +232,8 @@ impl Database {
         let failed = || unavailable("looking for what is sealed");
         let rows = sqlx::query(
             "SELECT key_id FROM device_secrets UNION SELECT key_id FROM changes UNION \
-                 SELECT key_id FROM confirmed_commits ORDER BY key_id",
+             SELECT key_id FROM confirmed_commits UNION SELECT key_id FROM operations UNION \
+             SELECT key_id FROM idempotency_keys ORDER BY key_id",
         )
         .fetch_all(&self.reader)
         .await

@@ -12,8 +12,10 @@ mod devices;
 mod edit_sessions;
 mod events;
 mod file;
+mod idempotency;
 mod keys;
 mod newest_commits;
+mod operations;
 mod page;
 mod seal;
 
@@ -21,7 +23,10 @@ mod seal;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::broadcast;
 
 use crate::clock::Clock;
 use crate::ids::Ids;
@@ -34,8 +39,10 @@ pub use confirmed_commits::{ConfirmedCommitFilter, ConfirmedCommitRecord, STARTI
 pub use devices::{DeviceRecord, Learned};
 pub use edit_sessions::{EditSessionRecord, OPENING};
 pub use events::{EventFacts, EventFilter, EventRecord, EventRun, NewEvent};
+pub use idempotency::{KeyEnd, KeyRecord, NewKey};
 pub use keys::{KeyError, KeySource};
 pub use newest_commits::NewestCommit;
+pub use operations::{Listed, OperationRecord};
 pub use page::Page;
 pub use seal::SealError;
 
@@ -43,14 +50,19 @@ pub use seal::SealError;
 #[derive(Clone, Debug)]
 pub struct Store {
     database: Database,
-    keys: std::sync::Arc<Keyring>,
+    keys: Arc<Keyring>,
     clock: Clock,
     ids: Ids,
+    /// Tells whose row has changed, operations and changes alike.
+    changed: broadcast::Sender<Arc<str>>,
     /// The newest event that was added through this store.
-    told: std::sync::Arc<tokio::sync::watch::Sender<i64>>,
+    told: Arc<tokio::sync::watch::Sender<i64>>,
     /// How many events are kept, up to a hundred more.
     events_kept: i64,
 }
+
+/// What is not heard in time is told as missed.
+const CHANGED: usize = 1024;
 
 /// Where the database is and how long to wait for it.
 #[derive(Clone, Debug)]
@@ -192,6 +204,8 @@ pub enum StoreError {
     VersionMismatch { current: i64 },
     #[error("the page token belongs to another list or filter")]
     BadPageToken,
+    #[error("the idempotency key has begun another operation")]
+    KeyTaken,
     /// Locked, read-only, full, gone: may be over at the next try.
     #[error("the database cannot be used while {doing}")]
     Unavailable {
@@ -204,6 +218,11 @@ pub enum StoreError {
     #[error("the credentials of device {device} cannot be opened")]
     Sealed {
         device: String,
+        #[source]
+        source: SealError,
+    },
+    #[error("what is stored of an idempotency key cannot be opened")]
+    SealedKey {
         #[source]
         source: SealError,
     },
@@ -228,15 +247,18 @@ impl Store {
         }
         let store = Self {
             database,
-            keys: std::sync::Arc::new(keys),
+            keys: Arc::new(keys),
             clock,
             ids,
-            told: std::sync::Arc::new(tokio::sync::watch::Sender::new(0)),
+            changed: broadcast::Sender::new(CHANGED),
+            told: Arc::new(tokio::sync::watch::Sender::new(0)),
             events_kept: i64::try_from(options.events_kept).unwrap_or(i64::MAX),
         };
         store.seal_anew().await?;
         store.seal_changes_anew().await?;
         store.seal_confirmed_commits_anew().await?;
+        store.seal_operations_anew().await?;
+        store.seal_keys_anew().await?;
         store.begin_events().await?;
         Ok(store)
     }
@@ -244,6 +266,16 @@ impl Store {
     /// A name for something that is made now; those of one process order it by creation.
     pub fn new_id(&self) -> String {
         self.ids.ulid(self.clock.wall())
+    }
+
+    /// Hears the id of every operation and change whose stored row has changed, from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<str>> {
+        self.changed.subscribe()
+    }
+
+    /// That nobody listens is no harm.
+    fn tell(&self, id: &str) {
+        let _ = self.changed.send(Arc::from(id));
     }
 
     /// 128 random bits, hexadecimal.

@@ -18,6 +18,7 @@ mod changes;
 mod confirmed_commits;
 mod edit_sessions;
 mod events;
+mod operations;
 mod unreachable;
 
 const START: OffsetDateTime = OffsetDateTime::UNIX_EPOCH.saturating_add(time::Duration::days(20_000));

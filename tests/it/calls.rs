@@ -89,6 +89,8 @@ async fn every_call_has_a_route() {
             "delete_device" | "delete_edit_session" => StatusCode::NO_CONTENT,
             // A Junos device without RFC 6022 hands out no schema, and without :startup there is none to delete.
             "get_schema" | "delete_config" => StatusCode::NOT_IMPLEMENTED,
+            // There is one for each change, and none of the id of an edit session.
+            "get_operation" => StatusCode::NOT_FOUND,
             // It was committed already.
             "cancel_change" => StatusCode::CONFLICT,
             // There is none: the change was a plain one.

@@ -40,6 +40,7 @@ fn by(who: &str, role: Role) -> CallContext {
         request_id: "r".to_owned(),
         deadline: None,
         traceparent: None,
+        ticket: ncgate::service::operations::Ticket::default(),
     }
 }
 

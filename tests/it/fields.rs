@@ -45,6 +45,7 @@ async fn violations_name_fields_of_the_message() {
         rpc: Some(rpc),
         output: Some(output),
         plan: false,
+        ..Default::default()
     };
     let hints = proto::OutputOptions {
         hints: "none".to_owned(),

@@ -3,6 +3,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::carried::{self, Answer, Carry};
 use super::stream::{self, Messages, Part};
 use super::{Services, context, convert, proto};
 use crate::error::Error;
@@ -145,20 +146,21 @@ pub enum Whole {
 
 impl Services {
     /// Answers in one message, which `wrap` makes.
-    pub(super) async fn whole<I: Ask, O>(
+    pub(super) async fn whole<I: Ask + Carry, O: Answer>(
         &self,
         method: &'static str,
         request: Request<I>,
-        wrap: impl FnOnce(Whole) -> O + Send,
+        wrap: impl FnOnce(Whole) -> O + Send + 'static,
     ) -> Result<Response<O>, Status> {
-        context::call(&self.0, method, request, async |ctx: CallContext, input: I| {
-            let whole = match input.ask(&self.0.gateway, &ctx).await? {
-                RpcAnswer::Reply(reply) => Whole::Reply(stream::whole(reply, &ctx.request_id).await?),
+        let gateway = self.0.gateway.clone();
+        let work = async move |ctx: CallContext, input: I| {
+            let whole = match input.ask(&gateway, &ctx).await? {
+                RpcAnswer::Reply(reply) => Whole::Reply(stream::answered(reply, &ctx).await?),
                 RpcAnswer::Plan(Plan { device, rpcs }) => Whole::Plan(proto::Plan { device, rpcs }),
             };
             Ok(wrap(whole))
-        })
-        .await
+        };
+        carried::call(&self.0, method, request, work).await
     }
 
     /// Answers in one message that has no place for a plan.
@@ -181,11 +183,12 @@ impl Services {
         method: &'static str,
         request: Request<I>,
     ) -> Result<Response<Messages<T>>, Status> {
-        context::call(&self.0, method, request, async |ctx: CallContext, input: I| {
-            let reply = unplanned(input.ask(&self.0.gateway, &ctx).await?)?;
-            Ok(stream::chunks(&self.0, reply, &ctx.request_id))
-        })
-        .await
+        let app = self.0.clone();
+        let work = async move |ctx: CallContext, input: I| {
+            let reply = unplanned(input.ask(&app.gateway, &ctx).await?)?;
+            Ok(stream::chunks(&app, reply, &ctx.request_id))
+        };
+        carried::stream(&self.0, method, request, work).await
     }
 }
 

@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::convert::some;
-use super::{Services, context, edit, proto};
+use super::{Services, carried, context, edit, proto};
 use crate::service::edit::request::ListChanges;
 use crate::service::edit::view::Planned;
 
@@ -14,14 +14,15 @@ impl proto::change_service_server::ChangeService for Services {
         request: Request<proto::CreateChangeRequest>,
     ) -> Result<Response<proto::CreateChangeResponse>, Status> {
         use proto::create_change_response::Result as Answer;
-        context::call(
+        let this = self.clone();
+        carried::call(
             &self.0,
             "ChangeService/CreateChange",
             request,
-            async |ctx, input| {
+            async move |ctx, input| {
                 let device = input.device.clone();
                 let request = edit::change(input)?;
-                let result = match self.0.gateway.create_change(&ctx, &device, request).await? {
+                let result = match this.0.gateway.create_change(&ctx, &device, request).await? {
                     Planned::Done(change) => Answer::Change(edit::change_view(change)),
                     Planned::Plan(plan) => Answer::Plan(edit::plan(plan)),
                 };
@@ -73,12 +74,13 @@ impl proto::change_service_server::ChangeService for Services {
         request: Request<proto::CancelChangeRequest>,
     ) -> Result<Response<proto::CancelChangeResponse>, Status> {
         use proto::cancel_change_response::Result as Answer;
-        context::call(
+        let this = self.clone();
+        carried::call(
             &self.0,
             "ChangeService/CancelChange",
             request,
-            async |ctx, input| {
-                let planned = self
+            async move |ctx, input| {
+                let planned = this
                     .0
                     .gateway
                     .cancel_change(&ctx, &input.device, &input.id, input.plan)

@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::stream::{self, Messages};
-use super::{Services, context, convert, edit, proto};
+use super::{Services, carried, convert, edit, proto};
 use crate::netconf::datastore::Datastore;
 use crate::service::edit::request::{
     CopyConfigRequest, DeleteConfigRequest, Endpoint, SaveRescueRequest, ValidateConfigRequest,
@@ -55,19 +55,20 @@ impl proto::config_service_server::ConfigService for Services {
         request: Request<proto::CopyConfigRequest>,
     ) -> Result<Response<proto::CopyConfigResponse>, Status> {
         use proto::copy_config_response::Result as Answer;
-        context::call(
+        let this = self.clone();
+        carried::call(
             &self.0,
             "ConfigService/CopyConfig",
             request,
-            async |ctx, input| {
+            async move |ctx, input| {
                 let request = CopyConfigRequest {
                     source: edit::required_endpoint("source", input.source)?,
                     target: edit::required_endpoint("target", input.target)?,
                     output: convert::output(input.output)?,
                     plan: input.plan,
                 };
-                let result = match self.0.gateway.copy_config(&ctx, &input.device, request).await? {
-                    RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
+                let result = match this.0.gateway.copy_config(&ctx, &input.device, request).await? {
+                    RpcAnswer::Reply(reply) => Answer::Reply(stream::answered(reply, &ctx).await?),
                     RpcAnswer::Plan(plan) => Answer::Plan(edit::plan(plan)),
                 };
                 Ok(proto::CopyConfigResponse { result: Some(result) })
@@ -81,18 +82,19 @@ impl proto::config_service_server::ConfigService for Services {
         request: Request<proto::DeleteConfigRequest>,
     ) -> Result<Response<proto::DeleteConfigResponse>, Status> {
         use proto::delete_config_response::Result as Answer;
-        context::call(
+        let this = self.clone();
+        carried::call(
             &self.0,
             "ConfigService/DeleteConfig",
             request,
-            async |ctx, input| {
+            async move |ctx, input| {
                 let request = DeleteConfigRequest {
                     target: edit::required_endpoint("target", input.target)?,
                     output: convert::output(input.output)?,
                     plan: input.plan,
                 };
-                let result = match self.0.gateway.delete_config(&ctx, &input.device, request).await? {
-                    RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
+                let result = match this.0.gateway.delete_config(&ctx, &input.device, request).await? {
+                    RpcAnswer::Reply(reply) => Answer::Reply(stream::answered(reply, &ctx).await?),
                     RpcAnswer::Plan(plan) => Answer::Plan(edit::plan(plan)),
                 };
                 Ok(proto::DeleteConfigResponse { result: Some(result) })
@@ -106,24 +108,25 @@ impl proto::config_service_server::ConfigService for Services {
         request: Request<proto::ValidateConfigRequest>,
     ) -> Result<Response<proto::ValidateConfigResponse>, Status> {
         use proto::validate_config_response::Result as Answer;
-        context::call(
+        let this = self.clone();
+        carried::call(
             &self.0,
             "ConfigService/ValidateConfig",
             request,
-            async |ctx, input| {
+            async move |ctx, input| {
                 let request = ValidateConfigRequest {
                     source: edit::endpoint("source", input.source)?
                         .unwrap_or(Endpoint::Datastore(Datastore::Candidate)),
                     output: convert::output(input.output)?,
                     plan: input.plan,
                 };
-                let result = match self
+                let result = match this
                     .0
                     .gateway
                     .validate_config(&ctx, &input.device, request)
                     .await?
                 {
-                    RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
+                    RpcAnswer::Reply(reply) => Answer::Reply(stream::answered(reply, &ctx).await?),
                     RpcAnswer::Plan(plan) => Answer::Plan(edit::plan(plan)),
                 };
                 Ok(proto::ValidateConfigResponse { result: Some(result) })
@@ -137,22 +140,23 @@ impl proto::config_service_server::ConfigService for Services {
         request: Request<proto::SaveRescueConfigRequest>,
     ) -> Result<Response<proto::SaveRescueConfigResponse>, Status> {
         use proto::save_rescue_config_response::Result as Answer;
-        context::call(
+        let this = self.clone();
+        carried::call(
             &self.0,
             "ConfigService/SaveRescueConfig",
             request,
-            async |ctx, input| {
+            async move |ctx, input| {
                 let request = SaveRescueRequest {
                     output: convert::output(input.output)?,
                     plan: input.plan,
                 };
-                let result = match self
+                let result = match this
                     .0
                     .gateway
                     .save_rescue_config(&ctx, &input.device, request)
                     .await?
                 {
-                    RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
+                    RpcAnswer::Reply(reply) => Answer::Reply(stream::answered(reply, &ctx).await?),
                     RpcAnswer::Plan(plan) => Answer::Plan(edit::plan(plan)),
                 };
                 Ok(proto::SaveRescueConfigResponse { result: Some(result) })

@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::convert::some;
-use super::{Services, context, edit, proto};
+use super::{Services, carried, context, edit, proto};
 use crate::service::edit::request::{ConfirmRequest, ExtendRequest, ListConfirmedCommits};
 use crate::service::edit::view::Planned;
 
@@ -51,12 +51,13 @@ impl proto::confirmed_commit_service_server::ConfirmedCommitService for Services
     ) -> Result<Response<proto::ConfirmConfirmedCommitResponse>, Status> {
         use proto::confirm_confirmed_commit_response::Result as Answer;
         let name = "ConfirmedCommitService/ConfirmConfirmedCommit";
-        context::call(&self.0, name, request, async |ctx, input| {
+        let this = self.clone();
+        carried::call(&self.0, name, request, async move |ctx, input| {
             let request = ConfirmRequest {
                 accept_candidate: input.accept_candidate,
                 plan: input.plan,
             };
-            let gateway = &self.0.gateway;
+            let gateway = &this.0.gateway;
             let result = match gateway.confirm_confirmed_commit(&ctx, &input.id, request).await? {
                 Planned::Done(commit) => Answer::ConfirmedCommit(edit::confirmed_commit(commit)),
                 Planned::Plan(plan) => Answer::Plan(edit::plan(plan)),
@@ -72,8 +73,9 @@ impl proto::confirmed_commit_service_server::ConfirmedCommitService for Services
     ) -> Result<Response<proto::CancelConfirmedCommitResponse>, Status> {
         use proto::cancel_confirmed_commit_response::Result as Answer;
         let name = "ConfirmedCommitService/CancelConfirmedCommit";
-        context::call(&self.0, name, request, async |ctx, input| {
-            let gateway = &self.0.gateway;
+        let this = self.clone();
+        carried::call(&self.0, name, request, async move |ctx, input| {
+            let gateway = &this.0.gateway;
             let result = match gateway
                 .cancel_confirmed_commit(&ctx, &input.id, input.plan)
                 .await?
@@ -92,12 +94,13 @@ impl proto::confirmed_commit_service_server::ConfirmedCommitService for Services
     ) -> Result<Response<proto::ExtendConfirmedCommitResponse>, Status> {
         use proto::extend_confirmed_commit_response::Result as Answer;
         let name = "ConfirmedCommitService/ExtendConfirmedCommit";
-        context::call(&self.0, name, request, async |ctx, input| {
+        let this = self.clone();
+        carried::call(&self.0, name, request, async move |ctx, input| {
             let request = ExtendRequest {
                 confirm_timeout_seconds: input.confirm_timeout_seconds,
                 plan: input.plan,
             };
-            let gateway = &self.0.gateway;
+            let gateway = &this.0.gateway;
             let result = match gateway.extend_confirmed_commit(&ctx, &input.id, request).await? {
                 Planned::Done(commit) => Answer::ConfirmedCommit(edit::confirmed_commit(commit)),
                 Planned::Plan(plan) => Answer::Plan(edit::plan(plan)),

@@ -13,6 +13,16 @@ use crate::service::LONGEST_DEADLINE;
 use crate::service::call::CallContext;
 
 const TIMEOUT: &str = "grpc-timeout";
+const REPLAYED: &str = "idempotency-replayed";
+
+/// What a call ended with.
+pub enum Told<O> {
+    Answer(O),
+    /// The answer of a call that was made before.
+    Replayed(O),
+    /// The status of one that was made before.
+    ReplayedStatus(Status),
+}
 
 /// Runs one call. `method` is `Service/Method` in `ncgate.v1`, as the table of service calls has it.
 ///
@@ -26,6 +36,25 @@ pub async fn call<I, O, F>(
 ) -> Result<Response<O>, Status>
 where
     F: Future<Output = Result<O, Error>>,
+{
+    frame(app, method, request, async |context, message| {
+        work(context, message).await.map(Told::Answer)
+    })
+    .await
+}
+
+/// As [`call`], for calls that may have been made before.
+///
+/// # Errors
+/// As [`call`].
+pub async fn frame<I, O, F>(
+    app: &App,
+    method: &'static str,
+    request: Request<I>,
+    work: impl FnOnce(CallContext, I) -> F,
+) -> Result<Response<O>, Status>
+where
+    F: Future<Output = Result<Told<O>, Error>>,
 {
     let started = Instant::now();
     let (metadata, _, message) = request.into_parts();
@@ -45,17 +74,23 @@ where
         });
         status::of(&error, &request_id)
     });
+    let (result, replayed) = match result {
+        Ok(Told::Answer(message)) => (Ok(message), false),
+        Ok(Told::Replayed(message)) => (Ok(message), true),
+        Ok(Told::ReplayedStatus(status)) => (Err(status), true),
+        Err(status) => (Err(status), false),
+    };
     let code = result.as_ref().map_or_else(Status::code, |_| Code::Ok);
     app.metrics
-        .grpc_request(&format!("ncgate.v1.{method}"), name(code), started.elapsed());
+        .grpc_request(&format!("ncgate.v1.{method}"), code_name(code), started.elapsed());
     match result {
         Ok(message) => {
             let mut response = Response::new(message);
-            name_request(response.metadata_mut(), &request_id);
+            name(response.metadata_mut(), &request_id, replayed);
             Ok(response)
         }
         Err(mut status) => {
-            name_request(status.metadata_mut(), &request_id);
+            name(status.metadata_mut(), &request_id, replayed);
             Err(status)
         }
     }
@@ -71,11 +106,14 @@ pub fn refused(app: &App, headers: &http::HeaderMap, error: &Error) -> Status {
         error,
     });
     let mut status = status::of(error, &request_id);
-    name_request(status.metadata_mut(), &request_id);
+    name(status.metadata_mut(), &request_id, false);
     status
 }
 
-fn name_request(metadata: &mut MetadataMap, request_id: &str) {
+fn name(metadata: &mut MetadataMap, request_id: &str, replayed: bool) {
+    if replayed {
+        metadata.insert(REPLAYED, MetadataValue::from_static("true"));
+    }
     if let Ok(value) = MetadataValue::try_from(request_id) {
         metadata.insert(REQUEST_ID, value);
     }
@@ -90,6 +128,7 @@ fn admit(app: &App, headers: &http::HeaderMap, request_id: &str) -> Result<CallC
         request_id: request_id.to_owned(),
         deadline: deadline(headers)?,
         traceparent: edge::traceparent(headers),
+        ticket: crate::service::operations::Ticket::default(),
     })
 }
 
@@ -123,7 +162,7 @@ fn deadline(headers: &http::HeaderMap) -> Result<Option<Duration>, Error> {
 }
 
 /// The name of a status code, as metrics have it.
-fn name(code: Code) -> &'static str {
+fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

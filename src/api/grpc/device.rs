@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert::some;
 use super::stream::Messages;
-use super::{Services, context, device_json, edit, proto, view};
+use super::{Services, carried, context, device_json, edit, proto, view};
 use crate::error::Error;
 use crate::service::edit::request::{DiscardCandidateRequest, KillRequest};
 use crate::service::edit::view::Planned;
@@ -228,11 +228,12 @@ impl proto::device_service_server::DeviceService for Services {
         request: Request<proto::KillSessionRequest>,
     ) -> Result<Response<proto::KillSessionResponse>, Status> {
         use proto::kill_session_response::Result as Answer;
-        context::call(
+        let this = self.clone();
+        carried::call(
             &self.0,
             "DeviceService/KillSession",
             request,
-            async |ctx, input| {
+            async move |ctx, input| {
                 let request = KillRequest {
                     reason: some(input.reason),
                     if_user: some(input.if_user),
@@ -240,7 +241,7 @@ impl proto::device_service_server::DeviceService for Services {
                     force: input.force,
                     plan: input.plan,
                 };
-                let planned = self
+                let planned = this
                     .0
                     .gateway
                     .kill_session(&ctx, &input.device, input.session_id, request)
@@ -274,16 +275,17 @@ impl proto::device_service_server::DeviceService for Services {
         request: Request<proto::DiscardCandidateRequest>,
     ) -> Result<Response<proto::DiscardCandidateResponse>, Status> {
         use proto::discard_candidate_response::Result as Answer;
-        context::call(
+        let this = self.clone();
+        carried::call(
             &self.0,
             "DeviceService/DiscardCandidate",
             request,
-            async |ctx, input| {
+            async move |ctx, input| {
                 let request = DiscardCandidateRequest {
                     expect_diff_sha256: input.expect_diff_sha256,
                     plan: input.plan,
                 };
-                let planned = self
+                let planned = this
                     .0
                     .gateway
                     .discard_candidate(&ctx, &input.device, request)

@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert::some;
 use super::stream::{self, Messages};
-use super::{Services, ask, context, convert, edit, proto};
+use super::{Services, ask, carried, context, convert, edit, proto};
 use crate::error::Error;
 use crate::service::call::CallContext;
 use crate::service::edit::request::{CommitRequest, DiscardRequest, EditRequest};
@@ -73,13 +73,14 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         request: Request<proto::CreateEditSessionRequest>,
     ) -> Result<Response<proto::CreateEditSessionResponse>, Status> {
         let method = "EditSessionService/CreateEditSession";
-        context::call(&self.0, method, request, async |ctx, input| {
+        let this = self.clone();
+        carried::call(&self.0, method, request, async move |ctx, input| {
             let device = input.device.clone();
             let request = edit::open(input)?;
             answer!(
                 create_edit_session_response,
                 CreateEditSessionResponse,
-                self.0.gateway.create_edit_session(&ctx, &device, request).await?
+                this.0.gateway.create_edit_session(&ctx, &device, request).await?
             )
         })
         .await
@@ -132,12 +133,13 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         request: Request<proto::DeleteEditSessionRequest>,
     ) -> Result<Response<proto::DeleteEditSessionResponse>, Status> {
         let method = "EditSessionService/DeleteEditSession";
-        context::call(&self.0, method, request, async |ctx, input| {
-            self.0
+        let this = self.clone();
+        carried::call(&self.0, method, request, async move |ctx, input| {
+            this.0
                 .gateway
                 .delete_edit_session(&ctx, &input.device, &input.id)
                 .await?;
-            Ok(proto::DeleteEditSessionResponse {})
+            Ok(proto::DeleteEditSessionResponse::default())
         })
         .await
     }
@@ -147,7 +149,8 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         request: Request<proto::ApplyEditRequest>,
     ) -> Result<Response<proto::ApplyEditResponse>, Status> {
         let method = "EditSessionService/ApplyEdit";
-        context::call(&self.0, method, request, async |ctx, input| {
+        let this = self.clone();
+        carried::call(&self.0, method, request, async move |ctx, input| {
             let request = EditRequest {
                 edit: edit::edit("edit", input.edit)?,
                 plan: input.plan,
@@ -155,7 +158,7 @@ impl proto::edit_session_service_server::EditSessionService for Services {
             answer!(
                 apply_edit_response,
                 ApplyEditResponse,
-                self.0
+                this.0
                     .gateway
                     .apply_edit(&ctx, &input.device, &input.id, request)
                     .await?
@@ -169,11 +172,12 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         request: Request<proto::ValidateEditSessionRequest>,
     ) -> Result<Response<proto::ValidateEditSessionResponse>, Status> {
         let method = "EditSessionService/ValidateEditSession";
-        context::call(&self.0, method, request, async |ctx, input| {
+        let this = self.clone();
+        carried::call(&self.0, method, request, async move |ctx, input| {
             answer!(
                 validate_edit_session_response,
                 ValidateEditSessionResponse,
-                self.0
+                this.0
                     .gateway
                     .validate_edit_session(&ctx, &input.device, &input.id, input.plan)
                     .await?
@@ -187,7 +191,8 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         request: Request<proto::DiscardEditSessionRequest>,
     ) -> Result<Response<proto::DiscardEditSessionResponse>, Status> {
         let method = "EditSessionService/DiscardEditSession";
-        context::call(&self.0, method, request, async |ctx, input| {
+        let this = self.clone();
+        carried::call(&self.0, method, request, async move |ctx, input| {
             let request = DiscardRequest {
                 discard_others: input.discard_others,
                 plan: input.plan,
@@ -195,7 +200,7 @@ impl proto::edit_session_service_server::EditSessionService for Services {
             answer!(
                 discard_edit_session_response,
                 DiscardEditSessionResponse,
-                self.0
+                this.0
                     .gateway
                     .discard_edit_session(&ctx, &input.device, &input.id, request)
                     .await?
@@ -209,7 +214,8 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         request: Request<proto::CommitEditSessionRequest>,
     ) -> Result<Response<proto::CommitEditSessionResponse>, Status> {
         let method = "EditSessionService/CommitEditSession";
-        context::call(&self.0, method, request, async |ctx, input| {
+        let this = self.clone();
+        carried::call(&self.0, method, request, async move |ctx, input| {
             let request = CommitRequest {
                 options: edit::commit(input.options),
                 probe: edit::probe(input.probe)?,
@@ -218,7 +224,7 @@ impl proto::edit_session_service_server::EditSessionService for Services {
             answer!(
                 commit_edit_session_response,
                 CommitEditSessionResponse,
-                self.0
+                this.0
                     .gateway
                     .commit_edit_session(&ctx, &input.device, &input.id, request)
                     .await?
@@ -250,14 +256,15 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         request: Request<proto::CallEditSessionRpcRequest>,
     ) -> Result<Response<proto::CallEditSessionRpcResponse>, Status> {
         let method = "EditSessionService/CallEditSessionRpc";
-        context::call(&self.0, method, request, async |ctx, input| {
+        let this = self.clone();
+        carried::call(&self.0, method, request, async move |ctx, input| {
             use proto::call_edit_session_rpc_response::Result as Answer;
             let target = (input.device.as_str(), input.id.as_str());
-            let answer = self
+            let answer = this
                 .edit_session_rpc(&ctx, target, input.rpc, input.output, input.plan)
                 .await?;
             let result = match answer {
-                RpcAnswer::Reply(reply) => Answer::Reply(stream::whole(reply, &ctx.request_id).await?),
+                RpcAnswer::Reply(reply) => Answer::Reply(stream::answered(reply, &ctx).await?),
                 RpcAnswer::Plan(plan) => Answer::Plan(edit::plan(plan)),
             };
             Ok(proto::CallEditSessionRpcResponse { result: Some(result) })
@@ -272,13 +279,19 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         request: Request<proto::StreamCallEditSessionRpcRequest>,
     ) -> Result<Response<Self::StreamCallEditSessionRpcStream>, Status> {
         let method = "EditSessionService/StreamCallEditSessionRpc";
-        context::call(&self.0, method, request, async |ctx, input| {
-            let target = (input.device.as_str(), input.id.as_str());
-            let answer = self
-                .edit_session_rpc(&ctx, target, input.rpc, input.output, false)
-                .await?;
-            Ok(stream::chunks(&self.0, ask::unplanned(answer)?, &ctx.request_id))
-        })
+        let this = self.clone();
+        carried::stream(
+            &self.0,
+            method,
+            request,
+            async move |ctx: CallContext, input: proto::StreamCallEditSessionRpcRequest| {
+                let target = (input.device.as_str(), input.id.as_str());
+                let answer = this
+                    .edit_session_rpc(&ctx, target, input.rpc, input.output, false)
+                    .await?;
+                Ok(stream::chunks(&this.0, ask::unplanned(answer)?, &ctx.request_id))
+            },
+        )
         .await
     }
 

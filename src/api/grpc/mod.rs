@@ -2,6 +2,7 @@
 //! one call of the service layer.
 
 mod ask;
+mod carried;
 mod change;
 mod config;
 mod confirmed_commit;
@@ -15,6 +16,7 @@ mod edit_session;
 mod ending;
 mod event;
 mod fields;
+mod operation;
 mod rpc;
 mod status;
 mod status_service;
@@ -54,6 +56,7 @@ use proto::confirmed_commit_service_server::ConfirmedCommitServiceServer;
 use proto::device_service_server::DeviceServiceServer;
 use proto::edit_session_service_server::EditSessionServiceServer;
 use proto::event_service_server::EventServiceServer;
+use proto::operation_service_server::OperationServiceServer;
 use proto::rpc_service_server::RpcServiceServer;
 use proto::status_service_server::StatusServiceServer;
 
@@ -83,7 +86,7 @@ pub fn router(app: App) -> Router {
         ($health:ident, $set:ident) => {
             each!($health, $set, DeviceServiceServer, RpcServiceServer, ConfigServiceServer);
             each!($health, $set, EditSessionServiceServer, ChangeServiceServer, StatusServiceServer);
-            each!($health, $set, ConfirmedCommitServiceServer, EventServiceServer);
+            each!($health, $set, ConfirmedCommitServiceServer, OperationServiceServer, EventServiceServer);
         };
         ($health:ident, $set:ident, $($server:ident),*) => {
             $($health.$set::<$server<Services>>().await;)*
@@ -112,6 +115,7 @@ pub fn router(app: App) -> Router {
         .add_service(server!(EditSessionServiceServer))
         .add_service(server!(ChangeServiceServer))
         .add_service(server!(ConfirmedCommitServiceServer))
+        .add_service(server!(OperationServiceServer))
         .add_service(server!(EventServiceServer))
         .add_service(server!(StatusServiceServer))
         .add_service(health_service)

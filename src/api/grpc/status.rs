@@ -49,7 +49,7 @@ fn details(error: &Error, code: Code, request_id: &str) -> Vec<Any> {
         ("reason", error.reason()),
         ("hint", error.hint()),
         // A change is its own operation (H7).
-        ("operation_id", error.change_id()),
+        ("operation_id", error.operation_id().or(error.change_id())),
     ];
     for (name, text) in texts {
         if let Some(text) = text {
@@ -141,6 +141,7 @@ fn resource(error: &Error) -> (&'static str, String) {
         (Some(Resource::ConfirmedCommit(id)), _) => {
             ("ncgate.v1.ConfirmedCommit", format!("confirmed-commits/{id}"))
         }
+        (Some(Resource::Operation(id)), _) => ("ncgate.v1.Operation", format!("operations/{id}")),
         (None, ErrorCode::DataMissing | ErrorCode::DataExists) => ("configuration", device),
         (None, _) => ("ncgate.v1.Device", device),
     }

@@ -10,8 +10,10 @@ use tonic::Status;
 
 use super::{CHUNK_BYTES, MAX_UNARY_BYTES, convert, fields, proto, status};
 use crate::api::App;
+use crate::api::envelope::{self, Frame};
 use crate::api::pace::{self, Pump, Source};
 use crate::error::{Error, ErrorCode, Outcome};
+use crate::service::call::CallContext;
 use crate::service::reply::{DataKind, Reply, ReplyData};
 
 /// Messages of a streamed answer.
@@ -95,6 +97,25 @@ pub async fn whole(reply: Reply, request_id: &str) -> Result<proto::Reply, Error
             content: Some(content),
         }),
     })
+}
+
+/// The same for a call that can change a device: its operation is told what REST would answer.
+///
+/// # Errors
+/// As [`whole`].
+pub async fn answered(reply: Reply, ctx: &CallContext) -> Result<proto::Reply, Error> {
+    let followed = ctx.ticket.operation_id().is_some();
+    let frame = followed.then(|| Frame::new(&reply, &ctx.request_id));
+    let kind = reply.data.kind();
+    let message = whole(reply, &ctx.request_id).await?;
+    if let Some(frame) = frame {
+        use proto::payload::Content;
+        let content = message.data.as_ref().and_then(|data| data.content.as_ref());
+        if let Some(Content::Json(text) | Content::Xml(text) | Content::Text(text)) = content {
+            ctx.ticket.note_response(envelope::whole(&frame, kind, text));
+        }
+    }
+    Ok(message)
 }
 
 /// All results of a batch in one message.

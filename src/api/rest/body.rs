@@ -48,18 +48,25 @@ impl FromRequest<App> for Input {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let limit = app.settings.max_body_bytes;
-        let packed = packing(&parts.headers)?;
-        let read = tokio::time::timeout(app.settings.body_timeout, collect(body, limit));
-        let bytes = read.await.map_err(|_| late(app.settings.body_timeout))??;
-        let bytes = match packed {
-            Packing::Plain => bytes,
-            Packing::Gzip => unpack(&bytes, limit)?,
-        };
         Ok(Self {
+            bytes: whole(&parts.headers, body, app).await?,
             content_type: content_type(&parts.headers)?,
-            bytes,
         })
+    }
+}
+
+/// A body, read to its end and unpacked.
+///
+/// # Errors
+/// `payload-too-large`, `request-timeout`; `unsupported-media-type` for another packing than gzip.
+pub async fn whole(headers: &HeaderMap, body: Body, app: &App) -> Result<Bytes, ApiError> {
+    let limit = app.settings.max_body_bytes;
+    let packed = packing(headers)?;
+    let read = tokio::time::timeout(app.settings.body_timeout, collect(body, limit));
+    let bytes = read.await.map_err(|_| late(app.settings.body_timeout))??;
+    match packed {
+        Packing::Plain => Ok(bytes),
+        Packing::Gzip => unpack(&bytes, limit),
     }
 }
 

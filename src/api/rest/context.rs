@@ -109,6 +109,7 @@ fn admit(app: &App, request: &Request, request_id: &str) -> Result<CallContext, 
         request_id: request_id.to_owned(),
         deadline: deadline(headers)?,
         traceparent: edge::traceparent(headers),
+        ticket: crate::service::operations::Ticket::default(),
     })
 }
 

@@ -2,6 +2,7 @@
 //! service layer.
 
 mod body;
+mod carried;
 pub mod changes;
 pub mod config;
 pub mod confirmed_commits;
@@ -21,6 +22,7 @@ pub mod locks;
 mod machine;
 mod negotiate;
 mod openapi;
+pub mod operations;
 pub mod output;
 mod places;
 mod probe_input;
@@ -96,6 +98,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(confirmed_commits::confirm))
         .routes(routes!(confirmed_commits::cancel))
         .routes(routes!(confirmed_commits::extend))
+        .routes(routes!(operations::list))
+        .routes(routes!(operations::get))
         .routes(routes!(events::list))
         .routes(routes!(locks::list))
         .routes(routes!(locks::kill))
@@ -127,6 +131,7 @@ pub(super) fn around(routes: Router<App>, app: App) -> Router {
         .layer(CatchPanicLayer::custom(
             move |panic: Box<dyn Any + Send + 'static>| caught(&metrics, &*panic),
         ))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), carried::layer))
         .layer(axum::middleware::from_fn_with_state(app.clone(), context::layer))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_ABOVE).and(is_compressible)))
         .with_state(app)

@@ -13,6 +13,7 @@ use utoipa::openapi::{
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 use super::problem::{MEDIA_TYPE, Problem};
+use crate::service::calls::CALLS;
 
 /// The statuses that any operation may fail with. Which one means what stands under `code` in the body.
 pub struct Problems;
@@ -152,6 +153,9 @@ pub fn text(api: &OpenApi) -> String {
         {
             operation["requestBody"]["required"] = Value::Bool(false);
         }
+        if operation["operationId"].as_str().is_some_and(can_mutate) {
+            followed(operation);
+        }
         let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
         for parameter in parameters.into_iter().flatten() {
             // `?plan` is `?plan=true` (H15).
@@ -161,6 +165,47 @@ pub fn text(api: &OpenApi) -> String {
         }
     }
     format!("{document:#}\n")
+}
+
+/// Whether the call behind an operation can change a device.
+fn can_mutate(operation_id: &str) -> bool {
+    let same = |name: &str| name.replace('_', "").eq_ignore_ascii_case(operation_id);
+    CALLS.iter().any(|call| call.mutates && same(call.name))
+}
+
+/// What every call that can change a device takes and answers beside what is its own (conventions H7, H8).
+fn followed(operation: &mut Value) {
+    let header = |name: &str, description: &str, schema: Value| {
+        serde_json::json!({
+            "in": "header", "name": name, "required": false, "description": description, "schema": schema
+        })
+    };
+    let key = header(
+        "Idempotency-Key",
+        "The same request with the same key is carried out once, and gets the same answer again",
+        serde_json::json!({"type": "string", "minLength": 1, "maxLength": 255}),
+    );
+    let prefer = header(
+        "Prefer",
+        "`respond-async` answers with the operation, as soon as there is one",
+        serde_json::json!({"type": "string"}),
+    );
+    if let Some(parameters) = operation["parameters"].as_array_mut() {
+        parameters.extend([key, prefer]);
+    }
+    operation["responses"]["202"] = serde_json::json!({
+        "description": "It goes on (`Prefer: respond-async`)",
+        "headers": {
+            "Location": {"description": "Its operation", "schema": {"type": "string"}},
+            "Preference-Applied": {"schema": {"type": "string"}},
+        },
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/OperationView"}}},
+    });
+    let problem = serde_json::json!({"schema": {"$ref": "#/components/schemas/Problem"}});
+    operation["responses"]["422"] = serde_json::json!({
+        "description": "The Idempotency-Key stands for another request",
+        "content": {MEDIA_TYPE: problem},
+    });
 }
 
 /// Takes null out of the types of a member that need not be there.
@@ -191,6 +236,7 @@ pub fn base() -> OpenApi {
             "confirmed-commits",
             "Commits that a device undoes unless they are confirmed",
         ),
+        ("operations", "What became of every call that can change a device"),
         ("edit-sessions", "Changes step by step, and who holds what"),
         ("events", "What happens, as it comes and afterwards"),
         ("gateway", "The gateway itself"),

@@ -103,6 +103,9 @@ pub struct Problem {
     /// The change that failed: `GET …/changes/{id}` tells the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change_id: Option<String>,
+    /// The operation that tells what came of the call: `GET /v1/operations/{id}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation_id: Option<String>,
     /// Who holds the lock that was refused, as far as the device says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<LockHolderView>,
@@ -168,6 +171,7 @@ impl Problem {
                 .collect(),
             rpc_errors: error.rpc_errors().iter().map(RpcErrorView::from).collect(),
             change_id: error.change_id().map(str::to_owned),
+            operation_id: error.operation_id().map(str::to_owned),
             holder: error.holder().map(LockHolderView::from),
             confirmed_commit_id: error.pending_commit().and_then(|commit| commit.id.clone()),
             by: error.pending_commit().map(|commit| commit.by.clone()),

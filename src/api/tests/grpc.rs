@@ -220,6 +220,7 @@ async fn bad_input_is_refused_by_field() {
             ..Default::default()
         }),
         plan: false,
+        ..Default::default()
     };
     for (request, field) in [
         (call(r#"{"a": 1}"#, 99), "output.format"),

@@ -83,6 +83,7 @@ impl Served {
             read_only_rpcs: Default::default(),
             edit_sessions_kept: Duration::from_secs(60),
             least_confirm_timeout: Duration::from_secs(60),
+            operations: crate::service::operations::Bounds::default(),
             events: Default::default(),
             tasks: tracker.clone(),
         });

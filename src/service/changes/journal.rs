@@ -10,6 +10,7 @@ use crate::service::Gateway;
 use crate::service::confirmed::ConfirmedCommit;
 use crate::service::edit::script::StepName;
 use crate::service::edit::view::{ChangeStepView, ChangeView};
+use crate::service::operations::Ticket;
 use crate::store::STARTING;
 
 /// How often the end of a change is written to a database that does not answer, and the time between.
@@ -23,20 +24,25 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the account: the change is in the store from now on.
+    /// Opens the account: the change is in the store from now on, and with it the key of the call that asked for it.
     ///
     /// # Errors
-    /// `store-unavailable`.
-    pub async fn open(gateway: Gateway, mut change: Change) -> Result<Self, Error> {
+    /// `store-unavailable`; `idempotency-key-in-use`.
+    pub async fn open(gateway: Gateway, mut change: Change, ticket: &Ticket) -> Result<Self, Error> {
         let mut row = change.to_row();
+        let key = gateway.new_key(ticket);
         gateway
             .inner
             .store
-            .insert_change(&mut row)
+            .insert_change(&mut row, key.as_ref())
             .await
             .map_err(|error| gateway.store_error(error))?;
+        if key.is_some() {
+            gateway.inner.operations.key_stored();
+        }
         (change.row.created_at, change.row.updated_at) = (row.created_at, row.updated_at);
         gateway.inner.changes.put(&change);
+        ticket.begun_as_change(&change.row.id);
         Ok(Self { gateway, change })
     }
 

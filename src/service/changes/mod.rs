@@ -4,6 +4,7 @@
 //! script, `procedure` brings it to its end; `scheduled` knows commits that the device makes later.
 
 mod journal;
+mod operation;
 mod patience;
 mod procedure;
 mod record;
@@ -134,7 +135,9 @@ impl Gateway {
         let asked_of = record.clone();
         let mut answer = {
             let change_id = change.row.id.clone();
-            let journal = Journal::open(self.clone(), change).await.map_err(on_device)?;
+            let journal = Journal::open(self.clone(), change, &ctx.ticket)
+                .await
+                .map_err(on_device)?;
             let (sender, receiver) = oneshot::channel();
             let procedure = Procedure {
                 device: live,

@@ -231,6 +231,10 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
     if fate == Fate::Unknown {
         let gateway = journal.gateway().clone();
         let change_id = journal.change().row.id.clone();
+        if confirmed.is_none() {
+            // Before anybody can take it for the last word.
+            gateway.inner.resolving.put(&change_id, &record.id);
+        }
         // From now on the store alone says what is known.
         drop(journal);
         match confirmed {

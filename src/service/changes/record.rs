@@ -36,6 +36,8 @@ pub(super) struct Document {
     /// What tells later whether it was committed (E2).
     pub evidence: Evidence,
     pub confirmed_commit_id: Option<String>,
+    /// That it is a commit of.
+    pub edit_session_id: Option<String>,
     /// What was seen on the device when the reply to the commit was lost, in words.
     pub seen: Option<String>,
     /// Nobody looks any more.

@@ -14,6 +14,7 @@ use crate::service::edit::request::Mode;
 use crate::service::edit::script::StepName;
 use crate::service::edit::view::{ChangeStepView, ChangeView};
 use crate::service::evidence::{Evidence, Moment};
+use crate::service::operations::Ticket;
 use crate::service::time;
 use crate::session::RawReply;
 use crate::store::{ChangeRecord, DeviceRecord};
@@ -26,9 +27,11 @@ pub(in crate::service) struct NewCommit<'a> {
     pub owner: &'a str,
     pub request_id: &'a str,
     pub mode: Mode,
+    pub edit_session_id: &'a str,
     pub session_id: u64,
     /// What stands in its comment (E3).
     pub marker: String,
+    pub ticket: &'a Ticket,
 }
 
 /// A commit on record.
@@ -63,10 +66,13 @@ impl Gateway {
                 undo_guaranteed: commit.mode != Mode::Shared,
                 session_id: Some(commit.session_id),
                 marker: commit.marker,
+                edit_session_id: Some(commit.edit_session_id.to_owned()),
                 ..Document::default()
             },
         };
-        Journal::open(self.clone(), change).await.map(Recorded)
+        Journal::open(self.clone(), change, commit.ticket)
+            .await
+            .map(Recorded)
     }
 }
 
@@ -172,6 +178,11 @@ impl Recorded {
             Outcome::Unknown => State::Unknown,
         };
         let error = error.with_change_id(&self.0.change().row.id);
+        let row = &self.0.change().row;
+        if state == State::Unknown && self.0.change().document.confirmed_commit_id.is_none() {
+            // Before anybody can take it for the last word: it is found out next.
+            self.0.gateway().inner.resolving.put(&row.id, &row.device_id);
+        }
         self.0.note(|change| {
             change.set_members(error.members());
             change.set_error(&error);

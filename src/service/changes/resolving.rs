@@ -16,6 +16,11 @@ impl Resolving {
         self.lock().remove(change_id);
     }
 
+    /// Whether it is being found out about this change.
+    pub(super) fn contains(&self, change_id: &str) -> bool {
+        self.lock().contains_key(change_id)
+    }
+
     /// One of this device.
     pub(super) fn of_device(&self, device_id: &str) -> Option<String> {
         let resolving = self.lock();

@@ -13,6 +13,7 @@ use crate::service::edit::ground;
 use crate::service::edit::view::{ChangeView, Planned};
 use crate::service::failure::{self, Asked};
 use crate::service::history;
+use crate::service::operations::Leaving;
 use crate::store::DeviceRecord;
 
 /// Scheduled commits of one device that are looked at: there is one, and those that went by unseen.
@@ -56,6 +57,7 @@ impl Gateway {
                 .with_device(device)
                 .with_change_id(id));
         }
+        self.begin(ctx, &record, Leaving::Finishes).await?;
         let request = Request {
             selection: None,
             ..Request::new(|caps| ground::clear_scheduled(caps).map(|step| step.rpc))
@@ -72,7 +74,7 @@ impl Gateway {
         }
         self.end_scheduled(&mut change, State::Cancelled, Outcome::NotApplied)
             .await?;
-        Ok(Planned::Done(change.view()))
+        Ok(Planned::Done(ctx.ticket.answers(change.view())))
     }
 
     /// Refuses while a change of the device runs, or waits for its time there: without the device nobody could tell

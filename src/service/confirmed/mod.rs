@@ -33,6 +33,7 @@ use super::edit::view::{ConfirmedCommitList, ConfirmedCommitView, Planned};
 use super::evidence;
 use super::failure;
 use super::history;
+use super::operations::Leaving;
 use super::time::{self, rfc3339};
 use super::view::Plan;
 use crate::device::Held;
@@ -207,6 +208,7 @@ impl Gateway {
         };
         let handle = self.inner.confirmed.get(id).ok_or_else(over)?;
         let (record, live) = self.device(&row.device).await?;
+        self.begin(ctx, &record, Leaving::Finishes).await?;
         let (answer, answered) = oneshot::channel();
         let order = Order {
             wanted,
@@ -222,7 +224,7 @@ impl Gateway {
         let most = Times::of(&record);
         let longest = self.deadline(ctx, &live) + 3 * most.commit + 3 * most.rpc;
         match tokio::time::timeout_at(longest, answered).await {
-            Ok(Ok(result)) => result.map(Planned::Done),
+            Ok(Ok(result)) => result.map(|commit| Planned::Done(ctx.ticket.answers(commit))),
             Ok(Err(_)) => match self.confirmed_row(id).await {
                 Ok(row) if row.state == State::Pending.as_str() => {
                     let detail = "the gateway ended before the order was taken";

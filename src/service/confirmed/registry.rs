@@ -84,6 +84,11 @@ impl Registry {
         self.lock().get(id).cloned()
     }
 
+    /// Whether this one is looked after.
+    pub fn contains(&self, id: &str) -> bool {
+        self.lock().contains_key(id)
+    }
+
     pub(super) fn remove(&self, id: &str) {
         self.lock().remove(id);
     }

@@ -11,6 +11,7 @@ use crate::service::edit::ground::{Dialect, Ground};
 use crate::service::edit::request::{DiscardRequest, Edit, EditBody, EditRequest, ErrorOption, Mode};
 use crate::service::edit::script::Step;
 use crate::service::edit::view::{EditSessionView, Planned};
+use crate::service::operations::Leaving;
 use crate::service::view::Plan;
 use crate::service::{evidence, failure, history};
 
@@ -74,6 +75,7 @@ impl Gateway {
         if !plan {
             // A check confirms on some devices.
             self.nothing_is_open(&used.record)?;
+            ctx.ticket.came_to(Outcome::NotApplied);
         }
         let ground = used.ground()?;
         let built = ground.validate(used.handle.capabilities());
@@ -194,12 +196,13 @@ impl Used {
         if plan {
             return Ok(Planned::Plan(self.plan(&steps)));
         }
+        gateway.begin(ctx, &self.record, Leaving::UnlessSent).await?;
         if !steps.is_empty() {
             self.send(gateway, ctx, steps)
                 .await
                 .map_err(|failed| failed.error)?;
         }
-        Ok(Planned::Done(self.view()))
+        Ok(Planned::Done(ctx.ticket.answers(self.view())))
     }
 
     pub(super) fn plan<'a>(&self, steps: impl IntoIterator<Item = &'a Step>) -> Plan {

@@ -24,6 +24,7 @@ use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
 use crate::service::edit::view::{ChangeView, CommitView, EditSessionView, Planned};
 use crate::service::evidence::{self, Evidence, Newest};
+use crate::service::operations::Ticket;
 use crate::service::{failure, history};
 use crate::session::RawReply;
 
@@ -100,8 +101,10 @@ impl Gateway {
                 owner,
                 request_id: &ctx.request_id,
                 mode: ground.mode,
+                edit_session_id: id,
                 session_id: used.handle.session_id(),
                 marker,
+                ticket: &ctx.ticket,
             })
             .await
             .map_err(|error| used.on_device(error))?;
@@ -500,7 +503,10 @@ impl Commit {
         hand_over: Option<oneshot::Sender<Held>>,
     ) -> Result<Vec<RawReply>, Failed> {
         let names: Vec<StepName> = steps.iter().map(|step| step.name).collect();
-        let sent = self.used.send_by(self.by, steps, start.clone(), hand_over).await;
+        let sent = self
+            .used
+            .send_by(self.by, steps, start.clone(), hand_over, &Ticket::default())
+            .await;
         let replies = match &sent {
             Ok(replies) => replies,
             Err(failed) => &failed.before,

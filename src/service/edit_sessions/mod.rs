@@ -21,6 +21,7 @@ use super::call::{CallContext, Role};
 use super::edit::ground::{Dialect, Ground};
 use super::edit::request::{Mode, OpenEditSession};
 use super::edit::view::{EditSessionList, EditSessionView, Planned};
+use super::operations::Leaving;
 use super::request::ListRequest;
 use super::view::Plan;
 use super::{failure, locks};
@@ -97,6 +98,7 @@ impl Gateway {
             created_at: self.inner.clock.wall(),
         };
         let row = new_row(ctx, &facts, &record);
+        self.begin(ctx, &record, Leaving::TakenBack).await?;
         let (answer, receiver) = oneshot::channel();
         let opening = Opening {
             gateway: self.clone(),
@@ -113,7 +115,8 @@ impl Gateway {
             Err(on_device(Error::new(ErrorCode::Internal, words)).with_outcome(Outcome::NotApplied))
         });
         let handle = opened?;
-        Ok(Planned::Done(record::view(row, Some(&handle))))
+        let session = record::view(row, Some(&handle));
+        Ok(Planned::Done(ctx.ticket.answers(session)))
     }
 
     /// The edit sessions of a device, the newest first: those that are open, and those that ended lately. Role `read`.
@@ -173,6 +176,7 @@ impl Gateway {
     pub async fn delete_edit_session(&self, ctx: &CallContext, device: &str, id: &str) -> Result<(), Error> {
         ctx.principal.require(Role::Configure)?;
         let used = self.use_edit_session(ctx, device, id).await?;
+        self.begin(ctx, &used.record, Leaving::Finishes).await?;
         used.handle.stop(EditReason::Released);
         let status = used.handle.status();
         if status.reason != Some(EditReason::Released) {

@@ -10,6 +10,7 @@ use crate::service::edit::differing::Differing;
 use crate::service::edit::request::Mode;
 use crate::service::edit::view::DiffView;
 use crate::service::failure::{self, Asked};
+use crate::service::operations::{self, Leaving};
 use crate::service::output::Output;
 use crate::service::reply::{Reply, RpcAnswer};
 use crate::service::request::{GetConfigRequest, RpcRequest};
@@ -62,12 +63,19 @@ impl Gateway {
                     }));
                 }
                 self.accepting()?;
+                self.begin(ctx, &used.record, Leaving::UnlessSent).await?;
                 Touch::Unknown
             }
         };
         let request = output.request(move |caps| prepared.build(caps), request.attributes);
+        let request = operations::noting(&ctx.ticket, request);
         match used.ask(self, ctx, request, touch, &output, asked).await {
-            Ok(reply) => Ok(RpcAnswer::Reply(reply)),
+            Ok(reply) => {
+                if let Some(outcome) = reply.outcome {
+                    ctx.ticket.came_to(outcome);
+                }
+                Ok(RpcAnswer::Reply(reply))
+            }
             Err(error) if ends => Err(failure::ended_as_asked(error)),
             Err(error) => Err(error),
         }

@@ -16,6 +16,7 @@ use crate::service::call::CallContext;
 use crate::service::edit::reading;
 use crate::service::edit::script::{Step, StepName};
 use crate::service::failure::{self, Asked};
+use crate::service::operations::{self, Ticket};
 use crate::session::RawReply;
 
 /// Where a piece of work stopped.
@@ -59,17 +60,18 @@ impl Used {
         steps: Vec<Step>,
     ) -> Result<Vec<RawReply>, Failed> {
         let by = ctx.deadline.map(|_| gateway.deadline(ctx, &self.device));
-        self.send_by(by, steps, Start::default(), None).await
+        self.send_by(by, steps, Start::default(), None, &ctx.ticket).await
     }
 
     /// As [`Self::send`], unless it is taken back before. `by`: when the caller wants it to be over; `hand_over`: where
-    /// the session goes when all of it went well.
+    /// the session goes when all of it went well; `ticket`: of the call that is to know when something is sent.
     pub async fn send_by(
         &self,
         by: Option<Instant>,
         steps: Vec<Step>,
         start: Start,
         hand_over: Option<oneshot::Sender<Held>>,
+        ticket: &Ticket,
     ) -> Result<Vec<RawReply>, Failed> {
         let names: Vec<(StepName, Touch)> = steps.iter().map(|step| (step.name, step.touch)).collect();
         let commits = names.iter().any(|(name, _)| *name == StepName::Commit);
@@ -97,7 +99,7 @@ impl Used {
                 attributes: Vec::new(),
                 selection: None,
             };
-            (request, touch)
+            (operations::noting(ticket, request), touch)
         });
         let work = Work {
             steps: requests.collect(),

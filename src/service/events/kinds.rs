@@ -2,6 +2,7 @@
 
 use crate::service::changes::State as ChangeState;
 use crate::service::confirmed::State as ConfirmedState;
+use crate::service::operations::State as OperationState;
 
 /// The kinds that have no state of their own behind them, with what they say.
 const OTHERS: [&str; 10] = [
@@ -21,7 +22,6 @@ const OTHERS: [&str; 10] = [
     // The configuration of a device was changed past this gateway.
     "config.changed_elsewhere",
 ];
-const OPERATION_STATES: [&str; 4] = ["running", "succeeded", "failed", "unknown"];
 
 /// Every kind of event.
 pub fn all() -> Vec<String> {
@@ -34,7 +34,7 @@ pub fn all() -> Vec<String> {
         "confirmed_commit",
         &ConfirmedState::ALL.map(ConfirmedState::as_str),
     ));
-    kinds.extend(of("operation", &OPERATION_STATES));
+    kinds.extend(of("operation", &OperationState::ALL.map(OperationState::as_str)));
     kinds
 }
 

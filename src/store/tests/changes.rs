@@ -24,7 +24,7 @@ fn change(id: &str, device_id: &str, state: &str) -> ChangeRecord {
 async fn a_change_comes_back_as_it_was_stored() {
     for (kind, store) in Backends::open().await.stores {
         let mut row = change(&store.new_id(), "d1", "preparing");
-        store.insert_change(&mut row).await.unwrap();
+        store.insert_change(&mut row, None).await.unwrap();
         assert_eq!(store.get_change("d1", &row.id).await.unwrap(), row, "{kind}");
         row.state = "committed".to_owned();
         row.outcome = Some("applied".to_owned());
@@ -50,11 +50,11 @@ async fn changes_are_listed_newest_first() {
         for number in 0..5 {
             let state = if number % 2 == 0 { "committed" } else { "failed" };
             let mut row = change(&store.new_id(), "d1", state);
-            store.insert_change(&mut row).await.unwrap();
+            store.insert_change(&mut row, None).await.unwrap();
             made.insert(0, row.id);
         }
         store
-            .insert_change(&mut change(&store.new_id(), "d2", "failed"))
+            .insert_change(&mut change(&store.new_id(), "d2", "failed"), None)
             .await
             .unwrap();
         let mut seen = Vec::new();
@@ -84,7 +84,7 @@ async fn old_changes_are_forgotten() {
     for (kind, store) in Backends::open().await.stores {
         for state in ["committed", "scheduled"] {
             let mut row = change(&store.new_id(), "d1", state);
-            store.insert_change(&mut row).await.unwrap();
+            store.insert_change(&mut row, None).await.unwrap();
         }
         let before = START + ::time::Duration::days(1);
         let kept = ["scheduled"];
@@ -117,7 +117,7 @@ async fn documents_of_changes_are_sealed() {
     let at = || Location::File(path.clone());
     let store = open(at(), text(key(1))).await.unwrap();
     let mut row = change(&store.new_id(), "d1", "committed");
-    store.insert_change(&mut row).await.unwrap();
+    store.insert_change(&mut row, None).await.unwrap();
     store.close().await;
     let bytes = std::fs::read(&path).unwrap();
     assert!(!bytes.windows(11).any(|window| window == b"canary-diff"));

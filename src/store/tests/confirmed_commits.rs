@@ -41,7 +41,7 @@ fn commit(id: &str, change_id: &str, device_id: &str) -> ConfirmedCommitRecord {
 
 pub(super) async fn journalled(store: &Store, device_id: &str) -> (ChangeRecord, ConfirmedCommitRecord) {
     let mut row = change(&store.new_id());
-    store.insert_change(&mut row).await.unwrap();
+    store.insert_change(&mut row, None).await.unwrap();
     let mut made = commit(&store.new_id(), &row.id, device_id);
     store.journal_confirmed_commit(&mut row, &mut made).await.unwrap();
     (row, made)
@@ -60,7 +60,7 @@ async fn a_row_allows_one_send() {
         assert!(store.journal_commit(&mut row).await.is_err(), "{kind}");
 
         let mut plain = change(&store.new_id());
-        store.insert_change(&mut plain).await.unwrap();
+        store.insert_change(&mut plain, None).await.unwrap();
         store.journal_commit(&mut plain).await.unwrap();
         assert!(store.journal_commit(&mut plain).await.is_err(), "{kind}");
         // What becomes of it can be stored as often as need be.

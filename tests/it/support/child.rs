@@ -18,7 +18,8 @@ pub struct Child {
     address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
     pub http: Client,
-    directory: tempfile::TempDir,
+    /// Kept for another process that goes on with it.
+    directory: Arc<tempfile::TempDir>,
 }
 
 impl Child {
@@ -29,7 +30,16 @@ impl Child {
 
     /// As [`Self::start`], after this shell command, which may set limits of the process.
     pub async fn start_by(limits: &str, more: &[&str]) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
+        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
+        Self::start_in(directory, limits, more).await
+    }
+
+    /// Another process over what this one has left.
+    pub async fn again(&self, more: &[&str]) -> Self {
+        Self::start_in(Arc::clone(&self.directory), "", more).await
+    }
+
+    async fn start_in(directory: Arc<tempfile::TempDir>, limits: &str, more: &[&str]) -> Self {
         let mut command = Command::new("sh");
         command.args([
             "-c",

@@ -69,6 +69,7 @@ macro_rules! ordered {
         match $answer.into_inner().result.expect("a result") {
             proto::$module::Result::ConfirmedCommit(commit) => Ok(confirmed_commit(commit)),
             proto::$module::Result::Plan(plan) => Ok(grpc::plan(plan)),
+            proto::$module::Result::Operation(operation) => panic!("not asked for: {operation:?}"),
         }
     };
 }
@@ -138,13 +139,18 @@ impl TestGateway {
                     id,
                     accept_candidate: flag(&body["accept_candidate"]),
                     plan,
+                    ..Default::default()
                 };
                 let mut client = self.confirmed_commits();
                 let answer = client.confirm_confirmed_commit(request).await.map_err(refused)?;
                 ordered!(confirm_confirmed_commit_response, answer)
             }
             (Door::Grpc, "cancel") => {
-                let request = proto::CancelConfirmedCommitRequest { id, plan };
+                let request = proto::CancelConfirmedCommitRequest {
+                    id,
+                    plan,
+                    ..Default::default()
+                };
                 let mut client = self.confirmed_commits();
                 let answer = client.cancel_confirmed_commit(request).await.map_err(refused)?;
                 ordered!(cancel_confirmed_commit_response, answer)
@@ -154,6 +160,7 @@ impl TestGateway {
                     id,
                     confirm_timeout_seconds: number(&body["confirm_timeout_seconds"]),
                     plan,
+                    ..Default::default()
                 };
                 let mut client = self.confirmed_commits();
                 let answer = client.extend_confirmed_commit(request).await.map_err(refused)?;

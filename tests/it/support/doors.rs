@@ -279,11 +279,15 @@ impl TestGateway {
                     }),
                     output: Some(grpc::output(with.options)),
                     plan: with.plan,
+                    ..Default::default()
                 };
                 let answer = self.rpcs().call_rpc(request).await.map_err(refused)?.into_inner();
                 Ok(match answer.result.expect("a reply or a plan") {
                     proto::call_rpc_response::Result::Reply(reply) => grpc::envelope(reply),
                     proto::call_rpc_response::Result::Plan(plan) => grpc::plan(plan),
+                    proto::call_rpc_response::Result::Operation(operation) => {
+                        panic!("not asked for: {operation:?}")
+                    }
                 })
             }
         }
@@ -344,6 +348,7 @@ impl TestGateway {
                     }),
                     output: Some(grpc::output(with.options)),
                     plan: with.plan,
+                    ..Default::default()
                 };
                 let answer = self
                     .rpcs()
@@ -354,6 +359,9 @@ impl TestGateway {
                 Ok(match answer.result.expect("a reply or a plan") {
                     proto::call_named_rpc_response::Result::Reply(reply) => grpc::envelope(reply),
                     proto::call_named_rpc_response::Result::Plan(plan) => grpc::plan(plan),
+                    proto::call_named_rpc_response::Result::Operation(operation) => {
+                        panic!("not asked for: {operation:?}")
+                    }
                 })
             }
         }
@@ -483,11 +491,15 @@ impl TestGateway {
                     command: command.to_owned(),
                     output: Some(grpc::output(with.options)),
                     plan: with.plan,
+                    ..Default::default()
                 };
                 let answer = self.rpcs().run_cli(request).await.map_err(refused)?.into_inner();
                 Ok(match answer.result.expect("a reply or a plan") {
                     proto::run_cli_response::Result::Reply(reply) => grpc::envelope(reply),
                     proto::run_cli_response::Result::Plan(plan) => grpc::plan(plan),
+                    proto::run_cli_response::Result::Operation(operation) => {
+                        panic!("not asked for: {operation:?}")
+                    }
                 })
             }
         }

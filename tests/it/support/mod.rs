@@ -6,6 +6,7 @@ pub mod commits;
 pub mod confirmed;
 pub mod doors;
 pub mod events;
+pub mod following;
 pub mod grpc;
 pub mod invariants;
 mod inventory;

@@ -61,6 +61,7 @@ impl TestGateway {
                     }),
                     output: None,
                     plan,
+                    ..Default::default()
                 };
                 let answer = self
                     .edit_sessions()
@@ -70,6 +71,7 @@ impl TestGateway {
                 Ok(match answer.into_inner().result.expect("a reply or a plan") {
                     Answer::Reply(reply) => grpc::envelope(reply),
                     Answer::Plan(plan) => grpc::plan(plan),
+                    Answer::Operation(operation) => panic!("not asked for: {operation:?}"),
                 })
             }
         }

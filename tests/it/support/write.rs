@@ -228,6 +228,7 @@ macro_rules! planned {
         match $answer.into_inner().result.expect("a result") {
             proto::$module::Result::$part(value) => Ok($shape(value)),
             proto::$module::Result::Plan(plan) => Ok(grpc::plan(plan)),
+            proto::$module::Result::Operation(operation) => panic!("not asked for: {operation:?}"),
         }
     };
 }
@@ -270,6 +271,7 @@ impl TestGateway {
                     wait_seconds: number(&body["wait_seconds"]),
                     dry_run: flag(&body["dry_run"]),
                     plan: flag(&body["plan"]),
+                    ..Default::default()
                 };
                 let answer = self.changes().create_change(request).await.map_err(refused)?;
                 planned!(create_change_response, Change, answer, change)
@@ -321,6 +323,7 @@ impl TestGateway {
                     device: device.to_owned(),
                     id: id.to_owned(),
                     plan: false,
+                    ..Default::default()
                 };
                 let answer = self.changes().cancel_change(request).await.map_err(refused)?;
                 planned!(cancel_change_response, Change, answer, change)
@@ -344,6 +347,7 @@ impl TestGateway {
                     ttl_seconds: number(&body["ttl_seconds"]),
                     wait_seconds: number(&body["wait_seconds"]),
                     plan: flag(&body["plan"]),
+                    ..Default::default()
                 };
                 let answer = self
                     .edit_sessions()
@@ -408,7 +412,11 @@ impl TestGateway {
             }
             Door::Grpc => {
                 let (device, id) = (device.to_owned(), id.to_owned());
-                let request = proto::DeleteEditSessionRequest { device, id };
+                let request = proto::DeleteEditSessionRequest {
+                    device,
+                    id,
+                    ..Default::default()
+                };
                 let answer = self.edit_sessions().delete_edit_session(request).await;
                 answer.map(|_| Value::Null).map_err(refused)
             }
@@ -428,6 +436,7 @@ impl TestGateway {
                     id: id.to_owned(),
                     edit: Some(edit(&body)),
                     plan: flag(&body["plan"]),
+                    ..Default::default()
                 };
                 let answer = self.edit_sessions().apply_edit(request).await.map_err(refused)?;
                 planned!(apply_edit_response, EditSession, answer, edit_session)
@@ -446,7 +455,12 @@ impl TestGateway {
         let (device, id, plan) = (device.to_owned(), id.to_owned(), flag(&body["plan"]));
         match action {
             "validate" => {
-                let request = proto::ValidateEditSessionRequest { device, id, plan };
+                let request = proto::ValidateEditSessionRequest {
+                    device,
+                    id,
+                    plan,
+                    ..Default::default()
+                };
                 let answer = client.validate_edit_session(request).await.map_err(refused)?;
                 planned!(validate_edit_session_response, EditSession, answer, edit_session)
             }
@@ -456,6 +470,7 @@ impl TestGateway {
                     id,
                     discard_others: flag(&body["discard_others"]),
                     plan,
+                    ..Default::default()
                 };
                 let answer = client.discard_edit_session(request).await.map_err(refused)?;
                 planned!(discard_edit_session_response, EditSession, answer, edit_session)
@@ -467,6 +482,7 @@ impl TestGateway {
                     options: Some(commit(&body)),
                     probe: probe(&body),
                     plan,
+                    ..Default::default()
                 };
                 let answer = client.commit_edit_session(request).await.map_err(refused)?;
                 planned!(commit_edit_session_response, EditSession, answer, edit_session)
@@ -555,6 +571,7 @@ impl TestGateway {
                     if_idle_seconds_at_least: body["if_idle_seconds_at_least"].as_u64(),
                     force: flag(&body["force"]),
                     plan: flag(&body["plan"]),
+                    ..Default::default()
                 };
                 let answer = DeviceServiceClient::new(self.channel())
                     .kill_session(request)
@@ -588,6 +605,7 @@ impl TestGateway {
                     device: device.to_owned(),
                     expect_diff_sha256: expect.to_owned(),
                     plan: false,
+                    ..Default::default()
                 };
                 let answer = DeviceServiceClient::new(self.channel())
                     .discard_candidate(request)
@@ -626,6 +644,7 @@ impl TestGateway {
                     target,
                     output,
                     plan,
+                    ..Default::default()
                 };
                 let answer = client.copy_config(request).await.map_err(refused)?;
                 planned!(copy_config_response, Reply, answer, grpc::envelope)
@@ -636,6 +655,7 @@ impl TestGateway {
                     target,
                     output,
                     plan,
+                    ..Default::default()
                 };
                 let answer = client.delete_config(request).await.map_err(refused)?;
                 planned!(delete_config_response, Reply, answer, grpc::envelope)
@@ -646,12 +666,18 @@ impl TestGateway {
                     source,
                     output,
                     plan,
+                    ..Default::default()
                 };
                 let answer = client.validate_config(request).await.map_err(refused)?;
                 planned!(validate_config_response, Reply, answer, grpc::envelope)
             }
             "rescue" => {
-                let request = proto::SaveRescueConfigRequest { device, output, plan };
+                let request = proto::SaveRescueConfigRequest {
+                    device,
+                    output,
+                    plan,
+                    ..Default::default()
+                };
                 let answer = client.save_rescue_config(request).await.map_err(refused)?;
                 planned!(save_rescue_config_response, Reply, answer, grpc::envelope)
             }

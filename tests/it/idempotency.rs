@@ -1,0 +1,306 @@
+//! Idempotency keys (conventions H8): what comes again is answered again and not carried out again.
+
+use ncgate::api::grpc::proto;
+use ncgate::emulator::config::What;
+use ncgate::emulator::{Fault, Gate, Rule, RunningEmulator};
+use proto::change_service_client::ChangeServiceClient;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tonic::Code;
+use tonic_types::StatusExt;
+
+use crate::support::doors::Door;
+use crate::support::{TestGateway, code, eventually, junos, listen, sent};
+
+const CHANGES: &str = "/v1/devices/mx1/changes";
+
+fn change(contact: &str) -> Value {
+    json!({"edits": [{"config": {"snmp": {"contact": contact}}}]})
+}
+
+/// How often the device committed.
+fn commits(device: &RunningEmulator) -> usize {
+    let deeds = device.device().deeds();
+    let commits = deeds
+        .iter()
+        .filter(|deed| matches!(deed.what, What::Commit { .. }));
+    commits.count()
+}
+
+/// H8: the same status, body and headers, and one commit; the operation is the change.
+#[tokio::test]
+async fn a_change_that_comes_again_is_answered_again() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let first = gateway.post_keyed(CHANGES, "k1", &change("east")).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.text);
+    assert!(!first.is_replayed());
+    let again = gateway.post_keyed(CHANGES, "k1", &change("east")).await;
+    assert!(again.is_replayed());
+    assert_eq!((again.status, &again.text), (first.status, &first.text));
+    for name in ["content-type", "location", "cache-control"] {
+        assert_eq!(again.header(name), first.header(name), "{name}");
+    }
+    assert_ne!(again.header("x-request-id"), first.header("x-request-id"));
+    assert_eq!(commits(&device), 1);
+    // The same JSON in other bytes is another request.
+    let other = gateway.post_keyed(CHANGES, "k1", &change("west")).await;
+    let problem = other.json();
+    assert_eq!(
+        (other.status, code(&problem)),
+        (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused")
+    );
+    assert_eq!(problem["operation_id"], first.json()["id"]);
+    // Before any other rule: this one could not be read at all.
+    let nonsense = gateway.post_keyed(CHANGES, "k1", &json!([])).await;
+    assert_eq!(nonsense.status, StatusCode::UNPROCESSABLE_ENTITY);
+    // Another path, another key.
+    device.faults().clear();
+    gateway.add("mx2", &device, json!({})).await;
+    let elsewhere = gateway
+        .post_keyed("/v1/devices/mx2/changes", "k1", &change("west"))
+        .await;
+    assert_eq!(elsewhere.status, StatusCode::CREATED, "{}", elsewhere.text);
+    assert!(!elsewhere.is_replayed());
+    assert_eq!(commits(&device), 2);
+}
+
+/// H8: a failure is the answer as well, byte for byte, and names its operation.
+#[tokio::test]
+async fn a_failure_that_comes_again_is_answered_again() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let body = json!({"edits": [{"format": "set", "config": "set no-such-thing x"}]});
+    let first = gateway.post_keyed(CHANGES, "k1", &body).await;
+    let problem = first.json();
+    assert!(first.status.is_client_error(), "{problem}");
+    assert_eq!(problem["operation_id"], problem["change_id"], "{problem}");
+    let loads = sent(&device, "load-configuration").len();
+    let again = gateway.post_keyed(CHANGES, "k1", &body).await;
+    assert!(again.is_replayed());
+    assert_eq!((again.status, &again.text), (first.status, &first.text));
+    assert_eq!(again.header("content-type"), Some("application/problem+json"));
+    assert_eq!(sent(&device, "load-configuration").len(), loads);
+}
+
+/// H8: two at once with one key are one call; the second hears that the first is under way.
+#[tokio::test]
+async fn two_at_once_are_one() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let gate = Gate::new();
+    device.faults().add(
+        Rule::on("commit-configuration", Fault::HoldReply(gate.clone()))
+            .after(1)
+            .once(),
+    );
+    let (body, other) = (change("east"), change("west"));
+    let first = gateway.post_keyed(CHANGES, "k1", &body);
+    let others = async {
+        eventually("it is sent", async || {
+            sent(&device, "commit-configuration").len() > 1
+        })
+        .await;
+        let second = gateway.post_keyed(CHANGES, "k1", &body).await;
+        let problem = second.json();
+        assert_eq!(
+            (second.status, code(&problem)),
+            (StatusCode::CONFLICT, "idempotency-key-in-use")
+        );
+        let seconds = second
+            .header("retry-after")
+            .and_then(|text| text.parse::<u64>().ok());
+        assert!(seconds.is_some_and(|seconds| seconds >= 1), "{problem}");
+        let id = problem["operation_id"].as_str().expect("an operation").to_owned();
+        assert_eq!(gateway.operation(Door::Grpc, &id, 0).await["state"], "running");
+        let reused = gateway.post_keyed(CHANGES, "k1", &other).await;
+        assert_eq!(reused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        gate.open();
+        id
+    };
+    let (first, id) = tokio::join!(first, others);
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.text);
+    assert_eq!(first.json()["id"], id.as_str());
+    assert_eq!(commits(&device), 1);
+}
+
+/// H8, H12: what says that nothing was sent and may be tried again leaves the key free; so does what is refused before
+/// there is an operation.
+#[tokio::test]
+async fn what_was_not_sent_leaves_the_key_free() {
+    let gateway = TestGateway::start().await;
+    let device = listen(junos()).await;
+    gateway.add("mx1", &device, json!({})).await;
+    let wrong = gateway.post_keyed(CHANGES, "k1", &json!({"edits": []})).await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+    let plan = format!("{CHANGES}?plan=true");
+    let planned = gateway.post_keyed(&plan, "k1", &change("east")).await;
+    assert_eq!(planned.status, StatusCode::OK, "{}", planned.text);
+    assert!(
+        !gateway
+            .post_keyed(&plan, "k1", &change("east"))
+            .await
+            .is_replayed()
+    );
+    // The candidate is held: nothing is sent for the second change.
+    let session = gateway.post("/v1/devices/mx1/edit-sessions", &json!({})).await.1;
+    let held = gateway.post_keyed(CHANGES, "k1", &change("east")).await;
+    let problem = held.json();
+    assert_eq!(
+        (code(&problem), &problem["outcome"]),
+        ("lock-denied", &json!("not_sent"))
+    );
+    let id = problem["operation_id"].as_str().expect("an operation");
+    assert_eq!(gateway.operation(Door::Rest, id, 0).await["state"], "failed");
+    let path = format!(
+        "/v1/devices/mx1/edit-sessions/{}",
+        session["id"].as_str().expect("an id")
+    );
+    let ended = gateway
+        .request(Method::DELETE, &path)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(ended.status(), StatusCode::NO_CONTENT);
+    let done = gateway.post_keyed(CHANGES, "k1", &change("east")).await;
+    assert_eq!(done.status, StatusCode::CREATED, "{}", done.text);
+    assert!(!done.is_replayed());
+    assert_eq!(commits(&device), 1);
+}
+
+/// H8: 1 to 255 printable ASCII characters, once.
+#[tokio::test]
+async fn malformed_keys_are_refused() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let long = "x".repeat(256);
+    for headers in [
+        &[("Idempotency-Key", "")][..],
+        &[("Idempotency-Key", long.as_str())],
+        &[("Idempotency-Key", "a"), ("Idempotency-Key", "b")],
+    ] {
+        let refused = gateway.post_with(CHANGES, headers, &change("east")).await;
+        let problem = refused.json();
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{problem}");
+        assert_eq!(problem["errors"][0]["pointer"], "Idempotency-Key");
+    }
+    assert_eq!(commits(&device), 0);
+}
+
+/// Fault matrix 13: the caller goes, the commit does not, and the same call again tells what came of it.
+#[tokio::test]
+async fn a_caller_who_left_finds_the_answer() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    // While it is committed, and while nothing counts yet.
+    for (held, after, key) in [("commit-configuration", 1, "k1"), ("lock", 0, "k2")] {
+        let gate = Gate::new();
+        device
+            .faults()
+            .add(Rule::on(held, Fault::HoldReply(gate.clone())).after(after).once());
+        let before = sent(&device, held).len();
+        let body = change(key);
+        let left = async {
+            let most = before + usize::try_from(after).expect("a small number");
+            eventually("it is sent", async || sent(&device, held).len() > most).await;
+        };
+        let call = gateway.post_keyed(CHANGES, key, &body);
+        tokio::select! {
+            answer = call => panic!("answered: {answer:?}"),
+            () = left => {}
+        }
+        gate.open();
+        let mut last = None;
+        eventually("the first call is over", async || {
+            let again = gateway.post_keyed(CHANGES, key, &body).await;
+            let over = again.status == StatusCode::CREATED;
+            assert!(over || again.status == StatusCode::CONFLICT, "{}", again.text);
+            last = Some(again);
+            over
+        })
+        .await;
+        let again = last.expect("an answer");
+        assert!(again.is_replayed());
+        assert_eq!(again.json()["state"], "committed");
+    }
+    assert_eq!(commits(&device), 2);
+}
+
+/// H8 through gRPC: the message, and the status with its details.
+#[tokio::test]
+async fn grpc_calls_that_come_again_are_answered_again() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let mut client = ChangeServiceClient::new(gateway.channel());
+    let edit = |text: &str| proto::Edit {
+        format: proto::EditFormat::Set.into(),
+        change: Some(proto::edit::Change::Content(text.to_owned())),
+        ..Default::default()
+    };
+    let request = |key: &str, text: &str| proto::CreateChangeRequest {
+        device: "mx1".to_owned(),
+        edits: vec![edit(text)],
+        idempotency_key: key.to_owned(),
+        ..Default::default()
+    };
+    let contact = "set snmp contact east";
+    let first = client
+        .create_change(request("k1", contact))
+        .await
+        .expect("a change");
+    let again = client
+        .create_change(request("k1", contact))
+        .await
+        .expect("a change");
+    assert!(first.metadata().get("idempotency-replayed").is_none());
+    assert_eq!(
+        again.metadata().get("idempotency-replayed").expect("told"),
+        "true"
+    );
+    assert_eq!(first.into_inner(), again.into_inner());
+    assert_eq!(commits(&device), 1);
+    let reused = client.create_change(request("k1", "set snmp contact west")).await;
+    let reused = reused.expect_err("another request");
+    assert_eq!(reused.code(), Code::InvalidArgument);
+    let info = reused.get_details_error_info().expect("details");
+    assert_eq!(info.reason, "IDEMPOTENCY_KEY_REUSED");
+    assert!(info.metadata.contains_key("operation_id"));
+    let wrong = client.create_change(request("k2", "set no-such-thing x")).await;
+    let wrong = wrong.expect_err("a refusal");
+    let info = wrong.get_details_error_info().expect("details");
+    assert!(info.metadata.contains_key("operation_id"), "{info:?}");
+    let again = client.create_change(request("k2", "set no-such-thing x")).await;
+    let again = again.expect_err("a refusal");
+    assert_eq!(
+        again.metadata().get("idempotency-replayed").expect("told"),
+        "true"
+    );
+    assert_eq!((again.code(), again.message()), (wrong.code(), wrong.message()));
+    // Its members stand in no order.
+    let told = again.get_details_error_info().expect("details");
+    assert_eq!((told.reason, told.metadata), (info.reason, info.metadata));
+    assert_eq!(again.details().len(), wrong.details().len());
+    let malformed = client.create_change(request("\u{7f}", contact)).await;
+    let malformed = malformed.expect_err("no key");
+    let fields = malformed.get_details_bad_request().expect("details");
+    assert_eq!(fields.field_violations[0].field, "idempotency_key");
+}
+
+/// H8: not changes alone. An edit session is opened once, and its edit is made once.
+#[tokio::test]
+async fn other_calls_that_come_again_are_answered_again() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let sessions = "/v1/devices/mx1/edit-sessions";
+    let first = gateway.post_keyed(sessions, "k1", &json!({})).await;
+    let again = gateway.post_keyed(sessions, "k1", &json!({})).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.text);
+    assert_eq!((again.status, &again.text), (first.status, &first.text));
+    let path = format!("{sessions}/{}/edit", first.json()["id"].as_str().expect("an id"));
+    let edit = json!({"format": "set", "config": "set snmp contact east"});
+    let first = gateway.post_keyed(&path, "k1", &edit).await;
+    let again = gateway.post_keyed(&path, "k1", &edit).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.text);
+    assert!(again.is_replayed());
+    assert_eq!(again.text, first.text);
+    assert_eq!(sent(&device, "load-configuration").len(), 1);
+    // What changes nothing has no operation, and its key means nothing.
+    let read = "/v1/devices/mx1/rpc/get-chassis-inventory";
+    for _ in 0..2 {
+        assert!(!gateway.post_keyed(read, "k1", &json!({})).await.is_replayed());
+    }
+    assert_eq!(sent(&device, "get-chassis-inventory").len(), 2);
+}
