@@ -443,7 +443,7 @@ impl Commit {
         let Some(persist) = commit.document.persist.as_deref() else {
             return;
         };
-        if let Ok(step) = confirmed::disarm(&self.used.handle.capabilities(), Some(persist)) {
+        if let Ok(step) = confirmed::disarm(self.used.handle.capabilities(), Some(persist)) {
             // Servers that do it right refuse it, because nothing waits under this token.
             let _ = self.send(vec![step], start, None).await;
         }
