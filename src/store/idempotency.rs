@@ -1,8 +1,8 @@
 //! Idempotency keys: which operation a key began, for which request, and the answer, so that the same request gets the
 //! same answer again (conventions H8). A key is stored in one transaction with its operation or change.
 
-use sqlx::any::AnyRow;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 use time::OffsetDateTime;
 
 use super::connection::Connection;

@@ -78,6 +78,7 @@ pub async fn run(world: World) -> turmoil::Result {
         urls: UrlPolicy::default(),
         edit_sessions_kept: Duration::from_secs(86_400),
         least_confirm_timeout: LEAST_CONFIRM,
+        operations: Default::default(),
         events: Default::default(),
         tasks: tasks.clone(),
     })
@@ -113,6 +114,7 @@ pub fn context(who: &str, role: Role) -> CallContext {
         request_id: format!("by-{who}"),
         deadline: None,
         traceparent: None,
+        ticket: Default::default(),
     }
 }
 
