@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::time::rfc3339;
 use crate::clock::{Clock, Stamp};
+use crate::error::{Error, ErrorCode};
 use crate::netconf::junos::commit_information::{CommitEntry, CommitInformation};
 
 /// What is stored of a commit before it is sent.
@@ -27,6 +28,8 @@ pub(super) struct Evidence {
     pub before: Option<String>,
     /// Digest of what running is to become.
     pub expected: Option<String>,
+    /// Running was to be copied to startup afterwards.
+    pub saves: bool,
 }
 
 /// A [`Stamp`] as stored.
@@ -90,6 +93,19 @@ impl From<&CommitEntry> for Newest {
 /// What is warned of where the history cannot be read.
 pub(super) const HIDDEN: &str = "the device does not show its commits, so nobody can tell whether a confirmed commit of \
                                  somebody else is pending, nor what became of this one should its reply be lost";
+
+/// Whether this is how a device refuses its history to a user who may not see it, or knows of none: it may fail for other
+/// reasons, too, which say nothing of what it holds.
+pub(super) fn is_hidden(refused: &Error) -> bool {
+    !refused.rpc_errors().is_empty()
+        && matches!(
+            refused.code(),
+            ErrorCode::AccessDenied
+                | ErrorCode::OperationNotSupported
+                | ErrorCode::DeviceUnknownElement
+                | ErrorCode::DeviceBadElement
+        )
+}
 
 /// Where a commit stands in a history.
 #[derive(Debug, Clone, PartialEq, Eq)]

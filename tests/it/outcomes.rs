@@ -415,3 +415,49 @@ async fn a_refused_confirm_leaves_it_pending() {
     assert_eq!(confirmed["state"], "confirmed");
     gateway.stop().await;
 }
+
+/// E2: a history that the user may not see is done without; one that could not be read just now keeps everything out, for
+/// a confirmed commit of somebody else may stand in it.
+#[tokio::test]
+async fn a_history_that_fails_is_not_one_that_is_hidden() {
+    for (tag, state) in [
+        (None, "failed"),
+        (Some(("protocol", "access-denied")), "committed"),
+    ] {
+        let (gateway, device, edits) = pair(Profile::Junos, None).await;
+        let refusal = DeviceError {
+            tag,
+            ..DeviceError::new("management daemon is busy")
+        };
+        let refuses = Rule::on("get-commit-information", Fault::Errors(vec![refusal]));
+        device.faults().add(refuses);
+        let answer = gateway.change(Door::Rest, "mx1", json!({"edits": edits})).await;
+        match answer {
+            Ok(change) => {
+                assert_eq!(change["state"], state, "{change}");
+                let words = change["warnings"][0]["error_message"].as_str().unwrap();
+                assert!(words.contains("does not show its commits"), "{change}");
+            }
+            Err(refusal) => {
+                assert_eq!(("failed", refusal.outcome.as_str()), (state, "not_applied"));
+                assert_eq!(commits(&device), 0);
+                assert!(device.device().lock_holder(Store::Candidate).is_none());
+            }
+        }
+    }
+}
+
+/// E7: what was committed without a reply is not saved, which is told.
+#[tokio::test]
+async fn what_is_found_committed_is_told_as_not_saved() {
+    let (gateway, _device, edits) = pair(Profile::Rfc, Some(Fault::DropBeforeReply)).await;
+    let id = unanswered(&gateway, Door::Rest, &edits).await;
+    let change = change_ends_as(&gateway, Door::Rest, &id, "committed", "applied").await;
+    let words = change["warnings"].as_array().unwrap();
+    let told = words.iter().any(|warning| {
+        warning["error_message"]
+            .as_str()
+            .is_some_and(|words| words.contains("not saved to startup"))
+    });
+    assert!(told, "{change}");
+}

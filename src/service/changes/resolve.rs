@@ -11,7 +11,7 @@ use super::record::Change;
 use super::state::State;
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::Gateway;
-use crate::service::edit::view::ScheduledView;
+use crate::service::edit::view::{RpcErrorView, ScheduledView};
 use crate::service::evidence::{self, Running, Standing};
 use crate::service::history;
 use crate::store::{ChangeRecord, DeviceRecord, StoreError};
@@ -186,6 +186,10 @@ impl Gateway {
             Conclusion::Applied(seen) => {
                 change.enter(State::Committed)?;
                 change.set_outcome(Outcome::Applied);
+                if change.document.evidence.saves {
+                    let words = "running was not saved to startup, as no reply to the commit came; config/copy does it";
+                    change.document.warnings.push(RpcErrorView::warning(words));
+                }
                 (true, seen)
             }
             Conclusion::Scheduled(seen) => {

@@ -145,7 +145,7 @@ impl Work {
     fn does_without(&mut self, tells: Tells, refused: &Stop) -> bool {
         // What became of a confirmed commit is told by nothing else.
         let wanted = self.request.if_revision.is_some() || self.ground.confirm.is_some();
-        if tells != Tells::History || wanted || refused.error.rpc_errors().is_empty() {
+        if tells != Tells::History || wanted || !evidence::is_hidden(&refused.error) {
             return false;
         }
         self.warn(format!("{}: {}", evidence::HIDDEN, refused.error.detail()));
@@ -224,6 +224,7 @@ impl Work {
         self.evidence.sent = Some(Moment::now(&self.journal.gateway().inner.clock));
         self.evidence.before = self.before.as_ref().map(Snapshot::digest);
         self.evidence.expected = self.after.as_ref().map(Snapshot::digest);
+        self.evidence.saves = self.saves();
         let evidence = self.evidence.clone();
         let Some(Confirm { timeout, persist }) = self.ground.confirm.clone() else {
             self.journal.note(|change| change.document.evidence = evidence);

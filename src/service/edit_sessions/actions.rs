@@ -140,7 +140,7 @@ impl Gateway {
                 Ok(())
             }
             // A user who may not see the history may check all the same.
-            Err(failed) if !failed.error.rpc_errors().is_empty() => {
+            Err(failed) if evidence::is_hidden(&failed.error) => {
                 let words = format!("{}: {}", evidence::HIDDEN, failed.error.detail());
                 used.handle.warn([record::warning(words)]);
                 Ok(())

@@ -335,8 +335,12 @@ impl Commit {
     /// What the commit would change, now.
     async fn look(&mut self, look: Look, start: &Start) -> Result<Diff, Error> {
         let name = self.used.record.name().to_owned();
+        let saves = self
+            .ground
+            .save(self.used.handle.capabilities(), self.options.save);
         let mut evidence = Evidence {
             junos: self.ground.dialect == Dialect::Junos,
+            saves: matches!(saves, Ok(Some(_))),
             ..Evidence::default()
         };
         if let Some(step) = look.history {
@@ -354,7 +358,7 @@ impl Commit {
                     }
                 }
                 // A user who may not see the history may commit all the same.
-                Err(failed) if !failed.error.rpc_errors().is_empty() && self.ground.confirm.is_none() => {
+                Err(failed) if evidence::is_hidden(&failed.error) && self.ground.confirm.is_none() => {
                     let words = format!("{}: {}", evidence::HIDDEN, failed.error.detail());
                     self.used.handle.warn([record::warning(words)]);
                 }

@@ -224,7 +224,9 @@ impl Guardian {
             }
             Err(error) if error.outcome() == Outcome::Unknown => {
                 self.stop_probe();
-                Err(self.unanswered(error).await)
+                let error = self.unanswered(error).await;
+                self.handle.settle();
+                Err(error)
             }
             Err(error) => {
                 self.commit.document.perhaps_later = before;

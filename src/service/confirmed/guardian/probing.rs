@@ -181,13 +181,12 @@ impl Guardian {
         self.store().await;
     }
 
-    /// A person has taken over. Whoever waits for the probe is told.
+    /// A person has taken over. Whoever waits for the probe is told once that is stored.
     pub(super) fn stop_probe(&mut self) {
         if let Some(probe) = &mut self.commit.document.probe {
             probe.close(false);
         }
         self.attempt = None;
-        self.handle.settle();
     }
 
     /// For how long something can be sent that counts on the device not having undone the commit.
