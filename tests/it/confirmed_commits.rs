@@ -239,7 +239,7 @@ async fn a_deadline_is_moved() {
     }
 }
 
-/// C4: without a token no confirm is sent when the device may undo it any moment.
+/// Row 22, C4: without a token no confirm is sent when the device may undo it any moment.
 #[tokio::test]
 async fn a_late_confirm_is_not_sent() {
     for door in DOORS {
@@ -291,7 +291,7 @@ async fn a_token_outlives_its_session() {
     }
 }
 
-/// S29, C5: a commit of somebody else confirms it on Junos, which is told as such.
+/// Row 23, S29, C5: a commit of somebody else confirms it on Junos, which is told as such.
 #[tokio::test]
 async fn others_confirm_it_too() {
     for door in DOORS {
