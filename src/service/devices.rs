@@ -46,12 +46,15 @@ impl Gateway {
     }
 
     /// # Errors
-    /// `invalid-argument` for a page token of another list.
+    /// `invalid-argument` for a page token of another list and for a label that there cannot be.
     pub async fn list_devices(&self, ctx: &CallContext, request: ListRequest) -> Result<DeviceList, Error> {
         ctx.principal.require(Role::Read)?;
         let size = page_size(request.page_size)?;
         let mut labels = BTreeMap::new();
         for (key, value) in request.labels {
+            if key.contains('\0') || value.contains('\0') {
+                return Err(Error::invalid("?label", "no label holds U+0000"));
+            }
             if labels.insert(key.clone(), value).is_some() {
                 return Err(Error::invalid(
                     "?label",
@@ -131,7 +134,8 @@ impl Gateway {
     /// Removes a device and ends its sessions politely.
     ///
     /// # Errors
-    /// `not-found`, `etag-mismatch`; `invalid-state` while edit sessions are open on it.
+    /// `not-found`, `etag-mismatch`; `invalid-state` while edit sessions are open on it, a change is under way, or what
+    /// became of one is being found out.
     pub async fn delete_device(
         &self,
         ctx: &CallContext,
@@ -155,6 +159,8 @@ impl Gateway {
                 .with_hint("end its edit sessions first"));
         }
         self.no_change_under_way(&read).await?;
+        self.nothing_to_resolve(&read.id)
+            .map_err(|error| error.with_device(name))?;
         let expected = if_match.is_some().then_some(read.version);
         let changing = self.inner.records.changing(name);
         self.inner

@@ -65,6 +65,13 @@ impl Seen {
         self.lock().remove(&(device.to_owned(), datastore));
     }
 
+    /// The session has ended: it holds nothing any more.
+    pub fn has_ended(&self, device: &str, session_id: u64) {
+        let is_gone = |sighting: &Sighting| sighting.holder.killable_id() == Some(session_id);
+        self.lock()
+            .retain(|(of, _), sighting| of != device || !is_gone(sighting));
+    }
+
     fn of(&self, device: &str, now: OffsetDateTime) -> Vec<(Datastore, Sighting)> {
         let seen = self.lock();
         let lately = seen

@@ -2,6 +2,7 @@
 //!
 //! Every call takes a [`call::CallContext`] with the principal; [`calls::CALLS`] is the table of them all.
 
+mod attempts;
 pub mod call;
 pub mod calls;
 mod changes;
@@ -9,6 +10,7 @@ mod check;
 mod cli;
 mod config;
 mod confirmed;
+mod continuity;
 mod datastores;
 mod devices;
 pub mod edit;
