@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor, SqliteConnection};
 
-use crate::support::commits::{change_ends_as, to_contact};
+use crate::support::commits::{change_ends_as, start, to_contact};
 use crate::support::doors::Door;
 use crate::support::{TestGateway, answer, eventually, junos, listen};
 
@@ -139,4 +139,43 @@ async fn the_end_of_an_operation_is_stored_late() {
     );
     let (status, again) = keyed(&gateway, path, &json!({})).await;
     assert_eq!((status, &again["id"]), (StatusCode::CREATED, &opened["id"]));
+}
+
+/// E2, S29: the end of a confirmed commit. It is told while it is not stored, the device stays in its hands until it is,
+/// and then the change has ended as well.
+#[tokio::test]
+async fn the_end_of_a_confirmed_commit_is_stored_late() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ncgate.db");
+    let gateway = gateway_with(&file).await;
+    let device = listen(junos()).await;
+    gateway.add("mx1", &device, json!({})).await;
+    let commit = start(&gateway, Door::Rest, &to_contact(Profile::Junos, "east")).await;
+    let gate = Gate::new();
+    let held = Rule::on("commit-configuration", Fault::HoldReply(gate.clone()));
+    device.faults().add(held.once());
+    let mut database = open(&file).await;
+
+    let confirming = gateway.order(Door::Rest, commit["id"].as_str().unwrap(), "confirm", Value::Null);
+    let freezing = async {
+        gate.reached().await;
+        freeze(&mut database, "confirmed_commits").await;
+        gate.open();
+    };
+    let (confirmed, ()) = tokio::join!(confirming, freezing);
+    assert_eq!(confirmed.unwrap()["state"], "confirmed");
+    let id = commit["id"].as_str().unwrap();
+    for door in [Door::Rest, Door::Grpc] {
+        let told = gateway.confirmed_commit(door, id).await.unwrap();
+        assert_eq!((&told["state"], &told["by"]), (&json!("confirmed"), &json!("us")));
+    }
+    thaw(&mut database, "confirmed_commits").await;
+    let change = commit["change_id"].as_str().unwrap();
+    change_ends_as(&gateway, Door::Rest, change, "confirmed", "applied").await;
+    let next = json!({"edits": to_contact(Profile::Junos, "west")});
+    eventually("the device is free", async || {
+        let next = gateway.change(Door::Rest, "mx1", next.clone()).await;
+        next.is_ok_and(|next| next["state"] == "committed")
+    })
+    .await;
 }

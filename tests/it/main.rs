@@ -55,6 +55,7 @@ mod network;
 mod operations;
 mod outcomes;
 mod places;
+mod probed_operations;
 mod probes;
 mod refused_logins;
 mod replicas;
