@@ -264,6 +264,8 @@ impl Work {
             self.journal.note(|change| change.document.evidence = evidence);
             return self.journal.committing(step, None).await;
         };
+        let asked = self.request.commit.confirm_timeout_seconds;
+        let rounded = asked.and_then(|asked| confirmed::rounded(asked, timeout.rfc()));
         let row = &self.journal.change().row;
         let gateway = self.journal.gateway().clone();
         let mut commit = gateway.new_confirmed_commit(NewConfirmedCommit {
@@ -282,6 +284,7 @@ impl Work {
                 save: self.saves(),
                 synchronize: self.request.commit.synchronize,
                 probe: self.probe.take(),
+                warnings: rounded.into_iter().map(RpcErrorView::warning).collect(),
                 ..confirmed::Document::default()
             },
         });

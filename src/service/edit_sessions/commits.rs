@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::looking::{Look, Seen};
 use super::sending::{Failed, Stopped};
-use super::Used;
+use super::{Used, record};
 use crate::device::{Held, Start};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
@@ -23,7 +23,7 @@ use crate::service::edit::reading::{self, Committed};
 use crate::service::edit::request::{CommitOptions, CommitRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
-use crate::service::edit::view::{ChangeView, CommitView, EditSessionView, Planned};
+use crate::service::edit::view::{ChangeView, CommitView, EditSessionView, Planned, RpcErrorView};
 use crate::service::failure;
 use crate::service::operations::Ticket;
 use crate::session::RawReply;
@@ -330,6 +330,9 @@ impl Commit {
         let Confirm { timeout, persist } = self.ground.confirm.clone()?;
         let capabilities = self.used.handle.capabilities();
         let save = self.ground.save(capabilities, self.options.save);
+        let asked = self.options.confirm_timeout_seconds;
+        let rounded = asked.and_then(|asked| confirmed::rounded(asked, timeout.rfc()));
+        self.used.handle.warn(rounded.clone().map(record::warning));
         let commit = self.gateway.new_confirmed_commit(NewConfirmedCommit {
             device_id: &self.used.record.id,
             device: self.used.record.name(),
@@ -346,6 +349,7 @@ impl Commit {
                 save: matches!(save, Ok(Some(_))),
                 synchronize: self.options.synchronize,
                 probe: self.probe.take(),
+                warnings: rounded.into_iter().map(RpcErrorView::warning).collect(),
                 ..confirmed::Document::default()
             },
         });
