@@ -3,13 +3,13 @@
 use ncgate::api::grpc::proto;
 use proto::config_service_client::ConfigServiceClient;
 use proto::rpc_service_client::RpcServiceClient;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use tonic::transport::Channel;
 
-use super::doors::{Answered, Door, Refusal, With, refused};
+use super::TestGateway;
+use super::doors::{Answered, Door, Refusal, With, refused, with_query};
 use super::grpc;
-use super::{TestGateway, answer};
 
 impl TestGateway {
     fn rpcs(&self) -> RpcServiceClient<Channel> {
