@@ -94,6 +94,10 @@ impl From<&CommitEntry> for Newest {
 pub(super) const HIDDEN: &str = "the device does not show its commits, so nobody can tell whether a confirmed commit of \
                                  somebody else is pending, nor what became of this one should its reply be lost";
 
+/// What is warned of where an ephemeral instance can be edited, and not read.
+pub(super) const UNREAD: &str = "the device does not show the ephemeral instance, so nobody can tell what became of the \
+                                 commit should its reply be lost";
+
 /// Whether this is how a device refuses its history to a user who may not see it, or knows of none: it may fail for other
 /// reasons, too, which say nothing of what it holds.
 pub(super) fn is_hidden(refused: &Error) -> bool {

@@ -35,6 +35,8 @@ pub(super) struct Document {
     pub marker: String,
     /// What tells later whether it was committed (E2).
     pub evidence: Evidence,
+    /// The ephemeral instance; absent: the default one, or another mode.
+    pub instance: Option<String>,
     pub confirmed_commit_id: Option<String>,
     /// That it is a commit of.
     pub edit_session_id: Option<String>,

@@ -113,11 +113,13 @@ impl Work {
         self.journal.change().document.changed == Some(false)
     }
 
-    /// All steps up to the commit and what follows from it; stops early when there is nothing to commit.
+    /// All steps up to the commit and what follows from it. When there is nothing to commit, what remains is left out but
+    /// for a save that was asked for in so many words (E7).
     pub async fn go(&mut self, steps: Vec<Step>) -> Result<(), Stop> {
         for step in steps {
-            if self.unchanged() {
-                return Ok(());
+            let saves = step.name == StepName::Save && self.request.commit.save == Some(true);
+            if self.unchanged() && !saves {
+                continue;
             }
             self.prepare(step.name).await?;
             let (name, tells) = (step.name, step.tells);
@@ -144,15 +146,32 @@ impl Work {
         Ok(())
     }
 
-    /// A user who may not see the history may commit all the same: less is known then, if the reply is lost.
+    /// A user who may not see the history, or an instance, may commit all the same: less is known then, if the reply is
+    /// lost.
     fn does_without(&mut self, tells: Tells, refused: &Stop) -> bool {
-        // What became of a confirmed commit is told by nothing else.
-        let wanted = self.request.if_revision.is_some() || self.ground.confirm.is_some();
-        if tells != Tells::History || wanted || !evidence::is_hidden(&refused.error) {
-            return false;
+        let words = match (tells, self.ground.mode) {
+            // What became of a confirmed commit is told by nothing else.
+            (Tells::History, _) if self.request.if_revision.is_none() && self.ground.confirm.is_none() => {
+                evidence::HIDDEN
+            }
+            (Tells::Before | Tells::After, Mode::Ephemeral) => evidence::UNREAD,
+            (
+                Tells::Nothing
+                | Tells::History
+                | Tells::Before
+                | Tells::Leftovers
+                | Tells::After
+                | Tells::Difference
+                | Tells::Committed
+                | Tells::Commit,
+                _,
+            ) => return false,
+        };
+        let hidden = evidence::is_hidden(&refused.error);
+        if hidden {
+            self.warn(format!("{words}: {}", refused.error.detail()));
         }
-        self.warn(format!("{}: {}", evidence::HIDDEN, refused.error.detail()));
-        true
+        hidden
     }
 
     /// S20: a device that locks nothing is written all the same. Others may do so meanwhile, which the answer says; a dry
@@ -205,6 +224,8 @@ impl Work {
             }
             StepName::Lock => self.gate().map_err(stop)?,
             StepName::Validate => self.pass().map_err(stop)?,
+            // What may still be undone must not be saved.
+            StepName::Save if self.unchanged() => self.gate().map_err(stop)?,
             StepName::Open
             | StepName::Check
             | StepName::Edit
@@ -243,6 +264,8 @@ impl Work {
             self.journal.note(|change| change.document.evidence = evidence);
             return self.journal.committing(step, None).await;
         };
+        let asked = self.request.commit.confirm_timeout_seconds;
+        let rounded = asked.and_then(|asked| confirmed::rounded(asked, timeout.rfc()));
         let row = &self.journal.change().row;
         let gateway = self.journal.gateway().clone();
         let mut commit = gateway.new_confirmed_commit(NewConfirmedCommit {
@@ -261,6 +284,7 @@ impl Work {
                 save: self.saves(),
                 synchronize: self.request.commit.synchronize,
                 probe: self.probe.take(),
+                warnings: rounded.into_iter().map(RpcErrorView::warning).collect(),
                 ..confirmed::Document::default()
             },
         });
@@ -432,6 +456,7 @@ impl Work {
             StepName::Commit if sent => Fate::Unknown,
             // Nothing says that the device did what it said.
             StepName::Verify if self.committed => Fate::Unknown,
+            StepName::Save if self.unchanged() => Fate::Undo,
             StepName::Save => Fate::Applied,
             // An edit of running that nobody answered for.
             StepName::Edit if sent && self.ground.target != Datastore::Candidate => Fate::Unknown,

@@ -26,7 +26,7 @@ pub(super) use self::probe::Probe;
 pub(super) use self::record::{ConfirmedCommit, Document};
 pub(super) use self::registry::{Announced, Registry};
 use self::registry::{Handle, MOST_ORDERS};
-pub(super) use self::script::{disarm, start};
+pub(super) use self::script::{disarm, rounded, start};
 pub(super) use self::state::State;
 use super::Gateway;
 use super::call::{CallContext, Role};

@@ -38,8 +38,15 @@ impl Gateway {
         let ground = used.ground()?;
         let at_once = ground.target != Datastore::Candidate;
         let all_or_nothing = request.edit.error_option == Some(ErrorOption::RollbackOnError);
+        let before = used.before_edits(&ground)?;
         let step = self.edit_step(&used, ground, request.edit).await?;
-        let planned = used.act(self, ctx, vec![step], request.plan).await;
+        let steps = if request.plan {
+            before.into_iter().chain([step]).collect()
+        } else {
+            used.read_before_edits(self, ctx, before).await?;
+            vec![step]
+        };
+        let planned = used.act(self, ctx, steps, request.plan).await;
         planned.map_err(|error| match error.outcome() {
             Outcome::NotApplied if at_once && !all_or_nothing => error
                 .with_outcome(Outcome::Unknown)

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::MOST_RESPONSE;
 use super::failure::Failure;
-use super::keys::Entered;
+use super::keys::{Entered, frees};
 use super::record::Document;
 use super::ticket::{OnLeaving, Ticket};
 use super::view::{Operation, State};
@@ -165,9 +165,7 @@ impl Gateway {
     /// Stores how a call ended: its operation, and the answer for its key. A change has its end stored already.
     pub async fn end_operation(&self, ticket: &Ticket, end: End) {
         let Some(begun) = ticket.begun() else { return };
-        // H8: an answer that says "nothing was done, come again" must not be the answer for a day.
-        let again = |error: &Error| error.outcome() == Outcome::NotSent && error.retryable();
-        let free = end.failure.as_ref().is_some_and(again);
+        let free = end.failure.as_ref().is_some_and(frees);
         let key = ticket
             .key()
             .filter(|_| free || end.answer.is_some())

@@ -229,6 +229,7 @@ impl Guardian {
         match self.send_commit(step).await {
             Ok(()) => {
                 self.commit.extended(&clock, sent, timeout);
+                script::warn_of_rounding(&mut self.commit.document.warnings, seconds, timeout);
                 self.stop_probe();
                 self.store().await;
                 self.handle.settle();
