@@ -86,7 +86,9 @@ impl Gateway {
     /// it is, the version included.
     ///
     /// # Errors
-    /// `invalid-argument`, `not-found`, `etag-mismatch` when `if_match` names another version.
+    /// `invalid-argument`, `not-found`, `etag-mismatch` when `if_match` names another version;
+    /// `confirmed-commit-pending` when its sessions would end; `invalid-state` when it would be another device for an edit
+    /// session that is open, or for a change that is at work.
     pub async fn update_device(
         &self,
         ctx: &CallContext,
@@ -116,6 +118,12 @@ impl Gateway {
         {
             // The session that it was made in would end with the others.
             self.no_confirmed_commit(&read.id)?;
+        }
+        if place(&settings) != place(&read.settings) {
+            // Sessions that are held stay with the device at the old place; what becomes of what is done in them would be
+            // looked for at the new one.
+            self.no_edit_session(name)?;
+            self.no_change_at_work(&read)?;
         }
         let changing = self.inner.records.changing(name);
         let record = self
@@ -147,17 +155,7 @@ impl Gateway {
         let _changing = self.inner.changing.lock().await;
         let read = self.record(name).await?;
         check_etag(&read, if_match.as_ref())?;
-        let open = self.inner.devices.get(name).map(|device| device.edit_sessions());
-        if let Some(session) = open.unwrap_or_default().first() {
-            let detail = format!(
-                "the edit session {} of {} is open on it",
-                session.id(),
-                session.who()
-            );
-            return Err(Error::new(ErrorCode::InvalidState, detail)
-                .with_device(name)
-                .with_hint("end its edit sessions first"));
-        }
+        self.no_edit_session(name)?;
         self.no_change_under_way(&read).await?;
         self.nothing_to_resolve(&read.id)
             .map_err(|error| error.with_device(name))?;
@@ -171,6 +169,24 @@ impl Gateway {
         drop(changing);
         self.uninstall(name);
         Ok(())
+    }
+
+    /// # Errors
+    /// `invalid-state` while an edit session is open on the device.
+    fn no_edit_session(&self, name: &str) -> Result<(), Error> {
+        let open = self.inner.devices.get(name).map(|device| device.edit_sessions());
+        let open = open.unwrap_or_default();
+        let Some(session) = open.first() else {
+            return Ok(());
+        };
+        let detail = format!(
+            "the edit session {} of {} is open on it",
+            session.id(),
+            session.who()
+        );
+        Err(Error::new(ErrorCode::InvalidState, detail)
+            .with_device(name)
+            .with_hint("end its edit sessions first"))
     }
 
     /// The stored device.
@@ -291,6 +307,16 @@ fn settings_of_sessions(settings: &DeviceSettings) -> DeviceSettings {
         partial: model::Partial::default(),
         ..settings.clone()
     }
+}
+
+/// Where a device is found: behind another place there may be another device.
+fn place(settings: &DeviceSettings) -> (&str, u16, Vec<(&str, u16)>) {
+    let jumps = settings.proxy_jump.iter();
+    (
+        &settings.address,
+        settings.port,
+        jumps.map(|jump| (jump.address.as_str(), jump.port)).collect(),
+    )
 }
 
 /// How long a page is to be; 0: as long as usual (H10).

@@ -99,6 +99,16 @@ pub(super) fn not_held(device: &Device, error: HoldError) -> Error {
     }
 }
 
+/// The same for a call that neither waits nor has another way to go.
+pub(super) fn not_held_now(device: &Device, error: HoldError) -> Error {
+    let waits = matches!(error, HoldError::HeldHere(_) | HoldError::NoPlace(_));
+    let error = not_held(device, error);
+    match waits {
+        true => error.with_hint("try again when its holder is done"),
+        false => error,
+    }
+}
+
 /// The refusal of a session because others hold all that may be held: one of a device's sessions is kept for reads, and
 /// one for resolving commits (Q1).
 fn no_place(device: &Device, holders: &[Holder]) -> Error {
@@ -297,7 +307,7 @@ impl Gateway {
         let held = live
             .hold_as(claim, std::time::Duration::ZERO, deadline, Way::Candidate)
             .await;
-        let mut held = held.map_err(|error| not_held(&live, error))?;
+        let mut held = held.map_err(|error| not_held_now(&live, error))?;
         let cleared = steps
             .run(&mut held, device, deadline, &request.expect_diff_sha256)
             .await;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ncgate::emulator::{Fault, Profile, Rule, Until};
+use ncgate::emulator::{Fault, Gate, Profile, Rule, Until};
 use serde_json::json;
 
 use crate::support::commits::{change_ends_as, commits, pair, to_contact, unanswered};
@@ -73,5 +73,47 @@ async fn a_device_is_not_removed_before_its_commit_is_found_out() {
             gateway.delete(door, "mx1", "").await.is_ok()
         })
         .await;
+    }
+}
+
+/// E4, L3: what is held stays with the device where it was opened, so a device does not move to another place under an open
+/// edit session or a change that is at work; anything else of it may be changed.
+#[tokio::test]
+async fn a_device_does_not_move_under_what_is_at_work() {
+    for door in DOORS {
+        let (gateway, device, edits) = pair(Profile::Junos, None).await;
+        let elsewhere = json!({"port": device.addr().port() ^ 1});
+        let timeouts = json!({"timeouts": {"rpc_seconds": 29}});
+        let refused = async |reason: &str| {
+            let refusal = gateway.update(door, "mx1", &elsewhere, "").await.unwrap_err();
+            assert_eq!(refusal.verdict(), ("invalid-state", "not_sent"), "{refusal:?}");
+            assert!(refusal.detail.contains(reason), "{refusal:?}");
+        };
+
+        let session = gateway.open(door, "mx1", json!({})).await.unwrap();
+        refused(session["id"].as_str().unwrap()).await;
+        gateway.update(door, "mx1", &timeouts, "").await.unwrap();
+        // The session that it holds is told all the same.
+        let told = gateway.sessions(door, "mx1").await.unwrap();
+        let ours = told["sessions"].as_array().unwrap().iter();
+        let ours = ours.filter(|one| one["session_id"] == session["session_id"] && one["ours"] == true);
+        assert_eq!(ours.count(), 1, "{told}");
+        gateway
+            .close(door, "mx1", session["id"].as_str().unwrap())
+            .await
+            .unwrap();
+
+        let gate = Gate::new();
+        let held = Rule::on("load-configuration", Fault::HoldReply(gate.clone()));
+        device.faults().add(held.once());
+        let changing = gateway.change(door, "mx1", json!({"edits": edits}));
+        let moving = async {
+            gate.reached().await;
+            refused("is editing").await;
+            gate.open();
+        };
+        let (change, ()) = tokio::join!(changing, moving);
+        assert_eq!(change.unwrap()["state"], "committed");
+        gateway.update(door, "mx1", &elsewhere, "").await.unwrap();
     }
 }

@@ -141,6 +141,47 @@ async fn the_end_of_an_operation_is_stored_late() {
     assert_eq!((status, &again["id"]), (StatusCode::CREATED, &opened["id"]));
 }
 
+/// C3, C5: a confirmed commit whose beginning could not be stored at once is there to be confirmed as soon as it is.
+#[tokio::test]
+async fn a_confirmed_commit_is_stored_late() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ncgate.db");
+    let gateway = gateway_with(&file).await;
+    let device = listen(junos()).await;
+    gateway.add("mx1", &device, json!({})).await;
+    let gate = Gate::new();
+    let held = Rule::on("commit-configuration", Fault::HoldReply(gate.clone()));
+    device.faults().add(held.after(1).once());
+    let mut database = open(&file).await;
+
+    let body = json!({
+        "edits": to_contact(Profile::Junos, "east"),
+        "commit": {"confirm_timeout_seconds": 120},
+    });
+    let changing = gateway.change(Door::Rest, "mx1", body);
+    let freezing = async {
+        gate.reached().await;
+        freeze(&mut database, "confirmed_commits").await;
+        gate.open();
+    };
+    let (change, ()) = tokio::join!(changing, freezing);
+    let change = change.unwrap();
+    assert_eq!(change["state"], "pending_confirm", "{change}");
+    thaw(&mut database, "confirmed_commits").await;
+    let id = change["confirmed_commit_id"].as_str().unwrap();
+    eventually("it can be seen", async || {
+        gateway.confirmed_commit(Door::Rest, id).await.is_ok()
+    })
+    .await;
+    let confirmed = gateway
+        .order(Door::Rest, id, "confirm", Value::Null)
+        .await
+        .unwrap();
+    assert_eq!(confirmed["state"], "confirmed");
+    let change = change["id"].as_str().unwrap();
+    change_ends_as(&gateway, Door::Rest, change, "confirmed", "applied").await;
+}
+
 /// E2, S29: the end of a confirmed commit. It is told while it is not stored, the device stays in its hands until it is,
 /// and then the change has ended as well.
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::service::confirmed::ConfirmedCommit;
 use crate::service::edit::script::StepName;
 use crate::service::edit::view::{ChangeStepView, ChangeView};
 use crate::service::operations::Ticket;
-use crate::store::{STARTING, StoreError};
+use crate::store::{ChangeRecord, ConfirmedCommitRecord, STARTING, StoreError};
 
 /// How often the end of a change is written to a database that does not answer, and the time between.
 const TRIES: usize = 3;
@@ -146,22 +146,52 @@ impl Journal {
         }
         self.gateway.inner.changes.put(&self.change);
         let (mut row, mut confirmed) = (self.change.to_row(), commit.to_row());
-        let store = &self.gateway.inner.store;
-        match store
-            .update_confirmed_commit(&mut confirmed, Some(&mut row))
-            .await
-        {
-            Ok(()) => {
-                self.change.row.updated_at = row.updated_at;
-                commit.row.updated_at = confirmed.updated_at;
-            }
-            Err(error) => {
-                // What was stored before it was sent leads to the same, after a restart.
-                let id = &self.change.row.id;
-                tracing::error!(change = id, error = %error, "a confirmed commit could not be stored");
+        for attempt in 1..=TRIES {
+            let store = &self.gateway.inner.store;
+            match store
+                .update_confirmed_commit(&mut confirmed, Some(&mut row))
+                .await
+            {
+                Ok(()) => {
+                    self.change.row.updated_at = row.updated_at;
+                    commit.row.updated_at = confirmed.updated_at;
+                    break;
+                }
+                Err(error) if attempt == TRIES => {
+                    let id = &self.change.row.id;
+                    tracing::error!(change = id, error = %error, "a confirmed commit is not stored yet");
+                    self.hand_over_later(row.clone(), confirmed.clone());
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
         self.change.view()
+    }
+
+    /// Goes on trying, in a task of its own, until the confirmed commit can be seen by those who are to confirm it.
+    fn hand_over_later(&self, mut row: ChangeRecord, mut confirmed: ConfirmedCommitRecord) {
+        let gateway = self.gateway.clone();
+        self.gateway.inner.tasks.spawn(async move {
+            let store = &gateway.inner.store;
+            let mut attempts = Attempts::new(&gateway);
+            while attempts.again().await {
+                let stored = match store.get_confirmed_commit(&confirmed.id).await {
+                    Ok(found) if found.state == STARTING => {
+                        store
+                            .update_confirmed_commit(&mut confirmed, Some(&mut row))
+                            .await
+                    }
+                    // What has become of it since is stored.
+                    Ok(_) => return,
+                    Err(error) => Err(error),
+                };
+                match stored {
+                    // There is none: it turned out never to have been made.
+                    Ok(()) | Err(StoreError::NotFound) => return,
+                    Err(error) => tracing::debug!(change = row.id, error = %error, "not yet"),
+                }
+            }
+        });
     }
 
     /// The end of the change, as its caller and the store are told.
