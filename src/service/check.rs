@@ -165,6 +165,16 @@ pub(super) fn told_sessions(name: &str, raw: &RawReply) -> Result<Vec<SessionVie
         .collect())
 }
 
+/// Since when the server is at work, in its own words.
+///
+/// # Errors
+/// A reply that cannot be read.
+pub(super) fn told_start(name: &str, raw: &RawReply) -> Result<Option<String>, Error> {
+    let reply = told::tree(name, raw, MOST_SESSIONS)?;
+    let statistics = reply.path(&["data", "netconf-state", "statistics"]);
+    Ok(statistics.and_then(|statistics| text_of(statistics, "netconf-start-time")))
+}
+
 /// How a device is doing, for its view.
 pub(super) fn connection(status: &DeviceStatus) -> ConnectionView {
     let last_loss = status.last_loss.as_ref().map(|loss| {

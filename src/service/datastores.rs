@@ -208,7 +208,7 @@ impl Gateway {
             }));
         }
         self.accepting()?;
-        self.nothing_is_open(&record)?;
+        let _passage = self.pass(&record)?;
         self.begin(ctx, &record, Leaving::UnlessSent).await?;
         if !operation.changes {
             ctx.ticket.came_to(Outcome::NotApplied);

@@ -116,6 +116,7 @@ struct Inner {
     resolving: changes::Resolving,
     /// Confirmed commits that are looked after.
     confirmed: confirmed::Registry,
+    passages: Arc<confirmed::Passages>,
     /// The tasks that look after them.
     guardians: TaskTracker,
     /// How long commits take.
@@ -163,6 +164,7 @@ impl Gateway {
                 changes: changes::Running::default(),
                 resolving: changes::Resolving::default(),
                 confirmed: confirmed::Registry::default(),
+                passages: Arc::default(),
                 guardians: TaskTracker::new(),
                 pace: pace::Pace::default(),
                 seen: locks::Seen::default(),

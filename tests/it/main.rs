@@ -64,5 +64,6 @@ mod standard_streams;
 mod stored_configs;
 mod streams;
 mod support;
+mod under_way;
 mod versions;
 mod whole_configs;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ncgate::emulator::config::{Restart, Store, UndoneBy};
-use ncgate::emulator::{Profile, Quirk, RunningEmulator};
+use ncgate::emulator::{Fault, Profile, Quirk, Rule, RunningEmulator, Until};
 use serde_json::{Value, json};
 
 use crate::support::commits::{commit_ends_as, commits, id, quirky, running, start, to_contact};
@@ -114,10 +114,67 @@ async fn a_restart_of_the_device_may_undo_it() {
     for profile in [Profile::Junos, Profile::Rfc] {
         let (gateway, device, edits) = quirky(profile, &[Quirk::OnRestart(Restart::Reverts)]).await;
         let commit = start(&gateway, Door::Rest, &edits).await;
+        seconds(5).await;
         device.device().reboot();
-        ends(&gateway, &commit, "rolled_back").await;
+        let ended = ends(&gateway, &commit, "rolled_back").await;
+        assert_eq!(ended["reason"], "reboot", "{profile:?}: {ended}");
         assert!(!has_east(&device));
     }
+}
+
+/// C5: a Junos device that was started anew keeps what waited, and takes an extension for a confirmed commit on top of it:
+/// undoing that one does not undo the first.
+#[tokio::test]
+async fn what_was_extended_after_a_restart_is_kept() {
+    let (gateway, device, edits) = quirky(Profile::Junos, &[Quirk::OnRestart(Restart::Keeps)]).await;
+    let commit = start(&gateway, Door::Rest, &edits).await;
+    device.device().reboot();
+    pends_alone(&gateway, &commit).await;
+    let extended = order(
+        &gateway,
+        &commit,
+        "extend",
+        json!({"confirm_timeout_seconds": 120}),
+    )
+    .await;
+    assert_eq!(extended["state"], "pending", "{extended}");
+    seconds(121).await;
+    ends(&gateway, &commit, "unknown").await;
+    eventually("the device was seen to have undone something else", async || {
+        let seen = gateway.confirmed_commit(Door::Rest, &id(&commit)).await.unwrap();
+        seen["seen"]
+            .as_str()
+            .is_some_and(|words| words.contains("did not undo it"))
+    })
+    .await;
+    for _ in 0..12 {
+        seconds(16).await;
+    }
+    ends(&gateway, &commit, "kept").await;
+    assert!(has_east(&device));
+}
+
+/// C5: a confirming commit that the device comes to long after its connection was lost is still ours.
+#[tokio::test]
+async fn a_late_confirm_is_ours() {
+    let (gateway, device, edits) = quirky(Profile::Junos, &[]).await;
+    let commit = start(&gateway, Door::Rest, &edits).await;
+    let late = Fault::DropThenOperation(Until::Passed(Duration::from_secs(20)));
+    device.faults().add(Rule::on("commit-configuration", late).once());
+    let refusal = gateway
+        .order(Door::Rest, &id(&commit), "confirm", Value::Null)
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
+    pends_alone(&gateway, &commit).await;
+    // Long before its time is up.
+    for _ in 0..3 {
+        seconds(16).await;
+    }
+    let ended = ends(&gateway, &commit, "confirmed").await;
+    assert_eq!(ended["by"], "us", "{ended}");
+    seconds(120).await;
+    assert!(has_east(&device));
 }
 
 /// C2, C5: the commit goes on waiting over a start of the device, and its token is as good as before.

@@ -53,6 +53,8 @@ pub struct Work {
     pub start: Start,
     /// Where the session goes when all of it went well: the edit session ends then, and gives nothing back.
     pub hand_over: Option<oneshot::Sender<Held>>,
+    /// Dropped when the device owes no reply to any of it any more.
+    pub kept: Option<Box<dyn Send>>,
 }
 
 /// Whether work has begun. It is decided once: by the session when it begins it, or by who takes it back before.

@@ -148,12 +148,9 @@ impl Gateway {
                     Sight::AsBefore("the device's history does not hold the commit".to_owned())
                 }
                 Standing::Newest { .. }
-                | Standing::Undone
+                | Standing::OwnCommit { .. }
                 | Standing::Followed(_)
-                | Standing::Overlaid(_)
-                | Standing::UndoneAbove { .. } => {
-                    Sight::Applied("the device's history holds the commit".to_owned())
-                }
+                | Standing::Overlaid(_) => Sight::Applied("the device's history holds the commit".to_owned()),
             });
         }
         let running = history::running(&record, &live, owner, deadline).await?;

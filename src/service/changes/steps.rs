@@ -14,7 +14,7 @@ use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::pool::{Hold, Touch};
-use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Probe};
+use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Passage, Probe};
 use crate::service::edit::differing::Differing;
 use crate::service::edit::ground::{Confirm, Dialect, Ground};
 use crate::service::edit::reading;
@@ -73,6 +73,8 @@ pub(super) struct Work {
     pub confirmed: Option<(ConfirmedCommit, Announced)>,
     /// What confirms or cancels that.
     pub probe: Option<Probe>,
+    /// Of the step that is under way, where it could confirm.
+    pub passage: Option<Passage>,
 }
 
 impl Work {
@@ -98,6 +100,7 @@ impl Work {
             evidence: Evidence::default(),
             confirmed: None,
             probe: None,
+            passage: None,
         }
     }
 
@@ -178,6 +181,7 @@ impl Work {
             error,
         };
         let state = self.journal.change().state;
+        self.passage = None;
         match name {
             StepName::Edit if state == State::Preparing => {
                 self.journal.enter(State::Editing).await.map_err(stop)?;
@@ -194,10 +198,13 @@ impl Work {
                     entered.map_err(|error| stop(self.no_lane(error)))?;
                 }
                 self.in_time().map_err(stop)?;
-                self.gate().map_err(stop)?;
+                if self.ground.confirm.is_none() {
+                    self.pass().map_err(stop)?;
+                }
                 self.journal_commit(name).await.map_err(stop)?;
             }
-            StepName::Lock | StepName::Validate => self.gate().map_err(stop)?,
+            StepName::Lock => self.gate().map_err(stop)?,
+            StepName::Validate => self.pass().map_err(stop)?,
             StepName::Open
             | StepName::Check
             | StepName::Edit
@@ -217,6 +224,12 @@ impl Work {
         self.journal.gateway().nothing_is_open(&self.record)
     }
 
+    /// The same, for what could confirm: who wants to send a confirmed commit waits for it.
+    fn pass(&mut self) -> Result<(), Error> {
+        self.passage = Some(self.journal.gateway().pass(&self.record)?);
+        Ok(())
+    }
+
     /// Stores that the commit is sent, with what tells later whether it was done. No row, no send.
     async fn journal_commit(&mut self, step: StepName) -> Result<(), Error> {
         self.evidence.junos = self.ground.dialect == Dialect::Junos;
@@ -225,7 +238,7 @@ impl Work {
         self.evidence.before = self.before.as_ref().map(Snapshot::digest);
         self.evidence.expected = self.after.as_ref().map(Snapshot::digest);
         self.evidence.saves = self.saves();
-        let evidence = self.evidence.clone();
+        let mut evidence = self.evidence.clone();
         let Some(Confirm { timeout, persist }) = self.ground.confirm.clone() else {
             self.journal.note(|change| change.document.evidence = evidence);
             return self.journal.committing(step, None).await;
@@ -251,7 +264,19 @@ impl Work {
                 ..confirmed::Document::default()
             },
         });
+        self.gate()?;
         let announced = gateway.announce(&commit);
+        let longest = Instant::now() + self.patience.commit;
+        let deadline = self
+            .patience
+            .deadline
+            .map_or(longest, |callers| callers.min(longest));
+        gateway.clear_way(&self.record, deadline).await?;
+        // That may have taken a while.
+        let clock = &gateway.inner.clock;
+        commit.sending(clock, timeout.rfc());
+        evidence.sent = Some(Moment::now(clock));
+        commit.document.evidence.sent.clone_from(&evidence.sent);
         let id = commit.row.id.clone();
         self.journal.note(|change| {
             change.document.evidence = evidence;
@@ -295,6 +320,10 @@ impl Work {
 
     /// The candidate cannot be had for the commit. Not 503, because edits were sent (H3).
     fn no_lane(&self, error: HoldError) -> Error {
+        // C3: never as a lock that is held.
+        if let Err(pending) = self.gate() {
+            return pending;
+        }
         match error {
             HoldError::HeldHere(occupant) => locks::held_here(self.device(), occupant.as_ref(), &[]),
             HoldError::Device(error) => {

@@ -4,6 +4,7 @@
 mod orders;
 mod probing;
 mod session;
+mod sight;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +13,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::probing::{Attempt, due, told};
-use super::looks::{Finding, Known, Looks, Seen};
+use super::looks::{Finding, Known, Looks};
 use super::record::ConfirmedCommit;
 use super::registry::Handle;
 use super::state::{By, Reason, State};
 use crate::device::{Device, Held};
 use crate::error::{Error, ErrorCode};
+use crate::service::Gateway;
 use crate::service::edit::view::ConfirmedCommitView;
-use crate::service::evidence::{self, Running, Standing};
-use crate::service::{Gateway, history};
 use crate::session::Status;
 use crate::store::DeviceRecord;
 
@@ -65,6 +65,8 @@ pub(super) struct Guardian {
     attempt: Option<Attempt>,
     /// When that is to be made, after the first one.
     next_attempt: Option<Instant>,
+    /// The device was seen to have been started anew, and to have undone it because of that.
+    restarted: bool,
 }
 
 /// How long RPCs of the device may take.
@@ -111,12 +113,14 @@ impl Guardian {
             times,
             attempt: None,
             next_attempt: None,
+            restarted: false,
         }
     }
 
     /// Until the device has done what it does, or the gateway ends.
     pub async fn run(mut self) {
         let ending = self.gateway.inner.ending.clone();
+        self.note_server_start().await;
         while self.is_open() {
             let look = self.next_look();
             let probe = self.next_attempt();
@@ -229,7 +233,7 @@ impl Guardian {
                     // It was made at some time since it was sent.
                     self.commit.armed(&clock);
                 }
-                self.commit.document.answer = None;
+                self.commit.set_answer_aside();
                 self.conclude(State::Pending, None, None).await;
             }
             Finding::Confirmed(by, seen) => {
@@ -269,61 +273,15 @@ impl Guardian {
             sent: self.commit.since_sent(clock),
             made: self.commit.document.answered.is_some(),
             answer: self.commit.document.answer.clone(),
+            earlier: self.commit.document.earlier.clone(),
+            unanswered: self.commit.since_unanswered(clock),
+            restarted: self.restarted,
             doomed: self.is_doomed(),
             perhaps_later: Duration::from_secs(self.commit.document.perhaps_later),
             commit_time: self.times.commit,
             slowest: self.gateway.inner.pace.slowest(&self.commit.row.device),
             now: self.gateway.now_seconds(),
         }
-    }
-
-    /// Where the commit stands by the device's own records; an error in words when it cannot be asked. A device that takes
-    /// no new session may answer in the one that is there.
-    async fn find(&mut self) -> Result<Seen, String> {
-        // Who waits for another session does not wait for long where there is this one.
-        let patience = self.times.rpc / if self.held.is_some() { 4 } else { 1 };
-        let found = self.find_beside(Instant::now() + patience).await;
-        if found.is_ok() || self.held.is_none() {
-            return found;
-        }
-        let deadline = Instant::now() + self.times.rpc;
-        let here = if self.commit.document.junos {
-            self.standing(deadline).await.map(Seen::History)
-        } else {
-            self.running(deadline).await.map(Seen::Running)
-        };
-        here.or(found)
-    }
-
-    /// The same in a session of the pool.
-    async fn find_beside(&mut self, deadline: Instant) -> Result<Seen, String> {
-        let name = &self.commit.row.device;
-        let words = |error: Error| format!("{name} could not be asked: {}", error.detail());
-        let (record, device) = self.device().await.map_err(words)?;
-        let owner = &self.commit.row.owner;
-        let document = &self.commit.document;
-        if document.junos {
-            let read = history::read(&record, &device, owner, deadline).await;
-            let standing = evidence::standing(&read.map_err(words)?, &document.marker);
-            let Standing::UndoneAbove {
-                follower,
-                ours,
-                before,
-            } = standing
-            else {
-                return Ok(Seen::History(standing));
-            };
-            for (number, running) in [(before, Running::AsBefore), (ours, Running::AsExpected)] {
-                let same = history::runs_stored(&record, &device, owner, deadline, number).await;
-                if same.map_err(words)? {
-                    return Ok(Seen::UndoneAbove(follower, running));
-                }
-            }
-            return Ok(Seen::UndoneAbove(follower, Running::Otherwise));
-        }
-        let read = history::running(&record, &device, owner, deadline).await;
-        let running = document.evidence.running(&read.map_err(words)?.digest());
-        Ok(Seen::Running(running))
     }
 
     fn not_pending(&self) -> Error {

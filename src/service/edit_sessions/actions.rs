@@ -2,14 +2,14 @@
 //! run in the session one piece of work at a time.
 
 use super::{Used, record};
-use crate::device::EditMode;
+use crate::device::{EditMode, Start};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::service::Gateway;
 use crate::service::call::{CallContext, Role};
 use crate::service::edit::ground::{Dialect, Ground};
 use crate::service::edit::request::{DiscardRequest, Edit, EditBody, EditRequest, ErrorOption, Mode};
-use crate::service::edit::script::Step;
+use crate::service::edit::script::{Step, StepName};
 use crate::service::edit::view::{EditSessionView, Planned};
 use crate::service::operations::Leaving;
 use crate::service::view::Plan;
@@ -198,9 +198,11 @@ impl Used {
         }
         gateway.begin(ctx, &self.record, Leaving::UnlessSent).await?;
         if !steps.is_empty() {
-            self.send(gateway, ctx, steps)
-                .await
-                .map_err(|failed| failed.error)?;
+            let checks = steps.iter().any(|step| step.name == StepName::Validate);
+            let passage = checks.then(|| gateway.pass(&self.record)).transpose()?;
+            let by = ctx.deadline.map(|_| gateway.deadline(ctx, &self.device));
+            let sent = self.send_by(by, steps, Start::default(), None, &ctx.ticket, passage);
+            sent.await.map_err(|failed| failed.error)?;
         }
         Ok(Planned::Done(ctx.ticket.answers(self.view())))
     }

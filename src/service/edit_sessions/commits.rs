@@ -15,7 +15,7 @@ use crate::netconf::rpc::RequestError;
 use crate::service::Gateway;
 use crate::service::call::{CallContext, Role};
 use crate::service::changes::{NewCommit, Recorded};
-use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Probe};
+use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Passage, Probe};
 use crate::service::edit::differing::{self, Differing, Looked};
 use crate::service::edit::ground::{self, Confirm, Dialect, Ground, marker};
 use crate::service::edit::reading::{self, Committed};
@@ -118,6 +118,7 @@ impl Gateway {
             by,
             record,
             lost: None,
+            passage: None,
         };
         let (answer, answered) = oneshot::channel();
         self.inner.tasks.spawn(commit.run(look, steps, answer));
@@ -243,6 +244,8 @@ struct Commit {
     record: Recorded,
     /// What has to be confirmed, if it was made: no reply came.
     lost: Option<(ConfirmedCommit, Announced)>,
+    /// Until it is known what came of it, or others see that this is being found out.
+    passage: Option<Passage>,
 }
 
 impl Commit {
@@ -268,6 +271,7 @@ impl Commit {
             used,
             record,
             lost,
+            passage: _passage,
             ..
         } = self;
         let result = match result {
@@ -410,10 +414,16 @@ impl Commit {
         // It looked at the device meanwhile, and another's confirmed commit may have been sent.
         self.gateway.nothing_is_open(&self.used.record)?;
         let Some((mut commit, announced)) = self.confirmed() else {
+            self.passage = Some(self.gateway.pass(&self.used.record)?);
             self.record.committing(None).await?;
-            self.gateway.nothing_is_open(&self.used.record)?;
             return self.send_commit(steps, start, None).await.map(Done::Committed);
         };
+        let longest = Instant::now() + self.used.commit_time();
+        let deadline = self.by.map_or(longest, |by| by.min(longest));
+        self.gateway.clear_way(&self.used.record, deadline).await?;
+        // That may have taken a while.
+        let timeout = commit.timeout();
+        commit.sending(&self.gateway.inner.clock, timeout);
         self.record.committing(Some(&mut commit)).await?;
         let (to, from) = oneshot::channel();
         match self.send_commit(steps, start, Some(to)).await {
@@ -509,7 +519,7 @@ impl Commit {
         let names: Vec<StepName> = steps.iter().map(|step| step.name).collect();
         let sent = self
             .used
-            .send_by(self.by, steps, start.clone(), hand_over, &Ticket::default())
+            .send_by(self.by, steps, start.clone(), hand_over, &Ticket::default(), None)
             .await;
         let replies = match &sent {
             Ok(replies) => replies,

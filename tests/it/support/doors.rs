@@ -228,7 +228,7 @@ impl TestGateway {
         ConfigServiceClient::new(self.channel())
     }
 
-    pub(super) async fn rest(&self, request: RequestBuilder) -> Answered {
+    pub async fn rest(&self, request: RequestBuilder) -> Answered {
         let (status, body) = answer(request).await;
         if status.is_success() {
             Ok(body)
