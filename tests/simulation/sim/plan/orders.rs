@@ -102,7 +102,9 @@ fn edit_session(dice: &mut Dice, junos: bool) -> Wish {
 }
 
 fn confirm(dice: &mut Dice) -> Confirm {
-    let seconds = dice.between(20, 120);
+    // While it waits little else goes on at the device; and a Junos device waits for whole minutes.
+    let most = dice.of(&[60, 60, 60, 120]);
+    let seconds = dice.between(15, most);
     let early = seconds * 1000;
     Confirm {
         seconds,
