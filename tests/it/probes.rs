@@ -23,6 +23,14 @@ pub(crate) fn question(profile: Profile) -> &'static str {
     }
 }
 
+/// How many such requests the gateway has of its own: without a history it asks since when the server is at work.
+fn others(profile: Profile) -> u64 {
+    match profile {
+        Profile::Junos => 0,
+        _ => 1,
+    }
+}
+
 pub(crate) fn edits(profile: Profile) -> Value {
     match profile {
         Profile::Junos => json!([{"config": {"snmp": {"contact": "east"}}}]),
@@ -157,10 +165,10 @@ async fn what_holds_in_the_end_is_confirmed() {
             let (gateway, device, before) = pair(profile).await;
             device
                 .faults()
-                .add(Rule::on(question(profile), says("down")).times(2));
+                .add(Rule::on(question(profile), says("down")).times(2 + others(profile)));
             device
                 .faults()
-                .add(Rule::on(question(profile), says("up")).after(2));
+                .add(Rule::on(question(profile), says("up")).after(2 + others(profile)));
             let connections = device.stats().connections;
             let call = gateway.change(door, "mx1", probed(profile, json!({})));
             let change = good(door, while_time_passes(call).await);
@@ -376,18 +384,21 @@ async fn a_restart_goes_on_with_the_probe() {
             (&json!("pending"), &json!("running"))
         );
         let id = commit["id"].as_str().unwrap();
-        eventually("it was asked", async || {
-            device.stats().count(question(profile)) >= 1
-        })
-        .await;
+        let asked = || {
+            device
+                .stats()
+                .count(question(profile))
+                .saturating_sub(others(profile))
+        };
+        eventually("it was asked", async || asked() >= 1).await;
         gateway.stop().await;
-        let asked = device.stats().count(question(profile));
+        let before = asked();
         let gateway = start().await;
         // The probe had tried before, and goes on counting.
         eventually("it is asked again", async || {
             pass(Duration::from_millis(100)).await;
             let commit = gateway.confirmed_commit(Door::Rest, id).await.unwrap();
-            probe(&commit)["attempts"].as_u64() > Some(asked)
+            probe(&commit)["attempts"].as_u64() > Some(before)
         })
         .await;
         device.faults().clear();
@@ -400,7 +411,7 @@ async fn a_restart_goes_on_with_the_probe() {
         );
         assert_eq!(probe(&ended)["state"], "held");
         assert_eq!(
-            device.stats().count(question(profile)),
+            asked(),
             probe(&ended)["attempts"].as_u64().unwrap(),
             "nothing was asked twice at once"
         );

@@ -1,5 +1,6 @@
 //! The account of one running change: what it is now for those who look, and what is stored of it. A commit is sent
-//! only when the store says that one may have been (conventions E2).
+//! only when the store says that one may have been (conventions E2). The end of one that the database does not take is
+//! stored as soon as it does.
 
 use std::time::Duration;
 
@@ -7,20 +8,23 @@ use super::record::Change;
 use super::state::State;
 use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::service::Gateway;
+use crate::service::attempts::Attempts;
 use crate::service::confirmed::ConfirmedCommit;
 use crate::service::edit::script::StepName;
 use crate::service::edit::view::{ChangeStepView, ChangeView};
 use crate::service::operations::Ticket;
-use crate::store::STARTING;
+use crate::store::{ChangeRecord, ConfirmedCommitRecord, STARTING, StoreError};
 
 /// How often the end of a change is written to a database that does not answer, and the time between.
 const TRIES: usize = 3;
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// The account. Dropping it forgets what was not stored.
+/// The account. Dropping it forgets what was not stored, unless that is the end.
 pub(super) struct Journal {
     gateway: Gateway,
     change: Change,
+    /// Its end is still being stored, and shown by whoever does that.
+    end_is_due: bool,
 }
 
 impl Journal {
@@ -43,7 +47,11 @@ impl Journal {
         (change.row.created_at, change.row.updated_at) = (row.created_at, row.updated_at);
         gateway.inner.changes.put(&change);
         ticket.begun_as_change(&change.row.id);
-        Ok(Self { gateway, change })
+        Ok(Self {
+            gateway,
+            change,
+            end_is_due: false,
+        })
     }
 
     pub fn gateway(&self) -> &Gateway {
@@ -138,22 +146,52 @@ impl Journal {
         }
         self.gateway.inner.changes.put(&self.change);
         let (mut row, mut confirmed) = (self.change.to_row(), commit.to_row());
-        let store = &self.gateway.inner.store;
-        match store
-            .update_confirmed_commit(&mut confirmed, Some(&mut row))
-            .await
-        {
-            Ok(()) => {
-                self.change.row.updated_at = row.updated_at;
-                commit.row.updated_at = confirmed.updated_at;
-            }
-            Err(error) => {
-                // What was stored before it was sent leads to the same, after a restart.
-                let id = &self.change.row.id;
-                tracing::error!(change = id, error = %error, "a confirmed commit could not be stored");
+        for attempt in 1..=TRIES {
+            let store = &self.gateway.inner.store;
+            match store
+                .update_confirmed_commit(&mut confirmed, Some(&mut row))
+                .await
+            {
+                Ok(()) => {
+                    self.change.row.updated_at = row.updated_at;
+                    commit.row.updated_at = confirmed.updated_at;
+                    break;
+                }
+                Err(error) if attempt == TRIES => {
+                    let id = &self.change.row.id;
+                    tracing::error!(change = id, error = %error, "a confirmed commit is not stored yet");
+                    self.hand_over_later(row.clone(), confirmed.clone());
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
         self.change.view()
+    }
+
+    /// Goes on trying, in a task of its own, until the confirmed commit can be seen by those who are to confirm it.
+    fn hand_over_later(&self, mut row: ChangeRecord, mut confirmed: ConfirmedCommitRecord) {
+        let gateway = self.gateway.clone();
+        self.gateway.inner.tasks.spawn(async move {
+            let store = &gateway.inner.store;
+            let mut attempts = Attempts::new(&gateway);
+            while attempts.again().await {
+                let stored = match store.get_confirmed_commit(&confirmed.id).await {
+                    Ok(found) if found.state == STARTING => {
+                        store
+                            .update_confirmed_commit(&mut confirmed, Some(&mut row))
+                            .await
+                    }
+                    // What has become of it since is stored.
+                    Ok(_) => return,
+                    Err(error) => Err(error),
+                };
+                match stored {
+                    // There is none: it turned out never to have been made.
+                    Ok(()) | Err(StoreError::NotFound) => return,
+                    Err(error) => tracing::debug!(change = row.id, error = %error, "not yet"),
+                }
+            }
+        });
     }
 
     /// The end of the change, as its caller and the store are told.
@@ -169,7 +207,8 @@ impl Journal {
                 Ok(()) => break,
                 Err(error) if attempt == TRIES => {
                     let (id, state) = (&self.change.row.id, self.change.state.as_str());
-                    tracing::error!(change = id, state, error = %error, "the end of a change could not be stored");
+                    tracing::error!(change = id, state, error = %error, "the end of a change is not stored yet");
+                    self.store_later();
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
@@ -192,6 +231,22 @@ impl Journal {
         }
     }
 
+    /// Goes on trying, in a task of its own. Until then those who look are told what is known here.
+    fn store_later(&mut self) {
+        self.end_is_due = true;
+        let (gateway, change) = (self.gateway.clone(), self.change.clone());
+        self.gateway.inner.tasks.spawn(async move {
+            let mut attempts = Attempts::new(&gateway);
+            while attempts.again().await {
+                match store_end(&gateway, &change).await {
+                    Ok(()) => break,
+                    Err(error) => tracing::debug!(change = change.row.id, error = %error, "not yet"),
+                }
+            }
+            gateway.inner.changes.remove(&change.row.id);
+        });
+    }
+
     async fn store(&mut self) -> Result<(), Error> {
         let mut row = self.change.to_row();
         self.gateway
@@ -207,6 +262,19 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.gateway.inner.changes.remove(&self.change.row.id);
+        if !self.end_is_due {
+            self.gateway.inner.changes.remove(&self.change.row.id);
+        }
     }
+}
+
+/// Stores the end of a change, unless somebody has stored what came of it since.
+async fn store_end(gateway: &Gateway, change: &Change) -> Result<(), StoreError> {
+    let store = &gateway.inner.store;
+    let stored = store.find_change(&change.row.id).await?;
+    let runs = State::parse(&stored.state).is_none_or(State::is_running);
+    if !runs {
+        return Ok(());
+    }
+    store.update_change(&mut change.to_row()).await
 }

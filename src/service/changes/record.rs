@@ -185,6 +185,14 @@ impl Running {
         self.lock().get(id).cloned()
     }
 
+    /// One that is at work on this device, by the id of its row.
+    pub(super) fn at_work(&self, device_id: &str) -> Option<(String, State)> {
+        let running = self.lock();
+        let is_at_work = |change: &&Change| change.row.device_id == device_id && change.state.is_running();
+        let change = running.values().find(is_at_work)?;
+        Some((change.row.id.clone(), change.state))
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Change>> {
         // Every change under the lock is complete in itself.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -12,6 +12,7 @@ use super::record::Change;
 use super::state::State;
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::Gateway;
+use crate::service::continuity;
 use crate::service::edit::request::Mode;
 use crate::service::edit::view::ScheduledView;
 use crate::service::evidence::{self, Running, Standing};
@@ -109,6 +110,8 @@ impl Gateway {
                 Err(error) => Err(self.store_error(error)),
             };
             match change {
+                // That it is unknown is being stored still.
+                Ok(change) if change.state.is_running() => {}
                 Ok(change) if change.state != State::Unknown => return,
                 Ok(change) => {
                     let conclusion = self.look_at(device, &change).await;
@@ -162,6 +165,9 @@ impl Gateway {
         if evidence.junos {
             let history = history::read(&record, &live, owner, deadline).await?;
             return Ok(match evidence::standing(&history, &change.document.marker) {
+                Standing::Absent if !continuity::goes_on(&history, evidence.newest.as_ref()) => {
+                    Sight::Unclear(continuity::ANOTHER.to_owned())
+                }
                 // There is one at most, and no other was scheduled when this one was sent.
                 Standing::Absent if evidence.at.is_some() && history.scheduled.is_some() => {
                     Sight::Scheduled("the device is going to make the commit".to_owned())

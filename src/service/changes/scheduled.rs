@@ -108,13 +108,23 @@ impl Gateway {
                 UNDER_WAY.contains(&state).then_some((row.id, state))
             });
             if let Some((id, state)) = found {
-                let detail = format!("the change {id} is {}", state.as_str());
-                return Err(Error::new(ErrorCode::InvalidState, detail)
-                    .with_device(record.name())
-                    .with_hint("wait for its end, or call it off with cancel"));
+                return Err(
+                    under_way(record, &id, state).with_hint("wait for its end, or call it off with cancel")
+                );
             }
         }
         Ok(())
+    }
+
+    /// Refuses while a change is at work on the device.
+    ///
+    /// # Errors
+    /// `invalid-state`.
+    pub(in crate::service) fn no_change_at_work(&self, record: &DeviceRecord) -> Result<(), Error> {
+        match self.inner.changes.at_work(&record.id) {
+            Some((id, state)) => Err(under_way(record, &id, state).with_hint("wait for its end")),
+            None => Ok(()),
+        }
     }
 
     /// Refuses while the device is to make another commit (E6).
@@ -189,4 +199,11 @@ impl Gateway {
         change.row.updated_at = row.updated_at;
         Ok(())
     }
+}
+
+fn under_way(record: &DeviceRecord, change_id: &str, state: State) -> Error {
+    let detail = format!("the change {change_id} is {}", state.as_str());
+    Error::new(ErrorCode::InvalidState, detail)
+        .with_device(record.name())
+        .with_change_id(change_id)
 }

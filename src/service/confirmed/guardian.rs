@@ -20,6 +20,7 @@ use super::state::{By, Reason, State};
 use crate::device::{Device, Held};
 use crate::error::{Error, ErrorCode};
 use crate::service::Gateway;
+use crate::service::attempts::Attempts;
 use crate::service::edit::view::ConfirmedCommitView;
 use crate::session::Status;
 use crate::store::DeviceRecord;
@@ -67,6 +68,17 @@ pub(super) struct Guardian {
     next_attempt: Option<Instant>,
     /// The device was seen to have been started anew, and to have undone it because of that.
     restarted: bool,
+    /// What the database has not taken yet.
+    due: Due,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    /// What is known of it.
+    Row,
+    /// That the device never made it.
+    Removal,
 }
 
 /// How long RPCs of the device may take.
@@ -114,6 +126,7 @@ impl Guardian {
             attempt: None,
             next_attempt: None,
             restarted: false,
+            due: Due::Nothing,
         }
     }
 
@@ -135,11 +148,25 @@ impl Guardian {
             }
         }
         self.give_back().await;
-        self.gateway.inner.confirmed.remove(&self.commit.row.id);
         // Whoever has ordered something meanwhile is told how it ended.
         self.orders.close();
         while let Ok(order) = self.orders.try_recv() {
             let _ = order.answer.send(Err(self.about(self.not_pending())));
+        }
+        self.store_due().await;
+        self.gateway.inner.confirmed.remove(&self.commit.row.id);
+    }
+
+    /// Stores the end of it as soon as the database takes it. Until then those who look are told what is known here, and
+    /// others are kept out.
+    async fn store_due(&mut self) {
+        let mut attempts = Attempts::new(&self.gateway);
+        while self.due != Due::Nothing && attempts.again().await {
+            match self.due {
+                Due::Nothing => {}
+                Due::Row => self.store().await,
+                Due::Removal => self.never_made().await,
+            }
         }
     }
 
@@ -312,22 +339,35 @@ impl Guardian {
     /// The device never made it: there is nothing to tell but by its change.
     async fn never_made(&mut self) {
         let result = self.gateway.forget_confirmed_commit(&self.commit).await;
-        if let Err(error) = result {
-            let id = &self.commit.row.id;
-            tracing::error!(confirmed_commit = id, error = %error, "what was never made could not be forgotten");
-        }
+        self.due = match result {
+            Ok(()) => Due::Nothing,
+            Err(error) => {
+                let id = &self.commit.row.id;
+                tracing::error!(confirmed_commit = id, error = %error, "what was never made could not be forgotten yet");
+                Due::Removal
+            }
+        };
     }
 
     fn see(&mut self, seen: &str) {
         self.commit.document.seen = Some(seen.to_owned());
     }
 
-    /// What cannot be stored now is stored with the next word; the device's state does not depend on it.
+    /// Whether the database says what is known here.
+    fn is_stored(&self) -> bool {
+        self.due == Due::Nothing
+    }
+
+    /// What cannot be stored now is stored with the next word, or in the end; the device's state does not depend on it.
     async fn store(&mut self) {
-        if let Err(error) = self.try_store().await {
-            let (id, state) = (&self.commit.row.id, self.commit.state.as_str());
-            tracing::error!(confirmed_commit = id, state, error = %error, "a confirmed commit could not be stored");
-        }
+        self.due = match self.try_store().await {
+            Ok(()) => Due::Nothing,
+            Err(error) => {
+                let (id, state) = (&self.commit.row.id, self.commit.state.as_str());
+                tracing::error!(confirmed_commit = id, state, error = %error, "a confirmed commit is not stored yet");
+                Due::Row
+            }
+        };
     }
 
     /// Stores it before something is sent that counts: no row, no send.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::record::Answer;
 use super::state::{By, Reason};
+use crate::service::continuity;
 use crate::service::evidence::{Follower, Running, Standing};
 
 /// For how long, at least, a rollback is waited for after its time.
@@ -25,6 +26,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 pub(super) enum Seen {
     History(Standing),
     Running(Running),
+    /// It holds neither the commit nor what was there before it.
+    AnotherHistory,
     /// The device made a commit of its own after it, and after a confirmed one that somebody had made on top of it, if so;
     /// it is this configuration.
     OwnCommit {
@@ -280,6 +283,8 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
                 )),
             }
         }
+        Ok(Seen::AnotherHistory) if is_hopeless => Finding::Unknown(continuity::ANOTHER.to_owned()),
+        Ok(Seen::AnotherHistory) => Finding::Wait(continuity::ANOTHER.to_owned()),
         Ok(Seen::History(Standing::Absent)) if !known.made => {
             not_there("the device's history does not hold it")
         }
@@ -537,6 +542,23 @@ mod tests {
             assert!(matches!(conclude(seen, &fresh(300)), Finding::NeverMade(_)));
         }
         assert!(matches!(conclude(NEWEST, &fresh(5)), Finding::Pending(_)));
+    }
+
+    /// E4: what another history does not hold says nothing.
+    #[test]
+    fn another_history_tells_nothing() {
+        for made in [true, false] {
+            for (seconds, is_over) in [(1, false), (359, false), (360, true)] {
+                let known = Known {
+                    made,
+                    sent: Duration::from_secs(600),
+                    ..overdue(seconds)
+                };
+                let finding = conclude(Seen::AnotherHistory, &known);
+                let ended = matches!(finding, Finding::Unknown(_));
+                assert_eq!(ended, is_over, "{made}, {seconds}: {finding:?}");
+            }
+        }
     }
 
     /// C5: a device that cannot be asked is asked again, but not for ever.

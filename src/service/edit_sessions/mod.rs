@@ -336,7 +336,7 @@ impl Used {
     fn ended(&self, error: RunError) -> Error {
         match error {
             RunError::Ended(_) => gone(&self.view()),
-            RunError::NotHeld(error) => locks::not_held(&self.device, error),
+            RunError::NotHeld(error) => locks::not_held_now(&self.device, error),
         }
     }
 }

@@ -17,6 +17,7 @@ use super::ticket::{OnLeaving, Ticket};
 use super::view::{Operation, State};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::Gateway;
+use crate::service::attempts::Attempts;
 use crate::store::{KeyEnd, OperationRecord, StoreError};
 
 /// How often the end of an operation is written to a database that does not answer, and the time between.
@@ -176,14 +177,34 @@ impl Gateway {
         for attempt in 1..=TRIES {
             match self.store_end(ended.as_mut(), key.as_ref()).await {
                 Ok(()) => break,
-                // It reads as unknown from now on.
                 Err(error) if attempt == TRIES => {
-                    tracing::error!(operation = begun.id, error = %error, "the end of an operation could not be stored");
+                    tracing::error!(operation = begun.id, error = %error, "the end of an operation is not stored yet");
+                    return self.store_end_later(begun.id, ended, key);
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
         self.inner.operations.ended(&begun.id);
+    }
+
+    /// Goes on trying, in a task of its own. Until then the operation is told as running, and its key as in use.
+    fn store_end_later(
+        &self,
+        id: String,
+        mut ended: Option<(Option<Vec<u8>>, OperationRecord)>,
+        key: Option<KeyEnd>,
+    ) {
+        let gateway = self.clone();
+        self.inner.tasks.spawn(async move {
+            let mut attempts = Attempts::new(&gateway);
+            while attempts.again().await {
+                match gateway.store_end(ended.as_mut(), key.as_ref()).await {
+                    Ok(()) | Err(StoreError::NotFound) => break,
+                    Err(error) => tracing::debug!(operation = id, error = %error, "not yet"),
+                }
+            }
+            gateway.inner.operations.ended(&id);
+        });
     }
 
     async fn store_end(

@@ -39,7 +39,9 @@ impl Guardian {
         if !self.is_open() {
             // Who is told that it is over finds the device free.
             self.give_back().await;
-            self.gateway.inner.confirmed.remove(&self.commit.row.id);
+            if self.is_stored() {
+                self.gateway.inner.confirmed.remove(&self.commit.row.id);
+            }
             self.handle.settle();
         }
         // Whoever left is told by the record.
@@ -104,6 +106,7 @@ impl Guardian {
                     | Standing::Overlaid(_)
                     | Standing::Absent,
                 )
+                | Seen::AnotherHistory
                 | Seen::OwnCommit { .. }
                 | Seen::Running(Running::Otherwise) => None,
             })

@@ -6,6 +6,7 @@ use super::Guardian;
 use crate::error::{Error, ErrorCode};
 use crate::service::confirmed::looks::Seen;
 use crate::service::confirmed::record::ConfirmedCommit;
+use crate::service::continuity;
 use crate::service::evidence::{self, Places, Running, Standing};
 use crate::service::history::Records;
 
@@ -106,8 +107,14 @@ async fn look(
         return Ok(Sight { seen, restarted });
     }
     let history = records.commits(deadline).await?;
-    let Standing::OwnCommit { above, at } = evidence::standing(&history, &document.marker) else {
-        let seen = Seen::History(evidence::standing(&history, &document.marker));
+    let standing = evidence::standing(&history, &document.marker);
+    let Standing::OwnCommit { above, at } = standing else {
+        let missing = standing == Standing::Absent;
+        let seen = if missing && !continuity::goes_on(&history, document.evidence.newest.as_ref()) {
+            Seen::AnotherHistory
+        } else {
+            Seen::History(standing)
+        };
         return Ok(Sight {
             seen,
             restarted: false,
