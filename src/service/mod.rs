@@ -189,6 +189,7 @@ impl Gateway {
         tasks.spawn(gateway.clone().forget_old_changes());
         tasks.spawn(gateway.clone().forget_old_confirmed_commits());
         tasks.spawn(gateway.clone().forget_old_operations());
+        tasks.spawn(gateway.clone().look_after_scheduled_commits());
         gateway.start_events();
         Ok(gateway)
     }
