@@ -86,6 +86,19 @@ impl Source {
         Ok(Transaction(Connection(inner)))
     }
 
+    /// Runs a query that begins and ends a transaction of its own. If it does not come to its end, because it fails or
+    /// because nobody waits for it any more, the connection is closed, and the transaction is rolled back with it.
+    pub(super) async fn run_whole<'q>(
+        &self,
+        query: impl 'q + Execute<'q, Any>,
+    ) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
+        let Lent(connection) = self.acquire().await?;
+        let mut unended = Unended(connection, true);
+        let results = unended.0.fetch_many(query).try_collect().await?;
+        unended.1 = false;
+        Ok(results)
+    }
+
     pub(super) async fn close(&self) {
         match self {
             Self::Pool(pool) => pool.close().await,
@@ -95,6 +108,22 @@ impl Source {
                 {
                     tracing::debug!(%error, "the database did not close in good order");
                 }
+            }
+        }
+    }
+}
+
+/// A connection on which a transaction is open that the driver does not know of, as long as that is true.
+struct Unended(Connection, bool);
+
+impl Drop for Unended {
+    fn drop(&mut self) {
+        if self.1 {
+            match &mut self.0.0 {
+                Inner::Pooled(connection) => connection.close_on_drop(),
+                Inner::Still(still) => still.in_transaction = true,
+                // It rolls back by itself.
+                Inner::InTransaction(_) => {}
             }
         }
     }

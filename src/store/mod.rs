@@ -18,6 +18,7 @@ mod newest_commits;
 mod operations;
 mod page;
 mod seal;
+mod whole;
 
 #[cfg(test)]
 mod tests;

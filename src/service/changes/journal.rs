@@ -1,6 +1,8 @@
 //! The account of one running change: what it is now for those who look, and what is stored of it. A commit is sent
 //! only when the store says that one may have been (conventions E2).
 
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use super::record::Change;
@@ -11,16 +13,26 @@ use crate::service::confirmed::ConfirmedCommit;
 use crate::service::edit::script::StepName;
 use crate::service::edit::view::{ChangeStepView, ChangeView};
 use crate::service::operations::Ticket;
-use crate::store::STARTING;
+use crate::store::{ChangeRecord, STARTING};
 
 /// How often the end of a change is written to a database that does not answer, and the time between.
 const TRIES: usize = 3;
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// How long a state may be known to this process alone. One that is over sooner is stored, and told, together with the
+/// next one.
+const SOON: Duration = Duration::from_millis(100);
+
 /// The account. Dropping it forgets what was not stored.
 pub(super) struct Journal {
     gateway: Gateway,
     change: Change,
+    /// What is known has not been shown to those who look.
+    hidden: bool,
+    /// The state is not stored yet.
+    untold: bool,
+    /// Nor are these, which it went through before.
+    passed: Vec<State>,
 }
 
 impl Journal {
@@ -43,7 +55,13 @@ impl Journal {
         (change.row.created_at, change.row.updated_at) = (row.created_at, row.updated_at);
         gateway.inner.changes.put(&change);
         ticket.begun_as_change(&change.row.id);
-        Ok(Self { gateway, change })
+        Ok(Self {
+            gateway,
+            change,
+            hidden: false,
+            untold: false,
+            passed: Vec::new(),
+        })
     }
 
     pub fn gateway(&self) -> &Gateway {
@@ -54,10 +72,17 @@ impl Journal {
         &self.change
     }
 
-    /// Changes what is known of it, for those who look now.
+    /// Changes what is known of it. Those who look see it when it is shown, or with the next state.
     pub fn note(&mut self, change: impl FnOnce(&mut Change)) {
         change(&mut self.change);
-        self.gateway.inner.changes.put(&self.change);
+        self.hidden = true;
+    }
+
+    /// Shows what is known to those who look now.
+    pub fn show(&mut self) {
+        if std::mem::take(&mut self.hidden) {
+            self.gateway.inner.changes.put(&self.change);
+        }
     }
 
     /// What came of a step, which stands where its beginning stood.
@@ -77,19 +102,45 @@ impl Journal {
         });
     }
 
-    /// The next state, before anything counts. It is stored so that it is told; what cannot be stored now is stored with
-    /// what comes next.
+    /// The next state, before anything counts. Whoever looks sees it at once; it is stored, and with that told, with what
+    /// is stored next, or when it has lasted for a while ([`Self::waiting`]).
     ///
     /// # Errors
     /// `invalid-state`.
-    pub async fn enter(&mut self, next: State) -> Result<(), Error> {
+    pub fn enter(&mut self, next: State) -> Result<(), Error> {
+        let before = self.change.state;
         self.change.enter(next)?;
-        self.gateway.inner.changes.put(&self.change);
-        if let Err(error) = self.store().await {
-            let (id, state) = (&self.change.row.id, next.as_str());
-            tracing::warn!(change = id, state, error = %error, "a state of a change was not stored");
+        if std::mem::replace(&mut self.untold, true) {
+            self.passed.push(before);
         }
+        self.hidden = true;
+        self.show();
         Ok(())
+    }
+
+    /// Waits for what is done in this state. If that takes long, the state is told meanwhile.
+    ///
+    /// # Cancel safety
+    /// As what is waited for.
+    pub async fn waiting<T>(&mut self, work: impl Future<Output = T>) -> T {
+        if !self.untold {
+            return work.await;
+        }
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = tokio::time::sleep(SOON) => {}
+        }
+        let tell = async {
+            // What cannot be stored now is stored with what comes next.
+            if let Err(error) = self.store().await {
+                let (id, state) = (&self.change.row.id, self.change.state.as_str());
+                tracing::warn!(change = id, state, error = %error, "a state of a change was not stored");
+            }
+        };
+        let (done, ()) = tokio::join!(work, tell);
+        done
     }
 
     /// Stores that what is sent next counts, once, and which step that is; `confirmed`: and that it has to be confirmed.
@@ -102,9 +153,9 @@ impl Journal {
         step: StepName,
         confirmed: Option<&mut ConfirmedCommit>,
     ) -> Result<(), Error> {
-        self.change.enter(State::Committing)?;
         self.step(ChangeStepView::begun(step));
-        let mut row = self.change.to_row();
+        self.enter(State::Committing)?;
+        let mut row = self.row();
         let store = &self.gateway.inner.store;
         let stored = match confirmed {
             None => store.journal_commit(&mut row).await,
@@ -121,7 +172,7 @@ impl Journal {
             // Not 503: something was sent for this change (H3).
             Error::new(ErrorCode::Internal, error.detail().to_owned()).with_reason("store")
         })?;
-        self.change.row.updated_at = row.updated_at;
+        self.stored(&row);
         Ok(())
     }
 
@@ -133,18 +184,17 @@ impl Journal {
         commit: &mut ConfirmedCommit,
     ) -> ChangeView {
         self.change.set_outcome(outcome);
-        if let Err(error) = self.change.enter(state) {
+        if let Err(error) = self.enter(state) {
             tracing::error!(change = self.change.row.id, error = %error, "a change went on in a way that it cannot");
         }
-        self.gateway.inner.changes.put(&self.change);
-        let (mut row, mut confirmed) = (self.change.to_row(), commit.to_row());
+        let (mut row, mut confirmed) = (self.row(), commit.to_row());
         let store = &self.gateway.inner.store;
         match store
             .update_confirmed_commit(&mut confirmed, Some(&mut row))
             .await
         {
             Ok(()) => {
-                self.change.row.updated_at = row.updated_at;
+                self.stored(&row);
                 commit.row.updated_at = confirmed.updated_at;
             }
             Err(error) => {
@@ -160,10 +210,9 @@ impl Journal {
     pub async fn end(&mut self, state: State, outcome: Outcome) -> ChangeView {
         self.change.set_outcome(outcome);
         self.change.end_begun(outcome);
-        if let Err(error) = self.change.enter(state) {
+        if let Err(error) = self.enter(state) {
             tracing::error!(change = self.change.row.id, error = %error, "a change ended in a way that it cannot");
         }
-        self.gateway.inner.changes.put(&self.change);
         for attempt in 1..=TRIES {
             match self.store().await {
                 Ok(()) => break,
@@ -193,15 +242,30 @@ impl Journal {
     }
 
     async fn store(&mut self) -> Result<(), Error> {
-        let mut row = self.change.to_row();
+        let mut row = self.row();
         self.gateway
             .inner
             .store
             .update_change(&mut row)
             .await
             .map_err(|error| self.gateway.store_error(error))?;
-        self.change.row.updated_at = row.updated_at;
+        self.stored(&row);
         Ok(())
+    }
+
+    fn row(&self) -> ChangeRecord {
+        let passed = self.passed.iter().map(|state| state.as_str().to_owned());
+        ChangeRecord {
+            passed: passed.collect(),
+            ..self.change.to_row()
+        }
+    }
+
+    /// It is stored like this.
+    fn stored(&mut self, row: &ChangeRecord) {
+        self.change.row.updated_at = row.updated_at;
+        self.untold = false;
+        self.passed.clear();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Changes: the nine steps of one write in one call (design section 6, S31).
 //!
-//! `state` is pure; `record` is what is known of a change, `journal` its account while it runs; `steps` sends the
-//! script, `procedure` brings it to its end; `scheduled` knows commits that the device makes later.
+//! `state` is pure; `record` is what is known of a change, `journal` its account while it runs; `steps` goes through the
+//! script, `sending` sends it, `procedure` brings it to its end; `scheduled` knows commits that the device makes later.
 
 mod journal;
 mod operation;
@@ -12,6 +12,7 @@ mod recorded;
 mod resolve;
 mod resolving;
 mod scheduled;
+mod sending;
 mod state;
 mod steps;
 
@@ -454,6 +455,7 @@ fn new_change(
             request_id: Some(ctx.request_id.clone()),
             created_at: time::EPOCH,
             updated_at: time::EPOCH,
+            passed: Vec::new(),
             document: Vec::new(),
         },
         state: State::Preparing,

@@ -373,7 +373,7 @@ impl Commit {
             candidate,
         } = look.differing.look(&name, replies).await?;
         (evidence.before, evidence.expected) = (running, candidate);
-        self.record.looked(&diff, evidence).await?;
+        self.record.looked(&diff, evidence)?;
         Ok(diff)
     }
 
