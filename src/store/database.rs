@@ -139,7 +139,7 @@ impl Database {
         Ok(Self {
             file: Some(Arc::new(file)),
             reader: Source::Pool(sqlite_pool(options, MOST_CONNECTIONS).connect_lazy_with(url.clone())),
-            writer: Source::Pool(sqlite_pool(options, 1).connect_lazy_with(url)),
+            writer: sole(options, url),
             begin: "BEGIN IMMEDIATE",
             in_one_piece: true,
             anchor: Arc::new(Mutex::new(None)),
@@ -159,11 +159,11 @@ impl Database {
             .run(&mut anchor)
             .await
             .map_err(migration_error)?;
-        let pool = Source::Pool(sqlite_pool(options, 1).connect_lazy_with(url));
+        let sole = sole(options, url);
         Ok(Self {
             file: None,
-            reader: pool.clone(),
-            writer: pool,
+            reader: sole.clone(),
+            writer: sole,
             begin: "BEGIN IMMEDIATE",
             in_one_piece: true,
             anchor: Arc::new(Mutex::new(Some(anchor))),
@@ -321,6 +321,12 @@ fn server(url: &str) -> Result<String, OpenError> {
         Some(directory) => directory.display().to_string(),
         None => format!("{}:{}", options.get_host(), options.get_port()),
     })
+}
+
+/// The one connection of SQLite that writes.
+fn sole(options: &StoreOptions, url: AnyConnectOptions) -> Source {
+    let pool = sqlite_pool(options, 1).connect_lazy_with(url);
+    Source::kept(pool, options.acquire_timeout)
 }
 
 fn sqlite_pool(options: &StoreOptions, connections: u32) -> AnyPoolOptions {

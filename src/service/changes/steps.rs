@@ -383,7 +383,8 @@ impl Work {
         match tells {
             Tells::Nothing => {}
             Tells::History => {
-                let told = history::parse(&device, &raw).map_err(|error| Stop { step, fate, error })?;
+                let told =
+                    history::parse_newest(&device, &raw).map_err(|error| Stop { step, fate, error })?;
                 self.evidence.newest = told.newest().map(Newest::from);
                 let revision = told.newest().and_then(|newest| newest.revision.clone());
                 let others = self.check_others(step, &told);

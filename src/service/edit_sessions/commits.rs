@@ -347,7 +347,7 @@ impl Commit {
             match self.send(vec![step], start, None).await {
                 Ok(replies) => {
                     for raw in &replies {
-                        let history = history::parse(&name, raw)?;
+                        let history = history::parse_newest(&name, raw)?;
                         let id = &self.used.record.id;
                         self.gateway.note_history(id, &name, &history).await;
                         if !self.options.confirm_others {
