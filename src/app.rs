@@ -2,6 +2,7 @@
 
 #[cfg(feature = "emulator")]
 pub mod demo;
+mod descriptors;
 
 use std::io;
 use std::net::SocketAddr;
@@ -325,7 +326,7 @@ fn networks(config: &Config) -> NetworkPolicy {
 
 fn api_settings(config: &Config) -> api::Settings {
     let mut settings = api::Settings::default();
-    settings.connections.connections = config.server.max_connections as usize;
+    settings.connections.connections = descriptors::connections(config.server.max_connections as usize);
     settings.connections.header_timeout = config.server.header_timeout;
     settings.connections.drain = config.server.drain;
     settings.pace = api::pace::Pace {

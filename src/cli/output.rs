@@ -202,7 +202,14 @@ pub fn change(format: Format, answer: &Value) -> Result<(), Failure> {
             false,
         )
     };
-    writeln!(out, "{} {} ({})", word("id"), word("state"), word("outcome"))?;
+    match word("outcome") {
+        // It runs (`--async`).
+        outcome if outcome.is_empty() => writeln!(out, "{} {}", word("id"), word("state"))?,
+        outcome => writeln!(out, "{} {} ({outcome})", word("id"), word("state"))?,
+    }
+    if let Some(commit) = answer.get("confirmed_commit") {
+        writeln!(out, "{}", confirmed_commit(commit))?;
+    }
     out.flush()?;
     for warning in answer
         .get("warnings")
@@ -217,6 +224,20 @@ pub fn change(format: Format, answer: &Value) -> Result<(), Failure> {
         stdio::tell(&format!("probe: {}\n", harmless(detail, true)))?;
     }
     Ok(())
+}
+
+/// What is to be done about a commit that has to be confirmed, in one line.
+fn confirmed_commit(commit: &Value) -> String {
+    let word = |name: &str| {
+        let text = commit.get(name).and_then(Value::as_str);
+        harmless(text.unwrap_or_default(), false)
+    };
+    let (id, state) = (word("id"), word("state"));
+    if state != "pending" {
+        return format!("confirmed commit {id}: {state}");
+    }
+    let deadline = word("deadline");
+    format!("undone at {deadline} unless confirmed: ncgate confirmed-commit confirm {id}")
 }
 
 fn print_text(text: Option<&Value>, out: &mut impl Write) -> Result<(), Failure> {

@@ -73,6 +73,20 @@ impl Problem {
                 let _ = writeln!(lines, "  {name}: {text}");
             }
         }
+        // By these what came of it can be looked up.
+        let operation = self.text("operation_id");
+        for (label, id) in [
+            ("change", self.text("change_id")),
+            (
+                "operation",
+                operation.filter(|id| self.text("change_id") != Some(id)),
+            ),
+            ("confirmed commit", self.text("confirmed_commit_id")),
+        ] {
+            if let Some(id) = id {
+                let _ = writeln!(lines, "  {label}: {id}");
+            }
+        }
         for fault in self
             .0
             .get("errors")
@@ -203,6 +217,7 @@ mod tests {
             "type": "/problems/unknown-element", "code": "unknown-element", "title": "The device does not know it",
             "status": 400, "detail": "the device refuses get-no-such-thing", "origin": "device", "device": "mx1",
             "outcome": "not_applied", "request_id": "01X", "hint": "look at /v1/devices/mx1/capabilities",
+            "change_id": "01C", "operation_id": "01C", "confirmed_commit_id": "01D",
             "errors": [{"pointer": "/rpc", "detail": "the device refuses get-no-such-thing"},
                        {"pointer": "/x", "detail": "is wrong"}],
             "rpc_errors": [{"error_tag": "operation-failed", "error_message": "\nsyntax error\u{7}\n",
@@ -211,7 +226,8 @@ mod tests {
         }))
         .unwrap();
         let expected = "error: unknown-element: the device refuses get-no-such-thing\n  device: mx1\n  \
-                        outcome: not_applied\n  at: /rpc\n  at /x: is wrong\n  device says (re0): syntax error\u{fffd} \
+                        outcome: not_applied\n  change: 01C\n  confirmed commit: 01D\n  at: /rpc\n  \
+                        at /x: is wrong\n  device says (re0): syntax error\u{fffd} \
                         [tag operation-failed, bad element get-no-such-thing]\n  try again in: 3 s\n  \
                         hint: look at /v1/devices/mx1/capabilities\n  request id: 01X\n";
         assert_eq!(problem.render(Format::Table), expected);

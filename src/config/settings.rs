@@ -107,7 +107,7 @@ settings! {
     max_body_bytes "NCGATE_MAX_BODY_BYTES" "SIZE" "4MiB"
         "A request body larger than this is refused; 4MiB unless given"
     max_connections "NCGATE_MAX_CONNECTIONS" "N" "4096"
-        "Connections of callers at a time; 4096 unless given"
+        "Connections of callers at a time; 4096 unless given, or three quarters of the limit on open files if that is less"
     header_timeout_seconds "NCGATE_HEADER_TIMEOUT_SECONDS" "N" "30"
         "For the head of a request; 30 unless given"
     drain_seconds "NCGATE_DRAIN_SECONDS" "N" "30"

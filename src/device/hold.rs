@@ -19,7 +19,7 @@ use super::core::{Core, Opener};
 use super::errand;
 use super::error::{DeviceError, Failure, Step};
 use super::lane::{NoTurn, Purpose, Turn};
-use super::{Device, no_turn};
+use super::{Asking, Device, no_turn};
 use crate::netconf::capability::Capabilities;
 use crate::pool::{Holds, Pinned, Touch};
 use crate::session::{self, Call, RawReply, SessionError, Traces};
@@ -137,7 +137,8 @@ impl Device {
     }
 
     /// As [`Device::hold`], for a holder with a name, that waits no longer than `wait` for what other holders have: the
-    /// candidate, or all the sessions that may be held.
+    /// candidate, or all the sessions that may be held. Who waits while the device gets other settings waits on for the
+    /// device that has these.
     ///
     /// # Errors
     /// [`HoldError`]; nothing was sent.
@@ -151,15 +152,38 @@ impl Device {
         deadline: Instant,
         way: Way,
     ) -> Result<Held, HoldError> {
-        let (candidate, turn) = self.turns(&claim, wait, deadline, way).await?;
+        let claim = Claim {
+            occupant: claim,
+            until: wait_until(wait, deadline),
+            deadline,
+            way,
+        };
+        let (mut device, mut waited) = (self, false);
+        loop {
+            let error = match device.hold_here(&claim, waited).await {
+                Err(HoldError::Device(error)) => error,
+                held => return held,
+            };
+            // What the old settings ended in says nothing of the new ones.
+            let Some(successor) = device.successor.get() else {
+                return Err(error.into());
+            };
+            device = successor;
+            waited = true;
+        }
+    }
+
+    /// `waited`: in the queue of a device that this one takes the place of.
+    async fn hold_here(&self, claim: &Claim, waited: bool) -> Result<Held, HoldError> {
+        let (candidate, turn) = self.turns(claim, waited).await?;
         let (answer, receiver) = oneshot::channel();
         let job = Opening {
             core: self.core.clone(),
             sessions: self.sessions.clone(),
             lane: self.candidate.clone(),
             holders: self.shared.holders.clone(),
-            claim,
-            deadline,
+            claim: claim.occupant.clone(),
+            deadline: claim.deadline,
             turn: turn.unpaced(),
             candidate,
         };
@@ -177,37 +201,34 @@ impl Device {
         self.shared.holders.of(self.core.name())
     }
 
-    async fn turns(
-        &self,
-        claim: &Occupant,
-        wait: Duration,
-        deadline: Instant,
-        way: Way,
-    ) -> Result<(Option<CandidateTurn>, Turn), HoldError> {
-        let until = wait_until(wait, deadline);
-        match way {
+    async fn turns(&self, claim: &Claim, waited: bool) -> Result<(Option<CandidateTurn>, Turn), HoldError> {
+        match claim.way {
             Way::Beside => {}
             Way::Candidate => loop {
-                let entered = self.candidate.enter(claim.clone(), until).await;
+                let entered = self.candidate.enter(claim.occupant.clone(), claim.until).await;
                 let candidate = entered.map_err(|none| self.held_here(none))?;
                 tokio::select! {
                     biased;
-                    turn = self.place(&claim.who, until, deadline) => return Ok((Some(candidate), turn?)),
+                    turn = self.place(claim, waited) => return Ok((Some(candidate), turn?)),
                     () = self.candidate.wanted() => {}
                 }
                 drop(candidate);
                 tokio::task::yield_now().await;
             },
         }
-        let turn = self.place(&claim.who, until, deadline).await?;
+        let turn = self.place(claim, waited).await?;
         Ok((None, turn))
     }
 
     /// A turn for a session to hold. Holders keep theirs for as long as they like, so they are waited for until `until`
     /// only, and named then; single calls end by themselves, and are waited for until the deadline.
-    async fn place(&self, who: &str, until: Option<Instant>, deadline: Instant) -> Result<Turn, HoldError> {
-        let mut turn = pin!(self.enter(who, Purpose::Exclusive, deadline));
-        let mut look = until.unwrap_or_else(Instant::now);
+    async fn place(&self, claim: &Claim, waited: bool) -> Result<Turn, HoldError> {
+        let asks = Asking {
+            waited,
+            ..Asking::first(self)
+        };
+        let mut turn = pin!(asks.turn_here(&claim.occupant.who, Purpose::Exclusive, claim.deadline));
+        let mut look = claim.until.unwrap_or_else(Instant::now);
         loop {
             tokio::select! {
                 // What is free is had without a wait.
@@ -236,6 +257,15 @@ fn held_here(device: &str, lane: &CandidateLane, none: NoTurn) -> HoldError {
     }
 }
 
+/// What somebody wants to hold.
+struct Claim {
+    occupant: Occupant,
+    /// How long what other holders have is waited for; `None`: not at all.
+    until: Option<Instant>,
+    deadline: Instant,
+    way: Way,
+}
+
 /// `None`: no wait at all.
 fn wait_until(wait: Duration, deadline: Instant) -> Option<Instant> {
     let until = Instant::now()
@@ -259,8 +289,12 @@ struct Opening {
 impl Opening {
     async fn run(self, mut answer: oneshot::Sender<Result<Held, DeviceError>>) {
         let pinned = tokio::select! {
+            // A session that is ready is had.
+            biased;
             pinned = checkout(&self.core, &self.sessions, self.deadline) => pinned,
             () = answer.closed() => return,
+            // The session that is being opened is of use to nobody any more.
+            () = self.core.replaced() => Err(self.core.refuse(Failure::Draining)),
         };
         let result = pinned.map(|pinned| {
             let key = self.holders.add(Holder {

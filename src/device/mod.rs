@@ -481,15 +481,7 @@ impl<'a> Asking<'a> {
     ) -> Result<(&'a Device, Turn), DeviceError> {
         loop {
             let device = self.device;
-            let turn = match (self.asked, self.waited) {
-                (false, false) => device.enter(who, purpose, deadline).await,
-                (true, false) => device.turn(who, purpose, deadline).await,
-                (_, true) => device
-                    .lane
-                    .enter_again(who, purpose, deadline)
-                    .await
-                    .map_err(|none| no_turn(device.core.name(), none)),
-            };
+            let turn = self.turn_here(who, purpose, deadline).await;
             match (turn, device.successor.get()) {
                 (
                     Err(DeviceError {
@@ -503,6 +495,20 @@ impl<'a> Asking<'a> {
                 }
                 (turn, _) => return turn.map(|turn| (device, turn)),
             }
+        }
+    }
+
+    /// A turn on this device and no other.
+    async fn turn_here(&self, who: &str, purpose: Purpose, deadline: Instant) -> Result<Turn, DeviceError> {
+        let device = self.device;
+        match (self.asked, self.waited) {
+            (false, false) => device.enter(who, purpose, deadline).await,
+            (true, false) => device.turn(who, purpose, deadline).await,
+            (_, true) => device
+                .lane
+                .enter_again(who, purpose, deadline)
+                .await
+                .map_err(|none| no_turn(device.core.name(), none)),
         }
     }
 }

@@ -122,6 +122,19 @@ impl Gateway {
                 state: Some(if session.outstanding == 0 { "idle" } else { "busy" }.to_owned()),
             })
             .collect();
+        // Those that are held since before the device got other settings.
+        for holder in device.holders() {
+            if !sessions.iter().any(|ours| ours.session_id == holder.session_id) {
+                sessions.push(SessionView {
+                    session_id: holder.session_id,
+                    ours: true,
+                    username: None,
+                    source_host: None,
+                    login_time: Some(time::rfc3339(holder.since)),
+                    state: None,
+                });
+            }
+        }
         let device_reports = theirs.is_some();
         for told in theirs.unwrap_or_default() {
             match sessions
@@ -163,6 +176,16 @@ pub(super) fn told_sessions(name: &str, raw: &RawReply) -> Result<Vec<SessionVie
             })
         })
         .collect())
+}
+
+/// Since when the server is at work, in its own words.
+///
+/// # Errors
+/// A reply that cannot be read.
+pub(super) fn told_start(name: &str, raw: &RawReply) -> Result<Option<String>, Error> {
+    let reply = told::tree(name, raw, MOST_SESSIONS)?;
+    let statistics = reply.path(&["data", "netconf-state", "statistics"]);
+    Ok(statistics.and_then(|statistics| text_of(statistics, "netconf-start-time")))
 }
 
 /// How a device is doing, for its view.

@@ -208,7 +208,7 @@ impl Gateway {
             }));
         }
         self.accepting()?;
-        self.nothing_is_open(&record)?;
+        let _passage = self.pass(&record)?;
         self.begin(ctx, &record, Leaving::UnlessSent).await?;
         if !operation.changes {
             ctx.ticket.came_to(Outcome::NotApplied);
@@ -301,10 +301,14 @@ async fn in_candidate(
     let held = device
         .hold_as(claim, Duration::ZERO, deadline, Way::Candidate)
         .await;
-    let mut held = held.map_err(|error| locks::not_held(device, error))?;
+    let mut held = held.map_err(|error| locks::not_held_now(device, error))?;
     let answer = held.call(deadline, request, Touch::Edits).await;
-    // It is closed, as a candidate that somebody has changed says nothing about whose it is.
-    drop(held);
+    // It is closed, as a candidate that somebody has changed says nothing about whose it is: before the answer, so that the
+    // caller's next call finds the turn free. What was not answered may take its time.
+    match &answer {
+        Ok(_) => held.finish().await,
+        Err(_) => drop(held),
+    }
     answer.map_err(failure::device)
 }
 

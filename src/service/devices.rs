@@ -46,12 +46,15 @@ impl Gateway {
     }
 
     /// # Errors
-    /// `invalid-argument` for a page token of another list.
+    /// `invalid-argument` for a page token of another list and for a label that there cannot be.
     pub async fn list_devices(&self, ctx: &CallContext, request: ListRequest) -> Result<DeviceList, Error> {
         ctx.principal.require(Role::Read)?;
         let size = page_size(request.page_size)?;
         let mut labels = BTreeMap::new();
         for (key, value) in request.labels {
+            if key.contains('\0') || value.contains('\0') {
+                return Err(Error::invalid("?label", "no label holds U+0000"));
+            }
             if labels.insert(key.clone(), value).is_some() {
                 return Err(Error::invalid(
                     "?label",
@@ -83,7 +86,9 @@ impl Gateway {
     /// it is, the version included.
     ///
     /// # Errors
-    /// `invalid-argument`, `not-found`, `etag-mismatch` when `if_match` names another version.
+    /// `invalid-argument`, `not-found`, `etag-mismatch` when `if_match` names another version;
+    /// `confirmed-commit-pending` when its sessions would end; `invalid-state` when it would be another device for an edit
+    /// session that is open, or for a change that is at work.
     pub async fn update_device(
         &self,
         ctx: &CallContext,
@@ -114,6 +119,12 @@ impl Gateway {
             // The session that it was made in would end with the others.
             self.no_confirmed_commit(&read.id)?;
         }
+        if place(&settings) != place(&read.settings) {
+            // Sessions that are held stay with the device at the old place; what becomes of what is done in them would be
+            // looked for at the new one.
+            self.no_edit_session(name)?;
+            self.no_change_at_work(&read)?;
+        }
         let changing = self.inner.records.changing(name);
         let record = self
             .inner
@@ -131,7 +142,8 @@ impl Gateway {
     /// Removes a device and ends its sessions politely.
     ///
     /// # Errors
-    /// `not-found`, `etag-mismatch`; `invalid-state` while edit sessions are open on it.
+    /// `not-found`, `etag-mismatch`; `invalid-state` while edit sessions are open on it, a change is under way, or what
+    /// became of one is being found out.
     pub async fn delete_device(
         &self,
         ctx: &CallContext,
@@ -143,18 +155,10 @@ impl Gateway {
         let _changing = self.inner.changing.lock().await;
         let read = self.record(name).await?;
         check_etag(&read, if_match.as_ref())?;
-        let open = self.inner.devices.get(name).map(|device| device.edit_sessions());
-        if let Some(session) = open.unwrap_or_default().first() {
-            let detail = format!(
-                "the edit session {} of {} is open on it",
-                session.id(),
-                session.who()
-            );
-            return Err(Error::new(ErrorCode::InvalidState, detail)
-                .with_device(name)
-                .with_hint("end its edit sessions first"));
-        }
+        self.no_edit_session(name)?;
         self.no_change_under_way(&read).await?;
+        self.nothing_to_resolve(&read.id)
+            .map_err(|error| error.with_device(name))?;
         let expected = if_match.is_some().then_some(read.version);
         let changing = self.inner.records.changing(name);
         self.inner
@@ -165,6 +169,24 @@ impl Gateway {
         drop(changing);
         self.uninstall(name);
         Ok(())
+    }
+
+    /// # Errors
+    /// `invalid-state` while an edit session is open on the device.
+    fn no_edit_session(&self, name: &str) -> Result<(), Error> {
+        let open = self.inner.devices.get(name).map(|device| device.edit_sessions());
+        let open = open.unwrap_or_default();
+        let Some(session) = open.first() else {
+            return Ok(());
+        };
+        let detail = format!(
+            "the edit session {} of {} is open on it",
+            session.id(),
+            session.who()
+        );
+        Err(Error::new(ErrorCode::InvalidState, detail)
+            .with_device(name)
+            .with_hint("end its edit sessions first"))
     }
 
     /// The stored device.
@@ -285,6 +307,16 @@ fn settings_of_sessions(settings: &DeviceSettings) -> DeviceSettings {
         partial: model::Partial::default(),
         ..settings.clone()
     }
+}
+
+/// Where a device is found: behind another place there may be another device.
+fn place(settings: &DeviceSettings) -> (&str, u16, Vec<(&str, u16)>) {
+    let jumps = settings.proxy_jump.iter();
+    (
+        &settings.address,
+        settings.port,
+        jumps.map(|jump| (jump.address.as_str(), jump.port)).collect(),
+    )
 }
 
 /// How long a page is to be; 0: as long as usual (H10).

@@ -94,6 +94,10 @@ impl From<&CommitEntry> for Newest {
 pub(super) const HIDDEN: &str = "the device does not show its commits, so nobody can tell whether a confirmed commit of \
                                  somebody else is pending, nor what became of this one should its reply be lost";
 
+/// What is warned of where an ephemeral instance can be edited, and not read.
+pub(super) const UNREAD: &str = "the device does not show the ephemeral instance, so nobody can tell what became of the \
+                                 commit should its reply be lost";
+
 /// Whether this is how a device refuses its history to a user who may not see it, or knows of none: it may fail for other
 /// reasons, too, which say nothing of what it holds.
 pub(super) fn is_hidden(refused: &Error) -> bool {
@@ -115,19 +119,25 @@ pub(super) enum Standing {
     /// It is the last word. `waits`: the device says that it is going to undo it; one that does not say so may all the
     /// same. `entries`: in so many commits, as an extension is another one.
     Newest { waits: bool, entries: u8 },
-    /// The device itself made the next commit, as it does when it undoes one.
-    Undone,
+    /// The device itself made a commit after it, as it does when it undoes one, and also when it starts: only its
+    /// configuration tells which. `above`: a confirmed commit of somebody else that stands between the two, and that may
+    /// have been undone with this one or alone.
+    OwnCommit { above: Option<Follower>, at: Places },
     /// Somebody committed after it.
     Followed(Follower),
     /// Somebody made a confirmed commit after it, which may be undone yet, alone or together with it.
     Overlaid(Follower),
-    /// That happened: only what is running tells whether this one was undone as well.
-    UndoneAbove {
-        follower: Follower,
-        /// Which stored configuration is that of this commit, and which that of before.
-        ours: u8,
-        before: u8,
-    },
+}
+
+/// Which stored configurations are to be compared, by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Places {
+    /// That of the device's own commit.
+    pub own: u8,
+    /// That of the commit in question,
+    pub ours: u8,
+    /// and that of before.
+    pub before: u8,
 }
 
 /// The commit after another.
@@ -174,19 +184,21 @@ pub(super) fn standing(history: &CommitInformation, marker: &str) -> Standing {
     let mine = from_here.iter().take_while(|entry| entry.mentions(marker));
     let count = mine.count();
     let mut above = None;
-    for next in later.iter().rev() {
-        match above {
-            None if next.is_by_device() => return Standing::Undone,
-            Some(follower) if next.is_by_device() => {
-                return Standing::UndoneAbove {
-                    follower: Follower::of(follower),
+    for (own, next) in later.iter().enumerate().rev() {
+        if next.is_by_device() {
+            return Standing::OwnCommit {
+                above: above.map(Follower::of),
+                at: Places {
+                    own: number(own),
                     ours: number(place),
                     before: number(place.saturating_add(count)),
-                };
-            }
-            None | Some(_) if next.was_confirmed_commit() => above = above.or(Some(next)),
-            None | Some(_) => return Standing::Followed(Follower::of(next)),
+                },
+            };
         }
+        if !next.was_confirmed_commit() {
+            return Standing::Followed(Follower::of(next));
+        }
+        above = above.or(Some(next));
     }
     match above {
         Some(follower) => Standing::Overlaid(Follower::of(follower)),
@@ -198,6 +210,22 @@ pub(super) fn standing(history: &CommitInformation, marker: &str) -> Standing {
             entries: number(count),
         },
     }
+}
+
+/// Whether the device made its own commit because it had been started, `booted` seconds since 1970 by its own clock: after
+/// the commit in question, and before the time of that was up.
+pub(super) fn undone_by_start(history: &CommitInformation, at: Places, booted: i64) -> bool {
+    let entry = |place: u8| history.entries.get(usize::from(place));
+    let (Some(own), Some(ours)) = (entry(at.own), entry(at.ours)) else {
+        return false;
+    };
+    let (Some(undone), Some(made)) = (own.seconds, ours.seconds) else {
+        return false;
+    };
+    let window = ours.rollback_in().map_or(i64::MAX, |window| {
+        i64::try_from(window.as_secs()).unwrap_or(i64::MAX)
+    });
+    made < booted && booted <= undone && undone < made.saturating_add(window)
 }
 
 /// As the number of a stored configuration. Beyond those that there can be none is kept.
@@ -288,8 +316,20 @@ mod tests {
         assert_eq!(standing(vec![entry("lab", "cli", "other")]), Standing::Absent);
         assert_eq!(standing(vec![ours(), entry("lab", "cli", "before")]), NEWEST);
         assert_eq!(
-            standing(vec![entry("root", "other", ""), ours()]),
-            Standing::Undone
+            standing(vec![
+                entry("bob", "cli", ""),
+                entry("root", "other", ""),
+                ours(),
+                ours()
+            ]),
+            Standing::OwnCommit {
+                above: None,
+                at: Places {
+                    own: 1,
+                    ours: 2,
+                    before: 4
+                }
+            }
         );
         let Standing::Followed(follower) = standing(vec![entry("bob", "cli", "[ncgate 02 bob]"), ours()])
         else {
@@ -330,10 +370,13 @@ mod tests {
                 ours(),
                 entry("lab", "cli", "")
             ]),
-            Standing::UndoneAbove {
-                follower,
-                ours: 2,
-                before: 4
+            Standing::OwnCommit {
+                above: Some(follower),
+                at: Places {
+                    own: 0,
+                    ours: 2,
+                    before: 4
+                }
             }
         );
         let confirmed = standing(vec![entry("carol", "cli", ""), bobs(), ours()]);

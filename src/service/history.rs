@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::check::told_sessions;
+use super::check::{told_sessions, told_start};
 use super::edit::ground;
 use super::edit::reading;
 use super::edit::script::{Step, StepName, Tells};
@@ -16,8 +16,7 @@ use crate::error::Error;
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::{CommitInformation, GetCommitInformation};
-use crate::netconf::junos::get_configuration::{Compare, Database};
-use crate::netconf::junos::{Format, GetConfiguration};
+use crate::netconf::junos::{CompareRollbacks, uptime};
 use crate::netconf::rpc::{RequestError, Rpc};
 use crate::pool::Touch;
 use crate::session::RawReply;
@@ -27,95 +26,144 @@ use crate::xml::XmlError;
 /// Bytes of a commit history that are looked at.
 const MOST_HISTORY: u64 = 4 << 20;
 
-/// Who committed when, and what is to come. Junos only.
+/// A device's own records, and the session through which they are read.
+pub(super) enum Records<'a> {
+    /// Any session of the pool.
+    Pooled {
+        record: &'a DeviceRecord,
+        device: &'a Device,
+        who: &'a str,
+    },
+    /// One that is held already.
+    Held { held: &'a mut Held, device: &'a str },
+}
+
+impl Records<'_> {
+    /// Who committed when, and what is to come. Junos only.
+    ///
+    /// # Errors
+    /// As a read; `capability-missing` elsewhere.
+    pub async fn commits(&mut self, deadline: Instant) -> Result<CommitInformation, Error> {
+        let build = |caps: &Capabilities| GetCommitInformation { revisions: false }.rpc(caps);
+        let raw = self.ask(deadline, build).await?;
+        parse(self.device(), &raw)
+    }
+
+    /// What is running.
+    ///
+    /// # Errors
+    /// As a read.
+    pub async fn running(&mut self, deadline: Instant) -> Result<Snapshot, Error> {
+        let raw = self.ask(deadline, |caps| Ok(whole_running(caps)?.rpc)).await?;
+        let (session_id, message_id) = (raw.session_id, raw.message_id.clone());
+        let read = Snapshot::read(raw).await;
+        read.map_err(|detail| unreadable(self.device(), session_id, &message_id, &detail))
+    }
+
+    /// Whether two stored configurations are the same, by their numbers; 0 is what runs. Junos only.
+    ///
+    /// # Errors
+    /// As a read; there is no such configuration.
+    pub async fn are_alike(&mut self, one: u8, other: u8, deadline: Instant) -> Result<bool, Error> {
+        let compare = CompareRollbacks {
+            rollback: one,
+            compare: other,
+        };
+        let raw = self.ask(deadline, move |caps| compare.rpc(caps)).await?;
+        let diff = reading::difference(&raw)
+            .map_err(|detail| unreadable(self.device(), raw.session_id, &raw.message_id, &detail))?;
+        Ok(diff.is_empty())
+    }
+
+    /// When a Junos device was started, in seconds since 1970 by its own clock; `None`: it does not say.
+    ///
+    /// # Errors
+    /// As a read.
+    pub async fn booted(&mut self, deadline: Instant) -> Result<Option<i64>, Error> {
+        let raw = self.ask(deadline, uptime::rpc).await?;
+        let broken =
+            |device: &str, detail: String| unreadable(device, raw.session_id, &raw.message_id, &detail);
+        let text = raw
+            .source
+            .read_to_string(MOST_HISTORY)
+            .map_err(|error| broken(self.device(), error.to_string()))?;
+        uptime::booted(&text).map_err(|error| broken(self.device(), error.to_string()))
+    }
+
+    /// Since when a NETCONF server is at work, in its own words (RFC 6022 section 2.1.5); `None`: it does not say.
+    ///
+    /// # Errors
+    /// As a read; `capability-missing`.
+    pub async fn server_start(&mut self, deadline: Instant) -> Result<Option<String>, Error> {
+        let build = |caps: &Capabilities| {
+            caps.require(Capability::Monitoring, "get", "netconf-state")?;
+            monitored("statistics", caps)
+        };
+        let raw = self.ask(deadline, build).await?;
+        told_start(self.device(), &raw)
+    }
+
+    fn device(&self) -> &str {
+        match self {
+            Self::Pooled { record, .. } => record.name(),
+            Self::Held { device, .. } => device,
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        deadline: Instant,
+        build: impl FnOnce(&Capabilities) -> Result<Rpc, RequestError> + Send + 'static,
+    ) -> Result<RawReply, Error> {
+        match self {
+            Self::Pooled { record, device, who } => ask(record, device, who, deadline, build).await,
+            Self::Held { held, device } => {
+                let rpc = build(&held.capabilities()).map_err(|error| failure::unbuildable(&error))?;
+                send(
+                    Step::new(StepName::Verify, rpc, Touch::Nothing),
+                    held,
+                    device,
+                    deadline,
+                )
+                .await
+            }
+        }
+    }
+}
+
+/// [`Records::commits`] through the pool.
 ///
 /// # Errors
-/// As a read; `capability-missing` elsewhere.
+/// As there.
 pub(super) async fn read(
     record: &DeviceRecord,
     device: &Device,
     who: &str,
     deadline: Instant,
 ) -> Result<CommitInformation, Error> {
-    let build = |caps: &Capabilities| GetCommitInformation { revisions: false }.rpc(caps);
-    let raw = ask(record, device, who, deadline, build).await?;
-    parse(record.name(), &raw)
+    Records::Pooled { record, device, who }.commits(deadline).await
 }
 
-/// The step that asks for it.
+/// [`Records::running`] through the pool.
 ///
 /// # Errors
-/// No Junos device.
-pub(super) fn step(capabilities: &Capabilities, revisions: bool) -> Result<Step, RequestError> {
-    let rpc = GetCommitInformation { revisions }.rpc(capabilities)?;
-    Ok(Step::new(StepName::Check, rpc, Touch::Nothing).telling(Tells::History))
-}
-
-/// The same, in a held session.
-///
-/// # Errors
-/// As [`read`].
-pub(super) async fn in_session(
-    held: &mut Held,
-    device: &str,
-    deadline: Instant,
-) -> Result<CommitInformation, Error> {
-    let step = step(&held.capabilities(), false).map_err(|error| failure::unbuildable(&error))?;
-    parse(device, &send(step, held, device, deadline).await?)
-}
-
-/// What is running.
-///
-/// # Errors
-/// As a read.
+/// As there.
 pub(super) async fn running(
     record: &DeviceRecord,
     device: &Device,
     who: &str,
     deadline: Instant,
 ) -> Result<Snapshot, Error> {
-    let raw = ask(record, device, who, deadline, |caps| Ok(whole_running(caps)?.rpc)).await?;
-    snapshot(record.name(), raw).await
+    Records::Pooled { record, device, who }.running(deadline).await
 }
 
-/// The same, in a held session.
+/// The step that asks for the history.
 ///
 /// # Errors
-/// As [`running`].
-pub(super) async fn running_in_session(
-    held: &mut Held,
-    device: &str,
-    deadline: Instant,
-) -> Result<Snapshot, Error> {
-    let step = whole_running(&held.capabilities()).map_err(|error| failure::unbuildable(&error))?;
-    snapshot(device, send(step, held, device, deadline).await?).await
-}
-
-/// Whether what runs is the stored configuration of this number. Junos only.
-///
-/// # Errors
-/// As a read; there is no such configuration.
-pub(super) async fn runs_stored(
-    record: &DeviceRecord,
-    device: &Device,
-    who: &str,
-    deadline: Instant,
-    number: u8,
-) -> Result<bool, Error> {
-    let build = move |caps: &Capabilities| {
-        GetConfiguration {
-            database: Some(Database::Committed),
-            compare: Some(Compare::Rollback(number)),
-            format: Format::Text,
-            ..GetConfiguration::default()
-        }
-        .rpc(caps)
-    };
-    let raw = ask(record, device, who, deadline, build).await?;
-    let (session_id, message_id) = (raw.session_id, raw.message_id.clone());
-    let diff = reading::difference(&raw)
-        .map_err(|detail| unreadable(record.name(), session_id, &message_id, &detail))?;
-    Ok(diff.is_empty())
+/// No Junos device.
+pub(super) fn step(capabilities: &Capabilities, revisions: bool) -> Result<Step, RequestError> {
+    let rpc = GetCommitInformation { revisions }.rpc(capabilities)?;
+    Ok(Step::new(StepName::Check, rpc, Touch::Nothing).telling(Tells::History))
 }
 
 /// The ids of the sessions that the device has; `None`: it does not list them (RFC 6022).
@@ -190,10 +238,4 @@ fn read_by(
         .read_to_string(MOST_HISTORY)
         .map_err(|error| broken(error.to_string()))?;
     parse(&text).map_err(|error| broken(error.to_string()))
-}
-
-async fn snapshot(device: &str, raw: RawReply) -> Result<Snapshot, Error> {
-    let (session_id, message_id) = (raw.session_id, raw.message_id.clone());
-    let read = Snapshot::read(raw).await;
-    read.map_err(|detail| unreadable(device, session_id, &message_id, &detail))
 }

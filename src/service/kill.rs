@@ -107,6 +107,7 @@ impl Gateway {
                 error
             });
         }
+        self.inner.seen.has_ended(device, session_id);
         let edit_session = killing.map(Killing::done);
         if let Some(id) = &edit_session {
             effects.push(format!("the edit session {id} of the gateway is lost"));

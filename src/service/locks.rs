@@ -65,6 +65,13 @@ impl Seen {
         self.lock().remove(&(device.to_owned(), datastore));
     }
 
+    /// The session has ended: it holds nothing any more.
+    pub fn has_ended(&self, device: &str, session_id: u64) {
+        let is_gone = |sighting: &Sighting| sighting.holder.killable_id() == Some(session_id);
+        self.lock()
+            .retain(|(of, _), sighting| of != device || !is_gone(sighting));
+    }
+
     fn of(&self, device: &str, now: OffsetDateTime) -> Vec<(Datastore, Sighting)> {
         let seen = self.lock();
         let lately = seen
@@ -89,6 +96,16 @@ pub(super) fn not_held(device: &Device, error: HoldError) -> Error {
             held_here(&device.settings().name, occupant.as_ref(), &device.holders())
         }
         HoldError::NoPlace(holders) => no_place(device, &holders),
+    }
+}
+
+/// The same for a call that neither waits nor has another way to go.
+pub(super) fn not_held_now(device: &Device, error: HoldError) -> Error {
+    let waits = matches!(error, HoldError::HeldHere(_) | HoldError::NoPlace(_));
+    let error = not_held(device, error);
+    match waits {
+        true => error.with_hint("try again when its holder is done"),
+        false => error,
     }
 }
 
@@ -290,7 +307,7 @@ impl Gateway {
         let held = live
             .hold_as(claim, std::time::Duration::ZERO, deadline, Way::Candidate)
             .await;
-        let mut held = held.map_err(|error| not_held(&live, error))?;
+        let mut held = held.map_err(|error| not_held_now(&live, error))?;
         let cleared = steps
             .run(&mut held, device, deadline, &request.expect_diff_sha256)
             .await;

@@ -2,6 +2,7 @@
 //!
 //! Every call takes a [`call::CallContext`] with the principal; [`calls::CALLS`] is the table of them all.
 
+mod attempts;
 pub mod call;
 pub mod calls;
 mod changes;
@@ -9,6 +10,7 @@ mod check;
 mod cli;
 mod config;
 mod confirmed;
+mod continuity;
 mod datastores;
 mod devices;
 pub mod edit;
@@ -116,6 +118,7 @@ struct Inner {
     resolving: changes::Resolving,
     /// Confirmed commits that are looked after.
     confirmed: confirmed::Registry,
+    passages: Arc<confirmed::Passages>,
     /// The tasks that look after them.
     guardians: TaskTracker,
     /// How long commits take.
@@ -163,6 +166,7 @@ impl Gateway {
                 changes: changes::Running::default(),
                 resolving: changes::Resolving::default(),
                 confirmed: confirmed::Registry::default(),
+                passages: Arc::default(),
                 guardians: TaskTracker::new(),
                 pace: pace::Pace::default(),
                 seen: locks::Seen::default(),
@@ -185,6 +189,7 @@ impl Gateway {
         tasks.spawn(gateway.clone().forget_old_changes());
         tasks.spawn(gateway.clone().forget_old_confirmed_commits());
         tasks.spawn(gateway.clone().forget_old_operations());
+        tasks.spawn(gateway.clone().look_after_scheduled_commits());
         gateway.start_events();
         Ok(gateway)
     }
@@ -286,7 +291,8 @@ impl Gateway {
         }
     }
 
-    /// Reads the stored device; what another process has changed or removed is changed or removed here as well.
+    /// Reads the stored device; what another process has changed or removed is changed or removed here as well. While the
+    /// store does not answer, what it said last counts.
     async fn read_record(
         &self,
         name: &str,
@@ -294,11 +300,20 @@ impl Gateway {
         now: Instant,
     ) -> Result<Arc<DeviceRecord>, Error> {
         let records = &self.inner.records;
-        let record = self.record(name).await.inspect_err(|error| {
-            if error.code() == ErrorCode::NotFound && records.gone(reading, name) {
-                self.inner.devices.remove(name);
+        let record = match self.record(name).await {
+            Ok(record) => record,
+            Err(error) if error.code() == ErrorCode::StoreUnavailable => {
+                // X12: reads go on; what changes anything is stored first, and refused there.
+                let now = self.inner.clock.now();
+                return records.last(reading, name, now).ok_or(error);
             }
-        })?;
+            Err(error) => {
+                if error.code() == ErrorCode::NotFound && records.gone(reading, name) {
+                    self.inner.devices.remove(name);
+                }
+                return Err(error);
+            }
+        };
         let found = records.found(reading, record, now, devices::make_the_same_sessions);
         if found.changed
             && let Err(error) = self.install(&found.record)

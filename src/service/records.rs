@@ -99,6 +99,18 @@ impl Records {
         Found { record, changed }
     }
 
+    /// The store does not answer at `now`: what was read of the device last counts for another while, unless something was
+    /// changed meanwhile (conventions X12). Never with an age of zero.
+    pub(super) fn last(&self, reading: Reading, name: &str, now: Instant) -> Option<Arc<DeviceRecord>> {
+        let mut kept = self.lock();
+        let counts = kept.changes == reading.0 && !self.age.is_zero();
+        let entry = kept.entries.get_mut(name).filter(|_| counts)?;
+        // What was changed since it was read must be read first.
+        entry.read_at?;
+        entry.read_at = Some(now);
+        Some(entry.record.clone())
+    }
+
     /// The store has no such device. `false`: something was changed meanwhile, and that counts instead.
     pub(super) fn gone(&self, reading: Reading, name: &str) -> bool {
         let mut kept = self.lock();
@@ -280,6 +292,24 @@ mod tests {
         assert!(!found(&records, reading(&records, now), record(1), now));
     }
 
+    /// X12: without the store, what was read last counts, and is not asked for again at once.
+    #[test]
+    fn without_the_store_the_last_word_counts() {
+        let records = Records::new(AGE);
+        let now = Instant::now();
+        let last = |reading, now| records.last(reading, "mx1", now).map(|record| record.version);
+        assert_eq!(last(reading(&records, now), now), None, "nothing was read");
+        found(&records, reading(&records, now), record(1), now);
+        let later = now + 5 * AGE;
+        assert_eq!(last(reading(&records, later), later), Some(1));
+        assert_eq!(current(&records, later), Some(1));
+        let much_later = later + AGE;
+        let before = reading(&records, much_later);
+        drop(records.changing("mx1"));
+        assert_eq!(last(before, much_later), None, "it was changed meanwhile");
+        assert_eq!(last(reading(&records, much_later), much_later), None);
+    }
+
     /// Without an age every call reads.
     #[test]
     fn without_an_age_nothing_is_current() {
@@ -287,5 +317,7 @@ mod tests {
         let now = Instant::now();
         found(&records, reading(&records, now), record(1), now);
         assert_eq!(current(&records, now), None);
+        let last = records.last(reading(&records, now), "mx1", now);
+        assert!(last.is_none(), "not even the last word");
     }
 }

@@ -18,8 +18,6 @@ const COLUMNS: &str = "SELECT id, device_id, device, owner, mode, state, outcome
                        updated_at, key_id, document FROM changes";
 /// What is being done when a commit is about to be sent.
 pub(super) const JOURNAL: &str = "storing that a commit is sent";
-/// Rows sealed anew at a time.
-const SOME: i64 = 100;
 
 /// A change as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -303,11 +301,7 @@ impl Store {
     ) -> Result<Page<ChangeRecord>, StoreError> {
         const DOING: &str = "listing changes";
         let filter = format!("changes {device_id:?} {state:?}");
-        let before = match page_token {
-            // No ULID is greater.
-            None => "~".to_owned(),
-            Some(token) => page::after(&filter, token).ok_or(StoreError::BadPageToken)?,
-        };
+        let before = page::before(&filter, page_token)?;
         let page_size = page_size.clamp(1, MOST_ITEMS);
         let of_state = if state.is_some() { " AND state = $4" } else { "" };
         let statement =
@@ -323,17 +317,11 @@ impl Store {
             .fetch_all(self.database.reader())
             .await
             .map_err(unavailable(DOING))?;
-        let mut items = Vec::with_capacity(rows.len());
-        // One row more than asked for was fetched, to know whether there is a next page.
-        for row in rows.iter().take(page_size as usize) {
-            items.push(self.change(row)?);
-        }
-        let last = items.last().filter(|_| rows.len() > items.len());
-        let next_page_token = last.map(|record| page::token(&filter, &record.id));
-        Ok(Page {
-            items,
-            next_page_token,
-        })
+        let items = rows.iter().map(|row| self.change(row));
+        let items = items.collect::<Result<_, _>>()?;
+        Ok(page::cut(items, page_size, &filter, |change: &ChangeRecord| {
+            change.id.clone()
+        }))
     }
 
     /// At most `most` changes of all devices in this state whose ids come after this one, in order of their ids.
@@ -366,38 +354,14 @@ impl Store {
         time: OffsetDateTime,
         kept: &[&str],
     ) -> Result<u64, StoreError> {
-        const DOING: &str = "forgetting old changes";
-        let mut statement = "DELETE FROM changes WHERE updated_at < $1".to_owned();
-        for index in 0..kept.len() {
-            statement.push_str(&format!(" AND state <> ${}", index + 2));
-        }
-        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(to_micros(time));
-        for state in kept {
-            query = query.bind(*state);
-        }
-        let mut connection = self.database.write(DOING).await?;
-        let deleted = query
-            .execute(&mut *connection)
+        self.forget_before("changes", time, kept, "forgetting old changes")
             .await
-            .map_err(unavailable(DOING))?;
-        Ok(deleted.rows_affected())
     }
 
     /// Seals every document with the current key that another key had sealed.
     pub(super) async fn seal_changes_anew(&self) -> Result<(), OpenError> {
         const DOING: &str = "sealing changes anew";
-        loop {
-            let mut tx = self.database.begin(DOING).await?;
-            let statement = format!("{COLUMNS} WHERE key_id <> $1 LIMIT $2");
-            let rows = sqlx::query(AssertSqlSafe(statement))
-                .bind(self.keys.current_id())
-                .bind(SOME)
-                .fetch_all(&mut *tx)
-                .await
-                .map_err(unavailable(DOING))?;
-            if rows.is_empty() {
-                return Ok(());
-            }
+        while let Some((mut tx, rows)) = self.sealed_before(COLUMNS, DOING).await? {
             for row in &rows {
                 let change = self.change(row)?;
                 sqlx::query("UPDATE changes SET key_id = $1, document = $2 WHERE id = $3")
@@ -410,6 +374,7 @@ impl Store {
             }
             tx.commit().await.map_err(unavailable(DOING))?;
         }
+        Ok(())
     }
 
     fn change(&self, row: &AnyRow) -> Result<ChangeRecord, StoreError> {

@@ -16,8 +16,6 @@ use super::{OpenError, Store, StoreError};
 
 const COLUMNS: &str = "SELECT id, device_id, device, owner, change_id, state, confirmed_by, reason, request_id, \
                        timeout_seconds, deadline_earliest, deadline, created_at, updated_at, key_id, document FROM confirmed_commits";
-/// Rows sealed anew at a time.
-const SOME: i64 = 100;
 
 /// The state of a row whose commit is being sent. It is listed only once there is something to tell of it.
 pub const STARTING: &str = "starting";
@@ -255,11 +253,7 @@ impl Store {
     ) -> Result<Page<ConfirmedCommitRecord>, StoreError> {
         const DOING: &str = "listing confirmed commits";
         let words = format!("confirmed-commits {:?} {:?}", filter.device_id, filter.state);
-        let before = match page_token {
-            // No ULID is greater.
-            None => "~".to_owned(),
-            Some(token) => page::after(&words, token).ok_or(StoreError::BadPageToken)?,
-        };
+        let before = page::before(&words, page_token)?;
         let page_size = page_size.clamp(1, MOST_ITEMS);
         let mut statement = format!("{COLUMNS} WHERE id < $1 AND state <> $2");
         let wanted: Vec<&str> = [("device_id", filter.device_id), ("state", filter.state)]
@@ -283,17 +277,10 @@ impl Store {
             .fetch_all(self.database.reader())
             .await
             .map_err(unavailable(DOING))?;
-        let mut items = Vec::with_capacity(rows.len());
-        // One row more than asked for was fetched, to know whether there is a next page.
-        for row in rows.iter().take(page_size as usize) {
-            items.push(self.confirmed_commit(row)?);
-        }
-        let last = items.last().filter(|_| rows.len() > items.len());
-        let next_page_token = last.map(|record| page::token(&words, &record.id));
-        Ok(Page {
-            items,
-            next_page_token,
-        })
+        let items = rows.iter().map(|row| self.confirmed_commit(row));
+        let items = items.collect::<Result<_, _>>()?;
+        let id = |commit: &ConfirmedCommitRecord| commit.id.clone();
+        Ok(page::cut(items, page_size, &words, id))
     }
 
     /// At most `most` confirmed commits of all devices in one of these states whose ids come after this one, in order
@@ -335,41 +322,20 @@ impl Store {
         kept: &[&str],
     ) -> Result<u64, StoreError> {
         const DOING: &str = "forgetting old confirmed commits";
-        let mut statement = "DELETE FROM confirmed_commits WHERE updated_at < $1".to_owned();
-        for index in 0..kept.len() {
-            statement.push_str(&format!(" AND state <> ${}", index + 2));
-        }
-        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(to_micros(time));
-        for state in kept {
-            query = query.bind(*state);
-        }
-        let mut tx = self.database.begin(DOING).await?;
-        let deleted = query.execute(&mut *tx).await.map_err(unavailable(DOING))?;
-        tx.commit().await.map_err(unavailable(DOING))?;
-        Ok(deleted.rows_affected())
+        self.forget_before("confirmed_commits", time, kept, DOING).await
     }
 
     /// Seals every document with the current key that another key had sealed.
     pub(super) async fn seal_confirmed_commits_anew(&self) -> Result<(), OpenError> {
         const DOING: &str = "sealing confirmed commits anew";
-        loop {
-            let mut tx = self.database.begin(DOING).await?;
-            let statement = format!("{COLUMNS} WHERE key_id <> $1 LIMIT $2");
-            let rows = sqlx::query(AssertSqlSafe(statement))
-                .bind(self.keys.current_id())
-                .bind(SOME)
-                .fetch_all(&mut *tx)
-                .await
-                .map_err(unavailable(DOING))?;
-            if rows.is_empty() {
-                return Ok(());
-            }
+        while let Some((mut tx, rows)) = self.sealed_before(COLUMNS, DOING).await? {
             for row in &rows {
                 let commit = self.confirmed_commit(row)?;
                 self.update_in(&mut tx, &commit).await?;
             }
             tx.commit().await.map_err(unavailable(DOING))?;
         }
+        Ok(())
     }
 
     fn confirmed_commit(&self, row: &AnyRow) -> Result<ConfirmedCommitRecord, StoreError> {

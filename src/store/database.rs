@@ -297,7 +297,20 @@ impl Database {
 
 /// Turns any failure of the database into the error that says the store cannot be used.
 pub(super) fn unavailable(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
-    move |source| StoreError::Unavailable { doing, source }
+    move |source| match cannot_be_text(&source) {
+        // So it stands in no row.
+        true => StoreError::NotFound,
+        false => StoreError::Unavailable { doing, source },
+    }
+}
+
+/// Whether PostgreSQL was asked for a text that it cannot hold: one with U+0000.
+fn cannot_be_text(error: &sqlx::Error) -> bool {
+    const CHARACTER_NOT_IN_REPERTOIRE: &str = "22021";
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| code == CHARACTER_NOT_IN_REPERTOIRE)
 }
 
 /// Whether a row of the same unique name exists.

@@ -155,17 +155,12 @@ impl Store {
             .await
             .map_err(unavailable("listing devices"))?;
         let mut items = Vec::with_capacity(rows.len());
-        // One row more than asked for was fetched, to know whether there is a next page.
-        for row in rows.iter().take(page_size as usize) {
+        for row in &rows {
             items.push(self.record(row).await?);
         }
-        let more = rows.len() > items.len();
-        let last = items.last().filter(|_| more);
-        let next_page_token = last.map(|record| page::token(&filter, record.name()));
-        Ok(Page {
-            items,
-            next_page_token,
-        })
+        Ok(page::cut(items, page_size, &filter, |device: &DeviceRecord| {
+            device.name().to_owned()
+        }))
     }
 
     /// Replaces settings and credentials of a device that was read before. New `host_key` settings forget the

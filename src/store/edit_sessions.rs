@@ -158,11 +158,7 @@ impl Store {
     ) -> Result<Page<EditSessionRecord>, StoreError> {
         const DOING: &str = "listing edit sessions";
         let filter = format!("edit sessions {device_id:?}");
-        let before = match page_token {
-            // No ULID is greater.
-            None => "~".to_owned(),
-            Some(token) => page::after(&filter, token).ok_or(StoreError::BadPageToken)?,
-        };
+        let before = page::before(&filter, page_token)?;
         let page_size = page_size.clamp(1, MOST_ITEMS);
         let statement =
             format!("{COLUMNS} WHERE device_id = $1 AND id < $2 AND state <> $3 ORDER BY id DESC LIMIT $4");
@@ -174,16 +170,10 @@ impl Store {
             .fetch_all(self.database.reader())
             .await
             .map_err(unavailable(DOING))?;
-        // One row more than asked for was fetched, to know whether there is a next page.
-        let items = rows.iter().take(page_size as usize).map(record);
-        let items: Vec<_> = items.collect::<Result<_, _>>().map_err(unavailable(DOING))?;
-        let more = rows.len() > items.len();
-        let last = items.last().filter(|_| more);
-        let next_page_token = last.map(|record| page::token(&filter, &record.id));
-        Ok(Page {
-            items,
-            next_page_token,
-        })
+        let items: Result<Vec<_>, _> = rows.iter().map(record).collect();
+        let items = items.map_err(unavailable(DOING))?;
+        let id = |session: &EditSessionRecord| session.id.clone();
+        Ok(page::cut(items, page_size, &filter, id))
     }
 
     /// What a gateway that ended without a word left behind: its edit sessions are lost (conventions L3), which is told.

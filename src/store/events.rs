@@ -345,15 +345,9 @@ impl Store {
             .fetch_all(self.database.reader())
             .await
             .map_err(unavailable(DOING))?;
-        // One row more than asked for was fetched, to know whether there is a next page.
-        let items = rows.iter().take(page_size as usize).map(record);
-        let items: Vec<_> = items.collect::<Result<_, _>>().map_err(unavailable(DOING))?;
-        let last = items.last().filter(|_| rows.len() > items.len());
-        let next_page_token = last.map(|last| page::token(&words, &last.id.to_string()));
-        Ok(Page {
-            items,
-            next_page_token,
-        })
+        let items: Result<Vec<_>, _> = rows.iter().map(record).collect();
+        let items = items.map_err(unavailable(DOING))?;
+        Ok(page::cut(items, page_size, &words, |event| event.id.to_string()))
     }
 
     /// Forgets events that are older. How many they were.

@@ -12,8 +12,6 @@ use super::seal::Place;
 use super::whole::{Statement, Value};
 use super::{OpenError, Store, StoreError};
 
-/// Rows sealed anew at a time.
-const SOME: i64 = 100;
 const COLUMNS: &str = "SELECT scope, operation_id, created_at, key_id, request, answer FROM idempotency_keys";
 
 /// A key that begins an operation.
@@ -182,18 +180,7 @@ impl Store {
     /// Seals every request and answer with the current key that another key had sealed.
     pub(super) async fn seal_keys_anew(&self) -> Result<(), OpenError> {
         const DOING: &str = "sealing idempotency keys anew";
-        loop {
-            let mut tx = self.database.begin(DOING).await?;
-            let statement = format!("{COLUMNS} WHERE key_id <> $1 LIMIT $2");
-            let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
-                .bind(self.keys.current_id())
-                .bind(SOME)
-                .fetch_all(&mut *tx)
-                .await
-                .map_err(unavailable(DOING))?;
-            if rows.is_empty() {
-                return Ok(());
-            }
+        while let Some((mut tx, rows)) = self.sealed_before(COLUMNS, DOING).await? {
             for row in &rows {
                 let key = self.key(row)?;
                 let sealed =
@@ -211,6 +198,7 @@ impl Store {
             }
             tx.commit().await.map_err(unavailable(DOING))?;
         }
+        Ok(())
     }
 
     fn key(&self, row: &AnyRow) -> Result<KeyRecord, StoreError> {

@@ -17,6 +17,7 @@ mod keys;
 mod newest_commits;
 mod operations;
 mod page;
+mod rows;
 mod seal;
 mod whole;
 

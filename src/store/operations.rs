@@ -15,7 +15,7 @@ use super::{ChangeRecord, OpenError, Store, StoreError, page};
 /// Without the response, which may be large.
 const COLUMNS: &str = "SELECT id, kind, device_id, device, owner, state, outcome, created_at, updated_at, key_id, \
                        document FROM operations";
-/// Rows sealed anew at a time.
+/// Rows settled at a time.
 const SOME: i64 = 100;
 
 /// An operation as stored.
@@ -203,11 +203,7 @@ impl Store {
     ) -> Result<page::Page<Listed>, StoreError> {
         const DOING: &str = "listing operations";
         let filter = format!("operations {device_id:?}");
-        let before = match page_token {
-            // No ULID is greater.
-            None => "~".to_owned(),
-            Some(token) => page::after(&filter, token).ok_or(StoreError::BadPageToken)?,
-        };
+        let before = page::before(&filter, page_token)?;
         let page_size = page_size.clamp(1, super::devices::MOST_ITEMS);
         // One more than asked for is fetched, to know whether there is a next page.
         let most = page_size.saturating_add(1);
@@ -234,14 +230,9 @@ impl Store {
         let changes = self.changes_before(device_id, &before, most).await?;
         items.extend(changes.into_iter().map(Listed::Change));
         items.sort_by(|one, other| other.id().cmp(one.id()));
-        let more = items.len() > page_size as usize;
-        items.truncate(page_size as usize);
-        let last = items.last().filter(|_| more);
-        let next_page_token = last.map(|last| page::token(&filter, last.id()));
-        Ok(page::Page {
-            items,
-            next_page_token,
-        })
+        Ok(page::cut(items, page_size, &filter, |listed: &Listed| {
+            listed.id().to_owned()
+        }))
     }
 
     /// Brings every operation of one state into another, with an outcome, and tells of it. How many they were.
@@ -293,32 +284,14 @@ impl Store {
         kept: &str,
     ) -> Result<u64, StoreError> {
         const DOING: &str = "forgetting old operations";
-        let mut connection = self.database.write(DOING).await?;
-        let deleted = sqlx::query("DELETE FROM operations WHERE updated_at < $1 AND state <> $2")
-            .bind(to_micros(time))
-            .bind(kept)
-            .execute(&mut *connection)
-            .await
-            .map_err(unavailable(DOING))?;
-        Ok(deleted.rows_affected())
+        self.forget_before("operations", time, &[kept], DOING).await
     }
 
     /// Seals every document and response with the current key that another key had sealed.
     pub(super) async fn seal_operations_anew(&self) -> Result<(), OpenError> {
         const DOING: &str = "sealing operations anew";
-        loop {
-            let mut tx = self.database.begin(DOING).await?;
-            let statement =
-                COLUMNS.replace("document FROM", "document, response FROM") + " WHERE key_id <> $1 LIMIT $2";
-            let rows = sqlx::query(AssertSqlSafe(statement))
-                .bind(self.keys.current_id())
-                .bind(SOME)
-                .fetch_all(&mut *tx)
-                .await
-                .map_err(unavailable(DOING))?;
-            if rows.is_empty() {
-                return Ok(());
-            }
+        let columns = COLUMNS.replace("document FROM", "document, response FROM");
+        while let Some((mut tx, rows)) = self.sealed_before(&columns, DOING).await? {
             for row in &rows {
                 let operation = self.operation(row)?;
                 let sealed: Option<Vec<u8>> = row.try_get("response").map_err(unavailable(DOING))?;
@@ -342,6 +315,7 @@ impl Store {
             }
             tx.commit().await.map_err(unavailable(DOING))?;
         }
+        Ok(())
     }
 
     fn open_response(

@@ -1,8 +1,11 @@
-//! Pages of a list by keyset: a token says after which name to go on, and for which filter (H10).
+//! Pages of a list by keyset: a token says after which name to go on, and for which filter (H10). One row more than a page
+//! holds is asked for, which tells whether there is a next one.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
+
+use super::StoreError;
 
 /// Bytes of the filter's hash in a token.
 const FILTER_BYTES: usize = 8;
@@ -32,6 +35,30 @@ pub(super) fn after(filter: &str, token: &str) -> Option<String> {
     String::from_utf8(last.to_vec()).ok()
 }
 
+/// Before which ULID a list goes on that has the newest first.
+///
+/// # Errors
+/// [`StoreError::BadPageToken`]: it was made for another list.
+pub(super) fn before(filter: &str, page_token: Option<&str>) -> Result<String, StoreError> {
+    match page_token {
+        // No ULID is greater.
+        None => Ok("~".to_owned()),
+        Some(token) => after(filter, token).ok_or(StoreError::BadPageToken),
+    }
+}
+
+/// A page of at most `size` of what there is, of which one more was asked for. `name`: by what the list is ordered.
+pub(super) fn cut<T>(mut items: Vec<T>, size: u32, filter: &str, name: impl Fn(&T) -> String) -> Page<T> {
+    let more = items.len() > size as usize;
+    items.truncate(size as usize);
+    let last = items.last().filter(|_| more);
+    let next_page_token = last.map(|last| token(filter, &name(last)));
+    Page {
+        items,
+        next_page_token,
+    }
+}
+
 fn filter_hash(filter: &str) -> [u8; FILTER_BYTES] {
     let digest = Sha256::digest(filter.as_bytes());
     std::array::from_fn(|index| digest[index])
@@ -40,6 +67,19 @@ fn filter_hash(filter: &str) -> [u8; FILTER_BYTES] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// H10: the last of a page leads to the next one, if there is one.
+    #[test]
+    fn page_ends_where_the_next_begins() {
+        let list = |count: u8| (0..count).map(|item| item.to_string()).collect::<Vec<_>>();
+        let page = cut(list(4), 3, "all", Clone::clone);
+        assert_eq!(page.items, ["0", "1", "2"]);
+        let next = page.next_page_token.expect("there is more");
+        assert_eq!(before("all", Some(&next)).ok().as_deref(), Some("2"));
+        assert!(before("others", Some(&next)).is_err());
+        assert_eq!(cut(list(3), 3, "all", Clone::clone).next_page_token, None);
+        assert!(before("all", None).is_ok_and(|before| before > "7ZZZZZZZZZ".to_owned()));
+    }
 
     /// H10: a token is bound to its filter.
     #[test]

@@ -106,6 +106,29 @@ fn no_labels() -> BTreeMap<String, String> {
     BTreeMap::new()
 }
 
+/// H2: a name or an id that a caller made up is that of nothing, whatever characters it has.
+#[tokio::test]
+async fn nothing_is_found_under_impossible_names() {
+    for (kind, store) in Backends::open().await.stores {
+        for name in ["", "a\0b", "\0", "\u{1f980}", "'; DROP TABLE devices; --"] {
+            let none = [
+                store.get_device(name).await.map(drop),
+                store.find_change(name).await.map(drop),
+                store.get_change(name, name).await.map(drop),
+                store.get_operation(name).await.map(drop),
+                store.get_edit_session(name, name).await.map(drop),
+                store.get_confirmed_commit(name).await.map(drop),
+            ];
+            for found in none {
+                assert!(
+                    matches!(found, Err(StoreError::NotFound)),
+                    "{kind}: {name:?}: {found:?}"
+                );
+            }
+        }
+    }
+}
+
 /// Issue 2, item 2: what is added is there as it was given, and its name is taken.
 #[tokio::test]
 async fn a_device_comes_back_as_it_was_stored() {

@@ -1,12 +1,17 @@
 //! Every point at which a change can fail, one by one (issue 3, item 3): what the device holds afterwards is what it
 //! held before, and the answer says so; where that cannot be known, it says that.
 
-use ncgate::emulator::{DeviceError, Fault, Profile, Rule};
+use std::time::Duration;
+
+use ncgate::emulator::{DeviceError, Fault, Gate, Profile, Rule};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::doors::{DOORS, bad, good};
+use crate::support::commits::change_ends_as;
+use crate::support::confirmed::{clock, pass};
+use crate::support::doors::{DOORS, Door, bad, good};
 use crate::support::judged::{as_before, holdings, is_free};
-use crate::support::{TestGateway, eventually, junos};
+use crate::support::{TestGateway, answer, eventually, invariants, junos, listen, sent};
 
 /// Where a change is made to fail: the operation, how many of it pass before, and the step that is named.
 struct Point {
@@ -217,6 +222,102 @@ async fn a_commit_of_one_member_is_never_called_undone() {
         let refusal = bad(door, gateway.change(door, "mx1", body).await);
         assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
         assert_eq!(refusal.members.len(), 2, "{refusal:?}");
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
+/// Row 19, S22, L4: on a server of RFC 6241 alone, a lock that no NETCONF session has (session-id 0) is one of somebody
+/// whom nobody can kill.
+#[tokio::test]
+async fn a_lock_that_is_no_sessions_is_told_as_such() {
+    for door in DOORS {
+        for profile in [Profile::Rfc, Profile::RfcRunning] {
+            let (gateway, device) = TestGateway::with_device(junos().profile(profile)).await;
+            let before = holdings(&device);
+            let held = DeviceError::new("the datastore is locked by an operator").held_by(0);
+            let rule = Rule::on("lock", Fault::Errors(vec![held]));
+            device.faults().add(rule.clone());
+            let body = rfc_body();
+            let refusal = bad(door, gateway.change(door, "mx1", body.clone()).await);
+            assert_eq!(refusal.verdict(), ("lock-denied", "not_applied"), "{refusal:?}");
+            assert_eq!(
+                (refusal.reason.as_deref(), refusal.step.as_deref()),
+                (Some("held"), Some("lock"))
+            );
+            let holder = refusal.holder.expect("the holder");
+            assert_eq!(holder["session_id"], 0, "{holder}");
+            assert!(holder["user"].is_null() && holder["pid"].is_null(), "{holder}");
+            assert_eq!(refusal.rpc_errors[0]["error_tag"], "lock-denied");
+            as_before(&device, &before, "a lock that is held").await;
+            let locks = good(door, gateway.locks(door, "mx1").await);
+            assert_eq!(
+                (
+                    &locks["locks"][0]["ours"],
+                    &locks["locks"][0]["holder"]["session_id"]
+                ),
+                (&json!(false), &json!(0)),
+                "{locks}"
+            );
+            assert!(sent(&device, "kill-session").is_empty());
+            // The next try finds it free.
+            device.faults().clear();
+            device.faults().add(rule.once());
+            let mut patient = body;
+            patient["wait_seconds"] = json!(20);
+            let change = good(door, gateway.change(door, "mx1", patient).await);
+            assert_eq!(change["state"], "committed", "{change}");
+            invariants::hold("row 19", &gateway, "mx1", &device).await;
+            gateway.stop().await;
+            device.stop().await;
+        }
+    }
+}
+
+/// H6: a caller whose deadline has passed waits 15 seconds more for the undoing of what was done. If that takes longer he is
+/// told that nothing of it counts, and its record tells the end.
+#[tokio::test]
+async fn an_undoing_that_takes_long_is_not_waited_for() {
+    for (profile, operation, body) in [
+        (Profile::Junos, "commit-configuration", junos_body("exclusive")),
+        (Profile::Rfc, "validate", rfc_body()),
+    ] {
+        let clock = clock();
+        let gateway = TestGateway::at(clock.clone(), |_| {}).await;
+        let device = listen(junos().profile(profile).clock(clock)).await;
+        gateway.add("mx1", &device, json!({})).await;
+        let before = holdings(&device);
+        let refused = Fault::Errors(vec![DeviceError::new("no room")]);
+        device.faults().add(Rule::on(operation, refused).once());
+        let gate = Gate::new();
+        let slow = Rule::on("discard-changes", Fault::Late((&gate).into()));
+        device.faults().add(slow.once());
+        let request = gateway.request(Method::POST, "/v1/devices/mx1/changes");
+        let asked = tokio::spawn(answer(request.header("Request-Timeout", "5").json(&body)));
+        gate.reached().await;
+        let mut passed = 0;
+        while !asked.is_finished() {
+            assert!(passed < 29, "the device's own time is not over yet");
+            pass(Duration::from_secs(1)).await;
+            passed += 1;
+        }
+        assert!(passed >= 15, "{passed} s");
+        let (status, problem) = asked.await.expect("an answer");
+        assert_eq!(
+            (status, &problem["code"], &problem["outcome"]),
+            (
+                StatusCode::GATEWAY_TIMEOUT,
+                &json!("device-timeout"),
+                &json!("not_applied")
+            ),
+            "{problem}"
+        );
+        let id = problem["change_id"].as_str().expect("a change");
+        let change = good(Door::Rest, gateway.get_change(Door::Rest, "mx1", id).await);
+        assert!(change["outcome"].is_null(), "{change}");
+        gate.open();
+        change_ends_as(&gateway, Door::Rest, id, "failed", "not_applied").await;
+        as_before(&device, &before, "a slow undoing").await;
         gateway.stop().await;
         device.stop().await;
     }

@@ -7,9 +7,10 @@ use ncgate::emulator::{Fault, Profile, Rule};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::confirmed::{clock, pass};
 use crate::support::doors::{DOORS, Door, bad, good};
 use crate::support::judged::{as_before, holdings, is_free};
-use crate::support::{TestGateway, code, eventually, invariants, junos, sent};
+use crate::support::{TestGateway, code, eventually, invariants, junos, listen, sent};
 
 /// The names of the steps that were taken.
 fn steps(change: &Value) -> Vec<String> {
@@ -342,6 +343,49 @@ async fn a_change_may_demand_a_revision() {
             "committed"
         );
         gateway.stop().await;
+        device.stop().await;
+    }
+}
+
+/// E6: what became of a commit for later is known though nobody asks: made in its time, or called off at the device.
+#[tokio::test]
+async fn the_end_of_a_scheduled_commit_is_found_out() {
+    for (door, cleared) in [(Door::Rest, false), (Door::Grpc, true)] {
+        let clock = clock();
+        let gateway = TestGateway::at(clock.clone(), |_| {}).await;
+        let device = listen(junos().clock(clock)).await;
+        gateway
+            .add("mx1", &device, json!({"timeouts": {"commit_seconds": 90}}))
+            .await;
+        let mut body = set("set snmp location east");
+        body["commit"] = json!({"at": "03:20"});
+        let change = good(door, gateway.change(door, "mx1", body).await);
+        assert_eq!(change["state"], "scheduled");
+        let expected = if cleared {
+            device.device().with_engine(|engine| engine.clear_scheduled());
+            ("cancelled", "not_applied")
+        } else {
+            let at = device.device().scheduled().expect("it waits").at;
+            let left = u64::try_from(at - device.device().now()).expect("it is to come");
+            pass(Duration::from_secs(left)).await;
+            ("committed", "applied")
+        };
+        let path = format!(
+            "/v1/devices/mx1/changes/{}",
+            change["id"].as_str().expect("an id")
+        );
+        let mut seen = Value::Null;
+        for _ in 0..100 {
+            pass(Duration::from_secs(10)).await;
+            (_, seen) = gateway.get(&path).await;
+            if seen["state"] != "scheduled" {
+                break;
+            }
+        }
+        assert_eq!(
+            (&seen["state"], &seen["outcome"]),
+            (&json!(expected.0), &json!(expected.1))
+        );
         device.stop().await;
     }
 }

@@ -1,6 +1,7 @@
 //! An inventory that cannot be written: changes are refused without effect, reads go on, and it recovers by itself.
 
 use std::path::Path;
+use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -8,8 +9,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor, SqliteConnection};
 
 use crate::support::child::{Child, device_body};
+use crate::support::confirmed::{clock, pass};
 use crate::support::program::run;
-use crate::support::{answer, code, junos, listen};
+use crate::support::{TestGateway, answer, code, junos, listen};
 
 const READ: &str = "/v1/devices/mx1/rpc/get-system-uptime-information";
 
@@ -135,6 +137,41 @@ async fn deleted_database_refuses_changes_and_serves_reads() {
     device.stop().await;
 }
 
+/// X12: a database in which the device cannot be looked up. It is read as it was known last, and nothing is changed on it.
+#[tokio::test]
+async fn unreadable_database_refuses_changes_and_serves_reads() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("inventory.db");
+    let url = format!("sqlite://{}", file.display());
+    let clock = clock();
+    let gateway = TestGateway::at(clock.clone(), |settings| settings.database = Some(url)).await;
+    let device = listen(junos().clock(clock)).await;
+    gateway.add("mx1", &device, json!({})).await;
+    gateway.read(READ).await;
+    let mut other = open(&file).await;
+    other.execute("PRAGMA legacy_alter_table = ON").await.unwrap();
+    other
+        .execute("ALTER TABLE devices RENAME TO hidden")
+        .await
+        .unwrap();
+    // What was read a moment ago does not count any more by itself.
+    pass(Duration::from_secs(5)).await;
+    let (status, body) = gateway.get(READ).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let edit = json!({"edits": [{"format": "set", "config": "set snmp contact east"}]});
+    other
+        .execute("CREATE TRIGGER frozen BEFORE INSERT ON changes BEGIN SELECT RAISE(ABORT, 'frozen'); END")
+        .await
+        .unwrap();
+    let (status, problem) = gateway.post("/v1/devices/mx1/changes", &edit).await;
+    assert_eq!(
+        (status, code(&problem)),
+        (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),
+        "{problem}"
+    );
+    assert_eq!(problem["outcome"], "not_sent");
+}
+
 /// A PostgreSQL server that is not there is told at once, with its place and without the password.
 #[tokio::test]
 async fn unreachable_postgresql_is_told_at_once() {
@@ -145,7 +182,7 @@ async fn unreachable_postgresql_is_told_at_once() {
     let url = format!("postgres://ncgate:canary@{server}/ncgate");
     let started = std::time::Instant::now();
     let ran = run(&["serve", "--listen", "127.0.0.1:0", "--database", &url], "").await;
-    assert!(started.elapsed() < std::time::Duration::from_secs(8), "{ran:?}");
+    assert!(started.elapsed() < Duration::from_secs(8), "{ran:?}");
     assert_eq!(ran.code, 1, "{ran:?}");
     let told = format!("ncgate: cannot connect to the PostgreSQL server at {server}: ");
     assert!(ran.err.contains(&told), "{ran:?}");

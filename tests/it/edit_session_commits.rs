@@ -343,3 +343,99 @@ async fn a_commit_whose_caller_leaves_during_the_look_is_not_sent() {
     assert_eq!(sent(&device, "commit-configuration"), Vec::<String>::new());
     gateway.stop().await;
 }
+
+/// E2, Q7: what became of a commit is found under its id, whatever its caller heard of it.
+#[tokio::test]
+async fn a_commit_has_a_record() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
+        let session = id(&opened);
+        gateway
+            .edit(door, "mx1", session, contact(Profile::Junos, "east"))
+            .await
+            .unwrap();
+        let done = gateway
+            .act(door, "mx1", session, "commit", Value::Null)
+            .await
+            .unwrap();
+        let found = gateway
+            .get_change(door, "mx1", done["commit"]["id"].as_str().unwrap())
+            .await
+            .unwrap();
+        assert_eq!(
+            (&found["state"], &found["outcome"]),
+            (&json!("committed"), &json!("applied"))
+        );
+        assert_eq!(found["revision"], done["commit"]["revision"]);
+        assert_eq!(found["session_id"], opened["session_id"]);
+
+        gateway
+            .edit(door, "mx1", session, contact(Profile::Junos, "west"))
+            .await
+            .unwrap();
+        device
+            .faults()
+            .add(Rule::on("commit-configuration", Fault::DropBeforeReply));
+        let lost = gateway
+            .act(door, "mx1", session, "commit", Value::Null)
+            .await
+            .unwrap_err();
+        assert_eq!(lost.outcome, "unknown");
+        let found = gateway
+            .get_change(door, "mx1", &lost.change_id.expect("an id"))
+            .await
+            .unwrap();
+        assert_eq!(
+            (&found["state"], &found["outcome"]),
+            (&json!("unknown"), &json!("unknown"))
+        );
+        assert_eq!(found["error"]["code"], lost.code);
+    }
+}
+
+/// Q7: whoever leaves while a commit waits for its turn takes it back: nothing is sent, and the record says so.
+#[tokio::test]
+async fn a_commit_that_nobody_waits_for_is_not_sent() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let opened = gateway.open(Door::Rest, "mx1", json!({})).await.unwrap();
+    let session = id(&opened);
+    gateway
+        .edit(Door::Rest, "mx1", session, contact(Profile::Junos, "east"))
+        .await
+        .unwrap();
+    device.faults().add(Rule::on(
+        "get-system-uptime-information",
+        Fault::Delay(Duration::from_secs(2)),
+    ));
+    let path = format!("/v1/devices/mx1/edit-sessions/{session}");
+    let slow = gateway.request(Method::POST, &format!("{path}/rpc"));
+    let slow = tokio::spawn(
+        slow.json(&json!({"rpc": {"get-system-uptime-information": {}}}))
+            .send(),
+    );
+    eventually("the slow read is with the device", async || {
+        sent(&device, "get-system-uptime-information").len() == 1
+    })
+    .await;
+    let commit = tokio::spawn(gateway.request(Method::POST, &format!("{path}/commit")).send());
+    let changes = || gateway.list_changes(Door::Rest, "mx1");
+    eventually("the commit has a record", async || {
+        changes().await.unwrap().as_array().unwrap().len() == 1
+    })
+    .await;
+    commit.abort();
+    eventually("the record says that nothing was sent", async || {
+        let listed = changes().await.unwrap();
+        let change = &listed[0];
+        (&change["state"], &change["outcome"]) == (&json!("failed"), &json!("not_sent"))
+    })
+    .await;
+    slow.await.unwrap().unwrap();
+    assert_eq!(sent(&device, "commit-configuration"), Vec::<String>::new());
+    let status = gateway.edit_session(Door::Rest, "mx1", session).await.unwrap();
+    assert_eq!(
+        (&status["state"], &status["uncommitted"]),
+        (&json!("open"), &json!(true))
+    );
+}

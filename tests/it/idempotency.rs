@@ -2,10 +2,12 @@
 
 use ncgate::api::grpc::proto;
 use ncgate::emulator::config::What;
-use ncgate::emulator::{Fault, Gate, Rule, RunningEmulator};
+use ncgate::emulator::{DeviceError, Fault, Gate, Rule, RunningEmulator};
 use proto::change_service_client::ChangeServiceClient;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Executor};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -303,4 +305,78 @@ async fn other_calls_that_come_again_are_answered_again() {
         assert!(!gateway.post_keyed(read, "k1", &json!({})).await.is_replayed());
     }
     assert_eq!(sent(&device, "get-chassis-inventory").len(), 2);
+}
+
+/// D1, H7, H8, fault matrix 24: a gateway that was killed when the end of a change was stored, and its answer not yet, comes
+/// back with the true end, for the operation and for the key, of changes that were made, came to nothing or failed, and of
+/// commits of edit sessions.
+#[tokio::test]
+async fn an_answer_that_was_not_stored_is_made_from_the_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ncgate.db");
+    let device = listen(junos()).await;
+    let start = async || {
+        let database = format!("sqlite://{}", path.display());
+        TestGateway::with(|settings| settings.database = Some(database)).await
+    };
+    let gateway = start().await;
+    gateway.add("mx1", &device, json!({})).await;
+    let mut calls = Vec::new();
+    for (key, contact) in [("made", "east"), ("nothing", "east"), ("failed", "west")] {
+        if key == "failed" {
+            let refusal = Fault::Errors(vec![DeviceError::new("no room")]);
+            let rule = Rule::on("commit-configuration", refusal);
+            device.faults().add(rule.after(1).once());
+        }
+        let body = change(contact);
+        let first = gateway.post_keyed(CHANGES, key, &body).await;
+        calls.push((CHANGES.to_owned(), key, body, first));
+    }
+    let opened = gateway
+        .open(Door::Rest, "mx1", json!({}))
+        .await
+        .expect("it opens");
+    let session = opened["id"].as_str().expect("an id");
+    let edit = json!({"config": {"snmp": {"contact": "north"}}});
+    gateway
+        .edit(Door::Rest, "mx1", session, edit)
+        .await
+        .expect("an edit");
+    let commit = format!("/v1/devices/mx1/edit-sessions/{session}/commit");
+    let first = gateway.post_keyed(&commit, "session", &json!({})).await;
+    calls.push((commit, "session", json!({}), first));
+    gateway.stop().await;
+
+    let options = SqliteConnectOptions::new().filename(&path);
+    let mut database = options.connect().await.expect("the database opens");
+    let forgotten = database
+        .execute("UPDATE idempotency_keys SET answer = NULL")
+        .await;
+    assert_eq!(forgotten.expect("an update").rows_affected(), 4);
+    database.close().await.expect("it closes");
+
+    let gateway = start().await;
+    for (path, key, body, first) in calls {
+        let again = gateway.post_keyed(&path, key, &body).await;
+        assert!(again.is_replayed(), "{key}: {}", again.text);
+        assert_eq!(again.status, first.status, "{key}: {}", again.text);
+        let (again, first) = (again.json(), first.json());
+        let told = |answer: &Value| {
+            let commit = &answer["commit"];
+            let place = if commit.is_null() { answer } else { commit };
+            ["id", "change_id", "state", "outcome", "code", "step"].map(|name| place[name].clone())
+        };
+        assert_eq!(told(&again), told(&first), "{key}: {again}");
+        let id = told(&again).into_iter().find(Value::is_string).expect("an id");
+        let id = id.as_str().expect("an id");
+        let (_, operation) = gateway.get(&format!("/v1/operations/{id}")).await;
+        let state = if key == "failed" { "failed" } else { "succeeded" };
+        assert_eq!(
+            (&operation["state"], &operation["done"]),
+            (&json!(state), &json!(true)),
+            "{key}: {operation}"
+        );
+    }
+    assert_eq!(commits(&device), 2);
+    gateway.stop().await;
 }

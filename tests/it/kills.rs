@@ -15,6 +15,10 @@ async fn a_forgotten_lock_is_broken_if_its_holder_is_as_demanded() {
         let console = device.console("carol");
         console.configure_exclusive().expect("the lock");
         let victim = u64::from(console.pid());
+        let refusal = bad(door, gateway.open(door, "mx1", json!({})).await);
+        assert_eq!(refusal.code, "lock-denied");
+        let locks = good(door, gateway.locks(door, "mx1").await);
+        assert_eq!(locks["locks"][0]["ours"], false, "{locks}");
         for (body, reason) in [
             (json!({"if_user": "dave"}), "user"),
             (json!({"if_idle_seconds_at_least": 86_400}), "idle"),
@@ -41,6 +45,9 @@ async fn a_forgotten_lock_is_broken_if_its_holder_is_as_demanded() {
             &format!("<kill-session><session-id>{victim}</session-id></kill-session>"),
         );
         assert!(is_free(&device));
+        // What was seen of its lock before is over as well.
+        let locks = good(door, gateway.locks(door, "mx1").await);
+        assert_eq!(locks["locks"], json!([]), "{locks}");
         gateway.stop().await;
         device.stop().await;
     }

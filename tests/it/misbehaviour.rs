@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ncgate::emulator::config::{Restart, Store, UndoneBy};
-use ncgate::emulator::{Profile, Quirk, RunningEmulator};
+use ncgate::emulator::{Fault, Profile, Quirk, Rule, RunningEmulator, Until};
 use serde_json::{Value, json};
 
 use crate::support::commits::{commit_ends_as, commits, id, quirky, running, start, to_contact};
@@ -114,10 +114,67 @@ async fn a_restart_of_the_device_may_undo_it() {
     for profile in [Profile::Junos, Profile::Rfc] {
         let (gateway, device, edits) = quirky(profile, &[Quirk::OnRestart(Restart::Reverts)]).await;
         let commit = start(&gateway, Door::Rest, &edits).await;
+        seconds(5).await;
         device.device().reboot();
-        ends(&gateway, &commit, "rolled_back").await;
+        let ended = ends(&gateway, &commit, "rolled_back").await;
+        assert_eq!(ended["reason"], "reboot", "{profile:?}: {ended}");
         assert!(!has_east(&device));
     }
+}
+
+/// C5: a Junos device that was started anew keeps what waited, and takes an extension for a confirmed commit on top of it:
+/// undoing that one does not undo the first.
+#[tokio::test]
+async fn what_was_extended_after_a_restart_is_kept() {
+    let (gateway, device, edits) = quirky(Profile::Junos, &[Quirk::OnRestart(Restart::Keeps)]).await;
+    let commit = start(&gateway, Door::Rest, &edits).await;
+    device.device().reboot();
+    pends_alone(&gateway, &commit).await;
+    let extended = order(
+        &gateway,
+        &commit,
+        "extend",
+        json!({"confirm_timeout_seconds": 120}),
+    )
+    .await;
+    assert_eq!(extended["state"], "pending", "{extended}");
+    seconds(121).await;
+    ends(&gateway, &commit, "unknown").await;
+    eventually("the device was seen to have undone something else", async || {
+        let seen = gateway.confirmed_commit(Door::Rest, &id(&commit)).await.unwrap();
+        seen["seen"]
+            .as_str()
+            .is_some_and(|words| words.contains("did not undo it"))
+    })
+    .await;
+    for _ in 0..12 {
+        seconds(16).await;
+    }
+    ends(&gateway, &commit, "kept").await;
+    assert!(has_east(&device));
+}
+
+/// C5: a confirming commit that the device comes to long after its connection was lost is still ours.
+#[tokio::test]
+async fn a_late_confirm_is_ours() {
+    let (gateway, device, edits) = quirky(Profile::Junos, &[]).await;
+    let commit = start(&gateway, Door::Rest, &edits).await;
+    let late = Fault::DropThenOperation(Until::Passed(Duration::from_secs(20)));
+    device.faults().add(Rule::on("commit-configuration", late).once());
+    let refusal = gateway
+        .order(Door::Rest, &id(&commit), "confirm", Value::Null)
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
+    pends_alone(&gateway, &commit).await;
+    // Long before its time is up.
+    for _ in 0..3 {
+        seconds(16).await;
+    }
+    let ended = ends(&gateway, &commit, "confirmed").await;
+    assert_eq!(ended["by"], "us", "{ended}");
+    seconds(120).await;
+    assert!(has_east(&device));
 }
 
 /// C2, C5: the commit goes on waiting over a start of the device, and its token is as good as before.
@@ -296,20 +353,27 @@ async fn a_private_commit_of_another_confirms() {
     assert!(has_east(&device));
 }
 
-/// C6, S28: cancelled after an extension, it is undone whole.
+/// S28, C6: an extension is a commit of its own in the history of a Junos device, so what is undone lies further back;
+/// cancelled after extensions, it is undone whole, on any device.
 #[tokio::test]
 async fn what_was_extended_is_cancelled_whole() {
-    for profile in [Profile::Junos, Profile::Rfc, Profile::Rfc10] {
-        let (gateway, device, edits) = quirky(profile, &[]).await;
-        let before = running(&device);
-        let commit = start(&gateway, Door::Rest, &edits).await;
-        for longer in [240, 360] {
-            let body = json!({"confirm_timeout_seconds": longer});
-            order(&gateway, &commit, "extend", body).await;
+    for door in DOORS {
+        for profile in [Profile::Junos, Profile::Rfc, Profile::Rfc10] {
+            let (gateway, device, edits) = quirky(profile, &[]).await;
+            let before = running(&device);
+            let commit = start(&gateway, door, &edits).await;
+            let order = async |action: &str, body: Value| {
+                let answer = gateway.order(door, &id(&commit), action, body).await;
+                answer.unwrap_or_else(|refusal| panic!("{action} at {profile:?}: {refusal:?}"))
+            };
+            for longer in [240, 360] {
+                let extended = order("extend", json!({"confirm_timeout_seconds": longer})).await;
+                assert_eq!(extended["state"], "pending", "{profile:?}: {extended}");
+            }
+            let cancelled = order("cancel", Value::Null).await;
+            assert_eq!(cancelled["state"], "cancelled", "{profile:?}: {cancelled}");
+            assert_eq!(running(&device), before, "{profile:?}");
         }
-        let cancelled = order(&gateway, &commit, "cancel", Value::Null).await;
-        assert_eq!(cancelled["state"], "cancelled", "{profile:?}: {cancelled}");
-        assert_eq!(running(&device), before, "{profile:?}");
     }
 }
 

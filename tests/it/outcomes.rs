@@ -446,18 +446,3 @@ async fn a_history_that_fails_is_not_one_that_is_hidden() {
         }
     }
 }
-
-/// E7: what was committed without a reply is not saved, which is told.
-#[tokio::test]
-async fn what_is_found_committed_is_told_as_not_saved() {
-    let (gateway, _device, edits) = pair(Profile::Rfc, Some(Fault::DropBeforeReply)).await;
-    let id = unanswered(&gateway, Door::Rest, &edits).await;
-    let change = change_ends_as(&gateway, Door::Rest, &id, "committed", "applied").await;
-    let words = change["warnings"].as_array().unwrap();
-    let told = words.iter().any(|warning| {
-        warning["error_message"]
-            .as_str()
-            .is_some_and(|words| words.contains("not saved to startup"))
-    });
-    assert!(told, "{change}");
-}

@@ -1,7 +1,9 @@
 //! Whole configurations: copied, deleted, validated, kept for a rescue (S12–S14), through both doors.
 
-use ncgate::emulator::Profile;
+use std::time::Duration;
+
 use ncgate::emulator::config::Database;
+use ncgate::emulator::{Fault, Profile, Rule};
 use serde_json::{Value, json};
 
 use crate::support::doors::{DOORS, bad, good};
@@ -49,6 +51,22 @@ async fn configurations_are_copied() {
         );
         assert_eq!(device.stats().count("copy-config"), 3);
         assert!(is_free(&device));
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
+/// Q1, S13: a call that was answered does not stand in the way of the next one, however long its session takes to close.
+#[tokio::test]
+async fn configurations_are_copied_one_after_the_other() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos().profile(Profile::Rfc)).await;
+        let slow = Fault::Delay(Duration::from_millis(300));
+        device.faults().add(Rule::on("close-session", slow));
+        let body = json!({"source": "running", "target": "candidate"});
+        for _ in 0..3 {
+            good(door, gateway.whole(door, "mx1", "copy", body.clone()).await);
+        }
         gateway.stop().await;
         device.stop().await;
     }

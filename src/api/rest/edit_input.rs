@@ -125,7 +125,8 @@ pub struct CommitInput {
     pub force_synchronize: Option<bool>,
     /// All daemons read the configuration again, changed or not (Junos).
     pub full: Option<bool>,
-    /// Copy running to startup afterwards. Default: where the device has a startup datastore.
+    /// Copy running to startup afterwards, also when there was nothing to commit. Default: what was committed, where the
+    /// device has a startup datastore.
     pub save: Option<bool>,
     /// The device undoes the commit unless it is confirmed within so many seconds.
     #[schema(minimum = 1)]

@@ -53,6 +53,8 @@ pub struct Work {
     pub start: Start,
     /// Where the session goes when all of it went well: the edit session ends then, and gives nothing back.
     pub hand_over: Option<oneshot::Sender<Held>>,
+    /// Dropped when the device owes no reply to any of it any more.
+    pub kept: Option<Box<dyn Send>>,
 }
 
 /// Whether work has begun. It is decided once: by the session when it begins it, or by who takes it back before.
@@ -107,6 +109,7 @@ struct State {
     edited: u64,
     /// Up to here the edits make no difference.
     nothing_up_to: Option<u64>,
+    before: Option<String>,
     warnings: Vec<RpcError>,
     /// Calls under way that kill its NETCONF session.
     kills: usize,
@@ -142,6 +145,7 @@ impl Shared {
             holds: Holds::default(),
             edited: 0,
             nothing_up_to: None,
+            before: None,
             warnings: Vec::new(),
             kills: 0,
             ended: None,
@@ -310,6 +314,16 @@ impl EditHandle {
     /// holds for it stays in the books, and is discarded in the end.
     pub fn came_to_nothing(&self, edited: Edited) {
         self.shared.lock().nothing_up_to = Some(edited.0);
+    }
+
+    /// Keeps what its edits start from, as a digest that only whoever made it understands.
+    pub fn note_before(&self, digest: String) {
+        self.shared.lock().before = Some(digest);
+    }
+
+    /// What was kept last of what its edits start from.
+    pub fn before(&self) -> Option<String> {
+        self.shared.lock().before.clone()
     }
 
     /// Has RPCs sent in the session, after those of earlier calls. One answer each, up to the one that failed; an

@@ -97,6 +97,7 @@ impl Runtime {
             mut answer,
         } = command;
         let hand_over = work.hand_over.take();
+        let _kept = work.kept.take();
         if answer.is_closed() || !self.shared.begins() {
             return;
         }

@@ -242,7 +242,9 @@ impl Default for PoolSettings {
 pub struct Quirks {
     /// Several RPCs of one batch may be in flight at once (Q2).
     pub pipelining: bool,
+    /// Changes have the device validate before the commit. Some servers make no commit after that and say ok to it.
     pub validate: bool,
+    /// After a commit running is read and compared with what the candidate was.
     pub verify_after_commit: bool,
 }
 

@@ -62,6 +62,7 @@ fn work(operation: &'static str, touch: Touch) -> Work {
         hand_over: None,
         steps: vec![(request(operation), touch)],
         lane: None,
+        kept: None,
     }
 }
 
@@ -255,6 +256,7 @@ async fn work_is_served_one_piece_at_a_time() {
                         lane: None,
                         start: Start::default(),
                         hand_over: None,
+                        kept: None,
                     },
                 )
                 .await
@@ -356,6 +358,7 @@ async fn work_in_the_lane_waits_for_its_holder() {
         hand_over: None,
         steps: vec![(request("commit-configuration"), Touch::Releases(Hold::Edits))],
         lane: Some(Duration::from_secs(wait)),
+        kept: None,
     };
     let refused = private.run(within(30), commit(0)).await.unwrap_err();
     assert!(

@@ -139,7 +139,7 @@ fn rfc3339(seconds: i64) -> String {
     date_time(seconds).replace(" UTC", "Z").replace(' ', "T")
 }
 
-/// What RFC 6022 says about a server, as far as a device tells: capabilities, locks and sessions.
+/// What RFC 6022 says about a server, as far as a device tells: capabilities, locks, sessions and since when it is up.
 fn netconf_state(request: &Request<'_>) -> Tag {
     let device = request.device;
     let capabilities = device
@@ -166,5 +166,7 @@ fn netconf_state(request: &Request<'_>) -> Tag {
     ];
     tags.extend(super::schemas::schemas(request));
     tags.push(Tag::parent("sessions", sessions.collect()));
+    let started = Tag::leaf("netconf-start-time", rfc3339(device.booted()));
+    tags.push(Tag::parent("statistics", vec![started]));
     Tag::parent("netconf-state", tags).with("xmlns", MONITORING)
 }

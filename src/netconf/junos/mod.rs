@@ -14,6 +14,7 @@ pub mod rescue;
 pub mod schema;
 pub mod software;
 pub mod stored_configuration;
+pub mod uptime;
 pub mod version;
 
 mod format;

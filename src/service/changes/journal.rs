@@ -1,5 +1,6 @@
 //! The account of one running change: what it is now for those who look, and what is stored of it. A commit is sent
-//! only when the store says that one may have been (conventions E2).
+//! only when the store says that one may have been (conventions E2). The end of one that the database does not take is
+//! stored as soon as it does.
 
 use std::future::Future;
 use std::pin::pin;
@@ -9,11 +10,12 @@ use super::record::Change;
 use super::state::State;
 use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::service::Gateway;
+use crate::service::attempts::Attempts;
 use crate::service::confirmed::ConfirmedCommit;
 use crate::service::edit::script::StepName;
 use crate::service::edit::view::{ChangeStepView, ChangeView};
 use crate::service::operations::Ticket;
-use crate::store::{ChangeRecord, STARTING};
+use crate::store::{ChangeRecord, ConfirmedCommitRecord, STARTING, StoreError};
 
 /// How often the end of a change is written to a database that does not answer, and the time between.
 const TRIES: usize = 3;
@@ -23,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// next one.
 const SOON: Duration = Duration::from_millis(100);
 
-/// The account. Dropping it forgets what was not stored.
+/// The account. Dropping it forgets what was not stored, unless that is the end.
 pub(super) struct Journal {
     gateway: Gateway,
     change: Change,
@@ -33,6 +35,8 @@ pub(super) struct Journal {
     untold: bool,
     /// Nor are these, which it went through before.
     passed: Vec<State>,
+    /// Its end is still being stored, and shown by whoever does that.
+    end_is_due: bool,
 }
 
 impl Journal {
@@ -61,6 +65,7 @@ impl Journal {
             hidden: false,
             untold: false,
             passed: Vec::new(),
+            end_is_due: false,
         })
     }
 
@@ -188,22 +193,52 @@ impl Journal {
             tracing::error!(change = self.change.row.id, error = %error, "a change went on in a way that it cannot");
         }
         let (mut row, mut confirmed) = (self.row(), commit.to_row());
-        let store = &self.gateway.inner.store;
-        match store
-            .update_confirmed_commit(&mut confirmed, Some(&mut row))
-            .await
-        {
-            Ok(()) => {
-                self.stored(&row);
-                commit.row.updated_at = confirmed.updated_at;
-            }
-            Err(error) => {
-                // What was stored before it was sent leads to the same, after a restart.
-                let id = &self.change.row.id;
-                tracing::error!(change = id, error = %error, "a confirmed commit could not be stored");
+        for attempt in 1..=TRIES {
+            let store = &self.gateway.inner.store;
+            match store
+                .update_confirmed_commit(&mut confirmed, Some(&mut row))
+                .await
+            {
+                Ok(()) => {
+                    self.stored(&row);
+                    commit.row.updated_at = confirmed.updated_at;
+                    break;
+                }
+                Err(error) if attempt == TRIES => {
+                    let id = &self.change.row.id;
+                    tracing::error!(change = id, error = %error, "a confirmed commit is not stored yet");
+                    self.hand_over_later(row.clone(), confirmed.clone());
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
         self.change.view()
+    }
+
+    /// Goes on trying, in a task of its own, until the confirmed commit can be seen by those who are to confirm it.
+    fn hand_over_later(&self, mut row: ChangeRecord, mut confirmed: ConfirmedCommitRecord) {
+        let gateway = self.gateway.clone();
+        self.gateway.inner.tasks.spawn(async move {
+            let store = &gateway.inner.store;
+            let mut attempts = Attempts::new(&gateway);
+            while attempts.again().await {
+                let stored = match store.get_confirmed_commit(&confirmed.id).await {
+                    Ok(found) if found.state == STARTING => {
+                        store
+                            .update_confirmed_commit(&mut confirmed, Some(&mut row))
+                            .await
+                    }
+                    // What has become of it since is stored.
+                    Ok(_) => return,
+                    Err(error) => Err(error),
+                };
+                match stored {
+                    // There is none: it turned out never to have been made.
+                    Ok(()) | Err(StoreError::NotFound) => return,
+                    Err(error) => tracing::debug!(change = row.id, error = %error, "not yet"),
+                }
+            }
+        });
     }
 
     /// The end of the change, as its caller and the store are told.
@@ -218,7 +253,8 @@ impl Journal {
                 Ok(()) => break,
                 Err(error) if attempt == TRIES => {
                     let (id, state) = (&self.change.row.id, self.change.state.as_str());
-                    tracing::error!(change = id, state, error = %error, "the end of a change could not be stored");
+                    tracing::error!(change = id, state, error = %error, "the end of a change is not stored yet");
+                    self.store_later();
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
@@ -239,6 +275,22 @@ impl Journal {
             // It is never listed, and looked at again after a restart.
             tracing::error!(confirmed_commit_id, error = %error, "what was never made could not be forgotten");
         }
+    }
+
+    /// Goes on trying, in a task of its own. Until then those who look are told what is known here.
+    fn store_later(&mut self) {
+        self.end_is_due = true;
+        let (gateway, row) = (self.gateway.clone(), self.row());
+        self.gateway.inner.tasks.spawn(async move {
+            let mut attempts = Attempts::new(&gateway);
+            while attempts.again().await {
+                match store_end(&gateway, &row).await {
+                    Ok(()) => break,
+                    Err(error) => tracing::debug!(change = row.id, error = %error, "not yet"),
+                }
+            }
+            gateway.inner.changes.remove(&row.id);
+        });
     }
 
     async fn store(&mut self) -> Result<(), Error> {
@@ -271,6 +323,19 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.gateway.inner.changes.remove(&self.change.row.id);
+        if !self.end_is_due {
+            self.gateway.inner.changes.remove(&self.change.row.id);
+        }
     }
+}
+
+/// Stores the end of a change, unless somebody has stored what came of it since.
+async fn store_end(gateway: &Gateway, end: &ChangeRecord) -> Result<(), StoreError> {
+    let store = &gateway.inner.store;
+    let stored = store.find_change(&end.id).await?;
+    let runs = State::parse(&stored.state).is_none_or(State::is_running);
+    if !runs {
+        return Ok(());
+    }
+    store.update_change(&mut end.clone()).await
 }

@@ -1,8 +1,10 @@
 //! Changes: the nine steps of one write in one call (design section 6, S31).
 //!
 //! `state` is pure; `record` is what is known of a change, `journal` its account while it runs; `steps` goes through the
-//! script, `sending` sends it, `procedure` brings it to its end; `scheduled` knows commits that the device makes later.
+//! script, `sending` sends it, `procedure` brings it to its end; `scheduled` knows commits that the device makes later;
+//! `resolve` finds out what became of a lost reply, and `saving` does then what should have followed.
 
+mod instance;
 mod journal;
 mod operation;
 mod patience;
@@ -11,6 +13,7 @@ mod record;
 mod recorded;
 mod resolve;
 mod resolving;
+mod saving;
 mod scheduled;
 mod sending;
 mod state;
@@ -464,6 +467,7 @@ fn new_change(
             undo_guaranteed: script.undo_guaranteed,
             warnings: warnings.collect(),
             marker: writer.marker.clone(),
+            instance: script.ground.instance.clone(),
             ..Document::default()
         },
     }

@@ -21,8 +21,11 @@ impl Gateway {
             Some(running) => (running, true),
             None => (read_row(row)?, false),
         };
-        let looked_at = runs || self.is_looked_at(&change);
-        Ok(operation(&change, looked_at))
+        let doing = Doing {
+            looks: runs || self.is_looked_at(&change),
+            probes: self.is_probed(&change),
+        };
+        Ok(operation(&change, doing))
     }
 
     /// A change as its caller was answered, and the edit session that it was a commit of.
@@ -44,15 +47,33 @@ impl Gateway {
         self.inner.resolving.contains(&change.row.id)
             || guarded.is_some_and(|id| self.inner.confirmed.contains(id))
     }
+
+    /// Whether its commit is in the hands of a probe.
+    fn is_probed(&self, change: &Change) -> bool {
+        let guarded = change.document.confirmed_commit_id.as_deref();
+        guarded.is_some_and(|id| self.inner.confirmed.is_probed(id))
+    }
 }
 
-/// `looked_at`: more may be known of it later.
-fn operation(change: &Change, looked_at: bool) -> Operation {
+/// What somebody does about a change at this moment.
+#[derive(Debug, Clone, Copy, Default)]
+struct Doing {
+    /// Finds out what became of it: more may be known later.
+    looks: bool,
+    /// Probes its commit, and will confirm or cancel it.
+    probes: bool,
+}
+
+fn operation(change: &Change, doing: Doing) -> Operation {
     let (row, document) = (&change.row, &change.document);
-    let state = state(change);
+    let state = match change.state {
+        // The call that asked for the probe goes on.
+        State::PendingConfirm if doing.probes => OperationState::Running,
+        _ => state(change),
+    };
     let done = match state {
         OperationState::Running => false,
-        OperationState::Unknown => !looked_at,
+        OperationState::Unknown => !doing.looks,
         OperationState::Succeeded | OperationState::Failed => true,
     };
     let outcome = row.outcome.as_deref().and_then(Outcome::parse);
@@ -180,7 +201,7 @@ mod tests {
             (State::Failed, true, true, O::Failed, true),
             (State::Unknown, true, false, O::Unknown, true),
         ] {
-            let operation = operation(&change(state, told, seen), false);
+            let operation = operation(&change(state, told, seen), Doing::default());
             assert_eq!((operation.state, operation.done), (expected, done), "{state:?}");
             assert_eq!(operation.phase, state.as_str());
             assert_eq!(
@@ -189,6 +210,24 @@ mod tests {
                 "{state:?}"
             );
         }
-        assert!(!operation(&change(State::Unknown, true, false), true).done);
+        let looks = Doing {
+            looks: true,
+            probes: false,
+        };
+        assert!(!operation(&change(State::Unknown, true, false), looks).done);
+    }
+
+    /// H7, S31: a change whose commit is being probed is not done.
+    #[test]
+    fn a_probe_is_part_of_the_operation() {
+        let doing = |probes| Doing {
+            looks: probes,
+            probes,
+        };
+        let probed = operation(&change(State::PendingConfirm, false, false), doing(true));
+        assert_eq!((probed.state, probed.done), (OperationState::Running, false));
+        assert_eq!(probed.phase, "pending_confirm");
+        let over = operation(&change(State::Confirmed, false, false), doing(true));
+        assert_eq!((over.state, over.done), (OperationState::Succeeded, true));
     }
 }

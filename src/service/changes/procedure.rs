@@ -197,6 +197,8 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
         }
         Fate::Undo | Fate::Ignored => undo(&mut work, fate).await,
     };
+    // Until others see that it is being found out what became of it.
+    let _passage = work.passage.take();
     let confirmed = work.confirmed.take();
     if let Some((commit, _)) = confirmed.as_ref().filter(|_| fate != Fate::Unknown) {
         disarm(&mut work, commit).await;

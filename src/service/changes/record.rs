@@ -35,6 +35,8 @@ pub(super) struct Document {
     pub marker: String,
     /// What tells later whether it was committed (E2).
     pub evidence: Evidence,
+    /// The ephemeral instance; absent: the default one, or another mode.
+    pub instance: Option<String>,
     pub confirmed_commit_id: Option<String>,
     /// That it is a commit of.
     pub edit_session_id: Option<String>,
@@ -181,6 +183,14 @@ impl Running {
 
     pub(super) fn get(&self, id: &str) -> Option<Change> {
         self.lock().get(id).cloned()
+    }
+
+    /// One that is at work on this device, by the id of its row.
+    pub(super) fn at_work(&self, device_id: &str) -> Option<(String, State)> {
+        let running = self.lock();
+        let is_at_work = |change: &&Change| change.row.device_id == device_id && change.state.is_running();
+        let change = running.values().find(is_at_work)?;
+        Some((change.row.id.clone(), change.state))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Change>> {

@@ -27,6 +27,8 @@ pub(in crate::service) struct NewCommit<'a> {
     pub owner: &'a str,
     pub request_id: &'a str,
     pub mode: Mode,
+    /// The ephemeral instance; absent: the default one, or another mode.
+    pub instance: Option<String>,
     pub edit_session_id: &'a str,
     pub session_id: u64,
     /// What stands in its comment (E3).
@@ -68,6 +70,7 @@ impl Gateway {
                 session_id: Some(commit.session_id),
                 marker: commit.marker,
                 edit_session_id: Some(commit.edit_session_id.to_owned()),
+                instance: commit.instance,
                 ..Document::default()
             },
         };
@@ -86,6 +89,11 @@ impl Recorded {
         self.0.differs(diff.clone());
         self.0.note(|change| change.document.evidence = evidence);
         self.0.enter(State::Validated)
+    }
+
+    /// What an ephemeral instance was, and is to become: it has no comparison (E5).
+    pub fn keeps(&mut self, evidence: Evidence) {
+        self.0.note(|change| change.document.evidence = evidence);
     }
 
     /// Stores that the commit may have been sent. No row, no send.

@@ -1,17 +1,20 @@
 //! Finding out what became of a commit whose reply was lost (conventions E4): the device's own records are read, again
-//! and again; nothing is sent a second time, and nothing is killed.
+//! and again; nothing is sent a second time, and nothing is killed. What was asked to be saved is saved then (`saving`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::instance;
 use super::read_row;
 use super::record::Change;
 use super::state::State;
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::Gateway;
-use crate::service::edit::view::{RpcErrorView, ScheduledView};
+use crate::service::continuity;
+use crate::service::edit::request::Mode;
+use crate::service::edit::view::ScheduledView;
 use crate::service::evidence::{self, Running, Standing};
 use crate::service::history;
 use crate::store::{ChangeRecord, DeviceRecord, StoreError};
@@ -34,6 +37,8 @@ enum Sight {
     AsBefore(String),
     /// Neither.
     Unclear(String),
+    /// Nothing that the device shows will ever tell.
+    Untold(String),
 }
 
 /// What is concluded.
@@ -63,6 +68,20 @@ fn conclude(sight: Sight, gone: bool, sent: Duration, commit_time: Duration) -> 
         Sight::AsBefore(seen) => Conclusion::Wait(seen),
         Sight::Unclear(seen) if sent >= commit_time + BEYOND => Conclusion::GivenUp(seen),
         Sight::Unclear(seen) => Conclusion::Wait(seen),
+        // Until then it keeps others out, for it may come still.
+        Sight::Untold(seen) if gone || over => Conclusion::GivenUp(seen),
+        Sight::Untold(seen) => Conclusion::Wait(seen),
+    }
+}
+
+/// What a configuration tells that was compared with what was known of it.
+fn compared(what: &str, found: Running) -> Sight {
+    match found {
+        Running::AsBefore => Sight::AsBefore(format!("{what} is as it was before")),
+        Running::AsExpected => Sight::Applied(format!("{what} is as it was to become")),
+        Running::Otherwise => Sight::Unclear(format!(
+            "{what} is neither as it was before nor as it was to become"
+        )),
     }
 }
 
@@ -91,10 +110,12 @@ impl Gateway {
                 Err(error) => Err(self.store_error(error)),
             };
             match change {
+                // That it is unknown is being stored still.
+                Ok(change) if change.state.is_running() => {}
                 Ok(change) if change.state != State::Unknown => return,
                 Ok(change) => {
                     let conclusion = self.look_at(device, &change).await;
-                    match self.conclude_change(change, conclusion).await {
+                    match self.conclude_change(device, change, conclusion).await {
                         Ok(true) => return,
                         Ok(false) => {}
                         Err(error) => {
@@ -133,13 +154,20 @@ impl Gateway {
         let deadline = Instant::now() + live.settings().rpc_timeout;
         let owner = &change.row.owner;
         let evidence = &change.document.evidence;
-        if change.row.mode == "ephemeral" {
-            let words = "an ephemeral instance keeps no history";
-            return Ok(Sight::Unclear(words.to_owned()));
+        if change.row.mode == Mode::Ephemeral.as_str() {
+            if let Some(why) = instance::untold(evidence) {
+                return Ok(Sight::Untold(why.to_owned()));
+            }
+            let name = change.document.instance.as_deref();
+            let found = instance::read(&live, owner, deadline, name).await?;
+            return Ok(compared("the instance", evidence.running(&found.digest())));
         }
         if evidence.junos {
             let history = history::read(&record, &live, owner, deadline).await?;
             return Ok(match evidence::standing(&history, &change.document.marker) {
+                Standing::Absent if !continuity::goes_on(&history, evidence.newest.as_ref()) => {
+                    Sight::Unclear(continuity::ANOTHER.to_owned())
+                }
                 // There is one at most, and no other was scheduled when this one was sent.
                 Standing::Absent if evidence.at.is_some() && history.scheduled.is_some() => {
                     Sight::Scheduled("the device is going to make the commit".to_owned())
@@ -148,22 +176,13 @@ impl Gateway {
                     Sight::AsBefore("the device's history does not hold the commit".to_owned())
                 }
                 Standing::Newest { .. }
-                | Standing::Undone
+                | Standing::OwnCommit { .. }
                 | Standing::Followed(_)
-                | Standing::Overlaid(_)
-                | Standing::UndoneAbove { .. } => {
-                    Sight::Applied("the device's history holds the commit".to_owned())
-                }
+                | Standing::Overlaid(_) => Sight::Applied("the device's history holds the commit".to_owned()),
             });
         }
         let running = history::running(&record, &live, owner, deadline).await?;
-        Ok(match evidence.running(&running.digest()) {
-            Running::AsBefore => Sight::AsBefore("running is as it was before".to_owned()),
-            Running::AsExpected => Sight::Applied("running is as it was to become".to_owned()),
-            Running::Otherwise => {
-                Sight::Unclear("running is neither as it was before nor as it was to become".to_owned())
-            }
-        })
+        Ok(compared("running", evidence.running(&running.digest())))
     }
 
     /// Whether the device says that the session which sent the commit has ended. A device that does not list its
@@ -181,15 +200,19 @@ impl Gateway {
     }
 
     /// Stores a conclusion; whether it is the last one.
-    async fn conclude_change(&self, mut change: Change, conclusion: Conclusion) -> Result<bool, Error> {
+    async fn conclude_change(
+        &self,
+        device: &DeviceRecord,
+        mut change: Change,
+        conclusion: Conclusion,
+    ) -> Result<bool, Error> {
         let (last, seen) = match conclusion {
             Conclusion::Applied(seen) => {
+                if change.document.evidence.saves {
+                    self.save_what_was_found(device, &mut change).await?;
+                }
                 change.enter(State::Committed)?;
                 change.set_outcome(Outcome::Applied);
-                if change.document.evidence.saves {
-                    let words = "running was not saved to startup, as no reply to the commit came; config/copy does it";
-                    change.document.warnings.push(RpcErrorView::warning(words));
-                }
                 (true, seen)
             }
             Conclusion::Scheduled(seen) => {
@@ -304,6 +327,13 @@ mod tests {
         assert!(matches!(soon, Conclusion::Wait(_)));
         let late = conclude(unclear(), true, COMMIT_TIME + BEYOND, COMMIT_TIME);
         assert!(matches!(late, Conclusion::GivenUp(_)));
+        let untold = || Sight::Untold("never".to_owned());
+        let soon = conclude(untold(), false, Duration::ZERO, COMMIT_TIME);
+        assert!(matches!(soon, Conclusion::Wait(_)));
+        for (gone, sent) in [(true, Duration::ZERO), (false, COMMIT_TIME)] {
+            let end = conclude(untold(), gone, sent, COMMIT_TIME);
+            assert!(matches!(end, Conclusion::GivenUp(_)), "{end:?}");
+        }
         let applied = conclude(
             Sight::Applied("there".to_owned()),
             false,

@@ -1,5 +1,12 @@
 //! Commits that the device makes later (conventions E6): they keep other commits out, are called off on request, and
-//! end by what the device's history says.
+//! end by what the device's history says, which is looked at now and then.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::read_row;
 use super::record::Change;
@@ -14,7 +21,14 @@ use crate::service::edit::view::{ChangeView, Planned};
 use crate::service::failure::{self, Asked};
 use crate::service::history;
 use crate::service::operations::Leaving;
-use crate::store::DeviceRecord;
+use crate::store::{ChangeRecord, DeviceRecord};
+
+/// Between looks at the devices that are to commit later.
+const LOOK: Duration = Duration::from_secs(60);
+/// Rows looked at together; the others have their turn when these have ended.
+const SOME: u32 = 100;
+/// Devices asked at a time.
+const AT_A_TIME: usize = 16;
 
 /// Scheduled commits of one device that are looked at: there is one, and those that went by unseen.
 const MOST_SCHEDULED: u32 = 10;
@@ -52,10 +66,7 @@ impl Gateway {
             self.settle_scheduled(&mut change, &history).await?;
         }
         if change.state != State::Scheduled {
-            let detail = format!("the change is {}", change.state.as_str());
-            return Err(Error::new(ErrorCode::InvalidState, detail)
-                .with_device(device)
-                .with_change_id(id));
+            return Err(not_scheduled(&change));
         }
         self.begin(ctx, &record, Leaving::Finishes).await?;
         let request = Request {
@@ -72,9 +83,91 @@ impl Gateway {
                 .with_message(Some(raw.session_id), Some(raw.message_id))
                 .with_change_id(id));
         }
-        self.end_scheduled(&mut change, State::Cancelled, Outcome::NotApplied)
-            .await?;
+        // Between the look before and this the device may have made it; then there was nothing to call off.
+        let history = self.commit_history(ctx, &record, &live).await;
+        let history = history.map_err(|error| {
+            let words = format!(
+                "whether the device had made it is not known yet: {}",
+                error.detail()
+            );
+            Error::new(ErrorCode::OutcomeUnknown, words)
+                .with_outcome(Outcome::Unknown)
+                .with_device(device)
+                .with_change_id(id)
+        })?;
+        self.settle_scheduled(&mut change, &history).await?;
+        if change.state != State::Cancelled {
+            return Err(not_scheduled(&change).with_outcome(Outcome::NotApplied));
+        }
         Ok(Planned::Done(ctx.ticket.answers(change.view())))
+    }
+
+    /// Finds out, now and then, what became of the commits that devices were to make later, until the gateway ends.
+    pub(in crate::service) async fn look_after_scheduled_commits(self) {
+        let gone = Gone::default();
+        loop {
+            tokio::select! {
+                () = self.inner.ending.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            tokio::select! {
+                () = self.inner.ending.cancelled() => return,
+                looked = self.look_at_scheduled_commits(&gone) => {
+                    if let Err(error) = looked {
+                        tracing::warn!(error = %error, "scheduled commits could not be looked at");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn look_at_scheduled_commits(&self, gone: &Gone) -> Result<(), Error> {
+        let rows = self
+            .inner
+            .store
+            .changes_in(State::Scheduled.as_str(), "", SOME)
+            .await;
+        let rows = rows.map_err(|error| self.store_error(error))?;
+        gone.keep(&rows);
+        let mut of_devices: BTreeMap<String, Vec<ChangeRecord>> = BTreeMap::new();
+        for row in rows {
+            of_devices.entry(row.device.clone()).or_default().push(row);
+        }
+        let all: Vec<_> = of_devices.into_iter().collect();
+        for some in all.chunks(AT_A_TIME) {
+            let looks = some.iter().map(|(device, rows)| async move {
+                if let Err(error) = self.look_at_scheduled_of(device, rows, gone).await {
+                    tracing::debug!(device, error = %error, "what became of a scheduled commit is not known yet");
+                }
+            });
+            join_all(looks).await;
+        }
+        Ok(())
+    }
+
+    async fn look_at_scheduled_of(
+        &self,
+        name: &str,
+        rows: &[ChangeRecord],
+        gone: &Gone,
+    ) -> Result<(), Error> {
+        let (record, live) = self.device(name).await?;
+        let deadline = Instant::now() + live.settings().rpc_timeout;
+        let Some(first) = rows.iter().find(|row| row.device_id == record.id) else {
+            return Ok(());
+        };
+        let history = history::read(&record, &live, &first.owner, deadline).await?;
+        let commit_time = Duration::from_secs(record.settings.timeouts.commit_seconds);
+        for row in rows.iter().filter(|row| row.device_id == record.id) {
+            // It may have been called off meanwhile.
+            let mut change = read_row(self.stored_change(&record, &row.id).await?)?;
+            if change.state == State::Scheduled
+                && (is_made(&change, &history) || gone.for_long(&change, &history, commit_time))
+            {
+                self.settle_scheduled(&mut change, &history).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Refuses while a change of the device runs, or waits for its time there: without the device nobody could tell
@@ -108,13 +201,23 @@ impl Gateway {
                 UNDER_WAY.contains(&state).then_some((row.id, state))
             });
             if let Some((id, state)) = found {
-                let detail = format!("the change {id} is {}", state.as_str());
-                return Err(Error::new(ErrorCode::InvalidState, detail)
-                    .with_device(record.name())
-                    .with_hint("wait for its end, or call it off with cancel"));
+                return Err(
+                    under_way(record, &id, state).with_hint("wait for its end, or call it off with cancel")
+                );
             }
         }
         Ok(())
+    }
+
+    /// Refuses while a change is at work on the device.
+    ///
+    /// # Errors
+    /// `invalid-state`.
+    pub(in crate::service) fn no_change_at_work(&self, record: &DeviceRecord) -> Result<(), Error> {
+        match self.inner.changes.at_work(&record.id) {
+            Some((id, state)) => Err(under_way(record, &id, state).with_hint("wait for its end")),
+            None => Ok(()),
+        }
     }
 
     /// Refuses while the device is to make another commit (E6).
@@ -167,8 +270,7 @@ impl Gateway {
     /// What has become of a scheduled commit: made, when the history has it; called off elsewhere, when the device
     /// neither made it nor is going to.
     async fn settle_scheduled(&self, change: &mut Change, history: &CommitInformation) -> Result<(), Error> {
-        let marker = &change.document.marker;
-        if history.entries.iter().any(|entry| entry.mentions(marker)) {
+        if is_made(change, history) {
             return self
                 .end_scheduled(change, State::Committed, Outcome::Applied)
                 .await;
@@ -189,4 +291,52 @@ impl Gateway {
         change.row.updated_at = row.updated_at;
         Ok(())
     }
+}
+
+fn under_way(record: &DeviceRecord, change_id: &str, state: State) -> Error {
+    let detail = format!("the change {change_id} is {}", state.as_str());
+    Error::new(ErrorCode::InvalidState, detail)
+        .with_device(record.name())
+        .with_change_id(change_id)
+}
+
+fn is_made(change: &Change, history: &CommitInformation) -> bool {
+    let marker = &change.document.marker;
+    history.entries.iter().any(|entry| entry.mentions(marker))
+}
+
+/// Since when devices neither have made a commit nor are going to: while they make it, they may say neither.
+#[derive(Debug, Default)]
+struct Gone(Mutex<HashMap<String, Instant>>);
+
+impl Gone {
+    /// Whether that was so for as long as a commit may take.
+    fn for_long(&self, change: &Change, history: &CommitInformation, commit_time: Duration) -> bool {
+        // Every change under the lock is complete in itself.
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if history.scheduled.is_some() {
+            since.remove(&change.row.id);
+            return false;
+        }
+        let now = Instant::now();
+        let begin = *since.entry(change.row.id.clone()).or_insert(now);
+        let long = now.saturating_duration_since(begin) >= commit_time;
+        if long {
+            since.remove(&change.row.id);
+        }
+        long
+    }
+
+    /// Forgets all but these.
+    fn keep(&self, rows: &[ChangeRecord]) {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.retain(|id, _| rows.iter().any(|row| row.id == *id));
+    }
+}
+
+fn not_scheduled(change: &Change) -> Error {
+    let detail = format!("the change is {}", change.state.as_str());
+    Error::new(ErrorCode::InvalidState, detail)
+        .with_device(&change.row.device)
+        .with_change_id(&change.row.id)
 }

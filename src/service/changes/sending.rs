@@ -202,6 +202,7 @@ impl Work {
             StepName::Commit if sent => Fate::Unknown,
             // Nothing says that the device did what it said.
             StepName::Verify if self.committed => Fate::Unknown,
+            StepName::Save if self.unchanged() => Fate::Undo,
             StepName::Save => Fate::Applied,
             // An edit of running that nobody answered for.
             StepName::Edit if sent && self.ground.target != Datastore::Candidate => Fate::Unknown,

@@ -84,6 +84,11 @@ impl State {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 
+    /// Whether a task of the gateway is at work on a change in this state.
+    pub fn is_running(self) -> bool {
+        self.left_behind().is_some()
+    }
+
     /// Whether this may come right after `self`.
     pub fn leads_to(self, next: Self) -> bool {
         match self {

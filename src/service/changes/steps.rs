@@ -17,7 +17,7 @@ use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::pool::{Hold, Touch};
-use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Probe};
+use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Passage, Probe};
 use crate::service::edit::differing::Differing;
 use crate::service::edit::ground::{Confirm, Dialect, Ground};
 use crate::service::edit::reading;
@@ -78,6 +78,8 @@ pub(super) struct Work {
     pub confirmed: Option<(ConfirmedCommit, Announced)>,
     /// What confirms or cancels that.
     pub probe: Option<Probe>,
+    /// Of the step that is under way, where it could confirm.
+    pub passage: Option<Passage>,
 }
 
 impl Work {
@@ -104,6 +106,7 @@ impl Work {
             history: None,
             confirmed: None,
             probe: None,
+            passage: None,
         }
     }
 
@@ -116,7 +119,8 @@ impl Work {
         self.journal.change().document.changed == Some(false)
     }
 
-    /// All steps up to the commit and what follows from it; stops early when there is nothing to commit.
+    /// All steps up to the commit and what follows from it. When there is nothing to commit, what remains is left out but
+    /// for a save that was asked for in so many words (E7).
     pub async fn go(&mut self, steps: Vec<Step>) -> Result<(), Stop> {
         let gone = self.go_through(steps.into()).await;
         // Nothing was sent any more that it could have been done beside.
@@ -127,12 +131,18 @@ impl Work {
     }
 
     async fn go_through(&mut self, mut steps: VecDeque<Step>) -> Result<(), Stop> {
-        while !steps.is_empty() && !self.unchanged() {
+        while let Some(next) = steps.front() {
+            let saves = next.name == StepName::Save && self.request.commit.save == Some(true);
+            if self.unchanged() && !saves {
+                steps.pop_front();
+                continue;
+            }
             let count = match self.held.pipelines() {
                 true => together(&self.ground, steps.make_contiguous()),
                 false => 1,
             };
             let group: Vec<Step> = steps.drain(..count).collect();
+            self.passage = None;
             for step in &group {
                 self.prepare(step.name).await?;
             }
@@ -153,15 +163,32 @@ impl Work {
         Ok(())
     }
 
-    /// A user who may not see the history may commit all the same: less is known then, if the reply is lost.
+    /// A user who may not see the history, or an instance, may commit all the same: less is known then, if the reply is
+    /// lost.
     fn does_without(&mut self, tells: Tells, refused: &Stop) -> bool {
-        // What became of a confirmed commit is told by nothing else.
-        let wanted = self.request.if_revision.is_some() || self.ground.confirm.is_some();
-        if tells != Tells::History || wanted || !evidence::is_hidden(&refused.error) {
-            return false;
+        let words = match (tells, self.ground.mode) {
+            // What became of a confirmed commit is told by nothing else.
+            (Tells::History, _) if self.request.if_revision.is_none() && self.ground.confirm.is_none() => {
+                evidence::HIDDEN
+            }
+            (Tells::Before | Tells::After, Mode::Ephemeral) => evidence::UNREAD,
+            (
+                Tells::Nothing
+                | Tells::History
+                | Tells::Before
+                | Tells::Leftovers
+                | Tells::After
+                | Tells::Difference
+                | Tells::Committed
+                | Tells::Commit,
+                _,
+            ) => return false,
+        };
+        let hidden = evidence::is_hidden(&refused.error);
+        if hidden {
+            self.warn(format!("{words}: {}", refused.error.detail()));
         }
-        self.warn(format!("{}: {}", evidence::HIDDEN, refused.error.detail()));
-        true
+        hidden
     }
 
     /// S20: a device that locks nothing is written all the same. Others may do so meanwhile, which the answer says; a dry
@@ -207,10 +234,15 @@ impl Work {
                     entered.map_err(|error| stop(self.no_lane(error)))?;
                 }
                 self.in_time().map_err(stop)?;
-                self.gate().map_err(stop)?;
+                if self.ground.confirm.is_none() {
+                    self.pass().map_err(stop)?;
+                }
                 self.journal_commit(name).await.map_err(stop)?;
             }
-            StepName::Lock | StepName::Validate => self.gate().map_err(stop)?,
+            StepName::Lock => self.gate().map_err(stop)?,
+            StepName::Validate => self.pass().map_err(stop)?,
+            // What may still be undone must not be saved.
+            StepName::Save if self.unchanged() => self.gate().map_err(stop)?,
             StepName::Open
             | StepName::Check
             | StepName::Edit
@@ -230,6 +262,12 @@ impl Work {
         self.journal.gateway().nothing_is_open(&self.record)
     }
 
+    /// The same, for what could confirm: who wants to send a confirmed commit waits for it.
+    fn pass(&mut self) -> Result<(), Error> {
+        self.passage = Some(self.journal.gateway().pass(&self.record)?);
+        Ok(())
+    }
+
     /// Stores that the commit is sent, with what tells later whether it was done. No row, no send.
     async fn journal_commit(&mut self, step: StepName) -> Result<(), Error> {
         self.evidence.junos = self.ground.dialect == Dialect::Junos;
@@ -238,11 +276,13 @@ impl Work {
         self.evidence.before = self.before.as_ref().map(Snapshot::digest);
         self.evidence.expected = self.after.as_ref().map(Snapshot::digest);
         self.evidence.saves = self.saves();
-        let evidence = self.evidence.clone();
+        let mut evidence = self.evidence.clone();
         let Some(Confirm { timeout, persist }) = self.ground.confirm.clone() else {
             self.journal.note(|change| change.document.evidence = evidence);
             return self.journal.committing(step, None).await;
         };
+        let asked = self.request.commit.confirm_timeout_seconds;
+        let rounded = asked.and_then(|asked| confirmed::rounded(asked, timeout.rfc()));
         let row = &self.journal.change().row;
         let gateway = self.journal.gateway().clone();
         let mut commit = gateway.new_confirmed_commit(NewConfirmedCommit {
@@ -261,10 +301,23 @@ impl Work {
                 save: self.saves(),
                 synchronize: self.request.commit.synchronize,
                 probe: self.probe.take(),
+                warnings: rounded.into_iter().map(RpcErrorView::warning).collect(),
                 ..confirmed::Document::default()
             },
         });
+        self.gate()?;
         let announced = gateway.announce(&commit);
+        let longest = Instant::now() + self.patience.commit;
+        let deadline = self
+            .patience
+            .deadline
+            .map_or(longest, |callers| callers.min(longest));
+        gateway.clear_way(&self.record, deadline).await?;
+        // That may have taken a while.
+        let clock = &gateway.inner.clock;
+        commit.sending(clock, timeout.rfc());
+        evidence.sent = Some(Moment::now(clock));
+        commit.document.evidence.sent.clone_from(&evidence.sent);
         let id = commit.row.id.clone();
         self.journal.note(|change| {
             change.document.evidence = evidence;
@@ -308,6 +361,10 @@ impl Work {
 
     /// The candidate cannot be had for the commit. Not 503, because edits were sent (H3).
     fn no_lane(&self, error: HoldError) -> Error {
+        // C3: never as a lock that is held.
+        if let Err(pending) = self.gate() {
+            return pending;
+        }
         match error {
             HoldError::HeldHere(occupant) => locks::held_here(self.device(), occupant.as_ref(), &[]),
             HoldError::Device(error) => {

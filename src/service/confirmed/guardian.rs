@@ -4,6 +4,7 @@
 mod orders;
 mod probing;
 mod session;
+mod sight;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +13,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::probing::{Attempt, due, told};
-use super::looks::{Finding, Known, Looks, Seen};
+use super::looks::{Finding, Known, Looks};
 use super::record::ConfirmedCommit;
 use super::registry::Handle;
 use super::state::{By, Reason, State};
 use crate::device::{Device, Held};
 use crate::error::{Error, ErrorCode};
+use crate::service::Gateway;
+use crate::service::attempts::Attempts;
 use crate::service::edit::view::ConfirmedCommitView;
-use crate::service::evidence::{self, Running, Standing};
-use crate::service::{Gateway, history};
 use crate::session::Status;
 use crate::store::DeviceRecord;
 
@@ -65,6 +66,19 @@ pub(super) struct Guardian {
     attempt: Option<Attempt>,
     /// When that is to be made, after the first one.
     next_attempt: Option<Instant>,
+    /// The device was seen to have been started anew, and to have undone it because of that.
+    restarted: bool,
+    /// What the database has not taken yet.
+    due: Due,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    /// What is known of it.
+    Row,
+    /// That the device never made it.
+    Removal,
 }
 
 /// How long RPCs of the device may take.
@@ -111,12 +125,15 @@ impl Guardian {
             times,
             attempt: None,
             next_attempt: None,
+            restarted: false,
+            due: Due::Nothing,
         }
     }
 
     /// Until the device has done what it does, or the gateway ends.
     pub async fn run(mut self) {
         let ending = self.gateway.inner.ending.clone();
+        self.note_server_start().await;
         while self.is_open() {
             let look = self.next_look();
             let probe = self.next_attempt();
@@ -131,11 +148,25 @@ impl Guardian {
             }
         }
         self.give_back().await;
-        self.gateway.inner.confirmed.remove(&self.commit.row.id);
         // Whoever has ordered something meanwhile is told how it ended.
         self.orders.close();
         while let Ok(order) = self.orders.try_recv() {
             let _ = order.answer.send(Err(self.about(self.not_pending())));
+        }
+        self.store_due().await;
+        self.gateway.inner.confirmed.remove(&self.commit.row.id);
+    }
+
+    /// Stores the end of it as soon as the database takes it. Until then those who look are told what is known here, and
+    /// others are kept out.
+    async fn store_due(&mut self) {
+        let mut attempts = Attempts::new(&self.gateway);
+        while self.due != Due::Nothing && attempts.again().await {
+            match self.due {
+                Due::Nothing => {}
+                Due::Row => self.store().await,
+                Due::Removal => self.never_made().await,
+            }
         }
     }
 
@@ -229,7 +260,7 @@ impl Guardian {
                     // It was made at some time since it was sent.
                     self.commit.armed(&clock);
                 }
-                self.commit.document.answer = None;
+                self.commit.set_answer_aside();
                 self.conclude(State::Pending, None, None).await;
             }
             Finding::Confirmed(by, seen) => {
@@ -269,61 +300,15 @@ impl Guardian {
             sent: self.commit.since_sent(clock),
             made: self.commit.document.answered.is_some(),
             answer: self.commit.document.answer.clone(),
+            earlier: self.commit.document.earlier.clone(),
+            unanswered: self.commit.since_unanswered(clock),
+            restarted: self.restarted,
             doomed: self.is_doomed(),
             perhaps_later: Duration::from_secs(self.commit.document.perhaps_later),
             commit_time: self.times.commit,
             slowest: self.gateway.inner.pace.slowest(&self.commit.row.device),
             now: self.gateway.now_seconds(),
         }
-    }
-
-    /// Where the commit stands by the device's own records; an error in words when it cannot be asked. A device that takes
-    /// no new session may answer in the one that is there.
-    async fn find(&mut self) -> Result<Seen, String> {
-        // Who waits for another session does not wait for long where there is this one.
-        let patience = self.times.rpc / if self.held.is_some() { 4 } else { 1 };
-        let found = self.find_beside(Instant::now() + patience).await;
-        if found.is_ok() || self.held.is_none() {
-            return found;
-        }
-        let deadline = Instant::now() + self.times.rpc;
-        let here = if self.commit.document.junos {
-            self.standing(deadline).await.map(Seen::History)
-        } else {
-            self.running(deadline).await.map(Seen::Running)
-        };
-        here.or(found)
-    }
-
-    /// The same in a session of the pool.
-    async fn find_beside(&mut self, deadline: Instant) -> Result<Seen, String> {
-        let name = &self.commit.row.device;
-        let words = |error: Error| format!("{name} could not be asked: {}", error.detail());
-        let (record, device) = self.device().await.map_err(words)?;
-        let owner = &self.commit.row.owner;
-        let document = &self.commit.document;
-        if document.junos {
-            let read = history::read(&record, &device, owner, deadline).await;
-            let standing = evidence::standing(&read.map_err(words)?, &document.marker);
-            let Standing::UndoneAbove {
-                follower,
-                ours,
-                before,
-            } = standing
-            else {
-                return Ok(Seen::History(standing));
-            };
-            for (number, running) in [(before, Running::AsBefore), (ours, Running::AsExpected)] {
-                let same = history::runs_stored(&record, &device, owner, deadline, number).await;
-                if same.map_err(words)? {
-                    return Ok(Seen::UndoneAbove(follower, running));
-                }
-            }
-            return Ok(Seen::UndoneAbove(follower, Running::Otherwise));
-        }
-        let read = history::running(&record, &device, owner, deadline).await;
-        let running = document.evidence.running(&read.map_err(words)?.digest());
-        Ok(Seen::Running(running))
     }
 
     fn not_pending(&self) -> Error {
@@ -354,22 +339,35 @@ impl Guardian {
     /// The device never made it: there is nothing to tell but by its change.
     async fn never_made(&mut self) {
         let result = self.gateway.forget_confirmed_commit(&self.commit).await;
-        if let Err(error) = result {
-            let id = &self.commit.row.id;
-            tracing::error!(confirmed_commit = id, error = %error, "what was never made could not be forgotten");
-        }
+        self.due = match result {
+            Ok(()) => Due::Nothing,
+            Err(error) => {
+                let id = &self.commit.row.id;
+                tracing::error!(confirmed_commit = id, error = %error, "what was never made could not be forgotten yet");
+                Due::Removal
+            }
+        };
     }
 
     fn see(&mut self, seen: &str) {
         self.commit.document.seen = Some(seen.to_owned());
     }
 
-    /// What cannot be stored now is stored with the next word; the device's state does not depend on it.
+    /// Whether the database says what is known here.
+    fn is_stored(&self) -> bool {
+        self.due == Due::Nothing
+    }
+
+    /// What cannot be stored now is stored with the next word, or in the end; the device's state does not depend on it.
     async fn store(&mut self) {
-        if let Err(error) = self.try_store().await {
-            let (id, state) = (&self.commit.row.id, self.commit.state.as_str());
-            tracing::error!(confirmed_commit = id, state, error = %error, "a confirmed commit could not be stored");
-        }
+        self.due = match self.try_store().await {
+            Ok(()) => Due::Nothing,
+            Err(error) => {
+                let (id, state) = (&self.commit.row.id, self.commit.state.as_str());
+                tracing::error!(confirmed_commit = id, state, error = %error, "a confirmed commit is not stored yet");
+                Due::Row
+            }
+        };
     }
 
     /// Stores it before something is sent that counts: no row, no send.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::record::Answer;
 use super::state::{By, Reason};
+use crate::service::continuity;
 use crate::service::evidence::{Follower, Running, Standing};
 
 /// For how long, at least, a rollback is waited for after its time.
@@ -25,8 +26,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 pub(super) enum Seen {
     History(Standing),
     Running(Running),
-    /// The device undid a confirmed commit that somebody had made after it, and running is this now.
-    UndoneAbove(Follower, Running),
+    /// It holds neither the commit nor what was there before it.
+    AnotherHistory,
+    /// The device made a commit of its own after it, and after a confirmed one that somebody had made on top of it, if so;
+    /// it is this configuration.
+    OwnCommit {
+        above: Option<Follower>,
+        running: Running,
+    },
 }
 
 /// What is concluded. The words are for people.
@@ -60,6 +67,12 @@ pub(super) struct Known {
     pub doomed: bool,
     /// What was sent to confirm or cancel it, and not answered.
     pub answer: Option<Answer>,
+    /// What was sent before that, and not answered either.
+    pub earlier: Vec<Answer>,
+    /// How long ago the newest of all these was sent.
+    pub unanswered: Option<Duration>,
+    /// The device was started anew, and undid it because of that.
+    pub restarted: bool,
     /// By how much later the device's time may be up: an extension was not answered.
     pub perhaps_later: Duration,
     /// How long a commit may take.
@@ -68,6 +81,19 @@ pub(super) struct Known {
     pub slowest: Duration,
     /// Seconds since 1970.
     pub now: i64,
+}
+
+impl Known {
+    /// How long the device may be at work on what it was sent.
+    fn work(&self) -> Duration {
+        self.commit_time.max(3 * self.slowest)
+    }
+
+    /// What was sent with the comment that this commit has.
+    fn answered_by(&self, commit: &Follower) -> Option<&Answer> {
+        let mut all = self.answer.iter().chain(&self.earlier);
+        all.find(|answer| commit.mentions(&answer.marker))
+    }
 }
 
 /// When and why the device is looked at.
@@ -119,6 +145,11 @@ impl Looks {
                 self.next = Some(Instant::now() + self.pause);
                 self.pause = (2 * self.pause).min(LONGEST_PAUSE);
             }
+            // What nobody answered may be carried out yet, as long as the device may be at work on it.
+            Finding::Pending(_) if known.unanswered.is_some_and(|ago| ago < known.work()) => {
+                self.next = Some(Instant::now() + self.pause);
+                self.pause = (2 * self.pause).min(LONGEST_PAUSE);
+            }
             Finding::Pending(_) => *self = Self::none(),
             Finding::Confirmed(..)
             | Finding::Cancelled(_)
@@ -137,18 +168,24 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
     let is_late = known.overdue.is_some_and(|overdue| overdue >= patience);
     // A device that did not answer just now may do so in a moment.
     let is_hopeless = known.overdue.is_some_and(|overdue| overdue >= 2 * patience);
-    let reason = if known.overdue.is_some() && cause != Reason::Killed {
-        Reason::Timeout
-    } else {
-        cause
+    let reason = match cause {
+        Reason::Killed => Reason::Killed,
+        Reason::SessionLost | Reason::Timeout | Reason::Reboot if known.restarted => Reason::Reboot,
+        Reason::SessionLost | Reason::Timeout | Reason::Reboot if known.overdue.is_some() => Reason::Timeout,
+        Reason::SessionLost | Reason::Timeout | Reason::Reboot => cause,
     };
+    let cancels = |answers: &[Answer]| answers.iter().any(|answer| answer.cancels);
     let undone = |words: &str| match &known.answer {
         Some(answer) if answer.cancels => Finding::Cancelled(words.to_owned()),
+        // Before its time it can only be what was sent late.
+        None if known.overdue.is_none() && !known.restarted && cancels(&known.earlier) => {
+            Finding::Cancelled(words.to_owned())
+        }
         Some(_) | None => Finding::RolledBack(reason, words.to_owned()),
     };
     // E4: what is not there yet may come as long as the device may be at work on it.
     let not_there = |words: &str| {
-        if known.sent >= known.commit_time.max(3 * known.slowest) {
+        if known.sent >= known.work() {
             Finding::NeverMade(words.to_owned())
         } else {
             Finding::Wait(format!("{words}; it may be at work on it still"))
@@ -188,16 +225,15 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
             Finding::Wait("its time is up, and the device says that it is going to undo it".to_owned())
         }
         Ok(Seen::History(Standing::Newest { .. })) => active("it is the newest commit of the device"),
-        Ok(Seen::History(Standing::Undone)) => undone("the device made a commit of its own after it"),
-        Ok(Seen::History(Standing::Followed(next))) => match &known.answer {
-            Some(answer) if next.mentions(&answer.marker) && answer.cancels => {
+        Ok(Seen::History(Standing::Followed(next))) => match known.answered_by(&next) {
+            Some(answer) if answer.cancels => {
                 Finding::Cancelled(format!("{} undid it, for the gateway", next.who))
             }
-            Some(answer) if next.mentions(&answer.marker) => Finding::Confirmed(
+            Some(_) => Finding::Confirmed(
                 By::Us,
                 format!("{} committed after it, for the gateway", next.who),
             ),
-            Some(_) | None => Finding::Confirmed(By::Other, format!("{} committed after it", next.who)),
+            None => Finding::Confirmed(By::Other, format!("{} committed after it", next.who)),
         },
         // Its own time means nothing any more.
         Ok(Seen::History(Standing::Overlaid(above))) => {
@@ -210,12 +246,32 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
                 }
             }
         }
-        // Only what is running tells, which was not looked at.
-        Ok(Seen::History(Standing::UndoneAbove { follower, .. })) => Finding::Wait(format!(
-            "{} made a confirmed commit after it, which the device undid",
-            follower.who
-        )),
-        Ok(Seen::UndoneAbove(above, running)) => {
+        // Only its configuration tells, which was not looked at.
+        Ok(Seen::History(Standing::OwnCommit { .. })) => {
+            Finding::Wait("the device made a commit of its own after it".to_owned())
+        }
+        Ok(Seen::OwnCommit { above: None, running }) => {
+            let words = "the device made a commit of its own after it";
+            match (running, &known.answer) {
+                (Running::AsBefore, _) => undone(&format!("{words}, which undid it")),
+                (Running::AsExpected | Running::Otherwise, _) if !is_late => {
+                    Finding::Wait(format!("{words}, which did not undo it"))
+                }
+                (Running::AsExpected, Some(answer)) if !answer.cancels => Finding::Unknown(format!(
+                    "{words}, which did not undo it, and a confirming commit was sent and not answered"
+                )),
+                (Running::AsExpected, _) => {
+                    Finding::Kept(format!("{words}, which did not undo it, and its time is long up"))
+                }
+                (Running::Otherwise, _) => Finding::Unknown(format!(
+                    "{words}, which is neither the configuration of before nor this one"
+                )),
+            }
+        }
+        Ok(Seen::OwnCommit {
+            above: Some(above),
+            running,
+        }) => {
             let words = format!("{} made a confirmed commit after it", above.who);
             match running {
                 Running::AsBefore => undone(&format!("{words}, and the device undid both")),
@@ -227,6 +283,8 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
                 )),
             }
         }
+        Ok(Seen::AnotherHistory) if is_hopeless => Finding::Unknown(continuity::ANOTHER.to_owned()),
+        Ok(Seen::AnotherHistory) => Finding::Wait(continuity::ANOTHER.to_owned()),
         Ok(Seen::History(Standing::Absent)) if !known.made => {
             not_there("the device's history does not hold it")
         }
@@ -248,6 +306,8 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netconf::junos::{CommitEntry, CommitInformation};
+    use crate::service::evidence::standing;
 
     fn known() -> Known {
         Known {
@@ -256,6 +316,9 @@ mod tests {
             made: true,
             doomed: false,
             answer: None,
+            earlier: Vec::new(),
+            unanswered: None,
+            restarted: false,
             perhaps_later: Duration::ZERO,
             commit_time: Duration::from_secs(300),
             slowest: Duration::from_secs(2),
@@ -278,7 +341,14 @@ mod tests {
         waits: false,
         entries: 1,
     });
-    const UNDONE: Seen = Seen::History(Standing::Undone);
+    const UNDONE: Seen = Seen::OwnCommit {
+        above: None,
+        running: Running::AsBefore,
+    };
+    const LEFT: Seen = Seen::OwnCommit {
+        above: None,
+        running: Running::AsExpected,
+    };
     const EXPECTED: Seen = Seen::Running(Running::AsExpected);
     const BEFORE: Seen = Seen::Running(Running::AsBefore);
 
@@ -313,6 +383,71 @@ mod tests {
         }
     }
 
+    /// S29: a device that was started anew undid it because of that, also where its time is up by now.
+    #[test]
+    fn a_restart_is_a_reason() {
+        for known in [known(), overdue(60)] {
+            let restarted = Known {
+                restarted: true,
+                ..known
+            };
+            assert!(matches!(
+                conclude(UNDONE, &restarted),
+                Finding::RolledBack(Reason::Reboot, _)
+            ));
+        }
+    }
+
+    /// C5: a commit of the device's own that left it in place has not undone it.
+    #[test]
+    fn what_the_device_left_is_kept() {
+        for seconds in [0, 179] {
+            assert!(matches!(conclude(LEFT, &overdue(seconds)), Finding::Wait(_)));
+        }
+        assert!(matches!(conclude(LEFT, &known()), Finding::Wait(_)));
+        assert!(matches!(conclude(LEFT, &overdue(180)), Finding::Kept(_)));
+    }
+
+    /// C5: what was sent, not answered and carried out late is ours all the same, and is looked for meanwhile.
+    #[tokio::test(start_paused = true)]
+    async fn a_late_confirm_is_ours() {
+        let sent = |cancels| Answer {
+            marker: "[ncgate 02 alice]".to_owned(),
+            cancels,
+            sent: None,
+        };
+        let late = |cancels| Known {
+            earlier: vec![sent(cancels)],
+            unanswered: Some(Duration::from_secs(20)),
+            ..known()
+        };
+        let entry = |marker: &str| CommitEntry {
+            log: Some(marker.to_owned()),
+            ..CommitEntry::default()
+        };
+        let history = CommitInformation {
+            entries: vec![entry("[ncgate 02 alice]"), entry("[ncgate 01 alice]")],
+            scheduled: None,
+        };
+        let followed = || Seen::History(standing(&history, "[ncgate 01 alice]"));
+        let by_us = conclude(followed(), &late(false));
+        assert!(matches!(by_us, Finding::Confirmed(By::Us, _)));
+        assert!(matches!(conclude(followed(), &late(true)), Finding::Cancelled(_)));
+        assert!(matches!(conclude(BEFORE, &late(true)), Finding::Cancelled(_)));
+        let by_another = conclude(followed(), &known());
+        assert!(matches!(by_another, Finding::Confirmed(By::Other, _)));
+
+        let mut looks = Looks::now(Reason::SessionLost);
+        looks.judge(Ok(NEWEST), &late(false));
+        assert!(looks.next().is_some(), "it may come yet");
+        let over = Known {
+            unanswered: Some(Duration::from_secs(300)),
+            ..late(false)
+        };
+        looks.judge(Ok(NEWEST), &over);
+        assert!(looks.next().is_none());
+    }
+
     /// C2: what depended on a session that has ended is not pending, and is undone for that reason.
     #[test]
     fn without_its_session_it_is_not_pending() {
@@ -333,6 +468,7 @@ mod tests {
         let confirm = Answer {
             marker: "[ncgate 02 alice]".to_owned(),
             cancels: false,
+            sent: None,
         };
         let cancel = Answer {
             cancels: true,
@@ -379,6 +515,7 @@ mod tests {
             answer: Some(Answer {
                 marker: "[ncgate 02 alice]".to_owned(),
                 cancels: false,
+                sent: None,
             }),
             ..known()
         };
@@ -405,6 +542,23 @@ mod tests {
             assert!(matches!(conclude(seen, &fresh(300)), Finding::NeverMade(_)));
         }
         assert!(matches!(conclude(NEWEST, &fresh(5)), Finding::Pending(_)));
+    }
+
+    /// E4: what another history does not hold says nothing.
+    #[test]
+    fn another_history_tells_nothing() {
+        for made in [true, false] {
+            for (seconds, is_over) in [(1, false), (359, false), (360, true)] {
+                let known = Known {
+                    made,
+                    sent: Duration::from_secs(600),
+                    ..overdue(seconds)
+                };
+                let finding = conclude(Seen::AnotherHistory, &known);
+                let ended = matches!(finding, Finding::Unknown(_));
+                assert_eq!(ended, is_over, "{made}, {seconds}: {finding:?}");
+            }
+        }
     }
 
     /// C5: a device that cannot be asked is asked again, but not for ever.

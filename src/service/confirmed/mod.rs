@@ -1,10 +1,12 @@
 //! Confirmed commits (design section 7, conventions C1–C7): each has a durable record and a task that looks after it.
 //!
 //! `state`, `looks` and `probe` are pure: how one goes on, what is concluded from looking at the device, and what a
-//! caller's probe of it means; `script` knows the RPCs; `guardian` is the task; `registry` those that run.
+//! caller's probe of it means; `script` knows the RPCs; `guardian` is the task; `registry` those that run; `passage` what
+//! must be over before one is sent.
 
 mod guardian;
 mod looks;
+mod passage;
 mod probe;
 mod probe_request;
 mod probed;
@@ -19,11 +21,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use self::guardian::{Guardian, Order, Times, Wanted};
+pub(super) use self::passage::{Passage, Passages};
 pub(super) use self::probe::Probe;
 pub(super) use self::record::{ConfirmedCommit, Document};
 pub(super) use self::registry::{Announced, Registry};
 use self::registry::{Handle, MOST_ORDERS};
-pub(super) use self::script::{disarm, start};
+pub(super) use self::script::{disarm, rounded, start};
 pub(super) use self::state::State;
 use super::Gateway;
 use super::call::{CallContext, Role};

@@ -13,6 +13,9 @@ use crate::service::evidence::{Evidence, Moment};
 use crate::service::time::rfc3339;
 use crate::store::ConfirmedCommitRecord;
 
+/// Unanswered orders that are remembered.
+const MOST_EARLIER: usize = 8;
+
 /// What is not a column.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -25,6 +28,11 @@ pub(in crate::service) struct Document {
     pub marker: String,
     /// What was sent last to confirm or cancel it.
     pub answer: Option<Answer>,
+    /// What was sent before that and not answered, and was not to be seen when the device was looked at: a device may
+    /// come to it late. The newest last.
+    pub earlier: Vec<Answer>,
+    /// Since when the server is at work, as it said while this was pending (RFC 6022).
+    pub server_start: Option<String>,
     pub evidence: Evidence,
     /// Just before it was sent last: the device's timer starts later.
     pub sent: Option<Moment>,
@@ -54,6 +62,9 @@ pub(in crate::service) struct Answer {
     pub marker: String,
     /// It undoes, rather than confirms.
     pub cancels: bool,
+    /// Just before it was sent.
+    #[serde(default)]
+    pub sent: Option<Moment>,
 }
 
 /// A confirmed commit.
@@ -166,6 +177,24 @@ impl ConfirmedCommit {
     pub fn armed(&mut self, clock: &Clock) {
         self.document.answered = Some(Moment::now(clock));
         self.row.deadline = clock.wall() + self.timeout();
+    }
+
+    /// What was sent and not answered is not to be seen, and may come yet.
+    pub fn set_answer_aside(&mut self) {
+        if let Some(answer) = self.document.answer.take() {
+            let earlier = &mut self.document.earlier;
+            if earlier.len() >= MOST_EARLIER {
+                earlier.remove(0);
+            }
+            earlier.push(answer);
+        }
+    }
+
+    /// How long ago the newest order was sent that was not answered.
+    pub fn since_unanswered(&self, clock: &Clock) -> Option<Duration> {
+        let Document { answer, earlier, .. } = &self.document;
+        let newest = answer.as_ref().or(earlier.last())?;
+        Some(newest.sent.as_ref()?.elapsed(clock))
     }
 
     /// How much later its time is up if an extension by `timeout` arrives now.

@@ -60,6 +60,12 @@ impl Handle {
         self.settled.cancel();
     }
 
+    /// Whether a probe decides about it still.
+    fn is_probed(&self) -> bool {
+        let probed = self.lock().document.probe.is_some();
+        probed && !self.settled.is_cancelled()
+    }
+
     /// Waits until it has ended, or a person has taken over from its probe, and the device is free where it is.
     pub(super) async fn settled(&self) {
         self.settled.cancelled().await;
@@ -87,6 +93,12 @@ impl Registry {
     /// Whether this one is looked after.
     pub fn contains(&self, id: &str) -> bool {
         self.lock().contains_key(id)
+    }
+
+    /// Whether this one is in the hands of a probe.
+    pub fn is_probed(&self, id: &str) -> bool {
+        let handle = self.get(id);
+        handle.is_some_and(|handle| handle.is_probed())
     }
 
     pub(super) fn remove(&self, id: &str) {

@@ -10,6 +10,7 @@ use crate::netconf::operation::{CancelCommit, Commit, Confirmed};
 use crate::netconf::rpc::RequestError;
 use crate::pool::{Hold, Touch};
 use crate::service::edit::script::{Step, StepName, Tells};
+use crate::service::edit::view::RpcErrorView;
 
 /// What a device really waits when it is asked for so many seconds: Junos counts minutes (C1).
 ///
@@ -25,6 +26,24 @@ pub(super) fn effective(junos: bool, seconds: u64) -> Result<ConfirmTimeout, Req
     }
     let minutes = u32::from(timeout.junos_minutes()?);
     ConfirmTimeout::from_seconds(60 * minutes)
+}
+
+/// How what is warned of the time begins.
+const ROUNDED: &str = "the device counts whole minutes";
+
+/// What is warned of when the device waits longer than was asked for, in seconds (C1).
+pub(in crate::service) fn rounded(asked: u64, told: Duration) -> Option<String> {
+    let told = told.as_secs();
+    (told != asked).then(|| format!("{ROUNDED}: {asked} s were rounded up, and it waits {told} s"))
+}
+
+/// Puts what is to be warned of the newest time in the place of what was warned of an earlier one.
+pub(super) fn warn_of_rounding(warnings: &mut Vec<RpcErrorView>, asked: u64, told: Duration) {
+    warnings.retain(|warning| {
+        let words = warning.error_message.as_deref();
+        !words.is_some_and(|words| words.starts_with(ROUNDED))
+    });
+    warnings.extend(rounded(asked, told).map(RpcErrorView::warning));
 }
 
 /// The commit that has to be confirmed.

@@ -16,7 +16,7 @@ use crate::netconf::operation::{
     Commit, ConfigInput, ConfigSource, ConfigTarget, CopyConfig, DiscardChanges, GetConfig, Lock, Unlock,
     Validate,
 };
-use crate::netconf::rpc::RequestError;
+use crate::netconf::rpc::{RequestError, Rpc};
 use crate::pool::{Hold, Touch};
 use crate::service::confirmed;
 use crate::service::failure;
@@ -222,11 +222,15 @@ impl Ground {
         Ok(Some(Step::new(StepName::Validate, rpc, Touch::Nothing)))
     }
 
-    /// What the difference is made of before the edits: on Junos nothing.
+    /// What the difference is made of before the edits: on Junos nothing, but that an ephemeral instance is read, which
+    /// is all that tells later whether a commit of it was made (E5).
     ///
     /// # Errors
     /// What the device does not offer.
     pub fn before(&self, capabilities: &Capabilities) -> Result<Vec<Step>, RequestError> {
+        if self.mode == Mode::Ephemeral {
+            return Ok(vec![instance(capabilities, Tells::Before)?]);
+        }
         if self.dialect == Dialect::Junos {
             return Ok(Vec::new());
         }
@@ -248,13 +252,13 @@ impl Ground {
         Ok(steps)
     }
 
-    /// What the edits come to. Empty for ephemeral instances, which have no comparison (E5).
+    /// What the edits come to. Ephemeral instances have no comparison; what one is to become is read as evidence (E5).
     ///
     /// # Errors
     /// What the device does not offer.
     pub fn diff(&self, capabilities: &Capabilities) -> Result<Vec<Step>, RequestError> {
         match (self.dialect, self.mode) {
-            (_, Mode::Ephemeral) => Ok(Vec::new()),
+            (_, Mode::Ephemeral) => Ok(vec![instance(capabilities, Tells::After)?]),
             (Dialect::Junos, _) => Ok(vec![compare(capabilities)?]),
             (Dialect::Rfc, _) => Ok(vec![read(
                 capabilities,
@@ -388,15 +392,8 @@ impl Ground {
         if !wanted.unwrap_or_else(|| capabilities.has(Capability::Startup)) {
             return Ok(None);
         }
-        let copy = CopyConfig {
-            source: ConfigInput::Datastore(Datastore::Running),
-            target: ConfigTarget::Datastore(Datastore::Startup),
-        };
-        Ok(Some(Step::new(
-            StepName::Save,
-            copy.rpc(capabilities)?,
-            Touch::Nothing,
-        )))
+        let copy = running_to_startup(capabilities)?;
+        Ok(Some(Step::new(StepName::Save, copy, Touch::Nothing)))
     }
 
     /// Taking uncommitted edits back while going on to hold what is held. Empty where nothing can be taken back.
@@ -485,6 +482,18 @@ pub fn clear_scheduled(capabilities: &Capabilities) -> Result<Step, RequestError
     ))
 }
 
+/// What saves: running is copied to startup.
+///
+/// # Errors
+/// `:startup` is missing.
+pub fn running_to_startup(capabilities: &Capabilities) -> Result<Rpc, RequestError> {
+    let copy = CopyConfig {
+        source: ConfigInput::Datastore(Datastore::Running),
+        target: ConfigTarget::Datastore(Datastore::Startup),
+    };
+    copy.rpc(capabilities)
+}
+
 /// The difference between the candidate and what is committed, in Junos' own words.
 ///
 /// # Errors
@@ -516,6 +525,19 @@ pub fn read(
         with_defaults: None,
     };
     Ok(Step::new(name, get.rpc(capabilities)?, Touch::Nothing).telling(tells))
+}
+
+/// The ephemeral instance that is open in the session, whole: what was committed to it, and what this session edited.
+///
+/// # Errors
+/// No Junos device.
+fn instance(capabilities: &Capabilities, tells: Tells) -> Result<Step, RequestError> {
+    let get = GetConfiguration {
+        database: Some(Database::Candidate),
+        ..GetConfiguration::default()
+    };
+    let step = Step::new(StepName::Check, get.rpc(capabilities)?, Touch::Nothing);
+    Ok(step.telling(tells))
 }
 
 fn close(capabilities: &Capabilities, hold: Hold) -> Result<Step, RequestError> {

@@ -178,8 +178,8 @@ pub struct CommitOptions {
     pub force_synchronize: bool,
     /// All daemons read the configuration again, changed or not; Junos only.
     pub full: bool,
-    /// Copy running to startup afterwards; of a confirmed commit, when it is confirmed. Absent: where the device has a
-    /// startup datastore.
+    /// Copy running to startup afterwards, also when there was nothing to commit; of a confirmed commit, when it is
+    /// confirmed. Absent: what was committed, where the device has a startup datastore.
     pub save: Option<bool>,
     /// The device undoes it unless it is confirmed within so many seconds (S28).
     pub confirm_timeout_seconds: Option<u64>,

@@ -11,6 +11,7 @@ use crate::netconf::capability::Capabilities;
 use crate::netconf::datastore::Datastore;
 use crate::netconf::rpc::{RequestError, Rpc};
 use crate::pool::Touch;
+use crate::service::confirmed;
 use crate::service::url_policy::UrlPolicy;
 
 /// Edits of one change.
@@ -279,6 +280,11 @@ fn warnings(ground: &Ground, request: &ChangeRequest) -> Vec<String> {
             "the device keeps no comments with its commits: this one is kept by the gateway only".to_owned(),
         );
     }
+    let confirm = ground
+        .confirm
+        .as_ref()
+        .zip(request.commit.confirm_timeout_seconds);
+    warnings.extend(confirm.and_then(|(confirm, asked)| confirmed::rounded(asked, confirm.timeout.rfc())));
     let unnamed_format = |edit: &Edit| {
         matches!(edit.body, EditBody::Url(_))
             && matches!(edit.format, EditFormat::Json)

@@ -2,14 +2,14 @@
 //! run in the session one piece of work at a time.
 
 use super::{Used, record};
-use crate::device::EditMode;
+use crate::device::{EditMode, Start};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::service::Gateway;
 use crate::service::call::{CallContext, Role};
 use crate::service::edit::ground::{Dialect, Ground};
 use crate::service::edit::request::{DiscardRequest, Edit, EditBody, EditRequest, ErrorOption, Mode};
-use crate::service::edit::script::Step;
+use crate::service::edit::script::{Step, StepName};
 use crate::service::edit::view::{EditSessionView, Planned};
 use crate::service::operations::Leaving;
 use crate::service::view::Plan;
@@ -38,8 +38,15 @@ impl Gateway {
         let ground = used.ground()?;
         let at_once = ground.target != Datastore::Candidate;
         let all_or_nothing = request.edit.error_option == Some(ErrorOption::RollbackOnError);
+        let before = used.before_edits(&ground)?;
         let step = self.edit_step(&used, ground, request.edit).await?;
-        let planned = used.act(self, ctx, vec![step], request.plan).await;
+        let steps = if request.plan {
+            before.into_iter().chain([step]).collect()
+        } else {
+            used.read_before_edits(self, ctx, before).await?;
+            vec![step]
+        };
+        let planned = used.act(self, ctx, steps, request.plan).await;
         planned.map_err(|error| match error.outcome() {
             Outcome::NotApplied if at_once && !all_or_nothing => error
                 .with_outcome(Outcome::Unknown)
@@ -198,9 +205,11 @@ impl Used {
         }
         gateway.begin(ctx, &self.record, Leaving::UnlessSent).await?;
         if !steps.is_empty() {
-            self.send(gateway, ctx, steps)
-                .await
-                .map_err(|failed| failed.error)?;
+            let checks = steps.iter().any(|step| step.name == StepName::Validate);
+            let passage = checks.then(|| gateway.pass(&self.record)).transpose()?;
+            let by = ctx.deadline.map(|_| gateway.deadline(ctx, &self.device));
+            let sent = self.send_by(by, steps, Start::default(), None, &ctx.ticket, passage);
+            sent.await.map_err(|failed| failed.error)?;
         }
         Ok(Planned::Done(ctx.ticket.answers(self.view())))
     }

@@ -1,31 +1,31 @@
-//! The commit of an edit session, in three parts: a look at what it would change, its record, which says that it may have
-//! been sent, and the commit itself (conventions E1, E2). Without a difference the second and the third are left out.
+//! The commit of an edit session, in three parts: a look at what it would change (`looking`), its record, which says that it
+//! may have been sent, and the commit itself (conventions E1, E2). Without a difference the second and the third are left
+//! out.
 
 use std::pin::pin;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::looking::{Look, Seen};
 use super::sending::{Failed, Stopped};
 use super::{Used, record};
 use crate::device::{Held, Start};
-use crate::error::{Diff, Error, ErrorCode, Outcome};
+use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
-use crate::netconf::rpc::RequestError;
 use crate::service::Gateway;
 use crate::service::call::{CallContext, Role};
 use crate::service::changes::{NewCommit, Recorded};
-use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Probe};
-use crate::service::edit::differing::{self, Differing, Looked};
+use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Passage, Probe};
+use crate::service::edit::differing;
 use crate::service::edit::ground::{self, Confirm, Dialect, Ground, marker};
 use crate::service::edit::reading::{self, Committed};
 use crate::service::edit::request::{CommitOptions, CommitRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
-use crate::service::edit::view::{ChangeView, CommitView, EditSessionView, Planned};
-use crate::service::evidence::{self, Evidence, Newest};
+use crate::service::edit::view::{ChangeView, CommitView, EditSessionView, Planned, RpcErrorView};
+use crate::service::failure;
 use crate::service::operations::Ticket;
-use crate::service::{failure, history};
 use crate::session::RawReply;
 
 /// What the caller of a commit gets.
@@ -87,7 +87,7 @@ impl Gateway {
         let owner = ctx.principal.id();
         let marker = marker(&commit_id, owner);
         let steps = commit_steps(&used, &ground, &request.options, &marker)?;
-        let look = look(&used, &ground)?;
+        let look = Look::before_commit(&used, &ground)?;
         if request.plan {
             let looking = look.map_or_else(Vec::new, |look| look.steps());
             let mut plan = used.plan(looking.iter().chain(&steps));
@@ -101,6 +101,7 @@ impl Gateway {
                 owner,
                 request_id: &ctx.request_id,
                 mode: ground.mode,
+                instance: ground.instance.clone(),
                 edit_session_id: id,
                 session_id: used.handle.session_id(),
                 marker,
@@ -118,6 +119,7 @@ impl Gateway {
             by,
             record,
             lost: None,
+            passage: None,
         };
         let (answer, answered) = oneshot::channel();
         self.inner.tasks.spawn(commit.run(look, steps, answer));
@@ -146,35 +148,6 @@ fn commit_view(change: ChangeView) -> CommitView {
         revision: change.revision,
         confirmed_commit: change.confirmed_commit,
     }
-}
-
-/// What is looked at before a commit.
-struct Look {
-    /// Who has committed what, where the device keeps a history (E2).
-    history: Option<Step>,
-    differing: Differing,
-}
-
-impl Look {
-    fn steps(&self) -> Vec<Step> {
-        let steps = self.history.iter().chain(&self.differing.steps);
-        steps.cloned().collect()
-    }
-}
-
-/// What tells whether there is anything to commit. `None`: nothing does (E5).
-fn look(used: &Used, ground: &Ground) -> Result<Option<Look>, Error> {
-    if ground.mode == Mode::Ephemeral {
-        return Ok(None);
-    }
-    let capabilities = used.handle.capabilities();
-    let built = |error: RequestError| used.on_device(failure::unbuildable(&error));
-    let history = match ground.dialect {
-        Dialect::Junos => Some(history::step(capabilities, false).map_err(built)?),
-        Dialect::Rfc => None,
-    };
-    let differing = Differing::new(ground.dialect, capabilities).map_err(built)?;
-    Ok(Some(Look { history, differing }))
 }
 
 /// The commit, what saves it, and around it, where the device is known to say ok for nothing, what tells whether it was
@@ -231,18 +204,20 @@ struct Pending {
 }
 
 /// A commit under way.
-struct Commit {
-    gateway: Gateway,
-    used: Used,
-    ground: Ground,
-    options: CommitOptions,
+pub(super) struct Commit {
+    pub gateway: Gateway,
+    pub used: Used,
+    pub ground: Ground,
+    pub options: CommitOptions,
     /// What confirms or cancels it.
     probe: Option<Probe>,
     /// When its caller wants it to be over.
     by: Option<Instant>,
-    record: Recorded,
+    pub record: Recorded,
     /// What has to be confirmed, if it was made: no reply came.
     lost: Option<(ConfirmedCommit, Announced)>,
+    /// Until it is known what came of it, or others see that this is being found out.
+    passage: Option<Passage>,
 }
 
 impl Commit {
@@ -268,6 +243,7 @@ impl Commit {
             used,
             record,
             lost,
+            passage: _passage,
             ..
         } = self;
         let result = match result {
@@ -319,9 +295,9 @@ impl Commit {
             return self.commit(steps, begun).await;
         };
         let edited = self.used.handle.edited();
-        let diff = self.look(look, looked).await?;
-        if diff.is_empty() {
+        if self.look(look, looked).await? == Seen::NoDifference {
             self.used.handle.came_to_nothing(edited);
+            self.save_alone(steps, begun).await?;
             return Ok(Done::Unchanged);
         }
         match self.commit(steps, begun).await {
@@ -332,49 +308,21 @@ impl Commit {
         }
     }
 
-    /// What the commit would change, now.
-    async fn look(&mut self, look: Look, start: &Start) -> Result<Diff, Error> {
-        let name = self.used.record.name().to_owned();
-        let saves = self
-            .ground
-            .save(self.used.handle.capabilities(), self.options.save);
-        let mut evidence = Evidence {
-            junos: self.ground.dialect == Dialect::Junos,
-            saves: matches!(saves, Ok(Some(_))),
-            ..Evidence::default()
-        };
-        if let Some(step) = look.history {
-            match self.send(vec![step], start, None).await {
-                Ok(replies) => {
-                    for raw in &replies {
-                        let history = history::parse_newest(&name, raw)?;
-                        let id = &self.used.record.id;
-                        self.gateway.note_history(id, &name, &history).await;
-                        if !self.options.confirm_others {
-                            let checked = self.gateway.no_commit_of_others(&history);
-                            checked.map_err(|error| error.with_outcome(Outcome::NotApplied))?;
-                        }
-                        evidence.newest = history.newest().map(Newest::from);
-                    }
-                }
-                // A user who may not see the history may commit all the same.
-                Err(failed) if evidence::is_hidden(&failed.error) && self.ground.confirm.is_none() => {
-                    let words = format!("{}: {}", evidence::HIDDEN, failed.error.detail());
-                    self.used.handle.warn([record::warning(words)]);
-                }
-                Err(failed) => return Err(failed.error),
-            }
+    /// Without a commit running is saved only if that was asked for in so many words (E7).
+    async fn save_alone(&mut self, mut steps: Vec<Step>, start: &Start) -> Result<(), Error> {
+        steps.retain(|step| step.name == StepName::Save && self.options.save == Some(true));
+        if steps.is_empty() {
+            return Ok(());
         }
-        let sent = self.send(look.differing.steps.clone(), start, None).await;
-        let replies = sent.map_err(|failed| failed.error)?;
-        let Looked {
-            diff,
-            running,
-            candidate,
-        } = look.differing.look(&name, replies).await?;
-        (evidence.before, evidence.expected) = (running, candidate);
-        self.record.looked(&diff, evidence)?;
-        Ok(diff)
+        // What may still be undone must not be saved.
+        self.gateway.nothing_is_open(&self.used.record)?;
+        let sent = self.send(steps, start, None).await;
+        sent.map(drop).map_err(|failed| {
+            let error = failed.error.with_outcome(Outcome::NotApplied);
+            error.with_hint(
+                "there was nothing to commit; running was not saved to startup, or no reply says so",
+            )
+        })
     }
 
     /// What has to be confirmed, before it is sent. `None`: nothing has to be.
@@ -382,6 +330,9 @@ impl Commit {
         let Confirm { timeout, persist } = self.ground.confirm.clone()?;
         let capabilities = self.used.handle.capabilities();
         let save = self.ground.save(capabilities, self.options.save);
+        let asked = self.options.confirm_timeout_seconds;
+        let rounded = asked.and_then(|asked| confirmed::rounded(asked, timeout.rfc()));
+        self.used.handle.warn(rounded.clone().map(record::warning));
         let commit = self.gateway.new_confirmed_commit(NewConfirmedCommit {
             device_id: &self.used.record.id,
             device: self.used.record.name(),
@@ -398,6 +349,7 @@ impl Commit {
                 save: matches!(save, Ok(Some(_))),
                 synchronize: self.options.synchronize,
                 probe: self.probe.take(),
+                warnings: rounded.into_iter().map(RpcErrorView::warning).collect(),
                 ..confirmed::Document::default()
             },
         });
@@ -410,10 +362,16 @@ impl Commit {
         // It looked at the device meanwhile, and another's confirmed commit may have been sent.
         self.gateway.nothing_is_open(&self.used.record)?;
         let Some((mut commit, announced)) = self.confirmed() else {
+            self.passage = Some(self.gateway.pass(&self.used.record)?);
             self.record.committing(None).await?;
-            self.gateway.nothing_is_open(&self.used.record)?;
             return self.send_commit(steps, start, None).await.map(Done::Committed);
         };
+        let longest = Instant::now() + self.used.commit_time();
+        let deadline = self.by.map_or(longest, |by| by.min(longest));
+        self.gateway.clear_way(&self.used.record, deadline).await?;
+        // That may have taken a while.
+        let timeout = commit.timeout();
+        commit.sending(&self.gateway.inner.clock, timeout);
         self.record.committing(Some(&mut commit)).await?;
         let (to, from) = oneshot::channel();
         match self.send_commit(steps, start, Some(to)).await {
@@ -500,7 +458,7 @@ impl Commit {
     }
 
     /// Sends steps, and keeps on record what came of each.
-    async fn send(
+    pub async fn send(
         &mut self,
         steps: Vec<Step>,
         start: &Start,
@@ -509,7 +467,7 @@ impl Commit {
         let names: Vec<StepName> = steps.iter().map(|step| step.name).collect();
         let sent = self
             .used
-            .send_by(self.by, steps, start.clone(), hand_over, &Ticket::default())
+            .send_by(self.by, steps, start.clone(), hand_over, &Ticket::default(), None)
             .await;
         let replies = match &sent {
             Ok(replies) => replies,

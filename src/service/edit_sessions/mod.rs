@@ -1,9 +1,10 @@
 //! Edit sessions: opened, looked at, renewed and ended (design section 5, conventions L1–L3). What is done in them is in
-//! `actions`, `commits` and `reads`, and sent by `sending`; `opening` takes locks and copies; `record` is what is stored
-//! and shown.
+//! `actions`, `commits` and `reads`, and sent by `sending`; `looking` is what is looked at before a commit; `opening` takes
+//! locks and copies; `record` is what is stored and shown.
 
 mod actions;
 mod commits;
+mod looking;
 mod opening;
 mod reads;
 mod record;
@@ -335,7 +336,7 @@ impl Used {
     fn ended(&self, error: RunError) -> Error {
         match error {
             RunError::Ended(_) => gone(&self.view()),
-            RunError::NotHeld(error) => locks::not_held(&self.device, error),
+            RunError::NotHeld(error) => locks::not_held_now(&self.device, error),
         }
     }
 }

@@ -163,6 +163,7 @@ impl Used {
             hand_over: None,
             steps: vec![(request, touch)],
             lane: None,
+            kept: None,
         };
         let answers = self
             .handle

@@ -13,6 +13,7 @@ use crate::netconf::rpc_error::RpcError;
 use crate::pool::Touch;
 use crate::service::Gateway;
 use crate::service::call::CallContext;
+use crate::service::confirmed::Passage;
 use crate::service::edit::reading;
 use crate::service::edit::script::{Step, StepName};
 use crate::service::failure::{self, Asked};
@@ -60,11 +61,13 @@ impl Used {
         steps: Vec<Step>,
     ) -> Result<Vec<RawReply>, Failed> {
         let by = ctx.deadline.map(|_| gateway.deadline(ctx, &self.device));
-        self.send_by(by, steps, Start::default(), None, &ctx.ticket).await
+        self.send_by(by, steps, Start::default(), None, &ctx.ticket, None)
+            .await
     }
 
     /// As [`Self::send`], unless it is taken back before. `by`: when the caller wants it to be over; `hand_over`: where
-    /// the session goes when all of it went well; `ticket`: of the call that is to know when something is sent.
+    /// the session goes when all of it went well; `ticket`: of the call that is to know when something is sent; `passage`:
+    /// of what could confirm.
     pub async fn send_by(
         &self,
         by: Option<Instant>,
@@ -72,6 +75,7 @@ impl Used {
         start: Start,
         hand_over: Option<oneshot::Sender<Held>>,
         ticket: &Ticket,
+        passage: Option<Passage>,
     ) -> Result<Vec<RawReply>, Failed> {
         let names: Vec<(StepName, Touch)> = steps.iter().map(|step| (step.name, step.touch)).collect();
         let commits = names.iter().any(|(name, _)| *name == StepName::Commit);
@@ -106,6 +110,7 @@ impl Used {
             lane: in_lane.then(|| self.patience(deadline)),
             start,
             hand_over,
+            kept: passage.map(|passage| Box::new(passage) as Box<dyn Send>),
         };
         let answers = match self.handle.run(deadline, work).await {
             Ok(answers) => answers,

@@ -11,12 +11,13 @@ use tokio::sync::oneshot;
 
 use super::MOST_RESPONSE;
 use super::failure::Failure;
-use super::keys::Entered;
+use super::keys::{Entered, frees};
 use super::record::Document;
 use super::ticket::{OnLeaving, Ticket};
 use super::view::{Operation, State};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::Gateway;
+use crate::service::attempts::Attempts;
 use crate::store::{KeyEnd, OperationRecord, StoreError};
 
 /// How often the end of an operation is written to a database that does not answer, and the time between.
@@ -164,9 +165,7 @@ impl Gateway {
     /// Stores how a call ended: its operation, and the answer for its key. A change has its end stored already.
     pub async fn end_operation(&self, ticket: &Ticket, end: End) {
         let Some(begun) = ticket.begun() else { return };
-        // H8: an answer that says "nothing was done, come again" must not be the answer for a day.
-        let again = |error: &Error| error.outcome() == Outcome::NotSent && error.retryable();
-        let free = end.failure.as_ref().is_some_and(again);
+        let free = end.failure.as_ref().is_some_and(frees);
         let key = ticket
             .key()
             .filter(|_| free || end.answer.is_some())
@@ -178,14 +177,34 @@ impl Gateway {
         for attempt in 1..=TRIES {
             match self.store_end(ended.as_mut(), key.as_ref()).await {
                 Ok(()) => break,
-                // It reads as unknown from now on.
                 Err(error) if attempt == TRIES => {
-                    tracing::error!(operation = begun.id, error = %error, "the end of an operation could not be stored");
+                    tracing::error!(operation = begun.id, error = %error, "the end of an operation is not stored yet");
+                    return self.store_end_later(begun.id, ended, key);
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
         self.inner.operations.ended(&begun.id);
+    }
+
+    /// Goes on trying, in a task of its own. Until then the operation is told as running, and its key as in use.
+    fn store_end_later(
+        &self,
+        id: String,
+        mut ended: Option<(Option<Vec<u8>>, OperationRecord)>,
+        key: Option<KeyEnd>,
+    ) {
+        let gateway = self.clone();
+        self.inner.tasks.spawn(async move {
+            let mut attempts = Attempts::new(&gateway);
+            while attempts.again().await {
+                match gateway.store_end(ended.as_mut(), key.as_ref()).await {
+                    Ok(()) | Err(StoreError::NotFound) => break,
+                    Err(error) => tracing::debug!(operation = id, error = %error, "not yet"),
+                }
+            }
+            gateway.inner.operations.ended(&id);
+        });
     }
 
     async fn store_end(

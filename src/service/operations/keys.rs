@@ -5,10 +5,11 @@
 //! So does an answer that says that nothing was sent and that the call may be repeated: it would be the answer for a day.
 
 use super::view::{Operation, State};
-use crate::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::Gateway;
 use crate::service::call::CallContext;
 use crate::service::edit::view::{ChangeView, CommitView, EditSessionView};
+use crate::store::KeyEnd;
 
 /// A call that may go on.
 #[derive(Debug)]
@@ -85,7 +86,15 @@ impl Gateway {
         if !operation.done {
             return Err(in_use(Some(&found.operation_id)));
         }
-        self.end_of(ctx, operation).await.map(Admitted::Again)
+        match self.end_of(ctx, operation).await? {
+            Again::Failed(error) if frees(&error) => {
+                let scope = key.scope().to_owned();
+                let freed = self.inner.store.end_key(&KeyEnd { scope, answer: None }).await;
+                freed.map_err(|error| self.store_error(error))?;
+                Ok(Admitted::Go(entered))
+            }
+            again => Ok(Admitted::Again(again)),
+        }
     }
 
     /// What is answered for an operation that has ended, when nobody kept the answer.
@@ -110,7 +119,7 @@ impl Gateway {
         let unknown = || {
             let words = "the answer to the first call is lost; its operation tells what came of it";
             Error::new(ErrorCode::OutcomeUnknown, words)
-                .with_outcome(crate::error::Outcome::Unknown)
+                .with_outcome(Outcome::Unknown)
                 .with_device(&operation.device)
                 .with_operation_id(&operation.id)
         };
@@ -154,6 +163,11 @@ impl Gateway {
         deleted.map_err(|error| self.store_error(error))?;
         self.count_keys().await
     }
+}
+
+/// H8: an answer that says "nothing was done, come again" must not be the answer for a day.
+pub(super) fn frees(error: &Error) -> bool {
+    error.outcome() == Outcome::NotSent && error.retryable()
 }
 
 /// The first call with the key is under way.

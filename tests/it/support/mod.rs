@@ -1,6 +1,7 @@
 //! The harness: a gateway in this process on a free port of loopback, with an inventory in memory, and what tests say
 //! to it.
 
+mod asking;
 pub mod child;
 pub mod commits;
 pub mod confirmed;
@@ -16,6 +17,7 @@ pub mod program;
 pub mod proxy;
 pub mod refused;
 mod session_reads;
+mod stores;
 pub mod write;
 
 use std::net::SocketAddr;

@@ -2,21 +2,27 @@
 
 use std::time::Duration;
 
-use ncgate::error::Error;
+use futures_util::future::join_all;
 use ncgate::service::Gateway;
 use ncgate::service::call::{CallContext, Role};
 use ncgate::service::edit::request::{
     ChangeRequest, CommitOptions, CommitRequest, ConfirmRequest, DiscardRequest, Edit, EditBody, EditFormat,
-    EditRequest, ExtendRequest, Mode, OpenEditSession,
+    EditRequest, Expect, ExtendRequest, KillRequest, Mode, OpenEditSession, ProbeRequest,
 };
-use ncgate::service::edit::view::{ChangeView, EditSessionView, Planned};
+use ncgate::service::edit::view::Planned;
+use ncgate::service::request::{Arguments, RpcBody};
 
 use super::device;
+use super::door::{Door, Got, Work, done};
 use super::gateway::context;
-use super::plan::{Confirm, ConfirmEnd, Order, SessionEnd, Wish};
-use super::world::{World, until};
+use super::plan::{Confirm, ConfirmEnd, Kill, Later, Order, Probe, SessionEnd, Wish};
+use super::world::{START, Told, World, now, until};
 
-/// Goes through the orders that are left. What the gateway did not answer because it was gone is not asked again.
+/// An order that comes again whenever the gateway was gone comes so often.
+const TRIES: u32 = 4;
+
+/// Goes through the orders that are left. What the gateway did not answer because it was gone is asked again where it has
+/// a key, and only there.
 pub async fn run(world: World, gateway: Gateway, caller: usize) {
     loop {
         let next = {
@@ -25,9 +31,16 @@ pub async fn run(world: World, gateway: Gateway, caller: usize) {
         };
         let Some(order) = next else { return };
         until(order.at).await;
-        world.state().next[caller] += 1;
+        let again = {
+            let mut state = world.state();
+            let tries = state.tries.entry(order.number).or_default();
+            *tries += 1;
+            let again = order.manner.key && *tries < TRIES;
+            state.next[caller] += usize::from(!again);
+            again
+        };
         let asking = Asking {
-            ctx: context(&order.owner(), Role::Configure),
+            ctx: context(&order.owner(), role(&order)),
             device: world.plan().devices[order.device].name.clone(),
             edit: edit(&world, &order),
             world: world.clone(),
@@ -37,8 +50,8 @@ pub async fn run(world: World, gateway: Gateway, caller: usize) {
         world.trace().line(
             "caller",
             format!(
-                "{:04} asks {}: {:?}",
-                asking.order.number, asking.device, asking.order.what
+                "{:04} asks {}: {:?} {:?}",
+                asking.order.number, asking.device, asking.order.what, asking.order.manner
             ),
         );
         let patience = asking.order.patience;
@@ -54,12 +67,21 @@ pub async fn run(world: World, gateway: Gateway, caller: usize) {
                 }
             }
         }
+        world.state().next[caller] += usize::from(again);
+    }
+}
+
+fn role(order: &Order) -> Role {
+    match order.what {
+        Wish::Kill(_) => Role::Admin,
+        Wish::Change { .. } | Wish::DryRun | Wish::EditSession { .. } => Role::Configure,
     }
 }
 
 fn edit(world: &World, order: &Order) -> Edit {
     let profile = world.plan().devices[order.device].profile;
-    let config = device::edit(profile, order.number, &order.word());
+    let broken = matches!(order.what, Wish::Change { broken: true, .. });
+    let config = device::edit(profile, order.number, &order.word(), broken);
     Edit::new(EditFormat::Json, EditBody::Config(config))
 }
 
@@ -79,36 +101,51 @@ fn commit_options(confirm: Option<&Confirm>) -> CommitOptions {
     }
 }
 
+/// As the device writes times.
+fn at(seconds: u64) -> String {
+    let at = START + now() + Duration::from_secs(seconds);
+    let (year, month, day) = at.to_calendar_date();
+    let (hour, minute, second) = at.to_hms();
+    let month = u8::from(month);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
 impl Asking {
-    fn told<T>(
+    /// Has one thing done, through the door.
+    async fn call(
         &self,
+        kind: &'static str,
         part: &'static str,
-        answer: Result<Planned<T>, Error>,
-        state: impl Fn(&T) -> String,
-    ) -> Option<T> {
-        match answer {
-            Ok(Planned::Done(done)) => {
-                self.world.told(self.order.number, part, Ok(state(&done)));
-                Some(done)
-            }
-            Ok(Planned::Plan(_)) => {
-                self.world.told(self.order.number, part, Ok("plan".to_owned()));
-                None
-            }
-            Err(error) => {
-                let line = format!(
-                    "{:04} {part} is refused: {} {} {:?}",
-                    self.order.number,
-                    error.code().as_str(),
-                    error.detail(),
-                    error.reason()
-                );
+        work: impl Fn(CallContext) -> Work + Send + Sync,
+    ) -> Option<Got> {
+        let manner = self.order.manner;
+        let door = Door {
+            gateway: self.gateway.clone(),
+            kind,
+            about: format!("{}/{part}", self.device),
+            key: manner.key.then(|| format!("{}-{part}", self.order.number)),
+            respond_async: manner.respond_async,
+        };
+        let copies = (0..manner.copies).map(|_| async {
+            let answer = door.call(&self.ctx, &work).await;
+            if let Err(refused) = &answer.said {
+                let line = format!("{:04} {part} is refused: {}", self.order.number, refused.words);
                 self.world.trace().line("caller", line);
-                self.world
-                    .told(self.order.number, part, Err(error.outcome().as_str().to_owned()));
-                None
             }
-        }
+            let got = answer.said.clone().ok();
+            self.world.told(Told {
+                order: self.order.number,
+                part,
+                answer: answer
+                    .said
+                    .map(|got| got.state)
+                    .map_err(|refused| refused.outcome),
+                derived: answer.derived,
+                operation: answer.operation,
+            });
+            got
+        });
+        join_all(copies).await.into_iter().flatten().next()
     }
 
     async fn ask(self) {
@@ -117,6 +154,9 @@ impl Asking {
                 mode,
                 validate,
                 wait_seconds,
+                broken: _,
+                save,
+                later,
                 confirm,
             } => {
                 let request = ChangeRequest {
@@ -124,12 +164,19 @@ impl Asking {
                     edits: vec![self.edit.clone()],
                     validate: *validate,
                     wait_seconds: *wait_seconds,
-                    commit: commit_options(confirm.as_ref()),
+                    commit: CommitOptions {
+                        save: *save,
+                        at: later.map(|later| at(later.seconds)),
+                        ..commit_options(confirm.as_ref())
+                    },
+                    probe: self.probe(confirm.as_ref()),
                     ..ChangeRequest::default()
                 };
-                let answer = self.gateway.create_change(&self.ctx, &self.device, request).await;
-                let change = self.told("change", answer, |change: &ChangeView| change.state.clone());
-                if let Some(id) = change.and_then(|change| change.confirmed_commit_id)
+                let made = self.change("change", request).await;
+                if let (Some(made), Some(later)) = (&made, later) {
+                    self.call_off(&made.id, *later).await;
+                }
+                if let Some(id) = made.and_then(|made| made.confirmed)
                     && let Some(confirm) = confirm
                 {
                     self.go_on(&id, confirm).await;
@@ -141,9 +188,9 @@ impl Asking {
                     dry_run: true,
                     ..ChangeRequest::default()
                 };
-                let answer = self.gateway.create_change(&self.ctx, &self.device, request).await;
-                self.told("dry run", answer, |change: &ChangeView| change.state.clone());
+                self.change("dry run", request).await;
             }
+            Wish::Kill(kill) => self.kill(*kill).await,
             Wish::EditSession {
                 mode,
                 ttl_seconds,
@@ -152,67 +199,202 @@ impl Asking {
         }
     }
 
+    async fn change(&self, part: &'static str, request: ChangeRequest) -> Option<Got> {
+        let (gateway, device) = (self.gateway.clone(), self.device.clone());
+        let work = move |ctx| -> Work {
+            let (gateway, device, request) = (gateway.clone(), device.clone(), request.clone());
+            Box::pin(async move { gateway.create_change(&ctx, &device, request).await.map(done) })
+        };
+        self.call("create_change", part, work).await
+    }
+
+    fn probe(&self, confirm: Option<&Confirm>) -> Option<ProbeRequest> {
+        let Probe {
+            holds,
+            delay_seconds,
+            interval_seconds,
+            give_up_seconds,
+        } = confirm?.probe?;
+        let name = match self.world.plan().devices[self.order.device].profile.junos() {
+            true => "get-interface-information",
+            false => "get",
+        };
+        let never = Expect {
+            pointer: "/what/is/not/there".to_owned(),
+            equals: "\"up\"".to_owned(),
+        };
+        Some(ProbeRequest {
+            rpc: RpcBody::Named {
+                name: name.to_owned(),
+                arguments: Arguments::None,
+            },
+            expect: if holds { Vec::new() } else { vec![never] },
+            delay_seconds: Some(delay_seconds),
+            interval_seconds: Some(interval_seconds),
+            give_up_seconds: Some(give_up_seconds),
+        })
+    }
+
+    async fn call_off(&self, id: &str, later: Later) {
+        let Some(after) = later.call_off else { return };
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        let (gateway, device, id) = (self.gateway.clone(), self.device.clone(), id.to_owned());
+        let work = move |ctx| -> Work {
+            let (gateway, device, id) = (gateway.clone(), device.clone(), id.clone());
+            Box::pin(async move { gateway.cancel_change(&ctx, &device, &id, false).await.map(done) })
+        };
+        self.call("cancel_change", "call off", work).await;
+    }
+
+    async fn kill(&self, kill: Kill) {
+        let listed = self.gateway.list_sessions(&self.ctx, &self.device).await;
+        let sessions = match listed {
+            Ok(listed) => listed.sessions,
+            Err(error) => {
+                self.world
+                    .trace()
+                    .line("caller", format!("finds no sessions: {}", error.detail()));
+                return;
+            }
+        };
+        let Some(which) = kill.which.checked_rem(sessions.len() as u64) else {
+            return;
+        };
+        let victim = sessions[usize::try_from(which).unwrap_or(0)].session_id;
+        let request = KillRequest {
+            reason: Some("in the way".to_owned()),
+            if_user: kill.if_user.map(str::to_owned),
+            if_idle_seconds_at_least: kill.if_idle_seconds,
+            force: kill.force,
+            plan: false,
+        };
+        let (gateway, device) = (self.gateway.clone(), self.device.clone());
+        let work = move |ctx| -> Work {
+            let (gateway, device, request) = (gateway.clone(), device.clone(), request.clone());
+            Box::pin(async move {
+                gateway
+                    .kill_session(&ctx, &device, victim, request)
+                    .await
+                    .map(done)
+            })
+        };
+        self.call("kill_session", "kill", work).await;
+    }
+
     async fn edit_session(&self, mode: &str, ttl_seconds: u64, end: &SessionEnd) {
-        let (ctx, device) = (&self.ctx, &*self.device);
         let request = OpenEditSession {
             mode: Mode::parse(mode).unwrap_or(Mode::Exclusive),
             ttl_seconds,
             ..OpenEditSession::default()
         };
-        let state = |session: &EditSessionView| session.state.clone();
-        let answer = self.gateway.create_edit_session(ctx, device, request).await;
-        let Some(session) = self.told("open", answer, state) else {
+        let (gateway, device) = (self.gateway.clone(), self.device.clone());
+        let work = move |ctx| -> Work {
+            let (gateway, device, request) = (gateway.clone(), device.clone(), request.clone());
+            Box::pin(async move {
+                gateway
+                    .create_edit_session(&ctx, &device, request)
+                    .await
+                    .map(done)
+            })
+        };
+        let Some(session) = self.call("create_edit_session", "open", work).await else {
             return;
         };
         let request = EditRequest {
             edit: self.edit.clone(),
             plan: false,
         };
-        let answer = self.gateway.apply_edit(ctx, device, &session.id, request).await;
-        if self.told("edit", answer, state).is_none() {
+        let edited = self.in_session(
+            &session.id,
+            "apply_edit",
+            "edit",
+            move |gateway, ctx, device, id| {
+                let request = request.clone();
+                Box::pin(async move { gateway.apply_edit(&ctx, &device, &id, request).await.map(done) })
+            },
+        );
+        if edited.await.is_none() {
             return;
         }
         match end {
             SessionEnd::Commit(confirm) => {
                 let request = CommitRequest {
                     options: commit_options(confirm.as_ref()),
+                    probe: self.probe(confirm.as_ref()),
                     plan: false,
-                    ..CommitRequest::default()
                 };
-                let answer = self
-                    .gateway
-                    .commit_edit_session(ctx, device, &session.id, request)
-                    .await;
-                let committed = self.told("commit", answer, |session: &EditSessionView| {
-                    session
-                        .commit
-                        .as_ref()
-                        .map_or_else(String::new, |commit| commit.state.clone())
-                });
-                if let Some(made) = committed.and_then(|session| session.commit?.confirmed_commit)
+                let committed = self.in_session(
+                    &session.id,
+                    "commit_edit_session",
+                    "commit",
+                    move |gateway, ctx, device, id| {
+                        let request = request.clone();
+                        Box::pin(async move {
+                            gateway
+                                .commit_edit_session(&ctx, &device, &id, request)
+                                .await
+                                .map(done)
+                        })
+                    },
+                );
+                if let Some(made) = committed.await.and_then(|made| made.confirmed)
                     && let Some(confirm) = confirm
                 {
-                    self.go_on(&made.id, confirm).await;
+                    self.go_on(&made, confirm).await;
                 }
             }
             SessionEnd::Discard => {
-                let request = DiscardRequest::default();
-                let answer = self
-                    .gateway
-                    .discard_edit_session(ctx, device, &session.id, request)
-                    .await;
-                self.told("discard", answer, state);
+                let discarded = self.in_session(
+                    &session.id,
+                    "discard_edit_session",
+                    "discard",
+                    |gateway, ctx, device, id| {
+                        let request = DiscardRequest::default();
+                        Box::pin(async move {
+                            gateway
+                                .discard_edit_session(&ctx, &device, &id, request)
+                                .await
+                                .map(done)
+                        })
+                    },
+                );
+                discarded.await;
             }
             SessionEnd::Delete => {
-                let answer = self.gateway.delete_edit_session(ctx, device, &session.id).await;
-                self.told("delete", answer.map(Planned::Done), |()| "deleted".to_owned());
+                let deleted = self.in_session(
+                    &session.id,
+                    "delete_edit_session",
+                    "delete",
+                    |gateway, ctx, device, id| {
+                        Box::pin(async move {
+                            let deleted = gateway.delete_edit_session(&ctx, &device, &id).await;
+                            deleted.map(Planned::Done).map(done)
+                        })
+                    },
+                );
+                deleted.await;
             }
             SessionEnd::Nothing => {}
         }
     }
 
-    /// What is done with a confirmed commit.
+    async fn in_session(
+        &self,
+        id: &str,
+        kind: &'static str,
+        part: &'static str,
+        work: impl Fn(Gateway, CallContext, String, String) -> Work + Send + Sync,
+    ) -> Option<Got> {
+        let (gateway, device) = (self.gateway.clone(), self.device.clone());
+        let work = |ctx| work(gateway.clone(), ctx, device.clone(), id.to_owned());
+        self.call(kind, part, work).await
+    }
+
+    /// What is done with a confirmed commit. Where there is a probe, only by who does not wait for that.
     async fn go_on(&self, id: &str, confirm: &Confirm) {
+        if confirm.probe.is_some() && !self.order.manner.respond_async {
+            return;
+        }
         let pause = |span: u64| tokio::time::sleep(Duration::from_millis(span));
         if let Some((after, seconds)) = confirm.extend {
             pause(after).await;
@@ -220,25 +402,54 @@ impl Asking {
                 confirm_timeout_seconds: seconds,
                 plan: false,
             };
-            let answer = self.gateway.extend_confirmed_commit(&self.ctx, id, request).await;
-            self.told("extend", answer, |commit| commit.state.clone());
+            let work = |gateway: Gateway, ctx, id: String| -> Work {
+                let request = request.clone();
+                Box::pin(async move {
+                    gateway
+                        .extend_confirmed_commit(&ctx, &id, request)
+                        .await
+                        .map(done)
+                })
+            };
+            self.of_commit("extend_confirmed_commit", "extend", id, work)
+                .await;
         }
         match confirm.end {
             ConfirmEnd::Confirm(after) => {
                 pause(after).await;
-                let request = ConfirmRequest::default();
-                let answer = self
-                    .gateway
-                    .confirm_confirmed_commit(&self.ctx, id, request)
+                let work = |gateway: Gateway, ctx, id: String| -> Work {
+                    let request = ConfirmRequest::default();
+                    Box::pin(async move {
+                        gateway
+                            .confirm_confirmed_commit(&ctx, &id, request)
+                            .await
+                            .map(done)
+                    })
+                };
+                self.of_commit("confirm_confirmed_commit", "confirm", id, work)
                     .await;
-                self.told("confirm", answer, |commit| commit.state.clone());
             }
             ConfirmEnd::Cancel(after) => {
                 pause(after).await;
-                let answer = self.gateway.cancel_confirmed_commit(&self.ctx, id, false).await;
-                self.told("cancel", answer, |commit| commit.state.clone());
+                let work = |gateway: Gateway, ctx, id: String| -> Work {
+                    Box::pin(async move { gateway.cancel_confirmed_commit(&ctx, &id, false).await.map(done) })
+                };
+                self.of_commit("cancel_confirmed_commit", "cancel", id, work)
+                    .await;
             }
             ConfirmEnd::Nothing => {}
         }
+    }
+
+    async fn of_commit(
+        &self,
+        kind: &'static str,
+        part: &'static str,
+        id: &str,
+        work: impl Fn(Gateway, CallContext, String) -> Work + Send + Sync,
+    ) {
+        let gateway = self.gateway.clone();
+        let work = |ctx| work(gateway.clone(), ctx, id.to_owned());
+        self.call(kind, part, work).await;
     }
 }

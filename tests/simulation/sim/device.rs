@@ -6,12 +6,16 @@ use std::time::Duration;
 use ncgate::clock::Clock;
 use ncgate::emulator::config::{Database, Store, set};
 use ncgate::emulator::device::Device;
-use ncgate::emulator::{Console, DeviceError, Emulator, Fault, Profile, Rule, Until};
+use ncgate::emulator::{Console, DeviceError, Emulator, Fault, Profile, Quirk, Rule};
 use turmoil::net::TcpListener;
 
+use super::meddling::meddle;
 use super::network::End;
-use super::plan::{Deed, TROUBLE, Trouble};
+use super::plan::TROUBLE;
 use super::world::{DeviceReport, PASSWORD, PORT, START, USER, World, now, until};
+
+/// How often somebody clears up at a device that leaves locks and edits behind.
+const CLEARED_UP: Duration = Duration::from_secs(45);
 
 /// Runs for ever.
 ///
@@ -29,14 +33,24 @@ pub async fn run(world: World, number: usize) -> turmoil::Result {
     for quirk in &plan.quirks {
         builder = builder.quirk(*quirk);
     }
+    if plan.warns {
+        builder = builder.commit_warning("requires 'bgp' license");
+    }
+    if plan.warns_of_private_copies {
+        builder = builder.warns_of_private_copies();
+    }
     let emulator = builder.build()?;
     let device = emulator.device().clone();
+    hide_history(&world, number, &device);
     for meddling in plan.meddling.clone() {
         let (world, device) = (world.clone(), device.clone());
         tokio::spawn(async move {
             until(meddling.at).await;
             meddle(&world, number, &device, meddling.what).await;
         });
+    }
+    if plan.has(Quirk::LocksStay) || plan.has(Quirk::CandidateStays) {
+        tokio::spawn(clear_up(device.clone()));
     }
     tokio::spawn(calm_down(world.clone(), number, device.clone()));
     let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
@@ -55,10 +69,41 @@ pub async fn run(world: World, number: usize) -> turmoil::Result {
     }
 }
 
+fn hide_history(world: &World, number: usize, device: &Device) {
+    if world.plan().devices[number].hides_history {
+        let refusal = Fault::Errors(vec![
+            DeviceError::new("permission denied").tagged("protocol", "access-denied"),
+        ]);
+        device.faults.add(Rule::on("get-commit-information", refusal));
+    }
+}
+
+/// Somebody at the device takes away what ended sessions have left behind, now and then.
+async fn clear_up(device: Arc<Device>) {
+    loop {
+        tokio::time::sleep(CLEARED_UP).await;
+        for store in [Store::Candidate, Store::Running] {
+            let left = device
+                .lock_holder(store)
+                .is_some_and(|holder| !device.is_logged_in(holder.session));
+            if left && device.is_up() {
+                device.clear_lock(store);
+            }
+        }
+        if device.is_modified() && device.lock_holder(Store::Candidate).is_none() {
+            let console = Console::login(&device, "noc");
+            // Somebody else may be quicker.
+            let _ = console.discard();
+            console.exit();
+        }
+    }
+}
+
 /// Ends all trouble when its time is over, and reports when it is asked to.
 async fn calm_down(world: World, number: usize, device: Arc<Device>) {
     until(TROUBLE).await;
     device.faults.clear();
+    hide_history(&world, number, &device);
     world.trace().line(&world.plan().devices[number].name, "is calm");
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -89,6 +134,7 @@ fn report(device: &Device) -> DeviceReport {
     DeviceReport {
         deeds: deeds.collect(),
         running,
+        startup: device.tree(Database::Startup).map(|tree| set::render(&tree)),
         locks: locks.collect(),
         candidate: device
             .tree(Database::Candidate)
@@ -98,104 +144,16 @@ fn report(device: &Device) -> DeviceReport {
     }
 }
 
-fn word(number: u32) -> String {
-    format!("set interfaces xe-9/0/0 description ext-{number:06}")
-}
-
-async fn meddle(world: &World, number: usize, device: &Arc<Device>, deed: Deed) {
-    let plan = &world.plan().devices[number];
-    let say = |what: String| world.trace().line(&plan.name, format!("! {what}"));
-    match deed {
-        Deed::Power(span) => {
-            if !device.is_up() {
-                return;
-            }
-            device.power_off();
-            say("is down".to_owned());
-            tokio::time::sleep(Duration::from_millis(span)).await;
-            device.power_on();
-            say("is up".to_owned());
+/// An edit that brings a word into the configuration, as JSON; a broken one is refused when it is checked.
+pub fn edit(profile: Profile, number: u32, word: &str, broken: bool) -> String {
+    let unit = match broken {
+        true => {
+            r#", "unit": [{"name": "0", "family": {"inet": {"filter": {"input": {"filter-name": "missing"}}}}}]"#
         }
-        Deed::Fault(operation, trouble) => {
-            say(format!("{trouble:?} at the next {operation}"));
-            device.faults.add(Rule::on(operation, fault(trouble)).once());
-        }
-        Deed::Lock(span) => {
-            let console = Console::login(device, "noc");
-            say(format!("locks: {:?}", console.configure_exclusive()));
-            tokio::time::sleep(Duration::from_millis(span)).await;
-            leave(console);
-        }
-        Deed::Type(number, span) => {
-            let console = Console::login(device, "noc");
-            let typed = console.edit(&word(number));
-            say(format!("types: {typed:?}"));
-            tokio::time::sleep(Duration::from_millis(span)).await;
-            if typed.is_ok() {
-                say(format!("discards: {:?}", console.discard()));
-            }
-            leave(console);
-        }
-        Deed::Commit(number) => {
-            let console = Console::login(device, "noc");
-            if console.configure_exclusive().is_ok() {
-                let edited = console.edit(&word(number));
-                say(format!("commits: {edited:?} {:?}", console.commit(Some("noc"))));
-            }
-            leave(console);
-        }
-        Deed::CommitConfirmed(number, minutes) => {
-            let console = Console::login(device, "noc");
-            if !device.is_rollback_pending() && console.configure_exclusive().is_ok() {
-                let edited = console.edit(&word(number));
-                let committed = console.commit_confirmed(minutes, Some("noc"));
-                say(format!("commits confirmed: {edited:?} {committed:?}"));
-            }
-            leave(console);
-        }
-        Deed::Confirm => {
-            let console = Console::login(device, "noc");
-            if device.confirmed().is_some() && !device.is_modified() {
-                say(format!("confirms: {:?}", console.commit(Some("noc"))));
-            }
-            leave(console);
-        }
-        Deed::Kill => {
-            let ours = device
-                .sessions()
-                .iter()
-                .find_map(|(id, session)| (session.user == USER).then_some(*id));
-            if let Some(id) = ours {
-                say(format!("kills {id}: {}", device.kill(id)));
-            }
-        }
-    }
-}
-
-fn leave(console: Console) {
-    console.leave_configuration();
-    console.exit();
-}
-
-fn fault(trouble: Trouble) -> Fault {
-    let after = |span: u64| Until::Passed(Duration::from_millis(span));
-    match trouble {
-        Trouble::Delay(span) => Fault::Delay(Duration::from_millis(span)),
-        Trouble::Late(span) => Fault::Late(after(span)),
-        Trouble::DropBefore => Fault::DropBeforeOperation,
-        Trouble::DropThen(span) => Fault::DropThenOperation(after(span)),
-        Trouble::DropAfter => Fault::DropBeforeReply,
-        Trouble::Never => Fault::NeverReply,
-        Trouble::Swallow => Fault::Swallow,
-        Trouble::Refuse => Fault::Errors(vec![DeviceError::new("not now")]),
-        Trouble::CutShort(bytes) => Fault::DropAfter(bytes),
-    }
-}
-
-/// An edit that brings a word into the configuration, as JSON.
-pub fn edit(profile: Profile, number: u32, word: &str) -> String {
+        false => "",
+    };
     let interface = format!(
-        r#"{{"interfaces": {{"interface": [{{"name": "ge-0/0/{number}", "description": "{word}"}}]}}}}"#
+        r#"{{"interfaces": {{"interface": [{{"name": "ge-0/0/{number}", "description": "{word}"{unit}}}]}}}}"#
     );
     if profile.junos() {
         interface

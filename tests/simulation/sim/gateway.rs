@@ -9,8 +9,6 @@ use ncgate::error::Error;
 use ncgate::ids::Ids;
 use ncgate::metrics::Metrics;
 use ncgate::service::call::{CallContext, Principal, Role};
-use ncgate::service::edit::request::{ListChanges, ListConfirmedCommits};
-use ncgate::service::request::ListRequest;
 use ncgate::service::url_policy::UrlPolicy;
 use ncgate::service::{Gateway, Parts};
 use ncgate::session::spool::{Spool, SpoolLimits};
@@ -20,15 +18,12 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::callers;
 use super::network::connectors;
-use super::plan::TROUBLE;
-use super::world::{COMMIT_SECONDS, GatewayReport, PASSWORD, PORT, START, USER, World, now, until};
+use super::world::{COMMIT_SECONDS, PASSWORD, PORT, START, USER, World, now};
+use super::{callers, watch};
 
 /// The least time that may be asked for between a commit and its confirmation: so that more happens in a run.
 const LEAST_CONFIRM: Duration = Duration::from_secs(10);
-/// How often the gateway is asked what it knows.
-const LOOK: Duration = Duration::from_secs(5);
 /// Time for the polite end of sessions.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -90,7 +85,8 @@ pub async fn run(world: World) -> turmoil::Result {
     for caller in 0..world.plan().callers.len() {
         tokio::spawn(callers::run(world.clone(), gateway.clone(), caller));
     }
-    tokio::spawn(watch(world.clone(), gateway.clone()));
+    tokio::spawn(watch::follow(world.clone(), gateway.clone()));
+    tokio::spawn(watch::report(world.clone(), gateway.clone(), store.clone()));
     stop.cancelled().await;
     gateway.drain();
     let polite = gateway.close(GRACE).await;
@@ -104,7 +100,7 @@ pub async fn run(world: World) -> turmoil::Result {
 }
 
 /// Somebody who may do everything.
-fn admin() -> CallContext {
+pub fn admin() -> CallContext {
     context("admin", Role::Admin)
 }
 
@@ -132,76 +128,4 @@ async fn add_devices(world: &World, gateway: &Gateway) -> Result<(), Error> {
         gateway.create_device(&admin(), &body.to_string()).await?;
     }
     Ok(())
-}
-
-/// What the gateway says when the trouble is over, until it says nothing new any more.
-async fn watch(world: World, gateway: Gateway) {
-    until(TROUBLE).await;
-    loop {
-        tokio::time::sleep(LOOK).await;
-        match look(&world, &gateway).await {
-            Ok(report) => world.state().gateway = report,
-            Err(error) => world
-                .trace()
-                .line("gateway", format!("does not say: {}", error.detail())),
-        }
-    }
-}
-
-async fn look(world: &World, gateway: &Gateway) -> Result<GatewayReport, Error> {
-    let mut report = GatewayReport::default();
-    for (name, _, _) in world.network().devices.iter() {
-        let list = ListChanges {
-            page_size: 1000,
-            ..ListChanges::default()
-        };
-        report
-            .changes
-            .push(gateway.list_changes(&admin(), name, list).await?.changes);
-        let list = ListRequest {
-            page_size: 1000,
-            page_token: None,
-            labels: Vec::new(),
-        };
-        let sessions = gateway.list_edit_sessions(&admin(), name, list).await?;
-        report.edit_sessions.push(sessions.edit_sessions);
-    }
-    let list = ListConfirmedCommits {
-        page_size: 1000,
-        ..ListConfirmedCommits::default()
-    };
-    report.confirmed = gateway
-        .list_confirmed_commits(&admin(), list)
-        .await?
-        .confirmed_commits;
-    let over = |state: &str| {
-        ![
-            "preparing",
-            "editing",
-            "validated",
-            "committing",
-            "pending_confirm",
-            "pending",
-            "confirming",
-            "cancelling",
-            "unknown",
-            "open",
-            "scheduled",
-        ]
-        .contains(&state)
-    };
-    let idle = {
-        let state = world.state();
-        let orders = world.plan().callers.iter().zip(&state.next);
-        orders.into_iter().all(|(orders, next)| *next >= orders.len())
-    };
-    report.settled = idle
-        && report.changes.iter().flatten().all(|change| over(&change.state))
-        && report
-            .edit_sessions
-            .iter()
-            .flatten()
-            .all(|session| over(&session.state))
-        && report.confirmed.iter().all(|commit| over(&commit.state));
-    Ok(report)
 }

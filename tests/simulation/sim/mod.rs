@@ -10,11 +10,14 @@ mod callers;
 mod checker;
 mod device;
 mod dice;
+mod door;
 mod gateway;
+mod meddling;
 mod network;
 mod plan;
 mod run;
 mod trace;
+mod watch;
 mod world;
 
 pub use run::Verdict;

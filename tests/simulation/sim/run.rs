@@ -60,7 +60,9 @@ pub fn run(plan: Plan, directory: &Path, via_ssh: bool) -> Verdict {
         trace: trace.clone(),
     };
     for device in &plan.devices {
-        trace.line(&device.name, format!("{:?} {:?}", device.profile, device.quirks));
+        let (profile, quirks) = (device.profile, &device.quirks);
+        let hides = if device.hides_history { ", no history" } else { "" };
+        trace.line(&device.name, format!("{profile:?} {quirks:?}{hides}"));
     }
     let orders = plan.callers.iter().map(Vec::len).sum();
     let world = World::new(plan, trace.clone(), network, directory.to_owned(), via_ssh);

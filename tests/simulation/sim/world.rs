@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use ncgate::emulator::config::Deed;
 use ncgate::service::edit::view::{ChangeView, ConfirmedCommitView, EditSessionView};
+use ncgate::service::events::EventView;
+use ncgate::service::operations::Operation;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +54,12 @@ pub struct State {
     pub stop: CancellationToken,
     /// The next order of each caller.
     pub next: Vec<usize>,
+    /// How often each was asked for.
+    pub tries: BTreeMap<u32, u32>,
+    /// The events that somebody was told who follows them all, and goes on where he was.
+    pub followed: Vec<EventView>,
+    /// What was wrong with that.
+    pub missed: Vec<String>,
     /// What callers were told, in order.
     pub told: Vec<Told>,
     /// What the gateway says, newest.
@@ -69,6 +77,9 @@ pub struct Told {
     pub part: &'static str,
     /// The state in which the thing was, or the outcome of the error.
     pub answer: Result<String, String>,
+    /// Not as it was said first, but as it was found out.
+    pub derived: bool,
+    pub operation: Option<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -79,6 +90,11 @@ pub struct GatewayReport {
     pub changes: Vec<Vec<ChangeView>>,
     pub edit_sessions: Vec<Vec<EditSessionView>>,
     pub confirmed: Vec<ConfirmedCommitView>,
+    pub operations: Vec<Operation>,
+    /// Oldest first; of a gateway that is settled.
+    pub events: Vec<EventView>,
+    /// Rows that somebody should have looked after, in words.
+    pub left_open: Vec<String>,
 }
 
 /// A device in the end.
@@ -87,6 +103,8 @@ pub struct DeviceReport {
     /// Every deed, and the configuration since then as set commands.
     pub deeds: Vec<(Deed, String)>,
     pub running: String,
+    /// What it starts with, where that is something of its own.
+    pub startup: Option<String>,
     /// Who holds the candidate or running.
     pub locks: Vec<String>,
     pub candidate: String,
@@ -133,10 +151,13 @@ impl World {
         self.0.state.lock().expect("no panic under the lock")
     }
 
-    pub fn told(&self, order: u32, part: &'static str, answer: Result<String, String>) {
+    pub fn told(&self, told: Told) {
+        let Told {
+            order, part, answer, ..
+        } = &told;
         self.trace()
             .line("caller", format!("{order:04} {part}: {answer:?}"));
-        self.state().told.push(Told { order, part, answer });
+        self.state().told.push(told);
     }
 }
 

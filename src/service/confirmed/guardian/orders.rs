@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Guardian, Order, Wanted};
 use crate::error::{Error, ErrorCode, Outcome};
-use crate::service::confirmed::looks::{Finding, Looks};
+use crate::service::confirmed::looks::{Finding, Looks, Seen};
 use crate::service::confirmed::record::Answer;
 use crate::service::confirmed::state::{By, Reason, State};
 use crate::service::confirmed::{check_timeout, script};
@@ -39,7 +39,9 @@ impl Guardian {
         if !self.is_open() {
             // Who is told that it is over finds the device free.
             self.give_back().await;
-            self.gateway.inner.confirmed.remove(&self.commit.row.id);
+            if self.is_stored() {
+                self.gateway.inner.confirmed.remove(&self.commit.row.id);
+            }
             self.handle.settle();
         }
         // Whoever left is told by the record.
@@ -65,6 +67,7 @@ impl Guardian {
         self.commit.document.answer = Some(Answer {
             marker,
             cancels: false,
+            sent: Some(Moment::now(&self.gateway.inner.clock)),
         });
         self.commit.enter(State::Confirming)?;
         self.store_or_stop().await?;
@@ -82,22 +85,30 @@ impl Guardian {
     /// After a rollback a commit is a new one that answers ok as well: what is running decides (C4).
     async fn verify_confirmed(&mut self, accepted_more: bool) -> Result<(), Error> {
         let wait = Instant::now() + self.times.commit;
-        let stays = if self.commit.document.junos {
-            self.standing(wait).await.map(|found| match found {
-                Standing::Newest { waits: false, .. } | Standing::Followed(_) => Some(true),
-                Standing::Undone => Some(false),
-                Standing::Newest { waits: true, .. }
-                | Standing::Overlaid(_)
-                | Standing::UndoneAbove { .. }
-                | Standing::Absent => None,
-            })
-        } else if accepted_more {
+        let stays = if accepted_more && !self.commit.document.junos {
             Ok(Some(true))
         } else {
-            self.running(wait).await.map(|found| match found {
-                Running::AsExpected => Some(true),
-                Running::AsBefore => Some(false),
-                Running::Otherwise => None,
+            self.find_here(wait).await.map(|found| match found {
+                Seen::History(Standing::Newest { waits: false, .. } | Standing::Followed(_))
+                | Seen::OwnCommit {
+                    above: None,
+                    running: Running::AsExpected,
+                }
+                | Seen::Running(Running::AsExpected) => Some(true),
+                Seen::OwnCommit {
+                    above: None,
+                    running: Running::AsBefore,
+                }
+                | Seen::Running(Running::AsBefore) => Some(false),
+                Seen::History(
+                    Standing::Newest { waits: true, .. }
+                    | Standing::OwnCommit { .. }
+                    | Standing::Overlaid(_)
+                    | Standing::Absent,
+                )
+                | Seen::AnotherHistory
+                | Seen::OwnCommit { .. }
+                | Seen::Running(Running::Otherwise) => None,
             })
         };
         match stays {
@@ -135,6 +146,7 @@ impl Guardian {
         self.commit.document.answer = Some(Answer {
             marker,
             cancels: true,
+            sent: Some(Moment::now(&self.gateway.inner.clock)),
         });
         self.commit.enter(State::Cancelling)?;
         self.store_or_stop().await?;
@@ -217,6 +229,7 @@ impl Guardian {
         match self.send_commit(step).await {
             Ok(()) => {
                 self.commit.extended(&clock, sent, timeout);
+                script::warn_of_rounding(&mut self.commit.document.warnings, seconds, timeout);
                 self.stop_probe();
                 self.store().await;
                 self.handle.settle();

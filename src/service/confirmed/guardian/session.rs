@@ -17,9 +17,10 @@ use crate::service::edit::reading;
 use crate::service::edit::request::Mode;
 use crate::service::edit::script::Step;
 use crate::service::edit::view::RpcErrorView;
-use crate::service::evidence::{self, Running, Standing};
+use crate::service::evidence::{self, Standing};
 use crate::service::held::{look, send};
-use crate::service::{failure, history, locks};
+use crate::service::history::Records;
+use crate::service::{failure, locks};
 
 /// How long the end of a session is waited for. It goes on by itself.
 const GOODBYE: Duration = Duration::from_secs(10);
@@ -85,11 +86,7 @@ impl Guardian {
         }
         match self.standing(deadline).await? {
             Standing::Newest { entries, .. } => Ok(entries),
-            Standing::Absent
-            | Standing::Undone
-            | Standing::Followed(_)
-            | Standing::Overlaid(_)
-            | Standing::UndoneAbove { .. } => {
+            Standing::Absent | Standing::OwnCommit { .. } | Standing::Followed(_) | Standing::Overlaid(_) => {
                 self.look().await;
                 Err(self.not_pending())
             }
@@ -125,18 +122,17 @@ impl Guardian {
             .with_diff(diff))
     }
 
-    pub(super) async fn standing(&mut self, deadline: Instant) -> Result<Standing, Error> {
-        let device = self.commit.row.device.clone();
-        let held = self.held.as_mut().ok_or_else(no_session)?;
-        let history = history::in_session(held, &device, deadline).await?;
-        Ok(evidence::standing(&history, &self.commit.document.marker))
+    async fn standing(&mut self, deadline: Instant) -> Result<Standing, Error> {
+        let marker = self.commit.document.marker.clone();
+        let history = self.records()?.commits(deadline).await?;
+        Ok(evidence::standing(&history, &marker))
     }
 
-    pub(super) async fn running(&mut self, deadline: Instant) -> Result<Running, Error> {
-        let device = self.commit.row.device.clone();
+    /// The device's records, through the session that is held.
+    pub(super) fn records(&mut self) -> Result<Records<'_>, Error> {
+        let device = &self.commit.row.device;
         let held = self.held.as_mut().ok_or_else(no_session)?;
-        let running = history::running_in_session(held, &device, deadline).await?;
-        Ok(self.commit.document.evidence.running(&running.digest()))
+        Ok(Records::Held { held, device })
     }
 
     pub(super) async fn send_commit(&mut self, step: Step) -> Result<(), Error> {

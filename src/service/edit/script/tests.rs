@@ -149,8 +149,10 @@ fn ephemeral_change_on_junos() {
         lines(&junos(), &request),
         [
             "open <open-configuration><ephemeral-instance>eph0</ephemeral-instance></open-configuration>",
+            "check <get-configuration database=\"candidate\"/>",
             "edit <load-configuration format=\"xml\"><configuration><system><host-name>mx1</host-name></system>\
              </configuration></load-configuration>",
+            "check <get-configuration database=\"candidate\"/>",
             "commit <commit-configuration><synchronize/></commit-configuration>",
             "close <close-configuration/>",
         ]

@@ -1,0 +1,152 @@
+//! Looking at the device: where the commit stands by the device's own records (conventions C5, E4).
+
+use tokio::time::Instant;
+
+use super::Guardian;
+use crate::error::{Error, ErrorCode};
+use crate::service::confirmed::looks::Seen;
+use crate::service::confirmed::record::ConfirmedCommit;
+use crate::service::continuity;
+use crate::service::evidence::{self, Places, Running, Standing};
+use crate::service::history::Records;
+
+/// What was seen, and whether the device was started anew and undid the commit because of that.
+struct Sight {
+    seen: Seen,
+    restarted: bool,
+}
+
+impl Guardian {
+    /// Where the commit stands; an error in words when the device cannot be asked. One that takes no new session may
+    /// answer in the one that is there.
+    pub(super) async fn find(&mut self) -> Result<Seen, String> {
+        // Who waits for another session does not wait for long where there is this one.
+        let patience = self.times.rpc / if self.held.is_some() { 4 } else { 1 };
+        match self.find_beside(Instant::now() + patience).await {
+            Ok(seen) => Ok(seen),
+            Err(error) => {
+                let deadline = Instant::now() + self.times.rpc;
+                let here = match self.held {
+                    Some(_) => self.find_here(deadline).await.ok(),
+                    None => None,
+                };
+                here.ok_or_else(|| {
+                    format!(
+                        "{} could not be asked: {}",
+                        self.commit.row.device,
+                        error.detail()
+                    )
+                })
+            }
+        }
+    }
+
+    /// The same in a session of the pool.
+    async fn find_beside(&mut self, deadline: Instant) -> Result<Seen, Error> {
+        let (record, device) = self.device().await?;
+        let mut records = Records::Pooled {
+            record: &record,
+            device: &device,
+            who: &self.commit.row.owner,
+        };
+        let overdue = self.is_overdue();
+        let Sight { seen, restarted } = look(&mut records, &self.commit, overdue, deadline).await?;
+        self.restarted = restarted;
+        Ok(seen)
+    }
+
+    /// The same in the session that is held.
+    ///
+    /// # Errors
+    /// As a read.
+    pub(super) async fn find_here(&mut self, deadline: Instant) -> Result<Seen, Error> {
+        let (commit, overdue) = (self.commit.clone(), self.is_overdue());
+        let Sight { seen, restarted } = look(&mut self.records()?, &commit, overdue, deadline).await?;
+        self.restarted = restarted;
+        Ok(seen)
+    }
+
+    fn is_overdue(&self) -> bool {
+        self.commit.runs_for(&self.gateway.inner.clock).is_zero()
+    }
+
+    /// Since when the server is at work, where no history tells later whether it was started anew.
+    pub(super) async fn note_server_start(&mut self) {
+        let document = &self.commit.document;
+        if document.junos || document.server_start.is_some() || self.held.is_none() {
+            return;
+        }
+        let deadline = Instant::now() + self.times.rpc;
+        let told = match self.records() {
+            Ok(mut records) => records.server_start(deadline).await,
+            Err(error) => Err(error),
+        };
+        // Without it only the reason of a rollback is told less exactly.
+        if let Ok(Some(start)) = told {
+            self.commit.document.server_start = Some(start);
+            self.store().await;
+        }
+    }
+}
+
+async fn look(
+    records: &mut Records<'_>,
+    commit: &ConfirmedCommit,
+    overdue: bool,
+    deadline: Instant,
+) -> Result<Sight, Error> {
+    let document = &commit.document;
+    if !document.junos {
+        let running = document
+            .evidence
+            .running(&records.running(deadline).await?.digest());
+        // A token is not bound to a start of the server, nor to its end.
+        let told = running == Running::AsBefore && !(overdue && document.persist.is_some());
+        let restarted = told && has_restarted(records, document.server_start.as_deref(), deadline).await;
+        let seen = Seen::Running(running);
+        return Ok(Sight { seen, restarted });
+    }
+    let history = records.commits(deadline).await?;
+    let standing = evidence::standing(&history, &document.marker);
+    let Standing::OwnCommit { above, at } = standing else {
+        let missing = standing == Standing::Absent;
+        let seen = if missing && !continuity::goes_on(&history, document.evidence.newest.as_ref()) {
+            Seen::AnotherHistory
+        } else {
+            Seen::History(standing)
+        };
+        return Ok(Sight {
+            seen,
+            restarted: false,
+        });
+    };
+    let Places { own, ours, before } = at;
+    let running = if records.are_alike(own, before, deadline).await? {
+        Running::AsBefore
+    } else if records.are_alike(own, ours, deadline).await? {
+        Running::AsExpected
+    } else {
+        Running::Otherwise
+    };
+    // The numbers are those of the moment when the history was read.
+    if records.commits(deadline).await? != history {
+        let words = "somebody committed while its stored configurations were compared";
+        return Err(Error::new(ErrorCode::InUse, words));
+    }
+    let restarted = if running == Running::AsBefore {
+        // What cannot be read tells nothing.
+        let booted = records.booted(deadline).await.ok().flatten();
+        booted.is_some_and(|booted| evidence::undone_by_start(&history, at, booted))
+    } else {
+        false
+    };
+    let seen = Seen::OwnCommit { above, running };
+    Ok(Sight { seen, restarted })
+}
+
+/// Whether the server says that it is at work since another time than before.
+async fn has_restarted(records: &mut Records<'_>, before: Option<&str>, deadline: Instant) -> bool {
+    let Some(before) = before else { return false };
+    let told = records.server_start(deadline).await;
+    matches!(told, Ok(Some(now)) if now != before)
+}

@@ -1,0 +1,119 @@
+//! Devices that get another address in the inventory, or are to be removed, while it is being found out what became of a
+//! commit (E4): what another device says is no evidence.
+
+use std::time::Duration;
+
+use ncgate::emulator::{Fault, Gate, Profile, Rule, Until};
+use serde_json::json;
+
+use crate::support::commits::{change_ends_as, commits, pair, to_contact, unanswered};
+use crate::support::confirmed::{clock, pass};
+use crate::support::doors::DOORS;
+use crate::support::{eventually, junos, listen};
+
+/// E4: behind the new address there is another device, whose history does not hold the commit, nor what came before it.
+/// That is not taken for the end of it, and once the device is asked itself its end is known.
+#[tokio::test]
+async fn the_history_of_another_device_says_nothing() {
+    for door in DOORS {
+        let (gateway, device, edits) = pair(Profile::Junos, None).await;
+        let first = json!({"edits": to_contact(Profile::Junos, "north")});
+        gateway.change(door, "mx1", first).await.unwrap();
+        let late = Fault::DropThenOperation(Until::Passed(Duration::from_secs(400)));
+        device
+            .faults()
+            .add(Rule::on("commit-configuration", late).after(1).once());
+        let id = unanswered(&gateway, door, &edits).await;
+
+        let other = listen(junos().clock(clock())).await;
+        let to = |port: u16| json!({"port": port});
+        gateway
+            .update(door, "mx1", &to(other.addr().port()), "")
+            .await
+            .unwrap();
+        pass(Duration::from_secs(305)).await;
+        eventually("the other device was asked", async || {
+            let change = gateway.get_change(door, "mx1", &id).await.unwrap();
+            assert_eq!(
+                (&change["state"], &change["outcome"]),
+                (&json!("unknown"), &json!("unknown"))
+            );
+            change["seen"]
+                .as_str()
+                .is_some_and(|seen| seen.contains("another device"))
+        })
+        .await;
+
+        gateway
+            .update(door, "mx1", &to(device.addr().port()), "")
+            .await
+            .unwrap();
+        pass(Duration::from_secs(100)).await;
+        change_ends_as(&gateway, door, &id, "committed", "applied").await;
+        assert_eq!(commits(&device), 2);
+    }
+}
+
+/// Design 4: a device whose commit is being found out is not removed, for its record would go with it.
+#[tokio::test]
+async fn a_device_is_not_removed_before_its_commit_is_found_out() {
+    for door in DOORS {
+        let late = Fault::DropThenOperation(Until::Passed(Duration::from_secs(20)));
+        let (gateway, _device, edits) = pair(Profile::Junos, Some(late)).await;
+        let id = unanswered(&gateway, door, &edits).await;
+        let refusal = gateway.delete(door, "mx1", "").await.unwrap_err();
+        assert_eq!(
+            (refusal.verdict(), refusal.reason.as_deref()),
+            (("invalid-state", "not_sent"), Some("resolving"))
+        );
+        assert_eq!(refusal.change_id.as_deref(), Some(id.as_str()));
+        pass(Duration::from_secs(25)).await;
+        change_ends_as(&gateway, door, &id, "committed", "applied").await;
+        eventually("it can be removed", async || {
+            gateway.delete(door, "mx1", "").await.is_ok()
+        })
+        .await;
+    }
+}
+
+/// E4, L3: what is held stays with the device where it was opened, so a device does not move to another place under an open
+/// edit session or a change that is at work; anything else of it may be changed.
+#[tokio::test]
+async fn a_device_does_not_move_under_what_is_at_work() {
+    for door in DOORS {
+        let (gateway, device, edits) = pair(Profile::Junos, None).await;
+        let elsewhere = json!({"port": device.addr().port() ^ 1});
+        let timeouts = json!({"timeouts": {"rpc_seconds": 29}});
+        let refused = async |reason: &str| {
+            let refusal = gateway.update(door, "mx1", &elsewhere, "").await.unwrap_err();
+            assert_eq!(refusal.verdict(), ("invalid-state", "not_sent"), "{refusal:?}");
+            assert!(refusal.detail.contains(reason), "{refusal:?}");
+        };
+
+        let session = gateway.open(door, "mx1", json!({})).await.unwrap();
+        refused(session["id"].as_str().unwrap()).await;
+        gateway.update(door, "mx1", &timeouts, "").await.unwrap();
+        // The session that it holds is told all the same.
+        let told = gateway.sessions(door, "mx1").await.unwrap();
+        let ours = told["sessions"].as_array().unwrap().iter();
+        let ours = ours.filter(|one| one["session_id"] == session["session_id"] && one["ours"] == true);
+        assert_eq!(ours.count(), 1, "{told}");
+        gateway
+            .close(door, "mx1", session["id"].as_str().unwrap())
+            .await
+            .unwrap();
+
+        let gate = Gate::new();
+        let held = Rule::on("load-configuration", Fault::HoldReply(gate.clone()));
+        device.faults().add(held.once());
+        let changing = gateway.change(door, "mx1", json!({"edits": edits}));
+        let moving = async {
+            gate.reached().await;
+            refused("is editing").await;
+            gate.open();
+        };
+        let (change, ()) = tokio::join!(changing, moving);
+        assert_eq!(change.unwrap()["state"], "committed");
+        gateway.update(door, "mx1", &elsewhere, "").await.unwrap();
+    }
+}

@@ -1,0 +1,128 @@
+//! The judgement: what the gateway says in the end, and what its callers were told, held against what the devices did.
+//!
+//! It knows nothing of how the gateway finds out. A device is a list of deeds, each with the configuration after it; every
+//! order has a word of its own, and has been carried out when its word came into the configuration.
+
+mod deeds;
+mod promises;
+mod records;
+
+use ncgate::emulator::config::Deed;
+
+use self::deeds::Judge;
+use super::plan::{Confirm, Order, SessionEnd, Wish};
+use super::world::{USER, World};
+
+/// Everything that is not as it has to be.
+pub fn check(world: &World) -> Vec<String> {
+    let mut broken = Vec::new();
+    let state = world.state();
+    let gateway = &state.gateway;
+    for (number, report) in &state.devices {
+        let name = &world.plan().devices[*number].name;
+        let orders: Vec<&Order> = world.plan().callers.iter().flatten().collect();
+        let orders: Vec<&Order> = orders
+            .into_iter()
+            .filter(|order| order.device == *number)
+            .collect();
+        let changes = gateway.changes.get(*number).map_or(&[][..], Vec::as_slice);
+        let judge = Judge {
+            plan: &world.plan().devices[*number],
+            report,
+            confirmed: &gateway.confirmed,
+            told: &state.told,
+            broken: &mut broken,
+        };
+        judge.all(&orders, changes);
+        for session in gateway.edit_sessions.get(*number).into_iter().flatten() {
+            if session.state == "open" {
+                broken.push(format!(
+                    "{name}: edit session {} of {} is open",
+                    session.id, session.owner
+                ));
+            }
+        }
+    }
+    for commit in &gateway.confirmed {
+        if ["pending", "confirming", "cancelling"].contains(&&*commit.state) {
+            broken.push(format!(
+                "{}: confirmed commit of {} is {}",
+                commit.device, commit.owner, commit.state
+            ));
+        }
+    }
+    broken.extend(gateway.left_open.iter().cloned());
+    broken.extend(records::check(&state));
+    let orders = world.plan().callers.iter().flatten();
+    broken.extend(promises::check(orders, &state));
+    broken
+}
+
+/// How many changes have no end that anybody knows.
+pub fn unknown(world: &World) -> usize {
+    let state = world.state();
+    let changes = state.gateway.changes.iter().flatten();
+    changes.filter(|change| change.state == "unknown").count()
+}
+
+/// How often devices committed for the gateway.
+pub fn commits(world: &World) -> usize {
+    let state = world.state();
+    let deeds = state.devices.values().flat_map(|report| &report.deeds);
+    deeds
+        .filter(|(deed, _)| deed.user == USER && deed.is_commit())
+        .count()
+}
+
+/// Adds to the trace what was judged.
+pub fn tell(world: &World) {
+    let state = world.state();
+    for (number, report) in &state.devices {
+        let name = &world.plan().devices[*number].name;
+        for (deed, text) in &report.deeds {
+            let words: Vec<&str> = text
+                .split_whitespace()
+                .filter(|word| word.starts_with("op-"))
+                .collect();
+            let Deed {
+                at,
+                session,
+                user,
+                log,
+                what,
+                ..
+            } = deed;
+            let at = at - super::world::START.unix_timestamp();
+            let line = format!("= {at} {what:?} by {user} in {session:?}, {log:?}: {words:?}");
+            world.trace().line(name, line);
+        }
+        for change in state.gateway.changes.get(*number).into_iter().flatten() {
+            let seen = change.seen.as_deref().unwrap_or_default();
+            let error = change.error.as_ref().map(|error| &error.detail);
+            let line = format!(
+                "= {} {} of {}: {seen} {error:?}",
+                change.state, change.id, change.owner
+            );
+            world.trace().line(name, line);
+        }
+    }
+    for commit in &state.gateway.confirmed {
+        world.trace().line(&commit.device, format!("= {commit:?}"));
+    }
+}
+
+/// Whether it edits the candidate without a lock.
+fn shares(order: &Order) -> bool {
+    matches!(order.what, Wish::EditSession { mode: "shared", .. })
+}
+
+fn confirm_of(order: &Order) -> Option<&Confirm> {
+    match &order.what {
+        Wish::Change { confirm, .. } => confirm.as_ref(),
+        Wish::EditSession {
+            end: SessionEnd::Commit(confirm),
+            ..
+        } => confirm.as_ref(),
+        Wish::EditSession { .. } | Wish::DryRun | Wish::Kill(_) => None,
+    }
+}

@@ -1,0 +1,71 @@
+//! What callers were told at the door: the same with the same key, and what the operations say in the end.
+
+use std::collections::BTreeMap;
+
+use ncgate::service::operations::{Operation, State as OperationState};
+
+use crate::sim::plan::Order;
+use crate::sim::world::{State, Told};
+
+pub fn check<'a>(orders: impl Iterator<Item = &'a Order>, state: &State) -> Vec<String> {
+    let mut broken = Vec::new();
+    let operations: BTreeMap<&str, &Operation> = state
+        .gateway
+        .operations
+        .iter()
+        .map(|operation| (&*operation.id, operation))
+        .collect();
+    for told in &state.told {
+        let Some(id) = &told.operation else { continue };
+        match operations.get(&**id) {
+            None => broken.push(format!("{told:?}, and there is no such operation")),
+            Some(operation) if !told.derived => kept(told, operation, &mut broken),
+            Some(_) => {}
+        }
+    }
+    for order in orders.filter(|order| order.manner.key) {
+        let mut said: BTreeMap<&str, Vec<&Told>> = BTreeMap::new();
+        let told = state.told.iter();
+        for told in told.filter(|told| told.order == order.number && !told.derived) {
+            // What was not sent may be asked for again.
+            if told.answer != Err("not_sent".to_owned()) {
+                said.entry(told.part).or_default().push(told);
+            }
+        }
+        for (part, told) in said {
+            if told.windows(2).any(|two| two[0].answer != two[1].answer) {
+                let answers: Vec<_> = told.iter().map(|told| &told.answer).collect();
+                broken.push(format!(
+                    "{} was told this of its {part}, with one key: {answers:?}",
+                    order.owner()
+                ));
+            }
+        }
+    }
+    broken
+}
+
+/// What an operation says in the end is what its caller was told, unless nobody knew then.
+fn kept(told: &Told, operation: &Operation, broken: &mut Vec<String>) {
+    let state = operation.state;
+    let agrees = match told
+        .answer
+        .as_ref()
+        .map(|state| &**state)
+        .map_err(|outcome| &**outcome)
+    {
+        Ok(_) => {
+            state == OperationState::Succeeded || (operation.is_change && state == OperationState::Unknown)
+        }
+        Err("unknown") => true,
+        // A change that is committed and not saved.
+        Err(outcome) => state == OperationState::Failed && operation.outcome.as_deref() == Some(outcome),
+    };
+    if !agrees {
+        broken.push(format!(
+            "{told:?}, and its operation is {} and {:?}",
+            state.as_str(),
+            operation.outcome
+        ));
+    }
+}
