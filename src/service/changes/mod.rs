@@ -1,8 +1,8 @@
 //! Changes: the nine steps of one write in one call (design section 6, S31).
 //!
-//! `state` is pure; `record` is what is known of a change, `journal` its account while it runs; `steps` sends the
-//! script, `procedure` brings it to its end; `scheduled` knows commits that the device makes later; `resolve` finds out what
-//! became of a lost reply, and `saving` does then what should have followed.
+//! `state` is pure; `record` is what is known of a change, `journal` its account while it runs; `steps` goes through the
+//! script, `sending` sends it, `procedure` brings it to its end; `scheduled` knows commits that the device makes later;
+//! `resolve` finds out what became of a lost reply, and `saving` does then what should have followed.
 
 mod instance;
 mod journal;
@@ -15,6 +15,7 @@ mod resolve;
 mod resolving;
 mod saving;
 mod scheduled;
+mod sending;
 mod state;
 mod steps;
 
@@ -457,6 +458,7 @@ fn new_change(
             request_id: Some(ctx.request_id.clone()),
             created_at: time::EPOCH,
             updated_at: time::EPOCH,
+            passed: Vec::new(),
             document: Vec::new(),
         },
         state: State::Preparing,

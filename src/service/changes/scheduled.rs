@@ -300,7 +300,7 @@ impl Gateway {
                 tracing::error!(change = id, error = %error, "the end of a scheduled commit is not stored yet");
                 // Whoever asked has been told by the device. One task is enough for each.
                 if self.inner.changes.get(id).is_none() {
-                    store_later(self, change.clone(), |stored| stored == State::Scheduled);
+                    store_later(self, change, change.to_row(), |stored| stored == State::Scheduled);
                 }
             }
         }
