@@ -36,7 +36,7 @@ pub(super) use self::state::State;
 use super::Gateway;
 use super::call::{CallContext, Role};
 use super::confirmed;
-use super::edit::ground::{Ground, marker};
+use super::edit::ground::{Ground, Verify, marker};
 use super::edit::request::{ChangeRequest, EditBody, ListChanges};
 use super::edit::script::{self, Script};
 use super::edit::view::{ChangeList, ChangeView, Planned, RpcErrorView};
@@ -391,7 +391,9 @@ impl Writer {
         let mut ground = Ground::new(capabilities, mode, self.request.instance.as_deref())?;
         let (validate, verify) = self.quirks;
         ground.skip_validate = !validate;
-        ground.verify = verify;
+        if verify {
+            ground.verify = Verify::Whole;
+        }
         if let Some(seconds) = self.request.commit.confirm_timeout_seconds {
             ground.confirm =
                 Some(

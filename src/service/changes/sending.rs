@@ -264,7 +264,7 @@ impl Work {
 mod tests {
     use super::*;
     use crate::netconf::rpc::Rpc;
-    use crate::service::edit::ground::Confirm;
+    use crate::service::edit::ground::{Confirm, Verify};
     use crate::xml::Fragment;
 
     fn ground(dialect: Dialect, mode: Mode) -> Ground {
@@ -274,7 +274,7 @@ mod tests {
             target: Datastore::Candidate,
             instance: None,
             skip_validate: false,
-            verify: false,
+            verify: Verify::Nothing,
             confirm: None::<Confirm>,
         }
     }

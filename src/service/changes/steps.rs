@@ -19,7 +19,7 @@ use crate::netconf::junos::commit_information::CommitInformation;
 use crate::pool::{Hold, Touch};
 use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Passage, Probe};
 use crate::service::edit::differing::Differing;
-use crate::service::edit::ground::{Confirm, Dialect, Ground};
+use crate::service::edit::ground::{Confirm, Dialect, Ground, Verify};
 use crate::service::edit::reading;
 use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
@@ -170,6 +170,13 @@ impl Work {
         let wanted = self.request.if_revision.is_some()
             || self.request.commit.at.is_some()
             || self.ground.confirm.is_some();
+        if tells == Tells::Committed && self.ground.verify == Verify::Moved {
+            self.warn(format!(
+                "the device said ok to the commit, and running could not be read after it: {}",
+                refused.error.detail()
+            ));
+            return true;
+        }
         let words = match (tells, self.ground.mode) {
             (Tells::History, _) if !wanted => evidence::HIDDEN,
             (Tells::Before | Tells::After, Mode::Ephemeral) => evidence::UNREAD,
@@ -540,12 +547,15 @@ impl Work {
         });
     }
 
-    /// Holds what is running against what the candidate was (`verify_after_commit`).
+    /// Holds what is running against what the candidate was.
     fn verify(&self, step: StepName, running: &Snapshot) -> Result<(), Stop> {
         let Some(after) = self.after.as_ref().filter(|after| !after.same(running)) else {
             return Ok(());
         };
         let partly = self.before.as_ref().is_some_and(|before| !before.same(running));
+        if partly && self.ground.verify != Verify::Whole {
+            return Ok(());
+        }
         let diff = running.difference(after);
         let (fate, code, detail) = if partly {
             (
