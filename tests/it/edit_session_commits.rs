@@ -264,6 +264,10 @@ async fn a_crash_in_a_commit_leaves_the_step_on_record() {
         child.signal("KILL");
         child.ended().await;
         assert!(waiting.await.expect("no panic").is_err());
+        // Nobody finds out meanwhile.
+        device
+            .faults()
+            .add(Rule::on("get-commit-information", Fault::NeverReply));
         let database = child.directory().join("inventory.db");
         let again = TestGateway::with(|settings| {
             settings.database = Some(format!("sqlite://{}", database.display()));
@@ -313,6 +317,37 @@ async fn a_scheduled_commit_is_not_applied_yet() {
         gateway.stop().await;
         device.stop().await;
     }
+}
+
+/// E6: where the history is hidden nobody could tell what becomes of a commit for later, and it would keep all others out
+/// for ever; it is refused, through changes and edit sessions alike.
+#[tokio::test]
+async fn a_commit_for_later_needs_a_history() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let refusal = DeviceError::new("permission denied").tagged("protocol", "access-denied");
+    let hides = Rule::on("get-commit-information", Fault::Errors(vec![refusal]));
+    device.faults().add(hides);
+    let body = json!({
+        "edits": [{"format": "set", "config": "set snmp location east"}],
+        "commit": {"at": "reboot"},
+    });
+    let refused = bad(Door::Rest, gateway.change(Door::Rest, "mx1", body).await);
+    assert_eq!(refused.verdict(), ("access-denied", "not_applied"));
+    let opened = good(Door::Rest, gateway.open(Door::Rest, "mx1", json!({})).await);
+    let session = id(&opened);
+    let edit = contact(Profile::Junos, "east");
+    good(Door::Rest, gateway.edit(Door::Rest, "mx1", session, edit).await);
+    let later = json!({"at": "reboot"});
+    let later = gateway.act(Door::Rest, "mx1", session, "commit", later).await;
+    assert_eq!(bad(Door::Rest, later).verdict(), ("access-denied", "not_applied"));
+    assert!(device.device().scheduled().is_none());
+    good(Door::Rest, gateway.close(Door::Rest, "mx1", session).await);
+    // Others are not kept out.
+    let plain = json!({"edits": [{"format": "set", "config": "set snmp location east"}]});
+    let change = good(Door::Rest, gateway.change(Door::Rest, "mx1", plain).await);
+    assert_eq!(change["state"], "committed");
+    gateway.stop().await;
+    device.stop().await;
 }
 
 /// Q7: who leaves while the device is asked for the difference takes the commit back; something was sent by then.

@@ -254,7 +254,8 @@ impl Journal {
                 Err(error) if attempt == TRIES => {
                     let (id, state) = (&self.change.row.id, self.change.state.as_str());
                     tracing::error!(change = id, state, error = %error, "the end of a change is not stored yet");
-                    self.store_later();
+                    self.end_is_due = true;
+                    store_later(&self.gateway, &self.change, self.row(), State::is_running);
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
@@ -275,22 +276,6 @@ impl Journal {
             // It is never listed, and looked at again after a restart.
             tracing::error!(confirmed_commit_id, error = %error, "what was never made could not be forgotten");
         }
-    }
-
-    /// Goes on trying, in a task of its own. Until then those who look are told what is known here.
-    fn store_later(&mut self) {
-        self.end_is_due = true;
-        let (gateway, row) = (self.gateway.clone(), self.row());
-        self.gateway.inner.tasks.spawn(async move {
-            let mut attempts = Attempts::new(&gateway);
-            while attempts.again().await {
-                match store_end(&gateway, &row).await {
-                    Ok(()) => break,
-                    Err(error) => tracing::debug!(change = row.id, error = %error, "not yet"),
-                }
-            }
-            gateway.inner.changes.remove(&row.id);
-        });
     }
 
     async fn store(&mut self) -> Result<(), Error> {
@@ -329,13 +314,34 @@ impl Drop for Journal {
     }
 }
 
-/// Stores the end of a change, unless somebody has stored what came of it since.
-async fn store_end(gateway: &Gateway, end: &ChangeRecord) -> Result<(), StoreError> {
+/// Goes on trying to store what a change has come to, in a task of its own, over what is stored in a state like these. Until
+/// then those who look are told what is known here.
+pub(super) fn store_later(gateway: &Gateway, change: &Change, row: ChangeRecord, over: fn(State) -> bool) {
+    gateway.inner.changes.put(change);
+    let gateway = gateway.clone();
+    let tasks = gateway.inner.tasks.clone();
+    tasks.spawn(async move {
+        let mut attempts = Attempts::new(&gateway);
+        while attempts.again().await {
+            match store_over(&gateway, &row, over).await {
+                Ok(()) | Err(StoreError::NotFound) => break,
+                Err(error) => tracing::debug!(change = row.id, error = %error, "not yet"),
+            }
+        }
+        gateway.inner.changes.remove(&row.id);
+    });
+}
+
+/// Stores it, unless somebody has stored what came of it since.
+async fn store_over(
+    gateway: &Gateway,
+    row: &ChangeRecord,
+    over: fn(State) -> bool,
+) -> Result<(), StoreError> {
     let store = &gateway.inner.store;
-    let stored = store.find_change(&end.id).await?;
-    let runs = State::parse(&stored.state).is_none_or(State::is_running);
-    if !runs {
+    let stored = store.find_change(&row.id).await?;
+    if !State::parse(&stored.state).is_none_or(over) {
         return Ok(());
     }
-    store.update_change(&mut end.clone()).await
+    store.update_change(&mut row.clone()).await
 }

@@ -166,11 +166,12 @@ impl Work {
     /// A user who may not see the history, or an instance, may commit all the same: less is known then, if the reply is
     /// lost.
     fn does_without(&mut self, tells: Tells, refused: &Stop) -> bool {
+        // What becomes of a confirmed commit, or of one that is made later, is told by nothing else.
+        let wanted = self.request.if_revision.is_some()
+            || self.request.commit.at.is_some()
+            || self.ground.confirm.is_some();
         let words = match (tells, self.ground.mode) {
-            // What became of a confirmed commit is told by nothing else.
-            (Tells::History, _) if self.request.if_revision.is_none() && self.ground.confirm.is_none() => {
-                evidence::HIDDEN
-            }
+            (Tells::History, _) if !wanted => evidence::HIDDEN,
             (Tells::Before | Tells::After, Mode::Ephemeral) => evidence::UNREAD,
             (
                 Tells::Nothing
