@@ -29,6 +29,7 @@ const HISTORY: &str = "get-commit-information";
 const LOAD: &str = "load-configuration";
 const COMMIT: &str = "commit-configuration";
 const COMPARE: &str = "get-configuration";
+const DISCARD: &str = "discard-changes";
 const UNLOCK: &str = "unlock";
 
 /// S31, Q2: a load that fails while its check and its comparison are in flight is told as the failed load, and undone;
@@ -50,8 +51,8 @@ async fn a_failed_edit_is_told_and_undone_with_more_in_flight() {
             assert_eq!(refusal.rpc_errors[0]["error_message"], "no room", "{refusal:?}");
             as_before(&device, &held, "a failed edit").await;
             let expected: &[&str] = match pipelining {
-                true => &[LOCK, HISTORY, LOAD, COMMIT, COMPARE, LOAD, UNLOCK],
-                false => &[LOCK, HISTORY, LOAD, LOAD, UNLOCK],
+                true => &[LOCK, HISTORY, LOAD, COMMIT, COMPARE, DISCARD, UNLOCK],
+                false => &[LOCK, HISTORY, LOAD, DISCARD, UNLOCK],
             };
             assert_eq!(asked(&device, before), expected, "{pipelining}");
             // The steps that count are the same.
