@@ -102,7 +102,7 @@ async fn a_change_does_the_nine_steps_on_an_rfc_server() {
         assert_eq!(
             steps(&change),
             [
-                "lock", "check", "check", "edit", "validate", "diff", "commit", "save", "unlock"
+                "lock", "check", "check", "edit", "validate", "diff", "commit", "verify", "save", "unlock"
             ]
         );
         assert_eq!(change["state"], "committed", "{change}");

@@ -154,6 +154,28 @@ async fn what_was_extended_after_a_restart_is_kept() {
     assert!(has_east(&device));
 }
 
+/// C5, C6: a cancel that the device comes to long after its connection was lost has cancelled it.
+#[tokio::test]
+async fn a_late_cancel_is_told() {
+    let (gateway, device, edits) = quirky(Profile::Junos, &[]).await;
+    let commit = start(&gateway, Door::Rest, &edits).await;
+    let late = Fault::DropThenOperation(Until::Passed(Duration::from_secs(20)));
+    device
+        .faults()
+        .add(Rule::on("commit-configuration", late).once());
+    let refusal = gateway
+        .order(Door::Rest, &id(&commit), "cancel", Value::Null)
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
+    pends_alone(&gateway, &commit).await;
+    for _ in 0..3 {
+        seconds(16).await;
+    }
+    ends(&gateway, &commit, "cancelled").await;
+    assert!(!has_east(&device));
+}
+
 /// C5: a confirming commit that the device comes to long after its connection was lost is still ours.
 #[tokio::test]
 async fn a_late_confirm_is_ours() {
@@ -565,6 +587,7 @@ async fn ok_to_a_commit_that_does_nothing_is_no_commit() {
             );
             let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
             let session = id(&opened);
+            let confirmed = !commit["confirm_timeout_seconds"].is_null();
             gateway
                 .edit(door, "mx1", &session, edits[0].clone())
                 .await
@@ -579,8 +602,16 @@ async fn ok_to_a_commit_that_does_nothing_is_no_commit() {
                 "{refusal:?}"
             );
             assert_eq!(commits(&device), 0);
-            let again = gateway.act(door, "mx1", &session, "commit", Value::Null).await;
-            assert_eq!(again.unwrap()["commit"]["state"], "committed");
+            if !confirmed {
+                let kept = gateway.act(door, "mx1", &session, "discard", Value::Null).await;
+                assert_eq!(kept.unwrap()["state"], "open");
+                gateway.close(door, "mx1", &session).await.unwrap();
+            }
+            eventually("the device is free", async || {
+                let again = gateway.change(door, "mx1", json!({"edits": edits, "wait_seconds": 5}));
+                again.await.is_ok_and(|change| change["state"] == "committed")
+            })
+            .await;
             assert!(has_east(&device));
         }
     }

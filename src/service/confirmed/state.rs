@@ -88,7 +88,8 @@ impl State {
     /// Whether this may come right after `self`.
     pub fn leads_to(self, next: Self) -> bool {
         match self {
-            Self::Pending => !matches!(next, Self::Cancelled),
+            // Also cancelled: an order that nobody answered may be carried out late.
+            Self::Pending => true,
             Self::Confirming => matches!(
                 next,
                 Self::Pending | Self::Confirmed | Self::RolledBack | Self::Kept | Self::Unknown
@@ -141,8 +142,8 @@ mod tests {
             assert_eq!(leads, state.is_open(), "{state:?}");
         }
         assert!(
-            !State::Pending.leads_to(State::Cancelled),
-            "without cancelling it"
+            State::Pending.leads_to(State::Cancelled),
+            "by an order that came late"
         );
         assert!(
             !State::Unknown.leads_to(State::Confirming),

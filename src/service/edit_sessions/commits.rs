@@ -395,7 +395,11 @@ impl Commit {
                 Err(error)
             }
             Err(error) => {
-                self.disarm(&commit, start).await;
+                match from.await {
+                    // The device said ok to everything, and nothing came of it.
+                    Ok(held) => self.disarm_in(&commit, held).await,
+                    Err(_) => self.disarm(&commit, start).await,
+                }
                 self.record.never_made(&commit.row.id).await;
                 Err(error)
             }
@@ -411,6 +415,19 @@ impl Commit {
             // Servers that do it right refuse it, because nothing waits under this token.
             let _ = self.send(vec![step], start, None).await;
         }
+    }
+
+    /// The same in the session that has left the edit session; it ends.
+    async fn disarm_in(&self, commit: &ConfirmedCommit, mut held: Held) {
+        let step = match commit.document.persist.as_deref() {
+            Some(persist) => confirmed::disarm(&held.capabilities(), Some(persist)).ok(),
+            None => None,
+        };
+        if let Some(step) = step {
+            let deadline = Instant::now() + self.used.commit_time();
+            let _ = held::send(step, &mut held, self.used.record.name(), deadline).await;
+        }
+        held.finish().await;
     }
 
     async fn send_commit(
