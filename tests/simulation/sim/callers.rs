@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use ncgate::service::Gateway;
 use ncgate::service::call::{CallContext, Role};
 use ncgate::service::edit::request::{
@@ -126,7 +125,8 @@ impl Asking {
             key: manner.key.then(|| format!("{}-{part}", self.order.number)),
             respond_async: manner.respond_async,
         };
-        let copies = (0..manner.copies).map(|_| async {
+        let mut first = None;
+        for _ in 0..manner.copies {
             let answer = door.call(&self.ctx, &work).await;
             if let Err(refused) = &answer.said {
                 let line = format!("{:04} {part} is refused: {}", self.order.number, refused.words);
@@ -143,9 +143,9 @@ impl Asking {
                 derived: answer.derived,
                 operation: answer.operation,
             });
-            got
-        });
-        join_all(copies).await.into_iter().flatten().next()
+            first = first.or(got);
+        }
+        first
     }
 
     async fn ask(self) {
