@@ -125,27 +125,23 @@ impl Asking {
             key: manner.key.then(|| format!("{}-{part}", self.order.number)),
             respond_async: manner.respond_async,
         };
-        let mut first = None;
-        for _ in 0..manner.copies {
-            let answer = door.call(&self.ctx, &work).await;
-            if let Err(refused) = &answer.said {
-                let line = format!("{:04} {part} is refused: {}", self.order.number, refused.words);
-                self.world.trace().line("caller", line);
-            }
-            let got = answer.said.clone().ok();
-            self.world.told(Told {
-                order: self.order.number,
-                part,
-                answer: answer
-                    .said
-                    .map(|got| got.state)
-                    .map_err(|refused| refused.outcome),
-                derived: answer.derived,
-                operation: answer.operation,
-            });
-            first = first.or(got);
+        let answer = door.call(&self.ctx, &work).await;
+        if let Err(refused) = &answer.said {
+            let line = format!("{:04} {part} is refused: {}", self.order.number, refused.words);
+            self.world.trace().line("caller", line);
         }
-        first
+        let got = answer.said.clone().ok();
+        self.world.told(Told {
+            order: self.order.number,
+            part,
+            answer: answer
+                .said
+                .map(|got| got.state)
+                .map_err(|refused| refused.outcome),
+            derived: answer.derived,
+            operation: answer.operation,
+        });
+        got
     }
 
     async fn ask(self) {
