@@ -167,26 +167,54 @@ impl<C: Connect> Pinned<C> {
     /// # Cancel safety
     /// As [`SessionHandle::call`]; an RPC that nobody waits for any more counts as never answered.
     pub async fn call(&mut self, call: Call, touch: Touch) -> Result<RawReply, SessionError> {
-        let traces = match touch {
-            // The books know what these leave behind, and nothing leaves the pin before they are even.
-            Touch::Nothing
-            | Touch::Acquires(_)
-            | Touch::Releases(_)
-            | Touch::Edits
-            | Touch::CommitsConfirmed
-            | Touch::Applies => Traces::None,
-            Touch::Unknown => Traces::Possible,
-        };
         let booking = self.holds.book(touch);
-        let result = self.session().call(Call { traces, ..call }).await;
-        let came = match &result {
-            Ok(reply) if reply.scan.is_error() => Came::Refused,
-            Ok(_) => Came::Ok,
-            Err(error) if error.sent() => Came::Nothing,
-            Err(_) => Came::NotSent,
+        let call = Call {
+            traces: traces(touch),
+            ..call
         };
-        self.holds.settle(booking, came);
+        let result = self.session().call(call).await;
+        self.holds.settle(booking, came(&result));
         result
+    }
+
+    /// As [`Self::call`], for several RPCs that are sent without waiting for replies in between; each has its own result.
+    ///
+    /// # Errors
+    /// As [`SessionHandle::call_all`]: nothing was sent.
+    ///
+    /// # Cancel safety
+    /// As [`Self::call`].
+    pub async fn call_all(
+        &mut self,
+        calls: impl IntoIterator<Item = (Call, Touch)>,
+    ) -> Result<Vec<Result<RawReply, SessionError>>, SessionError> {
+        let (calls, bookings): (Vec<Call>, Vec<_>) = calls
+            .into_iter()
+            .map(|(call, touch)| {
+                let traces = traces(touch);
+                (Call { traces, ..call }, self.holds.book(touch))
+            })
+            .unzip();
+        let results = self.session().call_all(calls).await;
+        match &results {
+            Ok(results) => {
+                // What one of them would have done may be another's doing.
+                let any_sent = results.iter().any(|result| came(result) != Came::NotSent);
+                for (booking, result) in bookings.into_iter().zip(results) {
+                    let came = match came(result) {
+                        Came::NotSent if any_sent => Came::Nothing,
+                        came @ (Came::NotSent | Came::Ok | Came::Refused | Came::Nothing) => came,
+                    };
+                    self.holds.settle(booking, came);
+                }
+            }
+            Err(_) => {
+                for booking in bookings {
+                    self.holds.settle(booking, Came::NotSent);
+                }
+            }
+        }
+        results
     }
 
     /// What the session holds.
@@ -237,6 +265,29 @@ impl<C: Connect> Pinned<C> {
         self.object
             .as_deref()
             .expect("a pin holds its session until it is dropped")
+    }
+}
+
+/// What an RPC may leave behind that the books do not know.
+fn traces(touch: Touch) -> Traces {
+    match touch {
+        // The books know what these leave behind, and nothing leaves the pin before they are even.
+        Touch::Nothing
+        | Touch::Acquires(_)
+        | Touch::Releases(_)
+        | Touch::Edits
+        | Touch::CommitsConfirmed
+        | Touch::Applies => Traces::None,
+        Touch::Unknown => Traces::Possible,
+    }
+}
+
+fn came(result: &Result<RawReply, SessionError>) -> Came {
+    match result {
+        Ok(reply) if reply.scan.is_error() => Came::Refused,
+        Ok(_) => Came::Ok,
+        Err(error) if error.sent() => Came::Nothing,
+        Err(_) => Came::NotSent,
     }
 }
 

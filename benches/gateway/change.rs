@@ -78,7 +78,8 @@ pub async fn run() -> Result<(), Fault> {
     Ok(())
 }
 
-/// What `plan=true` shows of such a change; each waits for the reply of the one before.
+/// What `plan=true` shows of such a change, without the look at the history of commits, which nobody needs who has the
+/// candidate to himself and sees every reply; each waits for the reply of the one before.
 async fn steps(session: &mut Bare, number: usize) -> Result<(), Fault> {
     let load = format!(
         "<load-configuration format=\"xml\"><configuration><interfaces><interface><name>ge-0/0/1</name>\

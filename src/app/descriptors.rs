@@ -10,7 +10,7 @@ pub(super) fn connections(wanted: usize) -> usize {
     };
     let most = within(files);
     if wanted > most {
-        tracing::warn!(
+        tracing::info!(
             wanted,
             connections = most,
             open_files = files,

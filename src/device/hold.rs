@@ -22,10 +22,19 @@ use super::lane::{NoTurn, Purpose, Turn};
 use super::{Asking, Device, no_turn};
 use crate::netconf::capability::Capabilities;
 use crate::pool::{Holds, Pinned, Touch};
-use crate::session::{self, SessionError, Traces};
+use crate::session::{self, Call, RawReply, SessionError, Traces};
 
 /// How often who has waited long enough for a place looks whether its holders have names by now.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// An RPC that a holder wants sent.
+pub struct Asked {
+    /// When its reply must be there.
+    pub deadline: Instant,
+    pub request: Request,
+    /// What it does to the session.
+    pub touch: Touch,
+}
 
 /// What the holder is going to work on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -393,6 +402,11 @@ impl Held {
         self.grip().pinned.idle().await;
     }
 
+    /// Whether the device takes RPCs of one holder without waiting for replies in between (Q2).
+    pub fn pipelines(&self) -> bool {
+        self.grip().core.settings.pipelining
+    }
+
     /// Sends one RPC, at most once; `touch` says what it does to the session. A session that died in the pool is
     /// replaced as long as nothing was sent in it.
     ///
@@ -402,30 +416,68 @@ impl Held {
     /// # Cancel safety
     /// Dropping the future loses the reply: what the RPC acquires counts as held.
     pub async fn call(&mut self, deadline: Instant, request: Request, touch: Touch) -> Answer {
+        let asked = Asked {
+            deadline,
+            request,
+            touch,
+        };
+        let answer = self.call_all(vec![asked]).await?.pop();
+        // There is one for each.
+        answer.unwrap_or_else(|| Err(interrupted(&self.grip().core, touch.mutates())))
+    }
+
+    /// As [`Self::call`], for several RPCs, which are sent in this order without waiting for replies in between. There is
+    /// an answer for each.
+    ///
+    /// # Errors
+    /// As [`Self::call`], for all of them: nothing was sent.
+    ///
+    /// # Cancel safety
+    /// As [`Self::call`].
+    pub async fn call_all(&mut self, asked: Vec<Asked>) -> Result<Vec<Answer>, DeviceError> {
         let grip = self.grip_mut();
-        check_attributes(&grip.core, &request)?;
         let capabilities = offered(&grip.core, grip.pinned.capabilities());
-        // Pins decide on traces themselves.
-        let call = request
-            .into_call(&capabilities, deadline, Traces::None)
-            .map_err(|error| request_error(&grip.core, error))?;
+        let mut calls = Vec::with_capacity(asked.len());
+        for Asked {
+            deadline,
+            request,
+            touch,
+        } in asked
+        {
+            check_attributes(&grip.core, &request)?;
+            // Pins decide on traces themselves.
+            let call = request
+                .into_call(&capabilities, deadline, Traces::None)
+                .map_err(|error| request_error(&grip.core, error))?;
+            calls.push((call, touch));
+        }
         let mut tries = 0;
-        let result = loop {
-            let result = grip.pinned.call(call.clone(), touch).await;
-            let died_before = matches!(result, Err(SessionError::NotOpen)) && grip.untouched;
+        let results = loop {
+            let results = grip.send(&calls).await;
+            let died_before = grip.untouched && all_not_open(&results);
             if !died_before || tries == RETRIES {
-                break result;
+                break results;
             }
             tries += 1;
+            let deadline = calls.first().map_or_else(Instant::now, |(call, _)| call.deadline);
             grip.pinned = checkout(&grip.core, &grip.sessions, deadline).await?;
         };
-        if result.as_ref().map_or_else(SessionError::sent, |_| true) {
+        let sent =
+            |result: &Result<_, SessionError>| result.as_ref().map_or_else(SessionError::sent, |_| true);
+        if results.as_ref().is_ok_and(|results| results.iter().any(sent)) {
             grip.untouched = false;
         }
         grip.note();
-        observe(&grip.core, "held", &result);
         let session_id = grip.pinned.session_id();
-        result.map_err(|error| DeviceError::in_session(grip.core.name(), session_id, touch.mutates(), error))
+        let core = &grip.core;
+        let error =
+            |touch: Touch, error| DeviceError::in_session(core.name(), session_id, touch.mutates(), error);
+        let results = results.map_err(|none| error(Touch::Nothing, none))?;
+        let answered = results.into_iter().zip(&calls).map(|(result, (_, touch))| {
+            observe(core, "held", &result);
+            result.map_err(|failed| error(*touch, failed))
+        });
+        Ok(answered.collect())
     }
 
     /// Waits for the lane of the shared candidate, no longer than `wait`: for the commit of a private copy, or of
@@ -499,7 +551,28 @@ impl Drop for Held {
     }
 }
 
+/// Whether the session had ended before any of them could be sent.
+fn all_not_open(results: &Result<Vec<Result<RawReply, SessionError>>, SessionError>) -> bool {
+    match results {
+        Ok(results) => results
+            .iter()
+            .all(|result| matches!(result, Err(SessionError::NotOpen))),
+        Err(error) => matches!(error, SessionError::NotOpen),
+    }
+}
+
 impl Grip {
+    /// The session waits for a single reply in a simpler way than for several.
+    async fn send(
+        &mut self,
+        calls: &[(Call, Touch)],
+    ) -> Result<Vec<Result<RawReply, SessionError>>, SessionError> {
+        match calls {
+            [(call, touch)] => Ok(vec![self.pinned.call(call.clone(), *touch).await]),
+            _ => self.pinned.call_all(calls.iter().cloned()).await,
+        }
+    }
+
     fn note(&self) {
         let (session_id, holds) = (self.pinned.session_id(), self.pinned.holds());
         self.holders.update(self.key, session_id, holds);

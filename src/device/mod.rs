@@ -49,7 +49,7 @@ pub use self::edit::{
     Start, Terms, Work,
 };
 pub use self::error::{ConnectError, DeviceError, Failure, Outcome, Step};
-pub use self::hold::{Held, HoldError, Holder, Way};
+pub use self::hold::{Asked, Held, HoldError, Holder, Way};
 pub use self::jump::JumpHost;
 pub use self::news::{News, SessionNews};
 pub use self::registry::Registry;

@@ -14,7 +14,7 @@ pub struct Settings {
     /// How many requests may wait for the device.
     pub queue_length: usize,
     pub profile: Profile,
-    /// Whether several RPCs of one batch may be in flight at once (Q2).
+    /// Whether several RPCs of one batch or one change may be in flight at once (Q2).
     pub pipelining: bool,
     pub compatibility: Compatibility,
     /// How long a read may take when the caller does not say (H6).

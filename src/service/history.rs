@@ -21,6 +21,7 @@ use crate::netconf::rpc::{RequestError, Rpc};
 use crate::pool::Touch;
 use crate::session::RawReply;
 use crate::store::DeviceRecord;
+use crate::xml::XmlError;
 
 /// Bytes of a commit history that are looked at.
 const MOST_HISTORY: u64 = 4 << 20;
@@ -215,10 +216,26 @@ async fn ask(
 /// # Errors
 /// A reply that cannot be read.
 pub(super) fn parse(device: &str, raw: &RawReply) -> Result<CommitInformation, Error> {
+    read_by(CommitInformation::parse, device, raw)
+}
+
+/// What it tells of the newest commits: enough for who is going to commit.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn parse_newest(device: &str, raw: &RawReply) -> Result<CommitInformation, Error> {
+    read_by(CommitInformation::parse_newest, device, raw)
+}
+
+fn read_by(
+    parse: impl FnOnce(&str) -> Result<CommitInformation, XmlError>,
+    device: &str,
+    raw: &RawReply,
+) -> Result<CommitInformation, Error> {
     let broken = |detail: String| unreadable(device, raw.session_id, &raw.message_id, &detail);
     let text = raw
         .source
         .read_to_string(MOST_HISTORY)
         .map_err(|error| broken(error.to_string()))?;
-    CommitInformation::parse(&text).map_err(|error| broken(error.to_string()))
+    parse(&text).map_err(|error| broken(error.to_string()))
 }

@@ -245,10 +245,13 @@ impl Drop for Owner {
     fn drop(&mut self) {
         let mut inner = self.wheel.lock();
         let stage = std::mem::replace(&mut inner.stage, Stage::Gone);
-        let wakers = (inner.owner.take(), inner.caller.take());
+        let (owner, caller) = (inner.owner.take(), inner.caller.take());
         drop(inner);
-        drop(stage);
-        drop(wakers);
+        drop((stage, owner));
+        // Who has the wheel is woken by nothing else.
+        if let Some((_, caller)) = caller {
+            caller.wake();
+        }
     }
 }
 
@@ -477,7 +480,11 @@ mod tests {
         });
         assert!(poll(&mut owner, &Person::new()).is_pending());
         assert_eq!(answer.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        let (seat, caller) = (wheel.seat(), Person::new());
+        assert!(seat.attend(&caller.cx()));
         drop(owner);
+        assert_eq!(caller.woken(), 1, "the one at the wheel waits for nothing else");
+        assert!(!seat.attend(&caller.cx()));
         assert_eq!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 

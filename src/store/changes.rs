@@ -5,12 +5,13 @@ use sqlx::{AssertSqlSafe, Row};
 use time::OffsetDateTime;
 
 use super::connection::Connection;
-use super::database::unavailable;
+use super::database::{is_duplicate, unavailable};
 use super::devices::{MOST_ITEMS, from_micros, to_micros};
 use super::events::{EventFacts, NewEvent};
 use super::idempotency::NewKey;
 use super::page::{self, Page};
 use super::seal::Place;
+use super::whole::{Statement, Value};
 use super::{OpenError, Store, StoreError};
 
 const COLUMNS: &str = "SELECT id, device_id, device, owner, mode, state, outcome, reason, request_id, created_at, \
@@ -39,27 +40,37 @@ pub struct ChangeRecord {
     pub request_id: Option<String>,
     pub created_at: OffsetDateTime,
     pub updated_at: OffsetDateTime,
+    /// States that it went through since it was stored last, to be told of before this one. Empty in what is read.
+    pub passed: Vec<String>,
     /// Everything else, in a form that the store does not know.
     pub document: Vec<u8>,
 }
 
-/// What is told of a change.
-fn told(change: &ChangeRecord) -> NewEvent {
-    NewEvent {
-        kind: format!("change.{}", change.state),
-        device_id: Some(change.device_id.clone()),
-        device: Some(change.device.clone()),
-        facts: EventFacts {
-            change_id: Some(change.id.clone()),
-            state: Some(change.state.clone()),
-            outcome: change.outcome.clone(),
-            reason: change.reason.clone(),
-            owner: Some(change.owner.clone()),
-            request_id: change.request_id.clone(),
-            ..EventFacts::default()
-        },
-    }
+/// What is told of a change: its state, after those that it went through.
+fn told(change: &ChangeRecord) -> Vec<NewEvent> {
+    let last = change.passed.len();
+    let states = change.passed.iter().chain([&change.state]).enumerate();
+    states
+        .map(|(at, state)| NewEvent {
+            kind: format!("change.{state}"),
+            device_id: Some(change.device_id.clone()),
+            device: Some(change.device.clone()),
+            facts: EventFacts {
+                change_id: Some(change.id.clone()),
+                state: Some(state.clone()),
+                outcome: change.outcome.clone().filter(|_| at == last),
+                reason: change.reason.clone().filter(|_| at == last),
+                owner: Some(change.owner.clone()),
+                request_id: change.request_id.clone(),
+                ..EventFacts::default()
+            },
+        })
+        .collect()
 }
+
+/// Writes everything of a change that can become another one.
+const UPDATE: &str = "UPDATE changes SET state = $1, outcome = $2, reason = $3, updated_at = $4, key_id = $5, \
+                      document = $6, attempts = attempts + $7 WHERE id = $8";
 
 fn document_of(id: &str) -> Place<'_> {
     Place {
@@ -82,33 +93,38 @@ impl Store {
         const DOING: &str = "adding a change";
         change.created_at = self.now();
         change.updated_at = change.created_at;
-        let mut tx = self.database.begin(DOING).await?;
+        let mut statements = Vec::new();
         if let Some(key) = key {
-            self.insert_key_in(&mut tx, key, &change.id).await?;
+            statements.extend(self.key_statements(key, &change.id));
         }
-        sqlx::query(
+        statements.push(Statement::new(
             "INSERT INTO changes (id, device_id, device, owner, mode, state, outcome, reason, request_id, created_at, \
              updated_at, key_id, document) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)",
-        )
-        .bind(&change.id)
-        .bind(&change.device_id)
-        .bind(&change.device)
-        .bind(&change.owner)
-        .bind(&change.mode)
-        .bind(&change.state)
-        .bind(&change.outcome)
-        .bind(&change.reason)
-        .bind(&change.request_id)
-        .bind(to_micros(change.created_at))
-        .bind(self.keys.current_id())
-        .bind(
-            self.keys
-                .seal(document_of(&change.id), &change.document, &self.ids),
-        )
-        .execute(&mut *tx)
-        .await
-        .map_err(unavailable(DOING))?;
-        self.commit_telling(tx, &[told(change)], DOING).await
+            [
+                Value::from(&change.id),
+                (&change.device_id).into(),
+                (&change.device).into(),
+                (&change.owner).into(),
+                (&change.mode).into(),
+                (&change.state).into(),
+                (&change.outcome).into(),
+                (&change.reason).into(),
+                (&change.request_id).into(),
+                to_micros(change.created_at).into(),
+                self.keys.current_id().into(),
+                self.sealed_document(change).into(),
+            ],
+        ));
+        let (told, head) = (told(change), statements.len());
+        // No state has no name.
+        statements.extend(self.telling_of_change(&told, &change.id, ""));
+        let done = self.database.run(statements).await.map_err(|error| match key {
+            // The id is new.
+            Some(_) if is_duplicate(&error) => StoreError::KeyTaken,
+            Some(_) | None => unavailable(DOING)(error),
+        })?;
+        self.told_of_change(done.get(head), told.len()).await;
+        Ok(())
     }
 
     /// Stores how far a change has come, at the time of now, and tells of its state if that is another one than before.
@@ -116,10 +132,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
     pub async fn update_change(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
-        const DOING: &str = "updating a change";
-        let mut tx = self.database.begin(DOING).await?;
-        let told = self.write_change(&mut tx, change, 0).await?;
-        self.commit_telling(tx, told.as_slice(), DOING).await?;
+        self.update_whole(change, 0, "updating a change").await?;
         self.tell(&change.id);
         Ok(())
     }
@@ -129,9 +142,50 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`], also for a change whose commit was sent before; [`StoreError::NotFound`].
     pub async fn journal_commit(&self, change: &mut ChangeRecord) -> Result<(), StoreError> {
-        let mut tx = self.database.begin(JOURNAL).await?;
-        let told = self.journal_in(&mut tx, change).await?;
-        self.commit_telling(tx, told.as_slice(), JOURNAL).await
+        self.update_whole(change, 1, JOURNAL).await
+    }
+
+    /// In a transaction of its own.
+    async fn update_whole(
+        &self,
+        change: &mut ChangeRecord,
+        attempts: i64,
+        doing: &'static str,
+    ) -> Result<(), StoreError> {
+        change.updated_at = self.now();
+        // Its row comes before the one that all events come by, as in every transaction; then what is told depends on
+        // the state before, and the new one comes last.
+        let mut statements = vec![Statement::new(
+            "UPDATE changes SET attempts = attempts WHERE id = $1",
+            [(&change.id).into()],
+        )];
+        let told = told(change);
+        statements.extend(self.telling_of_change(&told, &change.id, &change.state));
+        statements.push(Statement::new(UPDATE, self.update_values(change, attempts)));
+        let done = self.database.run(statements).await.map_err(unavailable(doing))?;
+        if done.first().is_none_or(|held| held.affected == 0) {
+            return Err(StoreError::NotFound);
+        }
+        self.told_of_change(done.get(1), told.len()).await;
+        Ok(())
+    }
+
+    fn update_values(&self, change: &ChangeRecord, attempts: i64) -> [Value; 8] {
+        [
+            (&change.state).into(),
+            (&change.outcome).into(),
+            (&change.reason).into(),
+            to_micros(change.updated_at).into(),
+            self.keys.current_id().into(),
+            self.sealed_document(change).into(),
+            attempts.into(),
+            (&change.id).into(),
+        ]
+    }
+
+    fn sealed_document(&self, change: &ChangeRecord) -> Vec<u8> {
+        let place = document_of(&change.id);
+        self.keys.seal(place, &change.document, &self.ids)
     }
 
     /// What is to be told of it when the transaction ends.
@@ -139,7 +193,7 @@ impl Store {
         &self,
         connection: &mut Connection,
         change: &mut ChangeRecord,
-    ) -> Result<Option<NewEvent>, StoreError> {
+    ) -> Result<Vec<NewEvent>, StoreError> {
         self.write_change(connection, change, 1).await
     }
 
@@ -148,7 +202,7 @@ impl Store {
         &self,
         connection: &mut Connection,
         change: &mut ChangeRecord,
-    ) -> Result<Option<NewEvent>, StoreError> {
+    ) -> Result<Vec<NewEvent>, StoreError> {
         self.write_change(connection, change, 0).await
     }
 
@@ -157,7 +211,7 @@ impl Store {
         connection: &mut Connection,
         change: &mut ChangeRecord,
         attempts: i64,
-    ) -> Result<Option<NewEvent>, StoreError> {
+    ) -> Result<Vec<NewEvent>, StoreError> {
         const DOING: &str = "updating a change";
         change.updated_at = self.now();
         let before = sqlx::query("SELECT state FROM changes WHERE id = $1")
@@ -167,25 +221,16 @@ impl Store {
             .map_err(unavailable(DOING))?
             .ok_or(StoreError::NotFound)?;
         let before: String = before.try_get(0).map_err(unavailable(DOING))?;
-        sqlx::query(
-            "UPDATE changes SET state = $1, outcome = $2, reason = $3, updated_at = $4, key_id = $5, document = $6, \
-             attempts = attempts + $7 WHERE id = $8",
-        )
-        .bind(&change.state)
-        .bind(&change.outcome)
-        .bind(&change.reason)
-        .bind(to_micros(change.updated_at))
-        .bind(self.keys.current_id())
-        .bind(
-            self.keys
-                .seal(document_of(&change.id), &change.document, &self.ids),
-        )
-        .bind(attempts)
-        .bind(&change.id)
-        .execute(connection)
-        .await
-        .map_err(unavailable(DOING))?;
-        Ok((before != change.state).then(|| told(change)))
+        Statement::new(UPDATE, self.update_values(change, attempts))
+            .query()
+            .execute(connection)
+            .await
+            .map_err(unavailable(DOING))?;
+        Ok(if before == change.state {
+            Vec::new()
+        } else {
+            told(change)
+        })
     }
 
     /// One change of this device.
@@ -321,10 +366,7 @@ impl Store {
                 let change = self.change(row)?;
                 sqlx::query("UPDATE changes SET key_id = $1, document = $2 WHERE id = $3")
                     .bind(self.keys.current_id())
-                    .bind(
-                        self.keys
-                            .seal(document_of(&change.id), &change.document, &self.ids),
-                    )
+                    .bind(self.sealed_document(&change))
                     .bind(&change.id)
                     .execute(&mut *tx)
                     .await
@@ -363,6 +405,7 @@ fn read(row: &AnyRow) -> Result<(ChangeRecord, String), sqlx::Error> {
         request_id: row.try_get("request_id")?,
         created_at: from_micros(row.try_get("created_at")?),
         updated_at: from_micros(row.try_get("updated_at")?),
+        passed: Vec::new(),
         document: row.try_get("document")?,
     };
     Ok((change, row.try_get("key_id")?))

@@ -125,7 +125,7 @@ impl Store {
         .await
         .map_err(unavailable(JOURNAL))?;
         // Of the confirmed commit there is nothing to tell before the device is known to have made it.
-        self.commit_telling(tx, told.as_slice(), JOURNAL).await
+        self.commit_telling(tx, &told, JOURNAL).await
     }
 
     /// Stores what has become of a confirmed commit, and of the change that made it, and tells of both.
@@ -142,7 +142,7 @@ impl Store {
         let mut events = Vec::with_capacity(2);
         let mut changed = None;
         if let Some(change) = change {
-            if let Some(mut event) = self.update_change_in(&mut tx, change).await? {
+            for mut event in self.update_change_in(&mut tx, change).await? {
                 event.facts.confirmed_commit_id = Some(commit.id.clone());
                 events.push(event);
             }

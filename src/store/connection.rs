@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -22,8 +23,19 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     Pool(AnyPool),
+    Kept(Kept),
     /// For a simulation; empty once it is closed.
     Still(Arc<Mutex<Option<AnyConnection>>>),
+}
+
+/// The one connection of a pool of one, which is kept between uses: a pool asks the database each time whether it still
+/// answers, which with SQLite is one more change of threads and back.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pool: AnyPool,
+    connection: Arc<Mutex<Option<PoolConnection<Any>>>>,
+    /// How long it is waited for.
+    patience: Duration,
 }
 
 /// What statements are run on.
@@ -42,7 +54,16 @@ pub(super) struct Transaction(Connection);
 enum Inner {
     Pooled(PoolConnection<Any>),
     InTransaction(sqlx::Transaction<'static, Any>),
+    Kept(KeptInUse),
     Still(Still),
+}
+
+/// The kept connection in the hands of one user.
+#[derive(Debug)]
+struct KeptInUse {
+    /// There is one.
+    connection: OwnedMutexGuard<Option<PoolConnection<Any>>>,
+    in_transaction: bool,
 }
 
 /// The connection of a simulation in the hands of one user.
@@ -53,6 +74,15 @@ struct Still {
 }
 
 impl Source {
+    /// Of a pool of one, that waits so long for its connection.
+    pub(super) fn kept(pool: AnyPool, patience: Duration) -> Self {
+        Self::Kept(Kept {
+            pool,
+            connection: Arc::default(),
+            patience,
+        })
+    }
+
     /// The one connection of a simulation.
     pub(super) fn still(connection: AnyConnection) -> Self {
         Self::Still(Arc::new(Mutex::new(Some(connection))))
@@ -61,6 +91,7 @@ impl Source {
     pub(super) async fn acquire(&self) -> Result<Lent, Error> {
         let inner = match self {
             Self::Pool(pool) => Inner::Pooled(pool.acquire().await?),
+            Self::Kept(kept) => Inner::Kept(kept.acquire().await?),
             Self::Still(connection) => Inner::Still(Still {
                 connection: connection.clone().lock_owned().await,
                 in_transaction: false,
@@ -73,6 +104,15 @@ impl Source {
     pub(super) async fn begin_with(&self, statement: &'static str) -> Result<Transaction, Error> {
         let inner = match self {
             Self::Pool(pool) => Inner::InTransaction(pool.begin_with(statement).await?),
+            Self::Kept(kept) => {
+                let mut kept = kept.acquire().await?;
+                kept.in_transaction = true;
+                if let Err(error) = kept.run(statement).await {
+                    kept.in_transaction = false;
+                    return Err(error);
+                }
+                Inner::Kept(kept)
+            }
             Self::Still(connection) => {
                 let mut still = Still {
                     connection: connection.clone().lock_owned().await,
@@ -86,9 +126,26 @@ impl Source {
         Ok(Transaction(Connection(inner)))
     }
 
+    /// Runs a query that begins and ends a transaction of its own, on SQLite. If it does not come to its end, because it
+    /// fails or because nobody waits for it any more, it is rolled back.
+    pub(super) async fn run_whole<'q>(
+        &self,
+        query: impl 'q + Execute<'q, Any>,
+    ) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
+        let Lent(mut connection) = self.acquire().await?;
+        connection.is_in_transaction(true);
+        let results = connection.fetch_many(query).try_collect().await?;
+        connection.is_in_transaction(false);
+        Ok(results)
+    }
+
     pub(super) async fn close(&self) {
         match self {
             Self::Pool(pool) => pool.close().await,
+            Self::Kept(kept) => {
+                drop(kept.connection.lock().await.take());
+                kept.pool.close().await;
+            }
             Self::Still(connection) => {
                 if let Some(connection) = connection.lock().await.take()
                     && let Err(error) = at_once(connection.close())
@@ -96,6 +153,55 @@ impl Source {
                     tracing::debug!(%error, "the database did not close in good order");
                 }
             }
+        }
+    }
+}
+
+impl Connection {
+    /// From now on a transaction is open that the driver does not know of, or none any more.
+    fn is_in_transaction(&mut self, is: bool) {
+        match &mut self.0 {
+            Inner::Kept(kept) => kept.in_transaction = is,
+            Inner::Still(still) => still.in_transaction = is,
+            // Of a pool: the driver knows.
+            Inner::Pooled(_) | Inner::InTransaction(_) => {}
+        }
+    }
+}
+
+impl Kept {
+    async fn acquire(&self) -> Result<KeptInUse, Error> {
+        let lock = self.connection.clone().lock_owned();
+        let lock = tokio::time::timeout(self.patience, lock).await;
+        let mut connection = lock.map_err(|_| Error::PoolTimedOut)?;
+        if connection.is_none() {
+            *connection = Some(self.pool.acquire().await?);
+        }
+        Ok(KeptInUse {
+            connection,
+            in_transaction: false,
+        })
+    }
+}
+
+impl KeptInUse {
+    fn get(&mut self) -> Result<&mut PoolConnection<Any>, Error> {
+        self.connection.as_mut().ok_or(Error::PoolClosed)
+    }
+
+    async fn run(&mut self, statement: &'static str) -> Result<(), Error> {
+        let connection = self.get()?;
+        connection.execute(sqlx::query(statement)).await.map(|_| ())
+    }
+}
+
+impl Drop for KeptInUse {
+    fn drop(&mut self) {
+        // A transaction that nobody ended is rolled back with its connection; the next user gets another one.
+        if self.in_transaction
+            && let Some(mut connection) = self.connection.take()
+        {
+            connection.close_on_drop();
         }
     }
 }
@@ -124,6 +230,11 @@ impl Transaction {
     pub(super) async fn commit(self) -> Result<(), Error> {
         match self.0.0 {
             Inner::InTransaction(transaction) => transaction.commit().await,
+            Inner::Kept(mut kept) => {
+                kept.run("COMMIT").await?;
+                kept.in_transaction = false;
+                Ok(())
+            }
             Inner::Still(mut still) => {
                 // One that fails is rolled back with the drop.
                 still.run("COMMIT")?;
@@ -178,6 +289,10 @@ impl<'c> Executor<'c> for &'c mut Connection {
         match &mut self.0 {
             Inner::Pooled(connection) => connection.fetch_many(query),
             Inner::InTransaction(transaction) => transaction.fetch_many(query),
+            Inner::Kept(kept) => match kept.get() {
+                Ok(connection) => connection.fetch_many(query),
+                Err(error) => stream::once(std::future::ready(Err(error))).boxed(),
+            },
             Inner::Still(still) => stream::once(async move {
                 let found: Vec<_> = at_once(still.get()?.fetch_many(query).try_collect())?;
                 Ok::<_, Error>(stream::iter(found.into_iter().map(Ok)))
@@ -195,6 +310,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         match &mut self.0 {
             Inner::Pooled(connection) => connection.fetch_optional(query),
             Inner::InTransaction(transaction) => transaction.fetch_optional(query),
+            Inner::Kept(kept) => Box::pin(async move { kept.get()?.fetch_optional(query).await }),
             Inner::Still(still) => Box::pin(async move { at_once(still.get()?.fetch_optional(query)) }),
         }
     }
@@ -210,6 +326,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         match &mut self.0 {
             Inner::Pooled(connection) => connection.prepare_with(sql, parameters),
             Inner::InTransaction(transaction) => transaction.prepare_with(sql, parameters),
+            Inner::Kept(kept) => Box::pin(async move { kept.get()?.prepare_with(sql, parameters).await }),
             Inner::Still(still) => {
                 Box::pin(async move { at_once(still.get()?.prepare_with(sql, parameters)) })
             }
@@ -230,7 +347,7 @@ impl<'c> Executor<'c> for &'c Source {
     {
         match self {
             Source::Pool(pool) => pool.fetch_many(query),
-            Source::Still(_) => stream::once(async move {
+            Source::Kept(_) | Source::Still(_) => stream::once(async move {
                 let mut connection = self.acquire().await?;
                 let found: Vec<_> = connection.fetch_many(query).try_collect().await?;
                 Ok::<_, Error>(stream::iter(found.into_iter().map(Ok)))
@@ -247,7 +364,9 @@ impl<'c> Executor<'c> for &'c Source {
     {
         match self {
             Source::Pool(pool) => pool.fetch_optional(query),
-            Source::Still(_) => Box::pin(async move { self.acquire().await?.fetch_optional(query).await }),
+            Source::Kept(_) | Source::Still(_) => {
+                Box::pin(async move { self.acquire().await?.fetch_optional(query).await })
+            }
         }
     }
 
@@ -261,7 +380,7 @@ impl<'c> Executor<'c> for &'c Source {
     {
         match self {
             Source::Pool(pool) => pool.prepare_with(sql, parameters),
-            Source::Still(_) => {
+            Source::Kept(_) | Source::Still(_) => {
                 Box::pin(async move { self.acquire().await?.prepare_with(sql, parameters).await })
             }
         }

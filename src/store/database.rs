@@ -10,14 +10,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AnyConnection, ConnectOptions, Connection as _, Row, SqlSafeStr};
+use sqlx::{AnyConnection, ConnectOptions, Connection as _, Executor as _, Row, SqlSafeStr};
 use tokio::sync::Mutex;
 
 use super::connection::{Lent, Source, Transaction, at_once};
 use super::file::OpenedFile;
+use super::whole::{self, Done, Statement};
 use super::{Location, OpenError, StoreError, StoreOptions};
 use crate::ids::Ids;
 
@@ -69,6 +71,8 @@ pub(super) struct Database {
     reader: Source,
     writer: Source,
     begin: &'static str,
+    /// Whether it takes several statements in one piece.
+    in_one_piece: bool,
     /// Of SQLite.
     file: Option<Arc<OpenedFile>>,
     /// An in-memory database lives as long as one connection to it does.
@@ -126,6 +130,7 @@ impl Database {
                 reader: still.clone(),
                 writer: still,
                 begin: "BEGIN IMMEDIATE",
+                in_one_piece: true,
                 anchor: Arc::new(Mutex::new(None)),
             });
         }
@@ -134,8 +139,9 @@ impl Database {
         Ok(Self {
             file: Some(Arc::new(file)),
             reader: Source::Pool(sqlite_pool(options, MOST_CONNECTIONS).connect_lazy_with(url.clone())),
-            writer: Source::Pool(sqlite_pool(options, 1).connect_lazy_with(url)),
+            writer: sole(options, url),
             begin: "BEGIN IMMEDIATE",
+            in_one_piece: true,
             anchor: Arc::new(Mutex::new(None)),
         })
     }
@@ -153,12 +159,13 @@ impl Database {
             .run(&mut anchor)
             .await
             .map_err(migration_error)?;
-        let pool = Source::Pool(sqlite_pool(options, 1).connect_lazy_with(url));
+        let sole = sole(options, url);
         Ok(Self {
             file: None,
-            reader: pool.clone(),
-            writer: pool,
+            reader: sole.clone(),
+            writer: sole,
             begin: "BEGIN IMMEDIATE",
+            in_one_piece: true,
             anchor: Arc::new(Mutex::new(Some(anchor))),
         })
     }
@@ -197,6 +204,7 @@ impl Database {
             reader: pool.clone(),
             writer: pool,
             begin: "BEGIN",
+            in_one_piece: false,
             anchor: Arc::new(Mutex::new(None)),
         })
     }
@@ -225,6 +233,23 @@ impl Database {
     pub(super) async fn write(&self, doing: &'static str) -> Result<Lent, StoreError> {
         self.check_file().await.map_err(unavailable(doing))?;
         self.writer.acquire().await.map_err(unavailable(doing))
+    }
+
+    /// Runs statements as one transaction: all or nothing. What came of each.
+    pub(super) async fn run(&self, statements: Vec<Statement>) -> Result<Vec<Done>, sqlx::Error> {
+        self.check_file().await?;
+        if self.in_one_piece {
+            let query = whole::joined(self.begin, statements);
+            return self.writer.run_whole(query).await.map(whole::parted);
+        }
+        let mut tx = self.writer.begin_with(self.begin).await?;
+        let mut done = Vec::with_capacity(statements.len());
+        for statement in statements {
+            let results = tx.fetch_many(statement.query()).try_collect().await?;
+            done.extend(whole::collected(results));
+        }
+        tx.commit().await?;
+        Ok(done)
     }
 
     /// The names of all keys that something is sealed with.
@@ -309,6 +334,12 @@ fn server(url: &str) -> Result<String, OpenError> {
         Some(directory) => directory.display().to_string(),
         None => format!("{}:{}", options.get_host(), options.get_port()),
     })
+}
+
+/// The one connection of SQLite that writes.
+fn sole(options: &StoreOptions, url: AnyConnectOptions) -> Source {
+    let pool = sqlite_pool(options, 1).connect_lazy_with(url);
+    Source::kept(pool, options.acquire_timeout)
 }
 
 fn sqlite_pool(options: &StoreOptions, connections: u32) -> AnyPoolOptions {

@@ -5,6 +5,8 @@
 //! too, an event becomes visible before any event with a greater id, so a reader who has seen one id has missed none
 //! below it. Ids have no gaps: an id that is not there any more was forgotten for its age or number.
 
+use std::iter;
+
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -15,6 +17,7 @@ use super::connection::{Connection, Transaction};
 use super::database::unavailable;
 use super::devices::{MOST_ITEMS, from_micros, to_micros};
 use super::page::{self, Page};
+use super::whole::{Done, Statement, Value};
 use super::{Store, StoreError};
 
 /// Events beyond the number that is kept are removed when so many have come.
@@ -151,14 +154,80 @@ impl Store {
         }
         tx.commit().await.map_err(unavailable(doing))?;
         if let Some(last) = last {
-            // Transactions may come here in another order than they committed in.
-            self.told.send_if_modified(|known| {
-                let newer = last > *known;
-                *known = last.max(*known);
-                newer
-            });
+            self.told_through(last);
         }
         Ok(())
+    }
+
+    /// There are events up to this one now.
+    fn told_through(&self, last: i64) {
+        // Transactions may come here in another order than they committed in.
+        self.told.send_if_modified(|known| {
+            let newer = last > *known;
+            *known = last.max(*known);
+            newer
+        });
+    }
+
+    /// What tells of a change that is in another state than this one is, as statements of a transaction that holds its
+    /// row already. The first one of them is [`Self::told_of_change`]'s.
+    pub(super) fn telling_of_change(
+        &self,
+        events: &[NewEvent],
+        id: &str,
+        unless: &str,
+    ) -> impl Iterator<Item = Statement> {
+        let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        let head = Statement::new(
+            "UPDATE event_head SET last = last + $1 WHERE EXISTS \
+             (SELECT 1 FROM changes WHERE id = $2 AND state <> $3) RETURNING last",
+            [count.into(), id.into(), unless.into()],
+        );
+        let now = to_micros(self.now());
+        let inserts = events.iter().zip(1..).map(move |(event, number)| {
+            Statement::new(
+                "INSERT INTO events (id, at, kind, device_id, device, facts) \
+                 SELECT h.last - $1, $2, $3, $4, $5, $6 FROM event_head h WHERE EXISTS \
+                 (SELECT 1 FROM changes WHERE id = $7 AND state <> $8)",
+                [
+                    Value::from(count - number),
+                    now.into(),
+                    (&event.kind).into(),
+                    (&event.device_id).into(),
+                    (&event.device).into(),
+                    (&facts(&event.facts)).into(),
+                    id.into(),
+                    unless.into(),
+                ],
+            )
+        });
+        iter::once(head).chain(inserts)
+    }
+
+    /// The transaction that these statements were part of is over: who follows is told, and old events are removed.
+    /// `head`: what came of the first one.
+    pub(super) async fn told_of_change(&self, head: Option<&Done>, count: usize) {
+        let Some(row) = head.and_then(|head| head.rows.first()) else {
+            return;
+        };
+        let Ok(last) = row.try_get(0) else { return };
+        self.told_through(last);
+        if trims(last, i64::try_from(count).unwrap_or(i64::MAX))
+            && let Err(error) = self.trim_events().await
+        {
+            tracing::warn!(%error, "old events were not removed");
+        }
+    }
+
+    async fn trim_events(&self) -> Result<(), StoreError> {
+        const DOING: &str = "removing old events";
+        let mut connection = self.database.write(DOING).await?;
+        sqlx::query("DELETE FROM events WHERE id <= (SELECT last FROM event_head) - $1")
+            .bind(self.events_kept)
+            .execute(&mut *connection)
+            .await
+            .map(drop)
+            .map_err(unavailable(DOING))
     }
 
     /// Tells of what has no row of its own.
@@ -197,7 +266,7 @@ impl Store {
             .execute(&mut *connection)
             .await?;
         }
-        if last / TRIMMED_AT_A_TIME != (last - count) / TRIMMED_AT_A_TIME {
+        if trims(last, count) {
             sqlx::query("DELETE FROM events WHERE id <= $1")
                 .bind(last.saturating_sub(self.events_kept))
                 .execute(connection)
@@ -310,6 +379,11 @@ impl Store {
             .map(drop)
             .map_err(unavailable(DOING))
     }
+}
+
+/// Whether so many events up to this one are a reason to remove old ones.
+fn trims(last: i64, count: i64) -> bool {
+    last / TRIMMED_AT_A_TIME != (last - count) / TRIMMED_AT_A_TIME
 }
 
 fn facts(facts: &EventFacts) -> String {

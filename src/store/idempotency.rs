@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::database::{is_duplicate, unavailable};
 use super::devices::{from_micros, to_micros};
 use super::seal::Place;
+use super::whole::{Statement, Value};
 use super::{OpenError, Store, StoreError};
 
 const COLUMNS: &str = "SELECT scope, operation_id, created_at, key_id, request, answer FROM idempotency_keys";
@@ -53,6 +54,28 @@ fn sealed_in<'a>(scope: &'a str, column: &'static str) -> Place<'a> {
 }
 
 impl Store {
+    /// What adds a key, as statements. The second one fails as a duplicate when the scope is taken.
+    pub(super) fn key_statements(&self, key: &NewKey, operation_id: &str) -> [Statement; 2] {
+        let place = sealed_in(&key.scope, "request");
+        [
+            Statement::new(
+                "DELETE FROM idempotency_keys WHERE scope = $1 AND created_at < $2",
+                [(&key.scope).into(), to_micros(key.expired).into()],
+            ),
+            Statement::new(
+                "INSERT INTO idempotency_keys (scope, operation_id, created_at, key_id, request) \
+                 VALUES ($1, $2, $3, $4, $5)",
+                [
+                    Value::from(&key.scope),
+                    operation_id.into(),
+                    to_micros(self.now()).into(),
+                    self.keys.current_id().into(),
+                    self.keys.seal(place, &key.request, &self.ids).into(),
+                ],
+            ),
+        ]
+    }
+
     pub(super) async fn insert_key_in(
         &self,
         connection: &mut Connection,
@@ -60,29 +83,17 @@ impl Store {
         operation_id: &str,
     ) -> Result<(), StoreError> {
         const DOING: &str = "adding an idempotency key";
-        sqlx::query("DELETE FROM idempotency_keys WHERE scope = $1 AND created_at < $2")
-            .bind(&key.scope)
-            .bind(to_micros(key.expired))
-            .execute(&mut *connection)
-            .await
-            .map_err(unavailable(DOING))?;
-        let place = sealed_in(&key.scope, "request");
-        let inserted = sqlx::query(
-            "INSERT INTO idempotency_keys (scope, operation_id, created_at, key_id, request) \
-             VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(&key.scope)
-        .bind(operation_id)
-        .bind(to_micros(self.now()))
-        .bind(self.keys.current_id())
-        .bind(self.keys.seal(place, &key.request, &self.ids))
-        .execute(&mut *connection)
-        .await;
-        match inserted {
-            Ok(_) => Ok(()),
-            Err(error) if is_duplicate(&error) => Err(StoreError::KeyTaken),
-            Err(error) => Err(unavailable(DOING)(error)),
+        for statement in self.key_statements(key, operation_id) {
+            let done = statement.query().execute(&mut *connection).await;
+            done.map_err(|error| {
+                if is_duplicate(&error) {
+                    StoreError::KeyTaken
+                } else {
+                    unavailable(DOING)(error)
+                }
+            })?;
         }
+        Ok(())
     }
 
     pub(super) async fn end_key_in(

@@ -19,6 +19,7 @@ mod operations;
 mod page;
 mod rows;
 mod seal;
+mod whole;
 
 #[cfg(test)]
 mod tests;

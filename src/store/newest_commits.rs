@@ -47,7 +47,6 @@ impl Store {
         events: &[NewEvent],
     ) -> Result<(), StoreError> {
         const DOING: &str = "storing the newest commit of a device";
-        let mut tx = self.database.begin(DOING).await?;
         let statement = match before {
             None => {
                 "INSERT INTO newest_commits (device_id, entry, committed_at) VALUES ($1, $2, $3) \
@@ -64,6 +63,13 @@ impl Store {
         if let Some(before) = before {
             query = query.bind(&before.entry);
         }
+        if events.is_empty() {
+            // A transaction of its own.
+            let mut connection = self.database.write(DOING).await?;
+            let stored = query.execute(&mut *connection).await;
+            return stored.map(drop).map_err(unavailable(DOING));
+        }
+        let mut tx = self.database.begin(DOING).await?;
         let changed = query.execute(&mut *tx).await.map_err(unavailable(DOING))?;
         if changed.rows_affected() == 0 {
             // Somebody else saw it first.

@@ -6,6 +6,9 @@ use super::event::{Event, Handler, Start};
 use super::tokenizer::Tokenizer;
 use super::writer::{WriteError, Writer};
 
+/// Bytes of a document that are read together when not all of it may be wanted.
+const PIECE: usize = 1 << 10;
+
 /// An element with all that is in it. Comments are not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Element {
@@ -61,6 +64,32 @@ impl Element {
         tokenizer.push(text.as_bytes(), &mut builder)?;
         tokenizer.finish(&mut builder)?;
         // The tokenizer insists on exactly one root, so it was closed and kept.
+        Ok(builder.root.unwrap_or_default())
+    }
+
+    /// The beginning of a document that is known to be well-formed: `most` elements of this local name, and not much more.
+    /// What is open there is closed.
+    pub fn parse_beginning(
+        text: &str,
+        limits: &Limits,
+        local: &str,
+        most: usize,
+    ) -> Result<Element, XmlError> {
+        let mut builder = Builder {
+            counted: Some(local.to_owned()),
+            ..Builder::default()
+        };
+        let mut tokenizer = Tokenizer::new(*limits);
+        for piece in text.as_bytes().chunks(PIECE) {
+            tokenizer.push(piece, &mut builder)?;
+            if builder.ended >= most {
+                while builder.root.is_none() && !builder.open.is_empty() {
+                    builder.end();
+                }
+                return Ok(builder.root.unwrap_or_default());
+            }
+        }
+        tokenizer.finish(&mut builder)?;
         Ok(builder.root.unwrap_or_default())
     }
 
@@ -186,6 +215,22 @@ fn declare<'a>(
 struct Builder {
     open: Vec<Element>,
     root: Option<Element>,
+    /// How many elements of this name have ended.
+    counted: Option<String>,
+    ended: usize,
+}
+
+impl Builder {
+    /// The innermost element ends.
+    fn end(&mut self) {
+        if let Some(done) = self.open.pop() {
+            self.ended += usize::from(self.counted.as_ref() == Some(&done.local));
+            match self.open.last_mut() {
+                Some(parent) => parent.children.push(Node::Element(done)),
+                None => self.root = Some(done),
+            }
+        }
+    }
 }
 
 impl Handler for Builder {
@@ -202,14 +247,7 @@ impl Handler for Builder {
                     }
                 }
             }
-            Event::End { .. } => {
-                if let Some(done) = self.open.pop() {
-                    match self.open.last_mut() {
-                        Some(parent) => parent.children.push(Node::Element(done)),
-                        None => self.root = Some(done),
-                    }
-                }
-            }
+            Event::End { .. } => self.end(),
             Event::Comment(_) => {}
         }
         Ok(())
@@ -258,6 +296,20 @@ mod tests {
         assert!(a.child("c").unwrap().self_closing);
         assert_eq!(a.path(&["b"]).map(Element::text).as_deref(), Some("one &"));
         assert!(a.path(&["b", "z"]).is_none());
+    }
+
+    #[test]
+    fn a_beginning_ends_behind_what_is_wanted() {
+        let item = format!("<i>{}<j/></i>", "x".repeat(PIECE));
+        let text = format!("<a><b>{}</b><c/></a>", item.repeat(9));
+        let begun = |most| {
+            let begun = Element::parse_beginning(&text, &Limits::default(), "i", most).unwrap();
+            let items = begun.path(&["b"]).map(|b| b.children_named("i").count());
+            (items, begun.child("c").is_some())
+        };
+        assert_eq!(begun(1).0, Some(2));
+        assert_eq!(begun(4).0, Some(5));
+        assert_eq!(begun(10), (Some(9), true));
     }
 
     #[test]

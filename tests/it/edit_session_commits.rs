@@ -264,6 +264,10 @@ async fn a_crash_in_a_commit_leaves_the_step_on_record() {
         child.signal("KILL");
         child.ended().await;
         assert!(waiting.await.expect("no panic").is_err());
+        // Nobody finds out meanwhile.
+        device
+            .faults()
+            .add(Rule::on("get-commit-information", Fault::NeverReply));
         let database = child.directory().join("inventory.db");
         let again = TestGateway::with(|settings| {
             settings.database = Some(format!("sqlite://{}", database.display()));

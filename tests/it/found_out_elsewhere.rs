@@ -117,3 +117,30 @@ async fn a_device_does_not_move_under_what_is_at_work() {
         gateway.update(door, "mx1", &elsewhere, "").await.unwrap();
     }
 }
+
+/// E6: that another device is not going to make a scheduled commit does not say that it was called off.
+#[tokio::test]
+async fn a_scheduled_commit_is_not_called_off_by_another_device() {
+    for door in DOORS {
+        let (gateway, _device, edits) = pair(Profile::Junos, None).await;
+        let first = json!({"edits": to_contact(Profile::Junos, "north")});
+        gateway.change(door, "mx1", first).await.unwrap();
+        let later = json!({"edits": edits, "commit": {"at": "reboot"}});
+        let scheduled = gateway.change(door, "mx1", later).await.unwrap();
+        assert_eq!(scheduled["state"], "scheduled", "{scheduled}");
+
+        let other = listen(junos().clock(clock())).await;
+        let there = json!({"port": other.addr().port()});
+        gateway.update(door, "mx1", &there, "").await.unwrap();
+        let next = json!({"edits": to_contact(Profile::Junos, "west")});
+        gateway.change(door, "mx1", next).await.unwrap();
+        let id = scheduled["id"].as_str().unwrap();
+        let change = change_ends_as(&gateway, door, id, "unknown", "unknown").await;
+        assert!(
+            change["seen"]
+                .as_str()
+                .is_some_and(|seen| seen.contains("another device")),
+            "{change}"
+        );
+    }
+}

@@ -220,3 +220,38 @@ async fn the_end_of_a_confirmed_commit_is_stored_late() {
     })
     .await;
 }
+
+/// E6, H3: a scheduled commit that the device has called off is told as called off, though that cannot be stored at once.
+#[tokio::test]
+async fn the_end_of_a_scheduled_commit_is_stored_late() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ncgate.db");
+    let gateway = gateway_with(&file).await;
+    let device = listen(junos()).await;
+    gateway.add("mx1", &device, json!({})).await;
+    let mut database = open(&file).await;
+    let body = json!({"edits": to_contact(Profile::Junos, "east"), "commit": {"at": "reboot"}});
+    let scheduled = gateway.change(Door::Rest, "mx1", body).await.unwrap();
+    assert_eq!(scheduled["state"], "scheduled", "{scheduled}");
+    let id = scheduled["id"].as_str().unwrap();
+
+    freeze(&mut database, "changes").await;
+    let path = format!("/v1/devices/mx1/changes/{id}/cancel");
+    let (status, cancelled) = answer(gateway.request(Method::POST, &path)).await;
+    assert_eq!(
+        (status, &cancelled["state"]),
+        (StatusCode::OK, &json!("cancelled")),
+        "{cancelled}"
+    );
+    change_ends_as(&gateway, Door::Grpc, id, "cancelled", "not_applied").await;
+    thaw(&mut database, "changes").await;
+    eventually("the end is stored", async || {
+        let stored: (String,) = sqlx::query_as("SELECT state FROM changes WHERE id = $1")
+            .bind(id)
+            .fetch_one(&mut database)
+            .await
+            .unwrap();
+        stored.0 == "cancelled"
+    })
+    .await;
+}

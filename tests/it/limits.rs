@@ -240,7 +240,7 @@ async fn caller_who_leaves_a_large_answer_harms_nobody() {
 /// Fault 34: without descriptors accepting pauses, nothing crashes, and it recovers.
 #[tokio::test]
 async fn exhausted_descriptors_are_survived() {
-    let child = Child::start_by("ulimit -n 40", &[]).await;
+    let child = Child::start_by("ulimit -n 30", &[]).await;
     let mut crowd = Vec::new();
     for _ in 0..80 {
         crowd.push(
@@ -263,6 +263,34 @@ async fn exhausted_descriptors_are_survived() {
         request.is_ok_and(|response| response.status() == StatusCode::OK)
     })
     .await;
+}
+
+/// Fault 34: however many callers come, descriptors are left for devices and the database.
+#[tokio::test]
+async fn a_crowd_of_callers_leaves_descriptors_for_devices() {
+    let child = Child::start_by("ulimit -n 128", &[]).await;
+    let device = listen(junos()).await;
+    child.add("mx1", &device, json!({})).await;
+    let before = child.descriptors();
+    let mut crowd = Vec::new();
+    for _ in 0..150 {
+        crowd.push(
+            TcpStream::connect(child.address())
+                .await
+                .expect("the backlog takes it"),
+        );
+    }
+    eventually("as many are in as may be", async || {
+        child.descriptors() >= before + 60
+    })
+    .await;
+    // Over the connection that there was before.
+    let read = child.get("/v1/devices/mx1/rpc/get-system-uptime-information");
+    let (status, body) = read.await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert!(child.log("cannot accept a connection").is_empty());
+    drop(crowd);
+    device.stop().await;
 }
 
 /// X3: a connection that says nothing, or only half a head, is closed in time.

@@ -9,6 +9,7 @@ mod bombs;
 mod calls;
 mod change_faults;
 mod changes;
+mod changes_in_flight;
 mod cli;
 mod commands;
 mod concurrency;

@@ -548,3 +548,40 @@ async fn what_is_running_may_have_no_lock() {
         assert!(has_east(&device));
     }
 }
+
+/// E2: a server that says ok to a commit and does nothing is not believed, whatever its settings say.
+#[tokio::test]
+async fn ok_to_a_commit_that_does_nothing_is_no_commit() {
+    for door in DOORS {
+        for commit in [json!({}), json!({"confirm_timeout_seconds": 120})] {
+            let (gateway, device, edits) = quirky(Profile::Rfc, &[]).await;
+            device.faults().add(Rule::on("commit", Fault::Pretend).times(2));
+            let body = json!({"edits": edits, "commit": commit});
+            let refusal = gateway.change(door, "mx1", body).await.unwrap_err();
+            assert_eq!(
+                (refusal.verdict(), refusal.step.as_deref()),
+                (("operation-failed", "not_applied"), Some("verify")),
+                "{refusal:?}"
+            );
+            let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
+            let session = id(&opened);
+            gateway
+                .edit(door, "mx1", &session, edits[0].clone())
+                .await
+                .unwrap();
+            let refusal = gateway
+                .act(door, "mx1", &session, "commit", commit.clone())
+                .await
+                .unwrap_err();
+            assert_eq!(
+                (refusal.verdict(), refusal.step.as_deref()),
+                (("operation-failed", "not_applied"), Some("verify")),
+                "{refusal:?}"
+            );
+            assert_eq!(commits(&device), 0);
+            let again = gateway.act(door, "mx1", &session, "commit", Value::Null).await;
+            assert_eq!(again.unwrap()["commit"]["state"], "committed");
+            assert!(has_east(&device));
+        }
+    }
+}

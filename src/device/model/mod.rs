@@ -240,7 +240,7 @@ impl Default for PoolSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quirks {
-    /// Several RPCs of one batch may be in flight at once (Q2).
+    /// Several RPCs of one batch or one change may be in flight at once (Q2).
     pub pipelining: bool,
     /// Changes have the device validate before the commit. Some servers make no commit after that and say ok to it.
     pub validate: bool,

@@ -100,8 +100,10 @@ async fn who_waits_for_the_candidate_moves_to_the_new_settings() {
     // Also who has the old device in his hands still.
     let later = waits("c");
     held.finish().await;
-    assert_eq!(later.await.unwrap().unwrap().session_id(), 101);
+    let later = later.await.unwrap().unwrap();
+    assert_eq!((who(&old), who(&new)), (None, Some("c".to_owned())));
     assert_eq!(connector.connects().len(), 1);
+    later.finish().await;
 }
 
 /// H3, L1: the wait for other holders, and the deadline, are one over a change of the settings.

@@ -9,6 +9,11 @@ use crate::netconf::rpc::{RequestError, Rpc};
 use crate::xml::tree::Element;
 use crate::xml::{Limits, Writer, XmlError};
 
+/// The element of one commit.
+const ENTRY: &str = "commit-history";
+/// How many commits [`CommitInformation::parse_newest`] reads.
+const NEWEST: usize = 8;
+
 /// `<get-commit-information/>`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GetCommitInformation {
@@ -140,6 +145,24 @@ impl CommitInformation {
         Ok(found)
     }
 
+    /// The newest commits alone, some eight of them, out of a reply that was found to be well-formed. Devices tell of fifty.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], as far as it is read.
+    pub fn parse_newest(reply: &str) -> Result<Self, XmlError> {
+        let limits = Limits::default();
+        let mut found = Self::default();
+        found.collect(&Element::parse_beginning(reply, &limits, ENTRY, NEWEST)?);
+        // The one behind them may have been cut.
+        found.entries.truncate(NEWEST);
+        if found.entries.iter().any(|entry| entry.sequence == Some(0)) {
+            Ok(found)
+        } else {
+            // Not in the order that devices are known to have.
+            Self::parse(reply)
+        }
+    }
+
     /// The newest commit.
     pub fn newest(&self) -> Option<&CommitEntry> {
         self.entries
@@ -155,7 +178,7 @@ impl CommitInformation {
     }
 
     fn collect(&mut self, element: &Element) {
-        if element.local == "commit-history" {
+        if element.local == ENTRY {
             self.entries.push(entry(element));
             return;
         }
@@ -265,4 +288,42 @@ fn find<'a>(element: &'a Element, local: &str) -> Option<&'a Element> {
         return Some(element);
     }
     element.children().find_map(|child| find(child, local))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(numbers: impl Iterator<Item = u32>) -> String {
+        let entries = numbers.map(|number| {
+            format!(
+                "<commit-history><sequence-number>{number}</sequence-number><user>u{number}</user>\
+                 <log>{}</log></commit-history>",
+                "long ".repeat(99)
+            )
+        });
+        format!(
+            "<rpc-reply><commit-information>{}</commit-information></rpc-reply>",
+            entries.collect::<String>()
+        )
+    }
+
+    /// E2: the newest are the same, be they read alone or with all the others.
+    #[test]
+    fn the_newest_are_read_alone() {
+        for count in [1, 7, 8, 9, 50] {
+            let reply = reply(0..count);
+            let (all, newest) = (
+                CommitInformation::parse(&reply).unwrap(),
+                CommitInformation::parse_newest(&reply).unwrap(),
+            );
+            assert_eq!(newest.entries, all.entries[..all.entries.len().min(NEWEST)]);
+            assert_eq!(newest.newest(), all.newest());
+        }
+        let backwards = CommitInformation::parse_newest(&reply((0..50).rev())).unwrap();
+        assert_eq!(
+            backwards.newest().and_then(|newest| newest.user.as_deref()),
+            Some("u0")
+        );
+    }
 }

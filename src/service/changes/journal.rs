@@ -2,6 +2,8 @@
 //! only when the store says that one may have been (conventions E2). The end of one that the database does not take is
 //! stored as soon as it does.
 
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use super::record::Change;
@@ -19,10 +21,20 @@ use crate::store::{ChangeRecord, ConfirmedCommitRecord, STARTING, StoreError};
 const TRIES: usize = 3;
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// How long a state may be known to this process alone. One that is over sooner is stored, and told, together with the
+/// next one.
+const SOON: Duration = Duration::from_millis(100);
+
 /// The account. Dropping it forgets what was not stored, unless that is the end.
 pub(super) struct Journal {
     gateway: Gateway,
     change: Change,
+    /// What is known has not been shown to those who look.
+    hidden: bool,
+    /// The state is not stored yet.
+    untold: bool,
+    /// Nor are these, which it went through before.
+    passed: Vec<State>,
     /// Its end is still being stored, and shown by whoever does that.
     end_is_due: bool,
 }
@@ -50,6 +62,9 @@ impl Journal {
         Ok(Self {
             gateway,
             change,
+            hidden: false,
+            untold: false,
+            passed: Vec::new(),
             end_is_due: false,
         })
     }
@@ -62,10 +77,17 @@ impl Journal {
         &self.change
     }
 
-    /// Changes what is known of it, for those who look now.
+    /// Changes what is known of it. Those who look see it when it is shown, or with the next state.
     pub fn note(&mut self, change: impl FnOnce(&mut Change)) {
         change(&mut self.change);
-        self.gateway.inner.changes.put(&self.change);
+        self.hidden = true;
+    }
+
+    /// Shows what is known to those who look now.
+    pub fn show(&mut self) {
+        if std::mem::take(&mut self.hidden) {
+            self.gateway.inner.changes.put(&self.change);
+        }
     }
 
     /// What came of a step, which stands where its beginning stood.
@@ -85,19 +107,45 @@ impl Journal {
         });
     }
 
-    /// The next state, before anything counts. It is stored so that it is told; what cannot be stored now is stored with
-    /// what comes next.
+    /// The next state, before anything counts. Whoever looks sees it at once; it is stored, and with that told, with what
+    /// is stored next, or when it has lasted for a while ([`Self::waiting`]).
     ///
     /// # Errors
     /// `invalid-state`.
-    pub async fn enter(&mut self, next: State) -> Result<(), Error> {
+    pub fn enter(&mut self, next: State) -> Result<(), Error> {
+        let before = self.change.state;
         self.change.enter(next)?;
-        self.gateway.inner.changes.put(&self.change);
-        if let Err(error) = self.store().await {
-            let (id, state) = (&self.change.row.id, next.as_str());
-            tracing::warn!(change = id, state, error = %error, "a state of a change was not stored");
+        if std::mem::replace(&mut self.untold, true) {
+            self.passed.push(before);
         }
+        self.hidden = true;
+        self.show();
         Ok(())
+    }
+
+    /// Waits for what is done in this state. If that takes long, the state is told meanwhile.
+    ///
+    /// # Cancel safety
+    /// As what is waited for.
+    pub async fn waiting<T>(&mut self, work: impl Future<Output = T>) -> T {
+        if !self.untold {
+            return work.await;
+        }
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = tokio::time::sleep(SOON) => {}
+        }
+        let tell = async {
+            // What cannot be stored now is stored with what comes next.
+            if let Err(error) = self.store().await {
+                let (id, state) = (&self.change.row.id, self.change.state.as_str());
+                tracing::warn!(change = id, state, error = %error, "a state of a change was not stored");
+            }
+        };
+        let (done, ()) = tokio::join!(work, tell);
+        done
     }
 
     /// Stores that what is sent next counts, once, and which step that is; `confirmed`: and that it has to be confirmed.
@@ -110,9 +158,9 @@ impl Journal {
         step: StepName,
         confirmed: Option<&mut ConfirmedCommit>,
     ) -> Result<(), Error> {
-        self.change.enter(State::Committing)?;
         self.step(ChangeStepView::begun(step));
-        let mut row = self.change.to_row();
+        self.enter(State::Committing)?;
+        let mut row = self.row();
         let store = &self.gateway.inner.store;
         let stored = match confirmed {
             None => store.journal_commit(&mut row).await,
@@ -129,7 +177,7 @@ impl Journal {
             // Not 503: something was sent for this change (H3).
             Error::new(ErrorCode::Internal, error.detail().to_owned()).with_reason("store")
         })?;
-        self.change.row.updated_at = row.updated_at;
+        self.stored(&row);
         Ok(())
     }
 
@@ -141,11 +189,10 @@ impl Journal {
         commit: &mut ConfirmedCommit,
     ) -> ChangeView {
         self.change.set_outcome(outcome);
-        if let Err(error) = self.change.enter(state) {
+        if let Err(error) = self.enter(state) {
             tracing::error!(change = self.change.row.id, error = %error, "a change went on in a way that it cannot");
         }
-        self.gateway.inner.changes.put(&self.change);
-        let (mut row, mut confirmed) = (self.change.to_row(), commit.to_row());
+        let (mut row, mut confirmed) = (self.row(), commit.to_row());
         for attempt in 1..=TRIES {
             let store = &self.gateway.inner.store;
             match store
@@ -153,7 +200,7 @@ impl Journal {
                 .await
             {
                 Ok(()) => {
-                    self.change.row.updated_at = row.updated_at;
+                    self.stored(&row);
                     commit.row.updated_at = confirmed.updated_at;
                     break;
                 }
@@ -198,17 +245,17 @@ impl Journal {
     pub async fn end(&mut self, state: State, outcome: Outcome) -> ChangeView {
         self.change.set_outcome(outcome);
         self.change.end_begun(outcome);
-        if let Err(error) = self.change.enter(state) {
+        if let Err(error) = self.enter(state) {
             tracing::error!(change = self.change.row.id, error = %error, "a change ended in a way that it cannot");
         }
-        self.gateway.inner.changes.put(&self.change);
         for attempt in 1..=TRIES {
             match self.store().await {
                 Ok(()) => break,
                 Err(error) if attempt == TRIES => {
                     let (id, state) = (&self.change.row.id, self.change.state.as_str());
                     tracing::error!(change = id, state, error = %error, "the end of a change is not stored yet");
-                    self.store_later();
+                    self.end_is_due = true;
+                    store_later(&self.gateway, &self.change, self.row(), State::is_running);
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
@@ -231,32 +278,31 @@ impl Journal {
         }
     }
 
-    /// Goes on trying, in a task of its own. Until then those who look are told what is known here.
-    fn store_later(&mut self) {
-        self.end_is_due = true;
-        let (gateway, change) = (self.gateway.clone(), self.change.clone());
-        self.gateway.inner.tasks.spawn(async move {
-            let mut attempts = Attempts::new(&gateway);
-            while attempts.again().await {
-                match store_end(&gateway, &change).await {
-                    Ok(()) => break,
-                    Err(error) => tracing::debug!(change = change.row.id, error = %error, "not yet"),
-                }
-            }
-            gateway.inner.changes.remove(&change.row.id);
-        });
-    }
-
     async fn store(&mut self) -> Result<(), Error> {
-        let mut row = self.change.to_row();
+        let mut row = self.row();
         self.gateway
             .inner
             .store
             .update_change(&mut row)
             .await
             .map_err(|error| self.gateway.store_error(error))?;
-        self.change.row.updated_at = row.updated_at;
+        self.stored(&row);
         Ok(())
+    }
+
+    fn row(&self) -> ChangeRecord {
+        let passed = self.passed.iter().map(|state| state.as_str().to_owned());
+        ChangeRecord {
+            passed: passed.collect(),
+            ..self.change.to_row()
+        }
+    }
+
+    /// It is stored like this.
+    fn stored(&mut self, row: &ChangeRecord) {
+        self.change.row.updated_at = row.updated_at;
+        self.untold = false;
+        self.passed.clear();
     }
 }
 
@@ -268,13 +314,34 @@ impl Drop for Journal {
     }
 }
 
-/// Stores the end of a change, unless somebody has stored what came of it since.
-async fn store_end(gateway: &Gateway, change: &Change) -> Result<(), StoreError> {
+/// Goes on trying to store what a change has come to, in a task of its own, over what is stored in a state like these. Until
+/// then those who look are told what is known here.
+pub(super) fn store_later(gateway: &Gateway, change: &Change, row: ChangeRecord, over: fn(State) -> bool) {
+    gateway.inner.changes.put(change);
+    let gateway = gateway.clone();
+    let tasks = gateway.inner.tasks.clone();
+    tasks.spawn(async move {
+        let mut attempts = Attempts::new(&gateway);
+        while attempts.again().await {
+            match store_over(&gateway, &row, over).await {
+                Ok(()) | Err(StoreError::NotFound) => break,
+                Err(error) => tracing::debug!(change = row.id, error = %error, "not yet"),
+            }
+        }
+        gateway.inner.changes.remove(&row.id);
+    });
+}
+
+/// Stores it, unless somebody has stored what came of it since.
+async fn store_over(
+    gateway: &Gateway,
+    row: &ChangeRecord,
+    over: fn(State) -> bool,
+) -> Result<(), StoreError> {
     let store = &gateway.inner.store;
-    let stored = store.find_change(&change.row.id).await?;
-    let runs = State::parse(&stored.state).is_none_or(State::is_running);
-    if !runs {
+    let stored = store.find_change(&row.id).await?;
+    if !State::parse(&stored.state).is_none_or(over) {
         return Ok(());
     }
-    store.update_change(&mut change.to_row()).await
+    store.update_change(&mut row.clone()).await
 }

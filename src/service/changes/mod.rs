@@ -1,8 +1,8 @@
 //! Changes: the nine steps of one write in one call (design section 6, S31).
 //!
-//! `state` is pure; `record` is what is known of a change, `journal` its account while it runs; `steps` sends the
-//! script, `procedure` brings it to its end; `scheduled` knows commits that the device makes later; `resolve` finds out what
-//! became of a lost reply, and `saving` does then what should have followed.
+//! `state` is pure; `record` is what is known of a change, `journal` its account while it runs; `steps` goes through the
+//! script, `sending` sends it, `procedure` brings it to its end; `scheduled` knows commits that the device makes later;
+//! `resolve` finds out what became of a lost reply, and `saving` does then what should have followed.
 
 mod instance;
 mod journal;
@@ -15,6 +15,7 @@ mod resolve;
 mod resolving;
 mod saving;
 mod scheduled;
+mod sending;
 mod state;
 mod steps;
 
@@ -35,7 +36,7 @@ pub(super) use self::state::State;
 use super::Gateway;
 use super::call::{CallContext, Role};
 use super::confirmed;
-use super::edit::ground::{Ground, marker};
+use super::edit::ground::{Ground, Verify, marker};
 use super::edit::request::{ChangeRequest, EditBody, ListChanges};
 use super::edit::script::{self, Script};
 use super::edit::view::{ChangeList, ChangeView, Planned, RpcErrorView};
@@ -390,7 +391,9 @@ impl Writer {
         let mut ground = Ground::new(capabilities, mode, self.request.instance.as_deref())?;
         let (validate, verify) = self.quirks;
         ground.skip_validate = !validate;
-        ground.verify = verify;
+        if verify {
+            ground.verify = Verify::Whole;
+        }
         if let Some(seconds) = self.request.commit.confirm_timeout_seconds {
             ground.confirm =
                 Some(
@@ -457,6 +460,7 @@ fn new_change(
             request_id: Some(ctx.request_id.clone()),
             created_at: time::EPOCH,
             updated_at: time::EPOCH,
+            passed: Vec::new(),
             document: Vec::new(),
         },
         state: State::Preparing,

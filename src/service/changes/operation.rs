@@ -164,6 +164,7 @@ mod tests {
                 request_id: None,
                 created_at: time::EPOCH,
                 updated_at: time::EPOCH,
+                passed: Vec::new(),
                 document: Vec::new(),
             },
             state,

@@ -20,16 +20,39 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// When this step must be over; `undo`: it takes back what was done.
-    pub fn of(&self, name: StepName, undo: bool) -> Instant {
-        let now = Instant::now();
-        let (own, callers) = match name {
-            StepName::Commit | StepName::Verify | StepName::Save => (self.commit, false),
-            StepName::Edit | StepName::Validate => (self.commit, true),
-            StepName::Lock | StepName::Open | StepName::Check | StepName::Diff => (self.rpc, true),
-            StepName::Discard | StepName::Unlock | StepName::Close => (self.rpc, false),
+    /// How long this step may take.
+    pub fn of(&self, name: StepName) -> Duration {
+        match name {
+            StepName::Commit | StepName::Verify | StepName::Save | StepName::Edit | StepName::Validate => {
+                self.commit
+            }
+            StepName::Lock
+            | StepName::Open
+            | StepName::Check
+            | StepName::Diff
+            | StepName::Discard
+            | StepName::Unlock
+            | StepName::Close => self.rpc,
+        }
+    }
+
+    /// When this step must be over if it may take until `own`; `undo`: it takes back what was done.
+    pub fn by(&self, name: StepName, undo: bool, own: Instant) -> Instant {
+        let callers = match name {
+            StepName::Lock
+            | StepName::Open
+            | StepName::Check
+            | StepName::Edit
+            | StepName::Validate
+            | StepName::Diff => true,
+            // What may already count, and what gives back.
+            StepName::Commit
+            | StepName::Verify
+            | StepName::Save
+            | StepName::Discard
+            | StepName::Unlock
+            | StepName::Close => false,
         };
-        let own = now + own;
         match self.deadline {
             Some(deadline) if callers && !undo => own.min(deadline),
             Some(_) | None => own,

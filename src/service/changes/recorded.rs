@@ -61,6 +61,7 @@ impl Gateway {
                 request_id: Some(commit.request_id.to_owned()),
                 created_at: time::EPOCH,
                 updated_at: time::EPOCH,
+                passed: Vec::new(),
                 document: Vec::new(),
             },
             state: FIRST,
@@ -84,10 +85,10 @@ impl Recorded {
     ///
     /// # Errors
     /// `invalid-state`: it was sent already.
-    pub async fn looked(&mut self, diff: &Diff, evidence: Evidence) -> Result<(), Error> {
+    pub fn looked(&mut self, diff: &Diff, evidence: Evidence) -> Result<(), Error> {
         self.0.differs(diff.clone());
         self.0.note(|change| change.document.evidence = evidence);
-        self.0.enter(State::Validated).await
+        self.0.enter(State::Validated)
     }
 
     /// What an ephemeral instance was, and is to become: it has no comparison (E5).
@@ -151,6 +152,7 @@ impl Recorded {
         self.0.step(ChangeStepView::new(step, "done", raw.took()));
         self.0
             .note(|change| reading::warn(&mut change.document.warnings, &raw.scan));
+        self.0.show();
     }
 
     /// The device said no to a step.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
+use super::journal::store_later;
 use super::read_row;
 use super::record::Change;
 use super::state::State;
@@ -16,6 +17,7 @@ use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::service::Gateway;
 use crate::service::call::{CallContext, Role};
+use crate::service::continuity;
 use crate::service::edit::ground;
 use crate::service::edit::view::{ChangeView, Planned};
 use crate::service::failure::{self, Asked};
@@ -268,7 +270,7 @@ impl Gateway {
     }
 
     /// What has become of a scheduled commit: made, when the history has it; called off elsewhere, when the device
-    /// neither made it nor is going to.
+    /// neither made it nor is going to; unknown, when that is another device, or its history is too short.
     async fn settle_scheduled(&self, change: &mut Change, history: &CommitInformation) -> Result<(), Error> {
         if is_made(change, history) {
             return self
@@ -278,6 +280,11 @@ impl Gateway {
         if history.scheduled.is_some() {
             return Ok(());
         }
+        if !continuity::goes_on(history, change.document.evidence.newest.as_ref()) {
+            change.document.seen = Some(continuity::ANOTHER.to_owned());
+            change.document.given_up = true;
+            return self.end_scheduled(change, State::Unknown, Outcome::Unknown).await;
+        }
         self.end_scheduled(change, State::Cancelled, Outcome::NotApplied)
             .await
     }
@@ -286,9 +293,17 @@ impl Gateway {
         change.enter(state)?;
         change.set_outcome(outcome);
         let mut row = change.to_row();
-        let stored = self.inner.store.update_change(&mut row).await;
-        stored.map_err(|error| self.store_error(error))?;
-        change.row.updated_at = row.updated_at;
+        match self.inner.store.update_change(&mut row).await {
+            Ok(()) => change.row.updated_at = row.updated_at,
+            Err(error) => {
+                let id = &change.row.id;
+                tracing::error!(change = id, error = %error, "the end of a scheduled commit is not stored yet");
+                // Whoever asked has been told by the device. One task is enough for each.
+                if self.inner.changes.get(id).is_none() {
+                    store_later(self, change, change.to_row(), |stored| stored == State::Scheduled);
+                }
+            }
+        }
         Ok(())
     }
 }

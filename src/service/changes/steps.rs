@@ -1,6 +1,8 @@
-//! The steps of a change in its session: each is sent once, its reply is judged, and what it tells is kept. A step
-//! that fails says what that means for the device; undoing is not done here.
+//! The steps of a change in its session: what must be so before each is sent, and what is kept of what its reply tells.
+//! Sending is `sending`'s; undoing is not done here.
 
+use std::collections::VecDeque;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,22 +10,23 @@ use tokio::time::Instant;
 
 use super::journal::Journal;
 use super::patience::Patience;
+use super::sending::{Sent, together};
 use super::state::State;
-use crate::device::{self, DeviceError, Held, HoldError};
+use crate::device::{Held, HoldError};
 use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::pool::{Hold, Touch};
 use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Passage, Probe};
 use crate::service::edit::differing::Differing;
-use crate::service::edit::ground::{Confirm, Dialect, Ground};
+use crate::service::edit::ground::{Confirm, Dialect, Ground, Verify};
 use crate::service::edit::reading;
 use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
-use crate::service::edit::view::{ChangeStepView, RpcErrorView, ScheduledView};
+use crate::service::edit::view::{RpcErrorView, ScheduledView};
 use crate::service::evidence::{self, Evidence, Moment, Newest};
-use crate::service::failure::{self, Asked};
+use crate::service::failure;
 use crate::service::{history, locks};
 use crate::session::RawReply;
 use crate::store::DeviceRecord;
@@ -69,6 +72,8 @@ pub(super) struct Work {
     pub committed: bool,
     /// What tells later whether it was committed (E2).
     evidence: Evidence,
+    /// The device's history, as long as nobody has looked whether others committed.
+    history: Option<CommitInformation>,
     /// The commit that has to be confirmed, once it was about to be sent.
     pub confirmed: Option<(ConfirmedCommit, Announced)>,
     /// What confirms or cancels that.
@@ -98,6 +103,7 @@ impl Work {
             after: None,
             committed: false,
             evidence: Evidence::default(),
+            history: None,
             confirmed: None,
             probe: None,
             passage: None,
@@ -116,32 +122,43 @@ impl Work {
     /// All steps up to the commit and what follows from it. When there is nothing to commit, what remains is left out but
     /// for a save that was asked for in so many words (E7).
     pub async fn go(&mut self, steps: Vec<Step>) -> Result<(), Stop> {
-        for step in steps {
-            let saves = step.name == StepName::Save && self.request.commit.save == Some(true);
+        let gone = self.go_through(steps.into()).await;
+        // Nothing was sent any more that it could have been done beside.
+        if let Some(noting) = self.noting() {
+            noting.await;
+        }
+        gone
+    }
+
+    async fn go_through(&mut self, mut steps: VecDeque<Step>) -> Result<(), Stop> {
+        while let Some(next) = steps.front() {
+            let saves = next.name == StepName::Save && self.request.commit.save == Some(true);
             if self.unchanged() && !saves {
+                steps.pop_front();
                 continue;
             }
-            self.prepare(step.name).await?;
-            let (name, tells) = (step.name, step.tells);
-            let raw = match step.touch {
-                Touch::Acquires(Hold::Lock(datastore)) => match self.lock(step, datastore).await {
-                    Ok(raw) => raw,
-                    Err(stop) if self.goes_unlocked(datastore, &stop) => continue,
-                    Err(stop) => return Err(stop),
-                },
-                Touch::Nothing
-                | Touch::Acquires(_)
-                | Touch::Releases(_)
-                | Touch::Edits
-                | Touch::CommitsConfirmed
-                | Touch::Applies
-                | Touch::Unknown => match self.send(step, false).await {
-                    Ok(raw) => raw,
-                    Err(stop) if self.does_without(tells, &stop) => continue,
-                    Err(stop) => return Err(stop),
-                },
+            let count = match self.held.pipelines() {
+                true => together(&self.ground, steps.make_contiguous()),
+                false => 1,
             };
-            self.learn(name, tells, raw).await?;
+            let group: Vec<Step> = steps.drain(..count).collect();
+            self.passage = None;
+            for step in &group {
+                self.prepare(step.name).await?;
+            }
+            let sent = match group.first().map(|step| step.touch) {
+                Some(Touch::Acquires(Hold::Lock(datastore))) => self.lock(group, datastore).await?,
+                Some(_) | None => self.ask(group, false).await,
+            };
+            for sent in sent {
+                let (name, tells) = (sent.name, sent.tells);
+                match self.judge(sent, false) {
+                    Ok(raw) => self.learn(name, tells, raw).await?,
+                    Err(stop) if self.does_without(tells, &stop) => {}
+                    // What was sent along with it is neither looked at nor told.
+                    Err(stop) => return Err(stop),
+                }
+            }
         }
         Ok(())
     }
@@ -153,6 +170,13 @@ impl Work {
         let wanted = self.request.if_revision.is_some()
             || self.request.commit.at.is_some()
             || self.ground.confirm.is_some();
+        if tells == Tells::Committed && self.ground.verify == Verify::Moved {
+            self.warn(format!(
+                "the device said ok to the commit, and running could not be read after it: {}",
+                refused.error.detail()
+            ));
+            return true;
+        }
         let words = match (tells, self.ground.mode) {
             (Tells::History, _) if !wanted => evidence::HIDDEN,
             (Tells::Before | Tells::After, Mode::Ephemeral) => evidence::UNREAD,
@@ -201,10 +225,9 @@ impl Work {
             error,
         };
         let state = self.journal.change().state;
-        self.passage = None;
         match name {
             StepName::Edit if state == State::Preparing => {
-                self.journal.enter(State::Editing).await.map_err(stop)?;
+                self.journal.enter(State::Editing).map_err(stop)?;
                 if self.ground.target != Datastore::Candidate {
                     // An edit acts at once.
                     self.journal_commit(name).await.map_err(stop)?;
@@ -214,7 +237,8 @@ impl Work {
                 if matches!(self.ground.mode, Mode::Private | Mode::Shared) {
                     let own = Instant::now() + self.patience.rpc + self.patience.wait;
                     let deadline = self.patience.deadline.map_or(own, |callers| callers.min(own));
-                    let entered = self.held.enter_candidate(self.patience.wait, deadline).await;
+                    let entering = self.held.enter_candidate(self.patience.wait, deadline);
+                    let entered = self.journal.waiting(entering).await;
                     entered.map_err(|error| stop(self.no_lane(error)))?;
                 }
                 self.in_time().map_err(stop)?;
@@ -362,15 +386,20 @@ impl Work {
         }
     }
 
-    /// A lock, tried again while another holds it and there is time.
-    async fn lock(&mut self, step: Step, datastore: Datastore) -> Result<RawReply, Stop> {
+    /// A lock, with what is sent along with it, tried again while another holds it and there is time. Gives what came of
+    /// the rest.
+    async fn lock(&mut self, group: Vec<Step>, datastore: Datastore) -> Result<Vec<Sent>, Stop> {
         let until = Instant::now() + self.patience.wait;
         let device = self.device().to_owned();
         loop {
-            let stop = match self.send(step.clone(), false).await {
-                Ok(raw) => {
+            let mut sent = self.ask(group.clone(), false).await.into_iter();
+            let Some(lock) = sent.next() else {
+                return Ok(Vec::new());
+            };
+            let stop = match self.judge(lock, false) {
+                Ok(_) => {
                     self.journal.gateway().inner.seen.forget(&device, datastore);
-                    return Ok(raw);
+                    return Ok(sent.collect());
                 }
                 Err(stop) => stop,
             };
@@ -382,6 +411,9 @@ impl Work {
                 let pause = LOCK_PAUSE / 2 + self.journal.gateway().inner.store.jitter(LOCK_PAUSE / 2);
                 tokio::time::sleep(pause.min(until - now)).await;
                 continue;
+            }
+            if self.goes_unlocked(datastore, &stop) {
+                return Ok(sent.collect());
             }
             if stop.error.reason() == Some("candidate_modified")
                 && let Some(diff) = self.leftovers().await
@@ -403,117 +435,6 @@ impl Work {
         differing.read(self.device(), replies).await.ok()
     }
 
-    /// Sends one step and judges its reply.
-    pub async fn send(&mut self, step: Step, undo: bool) -> Result<RawReply, Stop> {
-        let Step { name, rpc, touch, .. } = step;
-        let request = device::Request {
-            build: Box::new(move |_| Ok(rpc)),
-            attributes: Vec::new(),
-            selection: None,
-        };
-        let started = Instant::now();
-        let deadline = self.patience.of(name, undo);
-        let answer = self.held.call(deadline, request, touch).await;
-        let result = match &answer {
-            Ok(raw) if raw.scan.is_error() => "failed",
-            Ok(_) => "done",
-            Err(error) if error.outcome == device::Outcome::Unknown => "unknown",
-            Err(_) => "failed",
-        };
-        self.sent |= !matches!(&answer, Err(error) if error.outcome == device::Outcome::NotSent);
-        self.journal.step(ChangeStepView {
-            undo,
-            ..ChangeStepView::new(name, result, started.elapsed())
-        });
-        let raw = answer.map_err(|error| self.lost(name, error))?;
-        if name == StepName::Commit {
-            let pace = &self.journal.gateway().inner.pace;
-            pace.took(self.device(), started.elapsed());
-        }
-        self.journal
-            .note(|change| reading::warn(&mut change.document.warnings, &raw.scan));
-        if raw.scan.is_error() {
-            return Err(self.refused(name, touch, raw));
-        }
-        Ok(raw)
-    }
-
-    /// No reply.
-    fn lost(&self, step: StepName, error: DeviceError) -> Stop {
-        let sent = error.outcome != device::Outcome::NotSent;
-        let error = failure::device(error);
-        let fate = self.fate(step, sent);
-        let error = if fate == Fate::Unknown && error.code() == ErrorCode::SessionLost {
-            Error::new(ErrorCode::OutcomeUnknown, error.detail().to_owned())
-                .with_message(error.session_id(), error.message_id().map(str::to_owned))
-        } else {
-            error
-        };
-        Stop { step, fate, error }
-    }
-
-    fn fate(&self, step: StepName, sent: bool) -> Fate {
-        match step {
-            StepName::Commit if sent => Fate::Unknown,
-            // Nothing says that the device did what it said.
-            StepName::Verify if self.committed => Fate::Unknown,
-            StepName::Save if self.unchanged() => Fate::Undo,
-            StepName::Save => Fate::Applied,
-            // An edit of running that nobody answered for.
-            StepName::Edit if sent && self.ground.target != Datastore::Candidate => Fate::Unknown,
-            StepName::Diff if self.ground.target != Datastore::Candidate => Fate::Unknown,
-            StepName::Lock
-            | StepName::Open
-            | StepName::Check
-            | StepName::Edit
-            | StepName::Validate
-            | StepName::Diff
-            | StepName::Commit
-            | StepName::Verify
-            | StepName::Discard
-            | StepName::Unlock
-            | StepName::Close => Fate::Undo,
-        }
-    }
-
-    /// The device said no.
-    fn refused(&mut self, step: StepName, touch: Touch, raw: RawReply) -> Stop {
-        let (device, session_id, message_id) = (self.device().to_owned(), raw.session_id, raw.message_id);
-        let members = reading::members(&raw.scan);
-        let errors = raw.scan.errors;
-        let error = match (step, touch) {
-            (_, Touch::Acquires(_)) => failure::lock_refused(&device, session_id, errors),
-            (StepName::Edit | StepName::Validate | StepName::Commit, _) => {
-                failure::refused(&device, session_id, errors, Asked::Write)
-            }
-            _ => failure::refused(&device, session_id, errors, Asked::Read),
-        };
-        let error = error.with_message(Some(session_id), Some(message_id));
-        match step {
-            StepName::Commit => {
-                self.journal.note(|change| change.set_members(&members));
-                // M1: with one member's success it is not as it was.
-                let fate = if members.iter().any(|member| member.succeeded) {
-                    Fate::Unknown
-                } else {
-                    Fate::Undo
-                };
-                let error = error.with_members(members);
-                Stop { step, fate, error }
-            }
-            StepName::Edit => Stop {
-                step,
-                fate: Fate::Undo,
-                error,
-            },
-            _ => Stop {
-                step,
-                fate: self.fate(step, true),
-                error,
-            },
-        }
-    }
-
     /// Keeps what a reply tells, and stops where it tells that the change must not go on.
     async fn learn(&mut self, step: StepName, tells: Tells, raw: RawReply) -> Result<(), Stop> {
         let (device, session_id, message_id) =
@@ -527,15 +448,16 @@ impl Work {
         match tells {
             Tells::Nothing => {}
             Tells::History => {
-                let told = history::parse(&device, &raw).map_err(|error| Stop { step, fate, error })?;
+                let told =
+                    history::parse_newest(&device, &raw).map_err(|error| Stop { step, fate, error })?;
                 self.evidence.newest = told.newest().map(Newest::from);
-                let gateway = self.journal.gateway();
-                gateway.note_history(&self.record.id, &device, &told).await;
                 let revision = told.newest().and_then(|newest| newest.revision.clone());
+                let others = self.check_others(step, &told);
+                self.history = Some(told);
                 if self.request.if_revision.is_some() {
                     self.check_revision(step, revision)?;
                 }
-                self.check_others(step, &told)?;
+                others?;
             }
             Tells::Before => self.before = Some(Snapshot::read(raw).await.map_err(unreadable)?),
             Tells::Leftovers => {
@@ -578,10 +500,18 @@ impl Work {
         }
         let checked = matches!(step, StepName::Validate | StepName::Diff);
         if checked && self.journal.change().state == State::Editing {
-            let entered = self.journal.enter(State::Validated).await;
+            let entered = self.journal.enter(State::Validated);
             entered.map_err(|error| Stop { step, fate, error })?;
         }
         Ok(())
+    }
+
+    /// Looks in the history whether others committed, and tells of it (E7). Nothing waits for that: it is done beside what
+    /// is sent next.
+    pub fn noting(&mut self) -> Option<impl Future<Output = ()> + use<>> {
+        let history = self.history.take()?;
+        let (gateway, record) = (self.journal.gateway().clone(), self.record.clone());
+        Some(async move { gateway.note_history(&record.id, record.name(), &history).await })
     }
 
     /// `if_revision` (E7).
@@ -617,12 +547,15 @@ impl Work {
         });
     }
 
-    /// Holds what is running against what the candidate was (`verify_after_commit`).
+    /// Holds what is running against what the candidate was.
     fn verify(&self, step: StepName, running: &Snapshot) -> Result<(), Stop> {
         let Some(after) = self.after.as_ref().filter(|after| !after.same(running)) else {
             return Ok(());
         };
         let partly = self.before.as_ref().is_some_and(|before| !before.same(running));
+        if partly && self.ground.verify != Verify::Whole {
+            return Ok(());
+        }
         let diff = running.difference(after);
         let (fate, code, detail) = if partly {
             (

@@ -43,10 +43,22 @@ pub struct Ground {
     pub instance: Option<String>,
     /// The operator knows that `<validate>` does more harm than good on this device.
     pub skip_validate: bool,
-    /// The operator wants running read after each commit.
-    pub verify: bool,
+    /// What running is held against after each commit.
+    pub verify: Verify,
     /// The commit has to be confirmed.
     pub confirm: Option<Confirm>,
+}
+
+/// What is looked at after a commit that the device said ok to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// Nothing: its history tells what a device has committed.
+    Nothing,
+    /// That running is not as it was before. There are servers that say ok and do nothing, and without a history nothing
+    /// else shows it; what they make of a configuration beside that is theirs.
+    Moved,
+    /// That running is what the candidate was (`verify_after_commit`).
+    Whole,
 }
 
 /// A commit that has to be confirmed (S28).
@@ -98,7 +110,11 @@ impl Ground {
             target,
             instance: instance.map(str::to_owned),
             skip_validate: false,
-            verify: false,
+            verify: if dialect == Dialect::Rfc && target == Datastore::Candidate {
+                Verify::Moved
+            } else {
+                Verify::Nothing
+            },
             confirm: None,
         })
     }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::ground::{Dialect, Ground, read, unbuildable};
+use super::ground::{Dialect, Ground, Verify, read, unbuildable};
 use super::request::{ChangeRequest, Edit, EditBody, EditFormat, ErrorOption, Mode};
 use crate::error::{Error, ErrorCode};
 use crate::netconf::capability::Capabilities;
@@ -181,7 +181,7 @@ pub fn change(
         let scheduled = request.commit.at.is_some();
         // What a copy or an instance becomes in running depends on others.
         let whole = matches!(ground.mode, Mode::Exclusive | Mode::Shared);
-        if ground.verify && !scheduled && commit.is_some() && whole {
+        if ground.verify != Verify::Nothing && !scheduled && commit.is_some() && whole {
             if ground.dialect == Dialect::Junos {
                 steps.push(
                     read(capabilities, StepName::Verify, Datastore::Candidate, Tells::After)

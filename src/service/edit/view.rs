@@ -210,7 +210,8 @@ pub struct ChangeView {
     /// Of `diff`, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff_sha256: Option<String>,
-    /// What was done on the device, in order, the undoing included.
+    /// What was done on the device, in order, the undoing included. Checks and comparisons that were sent together with an
+    /// edit that failed count for nothing and are left out.
     pub steps: Vec<ChangeStepView>,
     pub warnings: Vec<RpcErrorView>,
     /// What each routing engine or cluster member said to the commit; empty on devices with one.

@@ -18,12 +18,13 @@ use crate::service::call::{CallContext, Role};
 use crate::service::changes::{NewCommit, Recorded};
 use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Passage, Probe};
 use crate::service::edit::differing;
-use crate::service::edit::ground::{self, Confirm, Dialect, Ground, marker};
+use crate::service::edit::ground::{self, Confirm, Dialect, Ground, Verify, marker};
 use crate::service::edit::reading::{self, Committed};
 use crate::service::edit::request::{CommitOptions, CommitRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
 use crate::service::edit::view::{ChangeView, CommitView, EditSessionView, Planned, RpcErrorView};
+use crate::service::evidence::{Evidence, Running};
 use crate::service::failure;
 use crate::service::operations::Ticket;
 use crate::session::RawReply;
@@ -168,7 +169,8 @@ fn commit_steps(
     };
     // What a copy or an instance becomes in running depends on others.
     let whole = matches!(ground.mode, Mode::Exclusive | Mode::Shared);
-    let verified = ground.verify && whole;
+    let verified = ground.verify == Verify::Whole && whole;
+    let looked_after = ground.verify != Verify::Nothing && whole;
     let mut steps = Vec::new();
     let read =
         |datastore, tells| ground::read(capabilities, StepName::Verify, datastore, tells).map_err(built);
@@ -177,7 +179,7 @@ fn commit_steps(
         steps.push(read(Datastore::Candidate, Tells::After)?);
     }
     steps.push(commit);
-    if verified {
+    if looked_after {
         steps.push(read(Datastore::Running, Tells::Committed)?);
     }
     if ground.confirm.is_none() {
@@ -434,7 +436,11 @@ impl Commit {
                     let running = differing::snapshot(name, raw).await;
                     // What was sent may count by now.
                     let running = running.map_err(|error| error.with_outcome(Outcome::Unknown))?;
-                    verify(before.as_ref(), after.as_ref(), &running)?;
+                    match self.ground.verify {
+                        Verify::Nothing => {}
+                        Verify::Moved => moved(self.record.evidence(), &running)?,
+                        Verify::Whole => verify(before.as_ref(), after.as_ref(), &running)?,
+                    }
                 }
                 Tells::Nothing | Tells::History | Tells::Leftovers | Tells::Difference => {}
             }
@@ -445,8 +451,16 @@ impl Commit {
             (Some(_), Some((StepName::Save, error))) => Err(error
                 .with_outcome(Outcome::Applied)
                 .with_hint("the commit is made; only running was not saved to startup")),
+            // It waits to be confirmed, which must not be lost sight of.
+            (Some(told), Some((StepName::Verify, error)))
+                if self.ground.verify == Verify::Moved && self.ground.confirm.is_some() =>
+            {
+                let words = format!("running could not be read after the commit: {}", error.detail());
+                self.used.handle.warn([record::warning(words)]);
+                Ok(told)
+            }
             (Some(_), Some((_, error))) => Err(error
-                .with_outcome(if self.ground.verify {
+                .with_outcome(if self.ground.verify == Verify::Whole {
                     Outcome::Unknown
                 } else {
                     Outcome::Applied
@@ -488,6 +502,18 @@ impl Commit {
         }
         sent
     }
+}
+
+/// That something came of a commit by which running was to become another.
+fn moved(evidence: &Evidence, running: &Snapshot) -> Result<(), Error> {
+    let stays = evidence.running(&running.digest()) == Running::AsBefore;
+    if !stays || evidence.before == evidence.expected {
+        return Ok(());
+    }
+    let detail = "the device said ok to the commit, and running is as it was before";
+    Err(Error::new(ErrorCode::OperationFailed, detail)
+        .with_step(StepName::Verify.as_str())
+        .with_outcome(Outcome::NotApplied))
 }
 
 /// Holds what is running against what the candidate was (`verify_after_commit`).

@@ -155,7 +155,7 @@ impl Commit {
             match self.send(vec![step], start, None).await {
                 Ok(replies) => {
                     for raw in &replies {
-                        let history = history::parse(&name, raw)?;
+                        let history = history::parse_newest(&name, raw)?;
                         let id = &self.used.record.id;
                         self.gateway.note_history(id, &name, &history).await;
                         if !self.options.confirm_others {
@@ -180,7 +180,7 @@ impl Commit {
             candidate,
         } = differing.look(&name, replies).await?;
         (evidence.before, evidence.expected) = (running, candidate);
-        self.record.looked(&diff, evidence).await?;
+        self.record.looked(&diff, evidence)?;
         Ok(if diff.is_empty() {
             Seen::NoDifference
         } else {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use self::opening::Opening;
 use super::Gateway;
 use super::call::{CallContext, Role};
-use super::edit::ground::{Dialect, Ground};
+use super::edit::ground::{Dialect, Ground, Verify};
 use super::edit::request::{Mode, OpenEditSession};
 use super::edit::view::{EditSessionList, EditSessionView, Planned};
 use super::operations::Leaving;
@@ -381,14 +381,17 @@ impl Wanted<'_> {
                     target: self.datastore,
                     instance: None,
                     skip_validate: false,
-                    verify: false,
+                    verify: Verify::Nothing,
                     confirm: None,
                 }
             }
         };
         Ok(Ground {
             skip_validate: !record.settings.quirks.validate,
-            verify: record.settings.quirks.verify_after_commit,
+            verify: match record.settings.quirks.verify_after_commit {
+                true => Verify::Whole,
+                false => ground.verify,
+            },
             ..ground
         })
     }

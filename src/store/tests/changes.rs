@@ -15,6 +15,7 @@ fn change(id: &str, device_id: &str, state: &str) -> ChangeRecord {
         request_id: Some("req-1".to_owned()),
         created_at: START,
         updated_at: START,
+        passed: Vec::new(),
         document: b"{\"diff\": \"canary-diff\"}".to_vec(),
     }
 }
@@ -131,4 +132,74 @@ async fn documents_of_changes_are_sealed() {
     store.close().await;
     let store = open(at(), text(key(2))).await.unwrap();
     assert_eq!(store.get_change("d1", &row.id).await.unwrap(), row);
+}
+
+/// H11, E1: states that were gone before they were stored are told in their order with the one that is; what is refused
+/// leaves nothing behind, and the next one is stored.
+#[tokio::test]
+async fn states_that_a_change_went_through_are_told() {
+    for (kind, store) in Backends::open().await.stores {
+        let mut row = change(&store.new_id(), "d1", "preparing");
+        store.insert_change(&mut row, None).await.unwrap();
+        row.state = "committing".to_owned();
+        row.passed = vec!["editing".to_owned(), "validated".to_owned()];
+        store.journal_commit(&mut row).await.unwrap();
+        assert!(store.journal_commit(&mut row).await.is_err(), "{kind}");
+        row.state = "committed".to_owned();
+        row.outcome = Some("applied".to_owned());
+        row.passed = Vec::new();
+        store.update_change(&mut row).await.unwrap();
+        // The same state again tells of nothing.
+        store.update_change(&mut row).await.unwrap();
+        let run = store.events_after(0, &EventFilter::default(), 10).await.unwrap();
+        let told: Vec<_> = run
+            .events
+            .iter()
+            .map(|found| (found.event.kind.as_str(), found.event.facts.outcome.as_deref()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("change.preparing", None),
+                ("change.editing", None),
+                ("change.validated", None),
+                ("change.committing", None),
+                ("change.committed", Some("applied")),
+            ],
+            "{kind}"
+        );
+        assert_eq!(store.get_change("d1", &row.id).await.unwrap(), row, "{kind}");
+    }
+}
+
+/// E2: a transaction that nobody waits for any more is made whole or not at all, and is in nobody's way.
+#[tokio::test]
+async fn a_write_that_is_given_up_is_whole_or_nothing() {
+    for (kind, store) in Backends::open().await.stores {
+        for _ in 0..20 {
+            let mut row = change(&store.new_id(), "d1", "preparing");
+            let insert = store.insert_change(&mut row, None);
+            let given_up = tokio::time::timeout(Duration::ZERO, insert).await.is_err();
+            let id = row.id.clone();
+            let mut next = change(&store.new_id(), "d1", "preparing");
+            store.insert_change(&mut next, None).await.unwrap();
+            let stored = store.get_change("d1", &id).await.is_ok();
+            let run = store
+                .events_after(0, &EventFilter::default(), 1000)
+                .await
+                .unwrap();
+            let of = |id: &str| {
+                let facts = run.events.iter().map(|found| &found.event.facts);
+                facts
+                    .filter(|facts| facts.change_id.as_deref() == Some(id))
+                    .count()
+            };
+            assert_eq!(
+                (of(&id), of(&next.id)),
+                (usize::from(stored), 1),
+                "{kind}: {given_up}"
+            );
+            assert!(stored || given_up, "{kind}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ fn change(id: &str) -> ChangeRecord {
         request_id: Some("req-1".to_owned()),
         created_at: START,
         updated_at: START,
+        passed: Vec::new(),
         document: b"{}".to_vec(),
     }
 }

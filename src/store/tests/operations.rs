@@ -30,6 +30,7 @@ fn change(id: &str) -> ChangeRecord {
         request_id: None,
         created_at: START,
         updated_at: START,
+        passed: Vec::new(),
         document: b"{}".to_vec(),
     }
 }

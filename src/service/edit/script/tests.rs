@@ -240,7 +240,7 @@ fn exclusive_change_on_an_rfc_server() {
     );
     let mut quirky = Ground::new(&capabilities, Mode::Exclusive, None).expect("a ground");
     quirky.skip_validate = true;
-    quirky.verify = true;
+    quirky.verify = Verify::Whole;
     let made = change(quirky, &capabilities, &UrlPolicy::default(), &request, "m").expect("it can be made");
     let all = made.steps[5..].iter().chain(&made.ending);
     let names: Vec<_> = all.map(|step| step.name.as_str()).collect();
@@ -429,7 +429,7 @@ fn verified_change_reads_running_after_the_commit() {
     let made = |mode: Mode, at: Option<&str>| -> Vec<String> {
         let capabilities = junos();
         let mut ground = Ground::new(&capabilities, mode, None).expect("a ground");
-        ground.verify = true;
+        ground.verify = Verify::Whole;
         ground.skip_validate = true;
         let mut request = of(vec![set("delete snmp")]);
         request.commit.at = at.map(str::to_owned);
