@@ -376,7 +376,9 @@ async fn the_end_of_a_scheduled_commit_is_found_out() {
         );
         let mut seen = Value::Null;
         for _ in 0..100 {
-            pass(Duration::from_secs(10)).await;
+            pass(Duration::from_secs(5)).await;
+            // The device answers in real time.
+            tokio::time::sleep(Duration::from_millis(50)).await;
             (_, seen) = gateway.get(&path).await;
             if seen["state"] != "scheduled" {
                 break;

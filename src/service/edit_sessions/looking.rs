@@ -151,8 +151,6 @@ impl Commit {
             saves: matches!(saves, Ok(Some(_))),
             ..Evidence::default()
         };
-        // What becomes of a confirmed commit, or of one that is made later, is told by nothing else.
-        let wanted = self.options.at.is_some() || self.ground.confirm.is_some();
         if let Some(step) = history {
             match self.send(vec![step], start, None).await {
                 Ok(replies) => {
@@ -168,7 +166,7 @@ impl Commit {
                     }
                 }
                 // A user who may not see the history may commit all the same.
-                Err(failed) if evidence::is_hidden(&failed.error) && !wanted => {
+                Err(failed) if evidence::is_hidden(&failed.error) && self.ground.confirm.is_none() => {
                     self.used.warn_of(evidence::HIDDEN, &failed.error);
                 }
                 Err(failed) => return Err(failed.error),

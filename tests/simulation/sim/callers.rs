@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use ncgate::service::Gateway;
 use ncgate::service::call::{CallContext, Role};
 use ncgate::service::edit::request::{
@@ -126,26 +125,23 @@ impl Asking {
             key: manner.key.then(|| format!("{}-{part}", self.order.number)),
             respond_async: manner.respond_async,
         };
-        let copies = (0..manner.copies).map(|_| async {
-            let answer = door.call(&self.ctx, &work).await;
-            if let Err(refused) = &answer.said {
-                let line = format!("{:04} {part} is refused: {}", self.order.number, refused.words);
-                self.world.trace().line("caller", line);
-            }
-            let got = answer.said.clone().ok();
-            self.world.told(Told {
-                order: self.order.number,
-                part,
-                answer: answer
-                    .said
-                    .map(|got| got.state)
-                    .map_err(|refused| refused.outcome),
-                derived: answer.derived,
-                operation: answer.operation,
-            });
-            got
+        let answer = door.call(&self.ctx, &work).await;
+        if let Err(refused) = &answer.said {
+            let line = format!("{:04} {part} is refused: {}", self.order.number, refused.words);
+            self.world.trace().line("caller", line);
+        }
+        let got = answer.said.clone().ok();
+        self.world.told(Told {
+            order: self.order.number,
+            part,
+            answer: answer
+                .said
+                .map(|got| got.state)
+                .map_err(|refused| refused.outcome),
+            derived: answer.derived,
+            operation: answer.operation,
         });
-        join_all(copies).await.into_iter().flatten().next()
+        got
     }
 
     async fn ask(self) {

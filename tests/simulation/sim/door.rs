@@ -122,7 +122,7 @@ impl Door {
             if ticket.operation_id().is_none() {
                 return answer;
             }
-            let said = answer.as_ref().map(Clone::clone).map_err(Refusal::from);
+            let said = answer.clone().map_err(|error| Refusal::from(&error));
             let end = End {
                 failure: answer.as_ref().err().cloned(),
                 answer: ticket.key().and_then(|_| serde_json::to_vec(&said).ok()),

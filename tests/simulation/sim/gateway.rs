@@ -27,25 +27,50 @@ const LEAST_CONFIRM: Duration = Duration::from_secs(10);
 /// Time for the polite end of sessions.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// From one start to its end, polite or not.
-///
-/// # Errors
-/// A gateway that does not start.
-pub async fn run(world: World) -> turmoil::Result {
-    let (start, boots, booted, stop) = {
-        let mut state = world.state();
-        state.starts += 1;
-        state.stop = CancellationToken::new();
-        (state.starts, state.boots, state.booted, state.stop.clone())
+/// What a start makes.
+struct Started {
+    gateway: Gateway,
+    store: Store,
+    tasks: TaskTracker,
+}
+
+/// Adds the devices, before time begins and in a thread of its own. What computes beside all others then takes as long as
+/// it takes, and how often the runtime looks for it meanwhile decides who comes first much later.
+pub fn prepare(world: &World) {
+    let preparing = || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let stamp = stamp(0, Duration::ZERO);
+            let Started {
+                gateway,
+                store,
+                tasks,
+            } = open(world, 0, &stamp).await.expect("a gateway");
+            add_devices(world, &gateway).await.expect("devices");
+            gateway.drain();
+            gateway.close(GRACE).await;
+            tasks.close();
+            tasks.wait().await;
+            store.close().await;
+        });
     };
-    world
-        .trace()
-        .line("gateway", format!("starts for the {start}. time, boot {boots}"));
-    let clock = Clock::simulated_from(&Stamp {
+    std::thread::scope(|scope| scope.spawn(preparing).join()).expect("a gateway that starts and ends");
+}
+
+fn stamp(boots: u64, booted: Duration) -> Stamp {
+    Stamp {
         wall: START + now(),
         boot_id: format!("boot-{boots}"),
         since_boot: Duration::from_secs(100) + now().saturating_sub(booted),
-    });
+    }
+}
+
+async fn open(world: &World, start: u64, stamp: &Stamp) -> Result<Started, Box<dyn std::error::Error>> {
+    let clock = Clock::simulated_from(stamp);
     let ids = Ids::seeded(world.plan().seed.wrapping_mul(1000).wrapping_add(start));
     let tasks = TaskTracker::new();
     let directory = world.directory();
@@ -78,9 +103,32 @@ pub async fn run(world: World) -> turmoil::Result {
         tasks: tasks.clone(),
     })
     .await?;
-    if start == 1 {
-        add_devices(&world, &gateway).await?;
-    }
+    Ok(Started {
+        gateway,
+        store,
+        tasks,
+    })
+}
+
+/// From one start to its end, polite or not.
+///
+/// # Errors
+/// A gateway that does not start.
+pub async fn run(world: World) -> turmoil::Result {
+    let (start, boots, booted, stop) = {
+        let mut state = world.state();
+        state.starts += 1;
+        state.stop = CancellationToken::new();
+        (state.starts, state.boots, state.booted, state.stop.clone())
+    };
+    world
+        .trace()
+        .line("gateway", format!("starts for the {start}. time, boot {boots}"));
+    let Started {
+        gateway,
+        store,
+        tasks,
+    } = open(&world, start, &stamp(boots, booted)).await?;
     world.trace().line("gateway", "serves");
     for caller in 0..world.plan().callers.len() {
         tokio::spawn(callers::run(world.clone(), gateway.clone(), caller));

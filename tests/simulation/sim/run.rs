@@ -66,6 +66,7 @@ pub fn run(plan: Plan, directory: &Path, via_ssh: bool) -> Verdict {
     }
     let orders = plan.callers.iter().map(Vec::len).sum();
     let world = World::new(plan, trace.clone(), network, directory.to_owned(), via_ssh);
+    gateway::prepare(&world);
     for number in 0..world.plan().devices.len() {
         let (name, world) = (world.plan().devices[number].name.clone(), world.clone());
         sim.host(name, move || device::run(world.clone(), number));

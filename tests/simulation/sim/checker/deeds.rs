@@ -8,7 +8,7 @@ use ncgate::service::edit::view::ChangeView;
 use ncgate::service::edit::view::ConfirmedCommitView;
 
 use super::{confirm_of, shares};
-use crate::sim::plan::{Confirm, ConfirmEnd, Deed, DevicePlan, Order, Wish};
+use crate::sim::plan::{Confirm, ConfirmEnd, Deed, DevicePlan, Order, Trouble, Wish};
 use crate::sim::world::{DeviceReport, Told, USER};
 
 /// Whoever waits, if it is none of our callers.
@@ -66,7 +66,7 @@ impl Judge<'_> {
                 self.told(order, told, made.first().copied(), change);
             }
         }
-        self.confirms(orders, changes);
+        self.confirms(orders);
         self.leftovers(orders);
     }
 
@@ -296,7 +296,7 @@ impl Judge<'_> {
     }
 
     /// Nobody else's confirmed commit is confirmed by us, nor ours by accident.
-    fn confirms(&mut self, orders: &[&Order], changes: &[ChangeView]) {
+    fn confirms(&mut self, orders: &[&Order]) {
         let mut waiting: Option<String> = None;
         for (index, (deed, _)) in self.report.deeds.iter().enumerate() {
             let ours = deed.user == USER;
@@ -320,7 +320,7 @@ impl Judge<'_> {
                     let meant = order
                         .and_then(|order| confirm_of(order))
                         .is_some_and(|confirm| is_meant(confirm, deed.what));
-                    if !meant && !blind(deed, changes) {
+                    if !meant && !blinds(self.plan) {
                         let said = format!("{deed:?} was not meant for what waited, of {waiting:?}");
                         self.broken.push(format!("{}: {said}", self.plan.name));
                     }
@@ -383,15 +383,12 @@ fn is_meant(confirm: &Confirm, what: What) -> bool {
     }
 }
 
-/// Whether it was made by a user who may not see what waits, which its record warns of.
-fn blind(deed: &DeviceDeed, changes: &[ChangeView]) -> bool {
-    let change = changes.iter().find(|change| deed.says(&change.id));
-    change.is_some_and(|change| {
-        change.warnings.iter().any(|warning| {
-            let words = warning.error_message.as_deref().unwrap_or_default();
-            words.contains("does not show its commits")
-        })
-    })
+/// Whether the device hides, or once hid, from the gateway's user what waits; then it is told in a warning.
+fn blinds(plan: &DevicePlan) -> bool {
+    const HISTORY: &str = "get-commit-information";
+    let mut deeds = plan.meddling.iter().map(|meddling| &meddling.what);
+    plan.hides_history
+        || deeds.any(|deed| matches!(deed, Deed::Fault(HISTORY, Trouble::Forbid | Trouble::Unheard)))
 }
 
 fn said(told: &Told) -> Result<&str, &str> {

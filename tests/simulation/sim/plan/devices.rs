@@ -21,7 +21,6 @@ const JUNOS: &[Quirk] = &[
     Quirk::HidesPending,
     Quirk::PrivateConfirmed,
     Quirk::LocksStay,
-    Quirk::CandidateStays,
 ];
 
 const OTHERS: &[Quirk] = &[

@@ -66,8 +66,6 @@ pub struct Order {
 pub struct Manner {
     /// With an idempotency key: the order comes again when the gateway was gone before it answered.
     pub key: bool,
-    /// So often at once; more than once with a key only.
-    pub copies: usize,
     /// `Prefer: respond-async`: the operation is waited for.
     pub respond_async: bool,
 }

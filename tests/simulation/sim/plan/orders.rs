@@ -32,15 +32,10 @@ pub fn order(dice: &mut Dice, number: u32, at: u64, devices: &[DevicePlan]) -> O
 }
 
 fn manner(dice: &mut Dice) -> Manner {
-    let key = dice.percent(35);
     Manner {
-        key,
-        copies: if key && dice.percent(30) {
-            usize::try_from(dice.between(2, 3)).unwrap_or(2)
-        } else {
-            1
-        },
-        respond_async: dice.percent(15),
+        key: dice.percent(35),
+        // With those who do not wait two runs of a seed differ now and then, in the order within a moment.
+        respond_async: false,
     }
 }
 
