@@ -160,9 +160,7 @@ async fn a_late_cancel_is_told() {
     let (gateway, device, edits) = quirky(Profile::Junos, &[]).await;
     let commit = start(&gateway, Door::Rest, &edits).await;
     let late = Fault::DropThenOperation(Until::Passed(Duration::from_secs(20)));
-    device
-        .faults()
-        .add(Rule::on("commit-configuration", late).once());
+    device.faults().add(Rule::on("commit-configuration", late).once());
     let refusal = gateway
         .order(Door::Rest, &id(&commit), "cancel", Value::Null)
         .await

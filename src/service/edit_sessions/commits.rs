@@ -25,8 +25,8 @@ use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
 use crate::service::edit::view::{ChangeView, CommitView, EditSessionView, Planned, RpcErrorView};
 use crate::service::evidence::{Evidence, Running};
-use crate::service::failure;
 use crate::service::operations::Ticket;
+use crate::service::{failure, held};
 use crate::session::RawReply;
 
 /// What the caller of a commit gets.
