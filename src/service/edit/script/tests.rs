@@ -233,6 +233,7 @@ fn exclusive_change_on_an_rfc_server() {
             "validate <validate><source><candidate/></source></validate>",
             "diff <get-config><source><candidate/></source></get-config>",
             "commit <commit/>",
+            "verify <get-config><source><running/></source></get-config>",
             "save <copy-config><target><startup/></target><source><running/></source></copy-config>",
             "unlock <unlock><target><candidate/></target></unlock>",
             "unlock <unlock><target><running/></target></unlock>",
