@@ -306,7 +306,7 @@ def server_restarts(lab):
     subprocess.run([sys.executable, netconfd_py, "restart", directory], check=True, stdout=subprocess.DEVNULL)
     with connect(lab.server) as session:
         lab.direct = Direct(session)
-        lab.ends("a restart of the server", commit, "rolled_back", before, reason="session_lost")
+        lab.ends("a restart of the server", commit, "rolled_back", before, reason="reboot")
         lab.free("a restart of the server")
 
 
