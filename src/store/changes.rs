@@ -324,6 +324,28 @@ impl Store {
         }))
     }
 
+    /// At most `most` changes of a device in this state, in any order: so that those in other states are not looked at,
+    /// however many there are.
+    ///
+    /// # Errors
+    /// As [`Store::get_change`].
+    pub async fn changes_of_in(
+        &self,
+        device_id: &str,
+        state: &str,
+        most: u32,
+    ) -> Result<Vec<ChangeRecord>, StoreError> {
+        let statement = format!("{COLUMNS} WHERE state = $1 AND device_id = $2 LIMIT $3");
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(state)
+            .bind(device_id)
+            .bind(i64::from(most))
+            .fetch_all(self.database.reader())
+            .await
+            .map_err(unavailable("looking for changes of a device"))?;
+        rows.iter().map(|row| self.change(row)).collect()
+    }
+
     /// At most `most` changes of all devices in this state whose ids come after this one, in order of their ids.
     ///
     /// # Errors

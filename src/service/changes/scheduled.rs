@@ -190,11 +190,11 @@ impl Gateway {
             let found = self
                 .inner
                 .store
-                .list_changes(&record.id, Some(state.as_str()), 1, None)
+                .changes_of_in(&record.id, state.as_str(), 1)
                 .await;
             let found = found.map_err(|error| self.store_error(error))?;
             // What runs is further than what is stored.
-            let found = found.items.into_iter().find_map(|row| {
+            let found = found.into_iter().find_map(|row| {
                 let state = self
                     .inner
                     .changes
@@ -233,17 +233,17 @@ impl Gateway {
         device: &Device,
     ) -> Result<(), Error> {
         let state = State::Scheduled.as_str();
-        let page = self
+        let scheduled = self
             .inner
             .store
-            .list_changes(&record.id, Some(state), MOST_SCHEDULED, None)
+            .changes_of_in(&record.id, state, MOST_SCHEDULED)
             .await
             .map_err(|error| self.store_error(error))?;
-        if page.items.is_empty() {
+        if scheduled.is_empty() {
             return Ok(());
         }
         let history = self.commit_history(ctx, record, device).await?;
-        for row in page.items {
+        for row in scheduled {
             let mut change = read_row(row)?;
             self.settle_scheduled(&mut change, &history).await?;
             if change.state == State::Scheduled {

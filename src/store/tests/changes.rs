@@ -37,6 +37,13 @@ async fn a_change_comes_back_as_it_was_stored() {
         assert!(matches!(elsewhere, Err(StoreError::NotFound)), "{kind}");
         let unknown = store.update_change(&mut change("none", "d1", "failed")).await;
         assert!(matches!(unknown, Err(StoreError::NotFound)), "{kind}");
+        let found = store.changes_of_in("d1", "committed", 10).await.unwrap();
+        assert_eq!(found.as_slice(), std::slice::from_ref(&row), "{kind}");
+        assert_eq!(
+            store.changes_of_in("d2", "committed", 10).await.unwrap(),
+            [],
+            "{kind}"
+        );
         let found = store.changes_in("committed", "", 10).await.unwrap();
         assert_eq!(found, [row], "{kind}");
         assert_eq!(store.changes_in("failed", "", 10).await.unwrap(), [], "{kind}");
