@@ -355,7 +355,11 @@ async fn the_end_of_a_scheduled_commit_is_found_out() {
         let gateway = TestGateway::at(clock.clone(), |_| {}).await;
         let device = listen(junos().clock(clock)).await;
         gateway
-            .add("mx1", &device, json!({"timeouts": {"commit_seconds": 90}}))
+            .add(
+                "mx1",
+                &device,
+                json!({"timeouts": {"commit_seconds": 90, "rpc_seconds": 600, "connect_seconds": 60}}),
+            )
             .await;
         let mut body = set("set snmp location east");
         body["commit"] = json!({"at": "03:20"});
@@ -374,11 +378,18 @@ async fn the_end_of_a_scheduled_commit_is_found_out() {
             "/v1/devices/mx1/changes/{}",
             change["id"].as_str().expect("an id")
         );
+        let asked = || device.stats().count("get-commit-information");
         let mut seen = Value::Null;
-        for _ in 0..100 {
-            pass(Duration::from_secs(5)).await;
-            // The device answers in real time.
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        for _ in 0..10 {
+            let before = asked();
+            pass(Duration::from_secs(61)).await;
+            // The device answers in real time, which must not be outrun.
+            eventually("it is looked at", async || {
+                (_, seen) = gateway.get(&path).await;
+                asked() > before || seen["state"] != "scheduled"
+            })
+            .await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
             (_, seen) = gateway.get(&path).await;
             if seen["state"] != "scheduled" {
                 break;
