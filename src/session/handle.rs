@@ -199,9 +199,10 @@ impl SessionHandle {
     pub async fn call(&self, call: impl Borrow<Call>) -> Result<RawReply, SessionError> {
         let call = call.borrow();
         let (outbound, reply) = self.prepare(call)?;
+        let id = outbound.id;
         let seat = self.wheel.seat();
         self.submit(&seat, vec![outbound], call.traces).await?;
-        wait(&seat, reply).await
+        wait(&seat, id, reply).await
     }
 
     /// Sends several RPCs without waiting for replies in between (pipelining); replies in the order of the calls.
@@ -224,14 +225,14 @@ impl SessionHandle {
                 traces = Traces::Possible;
             }
             let (outbound, reply) = self.prepare(call)?;
+            replies.push((outbound.id, reply));
             batch.push(outbound);
-            replies.push(reply);
         }
         let seat = self.wheel.seat();
         self.submit(&seat, batch, traces).await?;
         let mut results = Vec::with_capacity(replies.len());
-        for reply in replies {
-            results.push(wait(&seat, reply).await);
+        for (id, reply) in replies {
+            results.push(wait(&seat, id, reply).await);
         }
         Ok(results)
     }
@@ -318,7 +319,7 @@ impl SessionHandle {
 }
 
 /// Waits for a reply, and moves the session along meanwhile.
-async fn wait(seat: &Seat, mut reply: ReplyReceiver) -> Result<RawReply, SessionError> {
+async fn wait(seat: &Seat, id: u64, mut reply: ReplyReceiver) -> Result<RawReply, SessionError> {
     let received = poll_fn(|cx| {
         if seat.attend(cx) {
             // Who has the wheel is woken by it. Asking in the usual way would wake this task for the reply that it
@@ -333,7 +334,12 @@ async fn wait(seat: &Seat, mut reply: ReplyReceiver) -> Result<RawReply, Session
         }
     })
     .await;
-    received.unwrap_or(Err(SessionError::NotOpen))
+    // The session was cut in the middle of its work: the request may have left.
+    received.unwrap_or(Err(SessionError::Lost {
+        message_id: id.to_string(),
+        cause: EndCause::Closed,
+        reply_begun: true,
+    }))
 }
 
 /// `<close-session>`, framed.
