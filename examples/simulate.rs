@@ -1,6 +1,7 @@
 //! Makes runs of the whole-system simulation, each in a process of its own:
 //! `cargo run --release --example simulate -- --seeds 1000`. Ends with 1 at the first run in which something was not as
-//! it has to be; `--seed S` makes that run again and shows its trace.
+//! it has to be; `--seed S` makes that run again and shows its trace. With `--repeat N` each run is made N times, and has
+//! to take the same course each time.
 
 #[path = "../tests/simulation/sim/mod.rs"]
 mod sim;
@@ -33,9 +34,15 @@ struct Args {
     /// Goes on after a run that failed.
     #[arg(long)]
     keep_going: bool,
+    /// Makes each run so often, and shows where their traces part.
+    #[arg(long, default_value_t = 1)]
+    repeat: u32,
     /// How the program starts itself.
     #[arg(long, hide = true)]
     only: bool,
+    /// The same, where traces are compared.
+    #[arg(long, hide = true)]
+    whole: bool,
 }
 
 fn main() -> ExitCode {
@@ -43,6 +50,7 @@ fn main() -> ExitCode {
     let first = args.seed.unwrap_or(1);
     match args.seeds {
         Some(seeds) if !args.only => many(&args, first, seeds),
+        None if !args.only && args.repeat > 1 => many(&args, first, 1),
         _ => one(&args, first),
     }
 }
@@ -50,8 +58,9 @@ fn main() -> ExitCode {
 /// In this process.
 fn one(args: &Args, seed: u64) -> ExitCode {
     let verdict = sim::run_once(seed, args.via_ssh);
-    let shown = if args.only { TAIL } else { usize::MAX };
-    if !args.only || !verdict.broken.is_empty() {
+    let all = !args.only || args.whole;
+    let shown = if all { usize::MAX } else { TAIL };
+    if all || !verdict.broken.is_empty() {
         let skipped = verdict.tail.len().saturating_sub(shown);
         for line in verdict.tail.iter().skip(skipped) {
             println!("{line}");
@@ -83,11 +92,23 @@ fn many(args: &Args, first: u64, seeds: u64) -> ExitCode {
             }
             let found = child(args, seed);
             *counts.lock().expect("no panic under the lock") += found.counts;
+            for _ in 1..args.repeat {
+                let again = child(args, seed);
+                if again.hash != found.hash {
+                    failed.fetch_add(1, Ordering::Relaxed);
+                    println!(
+                        "seed {seed} takes two courses:\n{}",
+                        parting(&found.text, &again.text)
+                    );
+                    break;
+                }
+            }
             if !found.held {
                 failed.fetch_add(1, Ordering::Relaxed);
                 let Found { seed, hash, text, .. } = found;
                 println!(
-                    "{text}\nseed {seed} failed, trace {hash}; again: --seed {seed}{}",
+                    "{}\nseed {seed} failed, trace {hash}; again: --seed {seed}{}",
+                    tail(&text),
                     via(args)
                 );
             }
@@ -120,6 +141,38 @@ fn many(args: &Args, first: u64, seeds: u64) -> ExitCode {
     }
 }
 
+/// The last lines.
+fn tail(text: &str) -> &str {
+    let mut begins = text.rmatch_indices('\n').map(|(place, _)| place + 1);
+    begins.nth(2 * TAIL).map_or(text, |place| &text[place..])
+}
+
+/// Where two traces part, with some lines before.
+fn parting(one: &str, other: &str) -> String {
+    const BEFORE: usize = 6;
+    let (one, other): (Vec<&str>, Vec<&str>) = (one.lines().collect(), other.lines().collect());
+    let alike = one
+        .iter()
+        .zip(&other)
+        .take_while(|(one, other)| one == other)
+        .count();
+    let shown = |lines: &[&str]| {
+        lines
+            .iter()
+            .skip(alike)
+            .take(3)
+            .copied()
+            .collect::<Vec<_>>()
+            .join("\n  ")
+    };
+    let before = one[alike.saturating_sub(BEFORE)..alike].join("\n  ");
+    format!(
+        "  {before}\nthen, in line {alike},\n  {}\nor\n  {}",
+        shown(&one),
+        shown(&other)
+    )
+}
+
 fn via(args: &Args) -> &'static str {
     if args.via_ssh { " --via-ssh" } else { "" }
 }
@@ -128,6 +181,9 @@ fn child(args: &Args, seed: u64) -> Found {
     let program = std::env::current_exe().expect("this program has a path");
     let mut command = Command::new(program);
     command.args(["--only", "--seed", &seed.to_string()]);
+    if args.repeat > 1 {
+        command.arg("--whole");
+    }
     if args.via_ssh {
         command.arg("--via-ssh");
     }

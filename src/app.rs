@@ -4,7 +4,7 @@
 pub mod demo;
 mod descriptors;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -213,7 +213,8 @@ impl Running {
         // Calls whose callers have gone, or never waited.
         let left = drained.saturating_duration_since(tokio::time::Instant::now());
         self.gateway.operations_ended(left).await;
-        if !self.gateway.close(CLOSE_GRACE).await {
+        let left = drained.saturating_duration_since(tokio::time::Instant::now());
+        if !self.gateway.close(left.max(CLOSE_GRACE), CLOSE_GRACE).await {
             tracing::warn!("some sessions were cut, because their devices did not answer close-session");
         }
         self.tasks.close();
@@ -252,9 +253,14 @@ pub fn start_log(config: &Config) -> Result<(), AppError> {
     match config.log.format {
         // X9: one JSON object per line, so that nothing a peer sends can forge a second one.
         LogFormat::Json => builder.json().flatten_event(true).init(),
-        LogFormat::Text => builder.init(),
+        LogFormat::Text => builder.with_ansi(shows_colours()).init(),
     }
     Ok(())
+}
+
+/// Whether colours are for people here: not in a file or a pipe, and not where `NO_COLOR` is set.
+fn shows_colours() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// The first signal asks for the polite end.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::netconf::lock_refusal::LockHolder;
+use crate::netconf::reply::ErrorList;
 use crate::netconf::rpc_error::RpcError;
 
 pub use parts::{Diff, FieldError, MemberResult, PendingCommit, Resource};
@@ -195,7 +196,7 @@ struct Inner {
     hint: Option<String>,
     retry_after_seconds: Option<u64>,
     fields: Vec<FieldError>,
-    rpc_errors: Vec<RpcError>,
+    rpc_errors: ErrorList,
     session_id: Option<u64>,
     message_id: Option<String>,
     change_id: Option<String>,
@@ -221,7 +222,7 @@ impl Error {
             hint: None,
             retry_after_seconds: None,
             fields: Vec::new(),
-            rpc_errors: Vec::new(),
+            rpc_errors: ErrorList::default(),
             session_id: None,
             message_id: None,
             change_id: None,
@@ -289,8 +290,8 @@ impl Error {
         self
     }
 
-    pub fn with_rpc_errors(mut self, rpc_errors: Vec<RpcError>) -> Self {
-        self.0.rpc_errors = rpc_errors;
+    pub fn with_rpc_errors(mut self, rpc_errors: impl Into<ErrorList>) -> Self {
+        self.0.rpc_errors = rpc_errors.into();
         self
     }
 
@@ -410,6 +411,11 @@ impl Error {
     }
 
     pub fn rpc_errors(&self) -> &[RpcError] {
+        &self.0.rpc_errors.errors
+    }
+
+    /// The same, with how many there were.
+    pub fn rpc_error_list(&self) -> &ErrorList {
         &self.0.rpc_errors
     }
 

@@ -9,6 +9,10 @@
 //! checkout must not be cancelled with a caller; `device` sees to that.
 
 mod holds;
+#[cfg(test)]
+mod schedules;
+#[cfg(test)]
+mod truth;
 
 use std::future::Future;
 use std::ops::Deref;

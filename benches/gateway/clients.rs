@@ -3,10 +3,8 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ncgate::device::{Device, Registry, Settings};
 use ncgate::json::Selection;
 use ncgate::session::SessionHandle;
 use ncgate::session::spool::SpoolLimits;
@@ -15,8 +13,8 @@ use russh::Preferred;
 use crate::bare::Bare;
 use crate::child::Process;
 use crate::fake::LARGE;
-use crate::ours::{self, Ours};
-use crate::side::{self, Session, Shared, Side};
+use crate::ours::{self, Ours, Pooled};
+use crate::side::{self, Session, Side};
 use crate::stack::Stack;
 use crate::tally::{Samples, cpu, micros};
 use crate::{Fault, SMALL};
@@ -30,9 +28,10 @@ const REQUESTS_EACH: usize = 200;
 const LARGE_AT_LEAST: usize = 5_000_000;
 
 /// Names of the sides, and the programs of the public clients; the first is the yardstick.
-const SIDES: [(&str, Option<&str>); 7] = [
+const SIDES: [(&str, Option<&str>); 8] = [
     ("bare", None),
     ("ncgate", None),
+    ("ncgate-sessions", None),
     ("bare-own-cipher", None),
     ("rustnetconf", Some("clients")),
     ("netconf-async", Some("clients")),
@@ -203,6 +202,7 @@ pub async fn obey(name: &str, port: u16) -> Result<(), Fault> {
             .await
         }
         "ncgate" => side::obey(&Ours::new(port, SpoolLimits::default())?).await,
+        "ncgate-sessions" => side::obey(&Sessions(Ours::new(port, SpoolLimits::default())?)).await,
         _ => Err(format!("no side is called {name}").into()),
     }
 }
@@ -252,17 +252,28 @@ impl Side for Ours {
     }
 
     async fn share(&self, sessions: usize) -> Result<Pooled, Fault> {
-        let registry = self.registry();
-        let settings = Settings {
-            // One is kept from readers.
-            max_sessions: sessions + 1,
-            ..Settings::new("bench")
-        };
-        let device = self.device_of(&registry, settings);
-        Ok(Pooled {
-            device,
-            _registry: registry,
-        })
+        // One is kept from readers.
+        Ok(self.pooled(sessions + 1))
+    }
+}
+
+/// As [`Ours`], with sessions that are handed out as those of a library without a pool are.
+struct Sessions(Ours);
+
+impl Side for Sessions {
+    type Session = SessionHandle;
+    type Shared = Stack<SessionHandle>;
+
+    async fn connect(&self) -> Result<SessionHandle, Fault> {
+        self.0.open().await
+    }
+
+    async fn share(&self, sessions: usize) -> Result<Stack<SessionHandle>, Fault> {
+        let mut open = Vec::new();
+        for _ in 0..sessions {
+            open.push(self.connect().await?);
+        }
+        Ok(Stack::of(open))
     }
 }
 
@@ -274,19 +285,5 @@ impl Session for SessionHandle {
 
     async fn close(self) {
         SessionHandle::close(&self, Duration::from_secs(2)).await;
-    }
-}
-
-/// A device with its queue and its pool.
-#[derive(Clone)]
-pub struct Pooled {
-    device: Arc<Device>,
-    _registry: Arc<Registry>,
-}
-
-impl Shared for Pooled {
-    async fn get(&self, filter: &str) -> Result<usize, Fault> {
-        let reply = ours::read(&self.device, filter).await?;
-        Ok(usize::try_from(reply.bytes)?)
     }
 }

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::side::Shared;
 use crate::{Fault, PASSWORD, USER};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -93,6 +94,17 @@ impl Ours {
         Registry::new(around, rate)
     }
 
+    /// A device with so many places for sessions.
+    pub fn pooled(&self, places: usize) -> Pooled {
+        let registry = self.registry();
+        let settings = Settings {
+            max_sessions: places,
+            ..Settings::new("bench")
+        };
+        let device = self.device_of(&registry, settings);
+        Pooled { device, registry }
+    }
+
     /// A device of this name on the server.
     pub fn device(&self, registry: &Registry, name: &str) -> Arc<Device> {
         self.device_of(registry, Settings::new(name))
@@ -102,6 +114,26 @@ impl Ours {
     pub fn device_of(&self, registry: &Registry, settings: Settings) -> Arc<Device> {
         let connector = SshConnector::new(self.target(), self.dialer.clone(), None);
         registry.upsert(settings, Arc::new(connector))
+    }
+}
+
+/// A device with its queue and its pool.
+#[derive(Clone)]
+pub struct Pooled {
+    device: Arc<Device>,
+    registry: Arc<Registry>,
+}
+
+impl Pooled {
+    pub async fn end(self) {
+        self.registry.shutdown(Duration::from_secs(2)).await;
+    }
+}
+
+impl Shared for Pooled {
+    async fn get(&self, filter: &str) -> Result<usize, Fault> {
+        let reply = read(&self.device, filter).await?;
+        Ok(usize::try_from(reply.bytes)?)
     }
 }
 

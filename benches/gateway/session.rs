@@ -1,17 +1,16 @@
 //! The session layer beside the bare loop: connect, small request, many at once, large reply.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ncgate::device::{Device, Settings};
 use ncgate::json::Selection;
 use ncgate::session::spool::SpoolLimits;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::bare::Bare;
 use crate::fake::{HUGE, LARGE};
 use crate::ours::{self, Ours};
+use crate::side::Shared;
+use crate::stack::Stack;
 use crate::tally::{Samples, cpu, heading, line, micros};
 use crate::{Fault, SMALL};
 
@@ -94,28 +93,25 @@ async fn requests(port: u16, ours: &Ours) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Sixteen callers over four sessions: the bare ones from a stack under a semaphore, ours through queue and pool. A
-/// device keeps one of its places from readers, so one with four serves three at a time, and one with five serves four.
+/// Sixteen callers over four sessions: the loop's and ours from a stack under a semaphore, and ours through queue and
+/// pool of a device. A device keeps one of its places from readers, so one with four serves three at a time, and one
+/// with five serves four.
 async fn many(port: u16, ours: &Ours) -> Result<(), Fault> {
-    let stack = Arc::new(Mutex::new(Vec::new()));
+    let (mut bare, mut sessions) = (Vec::new(), Vec::new());
     for _ in 0..SESSIONS {
-        let session = Bare::connect(port).await?;
-        lock(&stack).push(session);
+        bare.push(Bare::connect(port).await?);
+        sessions.push(ours.open().await?);
     }
-    let registry = ours.registry();
-    let device = ours.device(&registry, "bench");
-    let settings = Settings {
-        max_sessions: SESSIONS + 1,
-        ..Settings::new("roomy")
-    };
-    let roomy = ours.device_of(&registry, settings);
-    let mut rates: [Samples; 3] = Default::default();
-    let mut cpus: [Samples; 3] = Default::default();
+    let (bare, stack) = (Stack::of(bare), Stack::of(sessions.clone()));
+    let [tight, roomy] = [SESSIONS, SESSIONS + 1].map(|places| ours.pooled(places));
+    let mut rates: [Samples; 4] = Default::default();
+    let mut cpus: [Samples; 4] = Default::default();
     for round in 0..=ROUNDS {
         let took = [
-            bare_callers(&stack).await?,
-            our_callers(&device).await?,
-            our_callers(&roomy).await?,
+            callers(&bare).await?,
+            callers(&stack).await?,
+            callers(&tight).await?,
+            callers(&roomy).await?,
         ];
         if round > 0 {
             let total = (CALLERS * REQUESTS_EACH) as f64;
@@ -125,59 +121,48 @@ async fn many(port: u16, ours: &Ours) -> Result<(), Fault> {
             }
         }
     }
-    let [bare, tight, roomy] = &rates;
-    line("16 callers, 4 sessions, requests/s", bare, tight, "≥ 0.75");
-    line("16 callers, 5 places, requests/s", bare, roomy, "");
-    let [bare, tight, roomy] = &cpus;
-    line("4 sessions, CPU µs per request", bare, tight, "");
-    line("5 places, CPU µs per request", bare, roomy, "");
-    registry.shutdown(Duration::from_secs(2)).await;
+    for (kind, [bare, stack, tight, roomy], mark) in [
+        ("requests/s", &rates, "≥ 0.75"),
+        ("CPU µs per request", &cpus, ""),
+    ] {
+        line(&format!("16 callers, 4 sessions, {kind}"), bare, stack, mark);
+        line(
+            &format!("16 callers, a device with 4 places, {kind}"),
+            bare,
+            tight,
+            "",
+        );
+        line(
+            &format!("16 callers, a device with 5 places, {kind}"),
+            bare,
+            roomy,
+            "",
+        );
+    }
+    for session in sessions {
+        session.close(Duration::from_secs(2)).await;
+    }
+    for device in [tight, roomy] {
+        device.end().await;
+    }
     Ok(())
 }
 
 /// Wall and CPU time of all requests.
-async fn bare_callers(stack: &Arc<Mutex<Vec<Bare>>>) -> Result<(Duration, Duration), Fault> {
-    let permits = Arc::new(Semaphore::new(SESSIONS));
+async fn callers(shared: &impl Shared) -> Result<(Duration, Duration), Fault> {
     let (start, before) = (Instant::now(), cpu(None));
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
-        let (stack, permits) = (stack.clone(), permits.clone());
+        let shared = shared.clone();
         callers.spawn(async move {
-            let mut reply = Vec::new();
             for _ in 0..REQUESTS_EACH {
-                let _permit = permits.acquire().await?;
-                let Some(mut session) = lock(&stack).pop() else {
-                    return Err::<(), Fault>("fewer sessions than permits".into());
-                };
-                session.get(SMALL, &mut reply).await?;
-                lock(&stack).push(session);
+                shared.get(SMALL).await?;
             }
             Ok(())
         });
     }
     finish(callers).await?;
     Ok((start.elapsed(), cpu(None) - before))
-}
-
-/// As [`bare_callers`].
-async fn our_callers(device: &Arc<Device>) -> Result<(Duration, Duration), Fault> {
-    let (start, before) = (Instant::now(), cpu(None));
-    let mut callers = JoinSet::new();
-    for _ in 0..CALLERS {
-        let device = device.clone();
-        callers.spawn(async move {
-            for _ in 0..REQUESTS_EACH {
-                ours::read(&device, SMALL).await?;
-            }
-            Ok(())
-        });
-    }
-    finish(callers).await?;
-    Ok((start.elapsed(), cpu(None) - before))
-}
-
-fn lock(stack: &Mutex<Vec<Bare>>) -> std::sync::MutexGuard<'_, Vec<Bare>> {
-    stack.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn finish(mut callers: JoinSet<Result<(), Fault>>) -> Result<(), Fault> {

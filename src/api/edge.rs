@@ -1,6 +1,7 @@
 //! What both doors do at the edge: name the request, say who calls, and write the one log line of a failure.
 //! It knows neither axum nor tonic.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -66,6 +67,21 @@ pub struct Failure<'a> {
     pub error: &'a Error,
 }
 
+/// Characters of a detail that stand in the log: it may quote what a device said, at any length.
+const MOST_DETAIL: usize = 512;
+
+/// The beginning of a detail, marked where something was left out.
+fn shortened(detail: &str) -> Cow<'_, str> {
+    match detail.char_indices().nth(MOST_DETAIL) {
+        None => Cow::Borrowed(detail),
+        Some((end, _)) => Cow::Owned(format!(
+            "{}… (cut, {} bytes in all)",
+            &detail[..end],
+            detail.len()
+        )),
+    }
+}
+
 /// Writes the one line of a failure. What the gateway did wrong is an error, what a device did a warning, what a
 /// caller did is information; that the gateway shuts down is no news to be written once for every probe.
 pub fn log_failure(failure: &Failure<'_>) {
@@ -88,7 +104,7 @@ pub fn log_failure(failure: &Failure<'_>) {
                 code = error.code().as_str(),
                 outcome = error.outcome().as_str(),
                 rpc_errors = error.rpc_errors().len(),
-                detail = %error.detail(),
+                detail = %shortened(error.detail()),
                 "request failed"
             )
         };
@@ -100,6 +116,18 @@ pub fn log_failure(failure: &Failure<'_>) {
         Origin::Gateway => line!(error),
         Origin::Device => line!(warn),
         Origin::Caller => line!(info),
+    }
+}
+
+/// Writes the line of each failed result of a batch, which is no failure as a whole. `duration` is that of the batch.
+pub fn log_failures<T>(request_id: &str, operation: &str, duration: Duration, results: &[Result<T, Error>]) {
+    for error in results.iter().filter_map(|result| result.as_ref().err()) {
+        log_failure(&Failure {
+            request_id,
+            operation,
+            duration,
+            error,
+        });
     }
 }
 

@@ -25,11 +25,20 @@ pub struct Envelope {
     pub banner: Option<String>,
     /// The payload elements side by side; a string for text, XML and the device's own JSON.
     pub data: Value,
-    /// Warnings do not fail a call.
+    /// Warnings do not fail a call. The first 1000 of the reply.
     pub warnings: Vec<RpcErrorView>,
-    /// Only with `partial=keep`: why the data is not complete.
+    /// Only with `partial=keep`: why the data is not complete. The first 1000 of the reply.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<RpcErrorView>,
+    /// Only where warnings or errors of the reply were left out, or a text beyond 64 KiB was cut: that it was so,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors_truncated: Option<bool>,
+    /// how many errors the reply had,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors_total: Option<u64>,
+    /// and how many warnings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warnings_total: Option<u64>,
     pub complete: bool,
     /// Whether bytes that are no text were replaced by U+FFFD.
     pub lossy: bool,
@@ -67,6 +76,9 @@ impl Frame {
             data: Value::Null,
             warnings: reply.warnings.iter().map(RpcErrorView::from).collect(),
             errors: reply.errors.iter().map(RpcErrorView::from).collect(),
+            errors_truncated: reply.totals_if_cut.map(|_| true),
+            errors_total: reply.totals_if_cut.map(|totals| totals.errors),
+            warnings_total: reply.totals_if_cut.map(|totals| totals.warnings),
             complete: reply.complete,
             lossy: reply.lossy,
             mapping: reply.mapping.clone(),

@@ -4,6 +4,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::error::{Error, ErrorCode, Outcome};
+
 /// An answer is kept up to this size, head and body together.
 pub const MOST_BYTES: usize = 1 << 20;
 
@@ -14,6 +16,15 @@ pub fn join(head: &impl Serialize, body: &[u8]) -> Option<Vec<u8>> {
     joined.push(b'\n');
     joined.extend_from_slice(body);
     (joined.len() <= MOST_BYTES).then_some(joined)
+}
+
+/// What whoever comes again is told in place of an answer that was too large: where to look instead.
+pub fn omitted(operation_id: &str) -> Error {
+    let words = "the call was made before; its answer was too large to be kept";
+    Error::new(ErrorCode::ResponseTooLarge, words)
+        .with_outcome(Outcome::Applied)
+        .with_operation_id(operation_id)
+        .with_hint("metadata.resource of its operation names what can be looked at instead")
 }
 
 /// Takes apart what [`join`] made. `None`: something else did.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::json::convert::{convert_to_json, convert_to_xml};
 use crate::json::{Arrays, ConvertError, HintTable, Mapping, Options, ToXmlError, ToXmlOptions};
-use crate::xml::{Sanitizer, Source, close_routing_engine};
+use crate::xml::{Sanitizer, Source, close_routing_engine_of_commit};
 
 use super::exit::{Exit, Failure, chain};
 use super::stdio;
@@ -66,7 +66,7 @@ pub struct ConvertArgs {
     /// Whether namespaces and display hints are kept; without them the way back is lost
     #[arg(long, value_enum, default_value = "on")]
     ns: Switch,
-    /// Whether comments are kept
+    /// Whether comments are kept; as Junos devices print it they always are
     #[arg(long, value_enum, default_value = "off")]
     comments: Switch,
     /// The version of the list table; the newest unless given
@@ -108,6 +108,7 @@ impl From<ConvertError> for ConversionError {
             ConvertError::Write(error) => Self::Write(error),
             ConvertError::Xml(_)
             | ConvertError::IndexTooBig { .. }
+            | ConvertError::CommentsTooLong { .. }
             | ConvertError::Read(_)
             | ConvertError::Changed { .. } => Self::ToJson(error),
         }
@@ -208,12 +209,13 @@ impl ConvertArgs {
             let text = match &error {
                 ConvertError::Xml(_) => source.as_memory(),
                 ConvertError::IndexTooBig { .. }
+                | ConvertError::CommentsTooLong { .. }
                 | ConvertError::Read(_)
                 | ConvertError::Write(_)
                 | ConvertError::Changed { .. } => None,
             };
             let text = text.and_then(|bytes| std::str::from_utf8(bytes).ok());
-            let Some(closed) = text.and_then(close_routing_engine) else {
+            let Some(closed) = text.and_then(close_routing_engine_of_commit) else {
                 return Err(error.into());
             };
             repairs.routing_engine = true;
@@ -420,6 +422,9 @@ mod tests {
             "<!DOCTYPE a><a/>",
             "<a>&x;</a>",
             "x",
+            "<in\u{1}t/>",
+            "<a b\u{1}='1'/>",
+            "<?xml version?><a/>",
         ] {
             let refused = convert(&["--to", "json"], broken.as_bytes()).unwrap_err();
             assert_eq!(refused.exit(), Exit::Failure, "{broken}");
@@ -427,6 +432,59 @@ mod tests {
         for broken in ["", "[]", "{\"a\":1,\"a\":2}", "{\"a b\":1}", "{\"a\":1,\"b\":2}"] {
             let refused = convert(&["--to", "xml"], broken.as_bytes()).unwrap_err();
             assert_eq!(refused.exit(), Exit::Failure, "{broken}");
+        }
+    }
+
+    /// junos.md 1.4: what a cluster leaves open in its answer to a commit is closed, with prefixes as it declares them or
+    /// not; the same element elsewhere is not.
+    #[test]
+    fn only_results_of_a_commit_are_closed() {
+        let reply = "<rpc-reply><routing-engine junos:style='show-name'><name>node0</name><commit-check-success/><ok/></rpc-reply>";
+        let (text, repairs) = convert(&["--to", "json"], reply.as_bytes()).unwrap();
+        assert!(repairs.routing_engine);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["rpc-reply"]["ok"], serde_json::Value::Null);
+        let data = "<rpc-reply><software><routing-engine><name>node0</name></software></rpc-reply>";
+        let refused = convert(&["--to", "json"], data.as_bytes()).unwrap_err();
+        assert_eq!(refused.exit(), Exit::Failure);
+    }
+
+    /// J6, J8: with nothing but the mapping named, comments and whole replies come through both ways.
+    #[test]
+    fn the_form_of_the_device_loses_nothing_by_default() {
+        let there = |xml: &str| {
+            convert(&["--to", "json", "--mapping", "junos"], xml.as_bytes())
+                .unwrap()
+                .0
+        };
+        let back = |json: &str| {
+            convert(&["--to", "xml", "--mapping", "junos"], json.as_bytes())
+                .unwrap()
+                .0
+        };
+        for (xml, json) in [
+            (
+                "<rpc-reply><r><!-- keepalive --><a>1<!-- two --></a></r></rpc-reply>",
+                r#"{"r":[{"a":[{"data":"1","comment":"two"}],"comment":"keepalive"}]}"#,
+            ),
+            (
+                "<rpc-reply><a/><b>2</b><!-- c --></rpc-reply>",
+                r#"{"a":[{"data":[null]}],"b":[{"data":"2"}],"comment":"c"}"#,
+            ),
+            (
+                "<rpc-reply><a>1</a><a>2</a></rpc-reply>",
+                r#"{"a":[{"data":"1"},{"data":"2"}]}"#,
+            ),
+            ("<rpc-reply>\nonly text\n</rpc-reply>", r#"{"data":"only text"}"#),
+            ("<rpc-reply/>", "{}"),
+            (
+                "<rpc-reply><rpc-reply x='1'/></rpc-reply>",
+                r#"{"rpc-reply":[{"data":[null],"attributes":{"x":"1"}}]}"#,
+            ),
+        ] {
+            let found = there(xml);
+            assert_eq!(found.trim_end(), json);
+            assert_eq!(there(&back(&found)), found, "{xml}");
         }
     }
 

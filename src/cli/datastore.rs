@@ -25,6 +25,9 @@ pub struct CopyArgs {
     /// A file with the configuration to copy, as JSON or XML; '-' for standard input
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Discard what others left in the candidate that is to go
+    #[arg(long)]
+    discard_others: bool,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -38,6 +41,9 @@ pub struct DeleteArgs {
     device: String,
     /// candidate, startup, or a URL
     target: String,
+    /// Discard what others left in the candidate that is to go
+    #[arg(long)]
+    discard_others: bool,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -55,6 +61,9 @@ pub struct ValidateArgs {
     /// A file with the configuration to check, as JSON or XML; '-' for standard input
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Also when somebody else's confirmed commit is pending, which a check may confirm; admins only
+    #[arg(long)]
+    confirm_others: bool,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -100,6 +109,10 @@ struct Body {
     source: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    discard_others: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    confirm_others: bool,
 }
 
 /// A datastore, or the URL that any other text is.
@@ -140,6 +153,8 @@ impl CopyArgs {
         let body = Body {
             source: source(self.source.as_deref(), self.config.as_deref())?,
             target: Some(place(&self.to)?),
+            discard_others: self.discard_others,
+            confirm_others: false,
         };
         let request = self.how.request(&self.device, "copy");
         Ok(request.body("application/json", edit::body(&body)?))
@@ -151,6 +166,8 @@ impl DeleteArgs {
         let body = Body {
             source: None,
             target: Some(place(&self.target)?),
+            discard_others: self.discard_others,
+            confirm_others: false,
         };
         let request = self.how.request(&self.device, "delete");
         Ok(request.body("application/json", edit::body(&body)?))
@@ -162,6 +179,8 @@ impl ValidateArgs {
         let body = Body {
             source: source(self.source.as_deref(), self.config.as_deref())?,
             target: None,
+            discard_others: false,
+            confirm_others: self.confirm_others,
         };
         let request = self.how.request(&self.device, "validate");
         Ok(request.body("application/json", edit::body(&body)?))

@@ -45,6 +45,9 @@ pub struct EditArgs {
     /// The edit may replace the whole configuration
     #[arg(long)]
     whole_configuration: bool,
+    /// In mode shared: an edit that takes the place of everything discards what others left in the candidate
+    #[arg(long)]
+    discard_others: bool,
     /// stop-on-error, continue-on-error or rollback-on-error
     #[arg(long, value_name = "WHAT")]
     error_option: Option<String>,
@@ -78,6 +81,8 @@ pub struct Edit {
     replace_pattern: Option<ReplacePattern>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     whole_configuration: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    discard_others: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_option: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,6 +147,7 @@ impl EditArgs {
             rescue: self.rescue,
             replace_pattern,
             whole_configuration: self.whole_configuration,
+            discard_others: self.discard_others,
             error_option: self.error_option.clone(),
             test_option: self.test_option.clone(),
             protocol: self.protocol.clone(),

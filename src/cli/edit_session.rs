@@ -46,7 +46,13 @@ pub enum EditSessionCommand {
         edit: Box<EditArgs>,
     },
     /// Have the device check the candidate
-    Validate(IdArgs),
+    Validate {
+        #[command(flatten)]
+        id: IdArgs,
+        /// Also when somebody else's confirmed commit is pending, which a check may confirm; admins only
+        #[arg(long)]
+        confirm_others: bool,
+    },
     /// Take back what was not committed
     Discard {
         #[command(flatten)]
@@ -157,6 +163,15 @@ impl IdArgs {
         show(&self.client, self.request(Method::POST, Some(action)), None)
     }
 
+    /// An action with a body if something else is asked for than usual.
+    fn act_if(&self, action: &str, asked: bool, body: &impl Serialize) -> Result<Exit, Failure> {
+        if asked {
+            self.act_with(action, body)
+        } else {
+            self.act(action)
+        }
+    }
+
     /// An action with one.
     fn act_with(&self, action: &str, body: &impl Serialize) -> Result<Exit, Failure> {
         let request = self.request(Method::POST, Some(action));
@@ -188,14 +203,10 @@ impl EditSessionCommand {
                 Ok(Exit::Ok)
             }
             Self::Edit { id, edit } => id.act_with("edit", &edit.edit()?),
-            Self::Validate(id) => id.act("validate"),
-            Self::Discard { id, others } => {
-                if *others {
-                    id.act_with("discard", &json!({"discard_others": true}))
-                } else {
-                    id.act("discard")
-                }
+            Self::Validate { id, confirm_others } => {
+                id.act_if("validate", *confirm_others, &json!({"confirm_others": true}))
             }
+            Self::Discard { id, others } => id.act_if("discard", *others, &json!({"discard_others": true})),
             Self::Commit { id, commit, probe } => {
                 let probe = probe.probe()?;
                 id.act_with("commit", &CommitBody { commit, probe })

@@ -115,6 +115,8 @@ struct Envelope {
     warnings: Vec<Value>,
     #[serde(default)]
     errors: Vec<Value>,
+    errors_total: Option<u64>,
+    warnings_total: Option<u64>,
     complete: Option<bool>,
     #[serde(default)]
     lossy: bool,
@@ -169,6 +171,11 @@ fn print_envelope(envelope: &Envelope, out: &mut impl Write) -> Result<(), Failu
         for entry in list {
             warn(kind, entry)?;
         }
+    }
+    if let (Some(errors), Some(warnings)) = (envelope.errors_total, envelope.warnings_total) {
+        stdio::tell(&format!(
+            "the device sent {errors} errors and {warnings} warnings; not all of them are shown, or not whole\n"
+        ))?;
     }
     if envelope.complete == Some(false) {
         stdio::tell("the data is not complete\n")?;

@@ -25,6 +25,13 @@ pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(5);
 /// Builds an RPC for a device that has these capabilities.
 pub type Build = Box<dyn FnOnce(&Capabilities) -> Result<Rpc, RequestError> + Send>;
 
+/// Asked when the turn of a call has come, before anything is sent for it: something that lasts until the device owes no
+/// reply to it any more. `None`: it is not sent.
+pub type Admit = Box<dyn FnOnce() -> Option<Kept> + Send>;
+
+/// Something that lasts as long as a session is at work.
+pub type Kept = Box<dyn Send + Sync>;
+
 /// One RPC that a caller wants.
 pub struct Request {
     pub build: Build,
@@ -168,7 +175,7 @@ impl Reads {
                 }
                 None => {
                     // As above.
-                    let _ = answer.send(Err(unserved(core.refuse(Failure::DeadlineInQueue), items)));
+                    let _ = answer.send(Err(unserved(core.late(), items)));
                     // The session that is being opened serves the next caller.
                     drop(checkout.await);
                     return;
@@ -327,14 +334,17 @@ fn settle(core: &Core, session: &SessionHandle, item: &mut Item, result: Result<
     }
 }
 
+/// A request, and who is asked first whether it may be sent.
+type Single = (Request, Option<Admit>);
+
 /// One RPC that is not on the read-only list, in a session of its own (Q9).
 pub(super) struct SingleUse {
     pub(super) core: Arc<Core>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) turn: Turn,
     pub(super) deadline: Instant,
-    pub(super) request: Request,
-    pub(super) answer: oneshot::Sender<Result<Answer, Unserved<Request>>>,
+    pub(super) request: Single,
+    pub(super) answer: oneshot::Sender<Result<Answer, Unserved<Single>>>,
 }
 
 impl SingleUse {
@@ -349,7 +359,7 @@ impl SingleUse {
             mut answer,
         } = self;
         let mut request = Some(request);
-        let mut call = None;
+        let (mut call, mut kept) = (None, None);
         for _ in 0..=RETRIES {
             let checkout = Own::get(&core, &sessions);
             tokio::pin!(checkout);
@@ -373,12 +383,21 @@ impl SingleUse {
                     return;
                 }
                 None => {
-                    let _ = answer.send(nowhere(core.refuse(Failure::DeadlineInQueue), request));
+                    let _ = answer.send(nowhere(core.late(), request));
                     drop(checkout.await);
                     return;
                 }
             };
-            if let Some(request) = request.take() {
+            if let Some((request, admit)) = request.take() {
+                if let Some(admit) = admit {
+                    kept = admit();
+                    if kept.is_none() {
+                        own.unused();
+                        let refused = DeviceError::not_sent(core.name(), Step::Queue, Failure::NotAdmitted);
+                        let _ = answer.send(Ok(Err(refused)));
+                        return;
+                    }
+                }
                 match request.into_call(&offered(&core, own.capabilities()), deadline, Traces::Possible) {
                     Ok(built) => call = Some(built),
                     Err(error) => {
@@ -405,7 +424,7 @@ impl SingleUse {
                 result.map_err(|error| DeviceError::in_session(core.name(), session_id, true, error));
             let _ = answer.send(Ok(result));
             own.end().await;
-            drop(turn);
+            drop((kept, turn));
             return;
         }
         let error = DeviceError::not_sent(core.name(), Step::Reply, Failure::Session(SessionError::NotOpen));
@@ -414,7 +433,7 @@ impl SingleUse {
 }
 
 /// No session for this request, which can be asked somewhere else unless it was built already.
-fn nowhere(error: DeviceError, request: Option<Request>) -> Result<Answer, Unserved<Request>> {
+fn nowhere<R>(error: DeviceError, request: Option<R>) -> Result<Answer, Unserved<R>> {
     match request {
         Some(requests) => Err(Unserved { error, requests }),
         None => Ok(Err(error)),

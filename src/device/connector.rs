@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::ConnectError;
+use super::stage::Stage;
 use crate::session::stream::SshOutgoing;
 use crate::session::{self, EndCause, SessionHandle};
-use crate::transport::{self, BoxFuture, ChannelKind, Dialer, HostKeyPolicy, Negotiated, SshTarget};
+use crate::transport::{self, BoxFuture, ChannelKind, Dialer, HostKeyPolicy, Negotiated, Phase, SshTarget};
 
 /// A fresh session and what its making showed.
 pub struct Opened {
@@ -42,11 +43,15 @@ pub struct LinkStep {
 
 /// Opens sessions with one device.
 pub trait Connector: Send + Sync + 'static {
-    /// Connects and exchanges hellos.
+    /// Connects and exchanges hellos. `stage` is told of each phase when it begins.
     ///
     /// # Cancel safety
     /// Safe: everything opened so far is freed.
-    fn connect(&self, config: session::Config) -> BoxFuture<'_, Result<Opened, ConnectError>>;
+    fn connect<'a>(
+        &'a self,
+        config: session::Config,
+        stage: &'a Stage,
+    ) -> BoxFuture<'a, Result<Opened, ConnectError>>;
 }
 
 /// Makes the connectors of devices.
@@ -110,16 +115,19 @@ impl SshConnector {
         }
     }
 
-    async fn open(&self, mut config: session::Config) -> Result<Opened, ConnectError> {
+    async fn open(&self, mut config: session::Config, stage: &Stage) -> Result<Opened, ConnectError> {
         let target = self.target();
-        let connected = transport::connect(&target, &*self.dialer)
+        let watch = |phase: Phase| stage.enter(phase.as_str());
+        let connected = transport::connect_watched(&target, &*self.dialer, &watch)
             .await
             .map_err(ConnectError::Transport)?;
         if !connected.learned.is_empty() {
             self.remember(&connected.learned);
         }
         config.echo = target.channel == ChannelKind::Pty;
-        config.hello_timeout = target.timeouts.total;
+        // A phase like those before it, so that it has its own error before the deadline of who waits for all of them.
+        config.hello_timeout = target.timeouts.subsystem;
+        stage.enter("hello");
         let mut steps: Vec<_> = connected
             .steps
             .iter()
@@ -153,7 +161,11 @@ impl SshConnector {
 }
 
 impl Connector for SshConnector {
-    fn connect(&self, config: session::Config) -> BoxFuture<'_, Result<Opened, ConnectError>> {
-        Box::pin(self.open(config))
+    fn connect<'a>(
+        &'a self,
+        config: session::Config,
+        stage: &'a Stage,
+    ) -> BoxFuture<'a, Result<Opened, ConnectError>> {
+        Box::pin(self.open(config, stage))
     }
 }

@@ -26,6 +26,7 @@ use super::login_gate::LoginGate;
 use super::news::{Newsroom, SessionNews};
 use super::settings::Settings;
 use super::software::Software;
+use super::stage::Stages;
 use crate::clock::Clock;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
@@ -108,6 +109,7 @@ pub struct Core {
     news: Newsroom,
     memory: Mutex<Memory>,
     logins: LoginGate,
+    stages: Stages,
     /// One permit for each session, pooled, pinned or closing (Q1).
     places: Arc<Semaphore>,
     /// Told whenever a session comes back to the pool or ends.
@@ -143,6 +145,7 @@ impl Core {
             news,
             memory: Mutex::new(memory),
             logins: LoginGate::default(),
+            stages: Stages::default(),
             places,
             freed: Notify::new(),
             replaced: CancellationToken::new(),
@@ -169,6 +172,14 @@ impl Core {
     /// The error of a call that got no session; nothing was sent.
     pub fn refuse(&self, failure: Failure) -> DeviceError {
         DeviceError::not_sent(self.name(), Step::Connect, failure)
+    }
+
+    /// The error of a call whose deadline passed before it had a session; nothing was sent.
+    pub fn late(&self) -> DeviceError {
+        self.refuse(match self.stages.longest() {
+            Some(phase) => Failure::DeadlineConnecting { phase },
+            None => Failure::DeadlineInQueue,
+        })
     }
 
     /// Whether another session may be opened at once.

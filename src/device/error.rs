@@ -138,8 +138,14 @@ pub enum Failure {
     QueueFull { limit: usize },
     #[error("the deadline passed before the request could be sent")]
     DeadlineInQueue,
+    /// A session was being opened for it; `phase` as in [`super::LinkStep::name`], or `room` or `pace` before the first.
+    #[error("the deadline passed before a session was open: {phase} was under way")]
+    DeadlineConnecting { phase: &'static str },
     #[error("the device is being removed, or the gateway shuts down")]
     Draining,
+    /// Whoever wanted it sent took it back when its turn had come.
+    #[error("the request was taken back when its turn came")]
+    NotAdmitted,
     /// A connect failed: just now, or so recently that none was tried again yet. With `retry_after` it is left alone
     /// for that time.
     #[error("no session with the device{}", waiting(.retry_after))]
@@ -267,7 +273,9 @@ impl Failure {
             | Self::JumpSuspended { retry_after, .. } => Some(*retry_after),
             Self::QueueFull { .. }
             | Self::DeadlineInQueue
+            | Self::DeadlineConnecting { .. }
             | Self::Draining
+            | Self::NotAdmitted
             | Self::Request(_)
             | Self::Attribute(_)
             | Self::Session(_)

@@ -1,5 +1,6 @@
-//! One read-only RPC in a session that is opened for it and closed afterwards: what tells whether a device can be reached
-//! still. It has no turn of the lane, because the place that is kept for confirming and resolving is its own (Q1).
+//! RPCs in a session that is opened for them and closed afterwards: what tells whether a device can be reached still, and
+//! what is needed to find out about a commit. It has no turn of the lane, because the place that is kept for confirming
+//! and resolving is its own (Q1).
 
 use std::sync::Arc;
 
@@ -10,9 +11,15 @@ use super::call::{
     Answer, CLOSE_GRACE, Request, Sessions, check_attributes, interrupted, observe, offered, request_error,
 };
 use super::core::Core;
-use super::error::{DeviceError, Failure};
+use super::error::DeviceError;
 use super::{Device, errand};
+use crate::netconf::capability::Capabilities;
+use crate::netconf::rpc::RequestError;
+use crate::pool::Touch;
 use crate::session::Traces;
+
+/// Makes the RPCs for a device with these capabilities.
+type Asks = Box<dyn FnOnce(&Capabilities) -> Result<Vec<(Request, Touch)>, RequestError> + Send>;
 
 impl Device {
     /// One read-only RPC over a new connection, never over one that is there already. It is tried once, if the device may
@@ -25,16 +32,35 @@ impl Device {
     /// Safe: what was begun ends by itself.
     pub async fn read_afresh(&self, deadline: Instant, request: Request) -> Answer {
         check_attributes(&self.core, &request)?;
+        let asks = |_: &Capabilities| Ok(vec![(request, Touch::Nothing)]);
+        let answer = self.call_afresh(deadline, asks).await?.pop();
+        // There is one for each that was sent.
+        answer.unwrap_or_else(|| Err(interrupted(&self.core, false)))
+    }
+
+    /// RPCs over a new connection, one after the other up to the first that fails, each at most once; the `Touch` says
+    /// what it does. An answer for each that was sent, or was to be. What the session holds then goes with it.
+    ///
+    /// # Errors
+    /// As [`Self::read_afresh`]: nothing was sent.
+    ///
+    /// # Cancel safety
+    /// As [`Self::read_afresh`].
+    pub async fn call_afresh(
+        &self,
+        deadline: Instant,
+        asks: impl FnOnce(&Capabilities) -> Result<Vec<(Request, Touch)>, RequestError> + Send + 'static,
+    ) -> Result<Vec<Answer>, DeviceError> {
         let (answer, receiver) = oneshot::channel();
         let job = Afresh {
             core: self.core.clone(),
             sessions: self.sessions.clone(),
             deadline,
-            request,
+            asks: Box::new(asks),
             answer,
         };
         let answered = errand::run(&self.core.around.tracker, job.run(), receiver).await;
-        answered.unwrap_or_else(|| Err(interrupted(&self.core, false)))
+        answered.unwrap_or_else(|| Err(interrupted(&self.core, true)))
     }
 }
 
@@ -42,8 +68,8 @@ struct Afresh {
     core: Arc<Core>,
     sessions: Arc<Sessions>,
     deadline: Instant,
-    request: Request,
-    answer: oneshot::Sender<Answer>,
+    asks: Asks,
+    answer: oneshot::Sender<Result<Vec<Answer>, DeviceError>>,
 }
 
 impl Afresh {
@@ -52,7 +78,7 @@ impl Afresh {
             core,
             sessions,
             deadline,
-            request,
+            asks,
             mut answer,
         } = self;
         if !core.has_place() {
@@ -79,7 +105,7 @@ impl Afresh {
                 return;
             }
             None => {
-                let _ = answer.send(Err(core.refuse(Failure::DeadlineInQueue)));
+                let _ = answer.send(Err(core.late()));
                 // What is being opened is ended in order.
                 if let Ok(fresh) = opening.await {
                     fresh.handle.close(CLOSE_GRACE).await;
@@ -88,16 +114,32 @@ impl Afresh {
             }
         };
         let capabilities = offered(&core, handle.capabilities());
-        let result = match request.into_call(&capabilities, deadline, Traces::None) {
-            Ok(call) => {
-                let result = handle.call(call).await;
-                observe(&core, "fresh", &result);
-                let session_id = handle.session_id();
-                result.map_err(|error| DeviceError::in_session(core.name(), session_id, false, error))
+        let requests = match asks(&capabilities) {
+            Ok(requests) => requests,
+            Err(error) => {
+                let _ = answer.send(Err(request_error(&core, error)));
+                handle.close(CLOSE_GRACE).await;
+                return;
             }
-            Err(error) => Err(request_error(&core, error)),
         };
-        let _ = answer.send(result);
+        let mut answers = Vec::with_capacity(requests.len());
+        for (request, touch) in requests {
+            let answered = match request.into_call(&capabilities, deadline, Traces::None) {
+                Ok(call) => {
+                    let result = handle.call(call).await;
+                    observe(&core, "fresh", &result);
+                    let (session_id, mutates) = (handle.session_id(), touch.mutates());
+                    result.map_err(|error| DeviceError::in_session(core.name(), session_id, mutates, error))
+                }
+                Err(error) => Err(request_error(&core, error)),
+            };
+            let failed = answered.as_ref().map_or(true, |reply| reply.scan.is_error());
+            answers.push(answered);
+            if failed || answer.is_closed() {
+                break;
+            }
+        }
+        let _ = answer.send(Ok(answers));
         handle.idle().await;
         handle.close(CLOSE_GRACE).await;
     }

@@ -1,23 +1,22 @@
 //! A session for one holder: for a change, or an edit session. It has a turn of the lane, for work on the shared
 //! candidate also the candidate's (Q1), and its books say what it holds (Q2).
 
-use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::call::{
-    Answer, CLOSE_GRACE, RETRIES, Request, Sessions, check_attributes, checkout_error, interrupted, observe,
-    offered, request_error,
+    Answer, CLOSE_GRACE, Kept, RETRIES, Request, Sessions, check_attributes, checkout_error, interrupted,
+    observe, offered, request_error,
 };
 use super::candidate::{CandidateLane, CandidateTurn, Occupant};
 use super::core::{Core, Opener};
 use super::errand;
-use super::error::{DeviceError, Failure, Step};
+use super::error::{DeviceError, Failure};
+use super::holders::{Holder, Holders};
 use super::lane::{NoTurn, Purpose, Turn};
 use super::{Asking, Device, no_turn};
 use crate::netconf::capability::Capabilities;
@@ -56,61 +55,6 @@ pub enum HoldError {
     /// As many sessions as may be held are, by these, and the wait is over.
     #[error("every session of the device that may be held is held")]
     NoPlace(Vec<Holder>),
-}
-
-/// A session that is held now, for people.
-#[derive(Debug, Clone)]
-pub struct Holder {
-    pub device: String,
-    pub session_id: u64,
-    /// Of the edit session or change, where there is one.
-    pub id: Option<String>,
-    /// The principal.
-    pub who: String,
-    pub holds: Holds,
-    pub since: OffsetDateTime,
-}
-
-/// All sessions that are held, of all devices. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Holders(Arc<Mutex<Book>>);
-
-#[derive(Debug, Default)]
-struct Book {
-    next: u64,
-    held: BTreeMap<u64, Holder>,
-}
-
-impl Holders {
-    pub(super) fn of(&self, device: &str) -> Vec<Holder> {
-        let book = self.lock();
-        let held = book.held.values().filter(|holder| holder.device == device);
-        held.cloned().collect()
-    }
-
-    fn add(&self, holder: Holder) -> u64 {
-        let mut book = self.lock();
-        book.next += 1;
-        let key = book.next;
-        book.held.insert(key, holder);
-        key
-    }
-
-    fn update(&self, key: u64, session_id: u64, holds: Holds) {
-        if let Some(holder) = self.lock().held.get_mut(&key) {
-            holder.session_id = session_id;
-            holder.holds = holds;
-        }
-    }
-
-    fn remove(&self, key: u64) {
-        self.lock().held.remove(&key);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Book> {
-        // Every change under the lock is complete in itself.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Device {
@@ -316,6 +260,7 @@ impl Opening {
                 untouched: true,
                 turn: self.turn,
                 candidate: self.candidate,
+                kept: None,
             }))
         });
         // What nobody takes any more goes back to the pool when it is dropped.
@@ -347,7 +292,7 @@ async fn checkout(
             Ok(lent.pin())
         }
         () = sleep_until(deadline) => {
-            Err(DeviceError::not_sent(core.name(), Step::Connect, Failure::DeadlineInQueue))
+            Err(core.late())
         }
     }
 }
@@ -368,6 +313,7 @@ struct Grip {
     untouched: bool,
     turn: Turn,
     candidate: Option<CandidateTurn>,
+    kept: Option<Kept>,
 }
 
 impl Held {
@@ -387,6 +333,18 @@ impl Held {
         self.grip().pinned.watch()
     }
 
+    /// Whether the session lives.
+    pub fn is_open(&self) -> bool {
+        self.watch().borrow().ended.is_none()
+    }
+
+    /// Whether the session lives, and the device owes no reply in it.
+    pub fn is_idle(&self) -> bool {
+        let watch = self.watch();
+        let status = watch.borrow();
+        status.ended.is_none() && status.outstanding == 0
+    }
+
     /// What the session holds.
     pub fn holds(&self) -> Holds {
         self.grip().pinned.holds()
@@ -395,6 +353,11 @@ impl Held {
     /// From now on this session and no other: what died in the pool is not replaced any more.
     pub(super) fn keep(&mut self) {
         self.grip_mut().untouched = false;
+    }
+
+    /// Keeps this, in place of what was kept before, until the hold is over and the device owes no reply any more.
+    pub fn keep_until_over(&mut self, kept: Kept) {
+        self.grip_mut().kept = Some(kept);
     }
 
     /// Waits until the device owes no reply any more, or the session has ended.
@@ -590,6 +553,6 @@ impl Grip {
         }
         self.holders.remove(self.key);
         self.core.freed.notify_waiters();
-        drop((self.candidate, self.turn));
+        drop((self.kept, self.candidate, self.turn));
     }
 }

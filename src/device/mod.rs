@@ -20,6 +20,7 @@ mod error;
 mod fair_queue;
 mod fresh;
 mod hold;
+mod holders;
 mod jump;
 mod lane;
 mod login_gate;
@@ -29,6 +30,7 @@ mod refusals;
 mod registry;
 mod settings;
 mod software;
+mod stage;
 #[cfg(test)]
 mod tests;
 
@@ -38,30 +40,32 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-pub use self::call::{Answer, Build, OnError, Request};
+pub use self::call::{Admit, Answer, Build, Kept, OnError, Request};
 pub use self::candidate::Occupant;
 pub use self::compat::Verdict;
 pub use self::connector::{Connector, Connectors, Learned, Link, LinkStep, Opened, OverSsh, SshConnector};
 pub use self::core::{Established, Loss, LossCause, OpenSession, Surroundings};
 pub use self::domain::ConnectRate;
 pub use self::edit::{
-    EditFacts, EditHandle, EditMode, EditReason, EditState, EditStatus, Edited, Killing, Release, RunError,
-    Start, Terms, Work,
+    Counts, EditFacts, EditHandle, EditMode, EditReason, EditState, EditStatus, Edited, HandOver, Judge,
+    Killing, Look, Release, RunError, Start, Terms, Work,
 };
 pub use self::error::{ConnectError, DeviceError, Failure, Outcome, Step};
-pub use self::hold::{Asked, Held, HoldError, Holder, Way};
+pub use self::hold::{Asked, Held, HoldError, Way};
+pub use self::holders::Holder;
 pub use self::jump::JumpHost;
 pub use self::news::{News, SessionNews};
 pub use self::registry::Registry;
 pub use self::settings::{Compatibility, Policy, Profile, Settings};
 pub use self::software::{MemberSoftware, Software};
+pub use self::stage::Stage;
 
 use self::call::{CLOSE_GRACE, Reads, Sessions, SingleUse, check_attributes, interrupted};
 use self::candidate::CandidateLane;
 use self::core::{Core, Opener};
 use self::domain::Domain;
 use self::edit::EditSessions;
-use self::hold::Holders;
+use self::holders::Holders;
 use self::jump::JumpLogins;
 use self::lane::{Lane, NoTurn, Purpose, Turn};
 use self::news::Newsroom;
@@ -239,8 +243,25 @@ impl Device {
     /// # Cancel safety
     /// Dropping the future before the RPC is sent keeps it from being sent; afterwards it runs to its end.
     pub async fn single_use(&self, who: &str, deadline: Instant, request: Request) -> Answer {
+        self.single_use_if(who, deadline, request, None).await
+    }
+
+    /// As [`Self::single_use`], if it is admitted when its turn has come.
+    ///
+    /// # Errors
+    /// As [`Self::single_use`]; [`Failure::NotAdmitted`].
+    ///
+    /// # Cancel safety
+    /// As [`Self::single_use`].
+    pub async fn single_use_if(
+        &self,
+        who: &str,
+        deadline: Instant,
+        request: Request,
+        admit: Option<Admit>,
+    ) -> Answer {
         check_attributes(&self.core, &request)?;
-        let (mut asks, mut request) = (Asking::first(self), request);
+        let (mut asks, mut request) = (Asking::first(self), (request, admit));
         loop {
             let (device, turn) = asks.turn(who, Purpose::Exclusive, deadline).await?;
             let (answer, receiver) = oneshot::channel();
@@ -316,7 +337,7 @@ impl Device {
                     };
                 }
                 Ok(Err(_)) => return Err(interrupted(&self.core, false)),
-                Err(_) => return Err(self.core.refuse(Failure::DeadlineInQueue)),
+                Err(_) => return Err(self.core.late()),
             }
         }
     }
@@ -351,7 +372,7 @@ impl Device {
                 Ok(Ok(Ok(Some(established)))) => return Ok(established),
                 Ok(Ok(Err(error))) => asks = device.asked_again(error)?,
                 Ok(Ok(Ok(None)) | Err(_)) => return Err(interrupted(&self.core, false)),
-                Err(_) => return Err(self.core.refuse(Failure::DeadlineInQueue)),
+                Err(_) => return Err(self.core.late()),
             }
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct Cursor {
     base: u64,
     /// Position in the window.
     at: usize,
+    /// The window begins where a jump led: only what is asked for is read, since the next jump may follow soon.
+    jumped: bool,
 }
 
 impl Cursor {
@@ -29,6 +31,7 @@ impl Cursor {
             window,
             base: 0,
             at: 0,
+            jumped: false,
         }
     }
 
@@ -59,6 +62,7 @@ impl Cursor {
                 self.window = Bytes::new();
                 self.base = offset;
                 self.at = 0;
+                self.jumped = true;
             }
         }
     }
@@ -68,7 +72,13 @@ impl Cursor {
         if self.rest().len() >= count || self.at_end() {
             return Ok(());
         }
-        let mut window = vec![0; WINDOW.max(count)];
+        let mut window = vec![
+            0;
+            match std::mem::take(&mut self.jumped) {
+                true => count,
+                false => WINDOW.max(count),
+            }
+        ];
         let base = self.offset();
         let read = self
             .source

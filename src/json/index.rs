@@ -6,9 +6,15 @@
 
 use std::sync::Arc;
 
+use super::ConvertError;
+use super::options::Mapping;
+
 /// How far the second pass looks ahead to tell a leaf from a container; where the answer lies further away, the
 /// index has it.
 pub(super) const LOOKAHEAD: u64 = 64 << 10;
+
+/// Bytes of comments that are kept of all leaves longer than that, together.
+pub(super) const MAX_COMMENT_BYTES: usize = 8 << 20;
 
 /// Stands for a run of text among the children of mixed content.
 pub(super) const TEXT: u32 = u32::MAX;
@@ -46,24 +52,87 @@ pub(super) enum Top {
     Data(u64),
 }
 
-/// Consecutive children with the same key.
+/// Consecutive children with the same key. There may be very many.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     /// Offset of the first one's tag, or of the text.
     pub(super) start: u64,
-    /// How many.
-    pub(super) count: u32,
     /// The next run with the same key.
     pub(super) next: u32,
+    /// The next run with the same local name: the device's form knows no other keys (J1).
+    pub(super) next_local: u32,
     /// The name of the elements, then the key they are written under.
     pub(super) key: u32,
-    /// Whether no run with this key comes before.
-    pub(super) first: bool,
+    /// How many, and the two marks.
+    packed: u32,
 }
 
+const _: () = assert!(
+    size_of::<Run>() == 24,
+    "the index of interleaved documents grows with it"
+);
+
+/// No run with this key comes before.
+const FIRST: u32 = 1 << 31;
+/// No run with this local name comes before.
+const FIRST_LOCAL: u32 = 1 << 30;
+const COUNT: u32 = FIRST_LOCAL - 1;
+
 impl Run {
+    /// One child, the first of its name as far as is known.
+    pub(super) fn new(start: u64, key: u32) -> Run {
+        Run {
+            start,
+            next: NO_RUN,
+            next_local: NO_RUN,
+            key,
+            packed: FIRST | FIRST_LOCAL | 1,
+        }
+    }
+
+    /// How many children.
+    pub(super) fn count(&self) -> u32 {
+        self.packed & COUNT
+    }
+
+    /// Takes in as many more; false: they would be too many for one run.
+    pub(super) fn grow(&mut self, more: u32) -> bool {
+        let fits = self.count() + more <= COUNT;
+        if fits {
+            self.packed += more;
+        }
+        fits
+    }
+
+    /// A run with the same key comes before.
+    pub(super) fn set_not_first(&mut self) {
+        self.packed &= !FIRST;
+    }
+
+    /// A run with the same local name comes before.
+    pub(super) fn set_not_first_local(&mut self) {
+        self.packed &= !FIRST_LOCAL;
+    }
+
     pub(super) fn is_text(&self) -> bool {
         self.key == TEXT
+    }
+
+    /// The next run of the same member.
+    pub(super) fn next(&self, mapping: Mapping) -> u32 {
+        match mapping {
+            Mapping::Ncj => self.next,
+            Mapping::Junos => self.next_local,
+        }
+    }
+
+    /// Whether a member begins with this run.
+    pub(super) fn is_first(&self, mapping: Mapping) -> bool {
+        let mark = match mapping {
+            Mapping::Ncj => FIRST,
+            Mapping::Junos => FIRST_LOCAL,
+        };
+        self.packed & mark != 0
     }
 }
 
@@ -101,6 +170,8 @@ pub(super) struct Distant {
     pub(super) end: u64,
     /// What it is.
     pub(super) kind: Content,
+    /// The comments of a leaf, by their numbers; none if they were too many to keep.
+    pub(super) comments: Option<(u32, u32)>,
 }
 
 /// What an element holds.
@@ -129,6 +200,8 @@ pub(super) struct Inner {
     pub(super) shuffled: Vec<Shuffled>,
     pub(super) runs: Vec<Run>,
     pub(super) distant: Vec<Distant>,
+    /// Those of distant leaves.
+    pub(super) comments: Vec<Box<str>>,
     /// Keys of runs among them.
     pub(super) names: Vec<Box<str>>,
 }
@@ -199,6 +272,20 @@ impl Index {
             .ok()?;
         Some(self.0.distant[at])
     }
+
+    /// The comments in a leaf.
+    ///
+    /// # Errors
+    /// When they were too many to keep.
+    pub(super) fn comments(&self, leaf: &Distant) -> Result<&[Box<str>], ConvertError> {
+        let (from, to) = leaf.comments.ok_or(ConvertError::CommentsTooLong {
+            offset: leaf.element,
+            limit: MAX_COMMENT_BYTES,
+        })?;
+        let range = from as usize..to as usize;
+        let changed = ConvertError::Changed { offset: leaf.element };
+        self.0.comments.get(range).ok_or(changed)
+    }
 }
 
 /// The first entry whose key is not below `key`, looked for near the last one first, since the document is mostly read
@@ -224,7 +311,11 @@ pub(super) fn local(name: &str) -> &str {
 
 /// The namespaces of an envelope: NETCONF's own, and those of Junos, which puts all of its elements into one.
 fn is_of_the_envelope(ns: Option<&str>) -> bool {
-    ns.is_none_or(|ns| ns == crate::xml::NETCONF_BASE_NS || ns.starts_with("http://xml.juniper.net/"))
+    ns.is_none_or(|ns| {
+        ns == crate::xml::NETCONF_BASE_NS
+            || ns.starts_with("http://xml.juniper.net/")
+            || ns.starts_with("http://yang.juniper.net/")
+    })
 }
 
 /// Whether a child of rpc-reply belongs to the envelope and not to the payload.

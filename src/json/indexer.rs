@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::ConvertError;
 use super::hints::HintTable;
 use super::index::{
-    Content, Distant, Index, Inner, LOOKAHEAD, NO_RUN, Repeated, Run, Selection, Shuffled, TEXT, Top,
-    is_left_out, is_payload_wrapper, local,
+    Content, Distant, Index, Inner, LOOKAHEAD, MAX_COMMENT_BYTES, Repeated, Run, Selection, Shuffled, TEXT,
+    Top, is_left_out, is_payload_wrapper, local,
 };
 use crate::xml::{Event, Handler, NamespaceId, Start};
 
@@ -37,6 +37,10 @@ struct Open {
     /// Where the first child begins.
     first_child: u64,
     mixed: bool,
+    /// Comments, as long as it may be a leaf.
+    comments: Vec<Box<str>>,
+    /// Not all of them were kept.
+    comments_lost: bool,
 }
 
 /// What is known of a run of text.
@@ -106,6 +110,10 @@ pub struct Indexer {
     shuffled: Vec<Shuffled>,
     runs: Vec<Run>,
     distant: Vec<Distant>,
+    /// Comments of distant leaves.
+    comments: Vec<Box<str>>,
+    /// Bytes of all comments that are kept.
+    comment_bytes: usize,
     bytes: usize,
 }
 
@@ -128,6 +136,8 @@ impl Indexer {
             shuffled: Vec::new(),
             runs: Vec::new(),
             distant: Vec::new(),
+            comments: Vec::new(),
+            comment_bytes: 0,
             bytes: 0,
         }
     }
@@ -150,6 +160,7 @@ impl Indexer {
             shuffled: self.shuffled,
             runs: self.runs,
             distant: self.distant,
+            comments: self.comments,
             names: self.names,
         })
     }
@@ -170,6 +181,7 @@ impl Indexer {
             if !inside_left_out {
                 self.end_text()?;
             }
+            self.forget_comments();
             if !left_out {
                 self.child(start, name)?;
             }
@@ -194,6 +206,7 @@ impl Indexer {
         open.text = TextSeen::default();
         open.text_from = start.end_offset();
         open.mixed = false;
+        open.comments_lost = false;
         self.depth += 1;
         Ok(())
     }
@@ -218,9 +231,8 @@ impl Indexer {
         if let (Some(last), Some(last_ns)) = (parent.runs.last_mut(), parent.run_ns.last())
             && last.key == name
             && *last_ns == ns
-            && last.count < u32::MAX
+            && last.grow(1)
         {
-            last.count += 1;
             return Ok(());
         }
         let known = self.stamps[depth].len();
@@ -236,17 +248,7 @@ impl Indexer {
         } else {
             stamps[local_id as usize] = (parent.serial, ns);
         }
-        self.push_run(
-            depth,
-            Run {
-                start: start.offset(),
-                count: 1,
-                next: NO_RUN,
-                key: name,
-                first: true,
-            },
-            ns,
-        )
+        self.push_run(depth, Run::new(start.offset(), name), ns)
     }
 
     /// While the children of rpc-reply come: is there just one, and is it the `<data>` to take off?
@@ -282,13 +284,7 @@ impl Indexer {
             return Ok(());
         }
         open.mixed = true;
-        let run = Run {
-            start: open.text_from,
-            count: 1,
-            next: NO_RUN,
-            key: TEXT,
-            first: true,
-        };
+        let run = Run::new(open.text_from, TEXT);
         self.push_run(depth, run, NamespaceId::NONE)
     }
 
@@ -306,6 +302,7 @@ impl Indexer {
                     element,
                     end: start,
                     kind: Content::Container,
+                    comments: Some((0, 0)),
                 })?;
             }
             self.end_text()?;
@@ -314,12 +311,15 @@ impl Indexer {
             }
         } else if start > from && start - from > LOOKAHEAD {
             let kind = open.text.content();
+            let comments = self.keep_comments();
             self.note_distant(Distant {
                 element,
                 end: start,
                 kind,
+                comments,
             })?;
         }
+        self.forget_comments();
         if depth == 1 && self.top == Top::Data(element) && !self.open[depth].has_children {
             // Text in `<data>` is a value of its own, not a wrapper.
             self.beside_data |= self.open[depth].text.content() != Content::Null;
@@ -331,6 +331,40 @@ impl Indexer {
             parent.text_from = offset;
         }
         Ok(())
+    }
+
+    /// A comment in the innermost open element.
+    fn comment(&mut self, text: &str) {
+        let Some(open) = self.open[..self.depth].last_mut() else {
+            return;
+        };
+        if open.has_children || open.left_out {
+            return;
+        }
+        let bytes = comment_bytes(text);
+        if self.comment_bytes + bytes > MAX_COMMENT_BYTES {
+            open.comments_lost = true;
+        } else {
+            self.comment_bytes += bytes;
+            open.comments.push(text.into());
+        }
+    }
+
+    /// The innermost open element is no leaf, or one that is looked at whole.
+    fn forget_comments(&mut self) {
+        for text in self.open[self.depth - 1].comments.drain(..) {
+            self.comment_bytes -= comment_bytes(&text);
+        }
+    }
+
+    /// The innermost open element is a distant leaf: the numbers of its comments.
+    fn keep_comments(&mut self) -> Option<(u32, u32)> {
+        let open = &mut self.open[self.depth - 1];
+        let from = self.comments.len() as u32;
+        if !open.comments_lost {
+            self.comments.append(&mut open.comments);
+        }
+        (!open.comments_lost).then_some((from, self.comments.len() as u32))
     }
 
     fn note_distant(&mut self, distant: Distant) -> Result<(), ConvertError> {
@@ -348,7 +382,7 @@ impl Indexer {
         let mut hints = None;
         for group in 0..self.open[depth].runs.len() {
             let run = self.open[depth].runs[group];
-            if run.count < 2 {
+            if run.count() < 2 {
                 continue;
             }
             let parent = local(&self.names[self.open[depth].name as usize]);
@@ -375,43 +409,43 @@ impl Indexer {
         let clashing = self.clashing_names(&runs, &run_ns);
         let own = self.open[depth].ns.unwrap_or(NamespaceId::NONE);
         let first = self.runs.len() as u32;
-        // Namespaces of clashing elements without a prefix: they are numbered.
-        let mut numbered: Vec<NamespaceId> = Vec::new();
-        // Key -> its last run so far.
+        // Clashing elements without a prefix get one for each namespace.
+        let mut invented = self.invented_prefixes(&runs);
+        // Key -> its last run so far, and the same for local names.
         let mut last_of: HashMap<u32, u32> = HashMap::new();
+        let mut last_of_local: HashMap<u32, u32> = HashMap::new();
         let mut tells_order = self.open[depth].mixed && self.open[depth].has_children;
         for (run, ns) in runs.iter_mut().zip(&run_ns) {
+            let mut local_key = TEXT;
             if !run.is_text() {
-                let name = &self.names[run.key as usize];
-                let key = if *ns == own || !clashing.contains(local(name)) {
-                    local(name).to_owned()
-                } else if name.contains(':') {
-                    name.to_string()
-                } else {
-                    let number = numbered
-                        .iter()
-                        .position(|known| known == ns)
-                        .unwrap_or(numbered.len());
-                    if number == numbered.len() {
-                        numbered.push(*ns);
-                    }
-                    format!("ns{number}:{name}")
+                let name = self.names[run.key as usize].clone();
+                local_key = match name.split_once(':') {
+                    None => run.key,
+                    Some((_, local)) => self.intern(local)?,
                 };
-                run.key = self.intern(&key)?;
+                if *ns == own || !clashing.contains(local(&name)) {
+                    run.key = local_key;
+                } else if !name.contains(':') {
+                    let number = invented.number(*ns);
+                    run.key = self.intern(&format!("ns{number}:{name}"))?;
+                }
             }
             let this = self.runs.len() as u32;
             if let Some(last) = self.runs[first as usize..].last_mut()
                 && last.key == run.key
                 && !run.is_text()
-                && last.count.checked_add(run.count).is_some()
+                && last.grow(run.count())
             {
-                last.count += run.count;
                 continue;
             }
             if let Some(last) = last_of.insert(run.key, this) {
                 self.runs[last as usize].next = this;
-                run.first = false;
+                run.set_not_first();
                 tells_order |= !run.is_text();
+            }
+            if let Some(last) = last_of_local.insert(local_key, this) {
+                self.runs[last as usize].next_local = this;
+                run.set_not_first_local();
             }
             self.runs.push(*run);
         }
@@ -430,6 +464,20 @@ impl Indexer {
         self.open[depth].run_ns = run_ns;
         self.open[depth].run_ns.clear();
         Ok(())
+    }
+
+    /// Prefixes that none of these elements has.
+    fn invented_prefixes(&self, runs: &[Run]) -> Invented {
+        let names = runs.iter().filter_map(|run| self.names.get(run.key as usize));
+        let numbers = names.filter_map(|name| {
+            let (prefix, _) = name.split_once(':')?;
+            prefix.strip_prefix("ns")?.parse().ok()
+        });
+        Invented {
+            taken: numbers.collect(),
+            next: 0,
+            numbers: HashMap::new(),
+        }
     }
 
     /// Local names that occur with more than one namespace among these runs.
@@ -487,6 +535,31 @@ impl Indexer {
     }
 }
 
+/// Prefixes `ns0`, `ns1` and so on, one for each namespace.
+struct Invented {
+    /// Numbers of real prefixes that look like them.
+    taken: HashSet<usize>,
+    next: usize,
+    numbers: HashMap<NamespaceId, usize>,
+}
+
+impl Invented {
+    fn number(&mut self, ns: NamespaceId) -> usize {
+        *self.numbers.entry(ns).or_insert_with(|| {
+            while self.taken.contains(&self.next) {
+                self.next += 1;
+            }
+            self.next += 1;
+            self.next - 1
+        })
+    }
+}
+
+/// What a comment that is kept costs.
+fn comment_bytes(text: &str) -> usize {
+    text.len() + size_of::<Box<str>>()
+}
+
 impl Handler for Indexer {
     type Error = ConvertError;
 
@@ -500,7 +573,10 @@ impl Handler for Indexer {
                 }
                 Ok(())
             }
-            Event::Comment(_) => Ok(()),
+            Event::Comment(text) => {
+                self.comment(text);
+                Ok(())
+            }
         }
     }
 }

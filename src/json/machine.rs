@@ -11,6 +11,7 @@
 //! A parent whose children come in the order of their keys is read straight through. One in the index as shuffled is
 //! read run by run, with jumps. Memory is the frames, one window of the source, and the caller's slice.
 
+mod comments;
 mod element;
 mod frame;
 mod tag;
@@ -246,12 +247,14 @@ impl Machine {
             return Ok(Step::Wait(at));
         };
         self.started = true;
-        out.push(b'{');
-        if frame.self_closing {
+        let self_closing = frame.self_closing;
+        let has_metadata = !self.metadata.is_empty() && self.index.top() != Top::RootChildren;
+        self.frames.push(frame);
+        self.open_object(has_metadata, out);
+        if self_closing {
             out.push(b'}');
             return Ok(Step::Done);
         }
-        self.frames.push(frame);
         Ok(Step::To(next))
     }
 

@@ -14,6 +14,7 @@ mod indexer;
 mod machine;
 mod options;
 mod parse;
+mod passed;
 mod text;
 mod to_xml;
 
@@ -22,6 +23,7 @@ pub use index::{Index, Selection};
 pub use indexer::Indexer;
 pub use machine::Converter;
 pub use options::{Arrays, Mapping, Options};
+pub use passed::check_device_json;
 pub use to_xml::{ConfigDialect, Target, ToXmlError, ToXmlOptions, to_xml};
 
 use crate::xml::{Limits, Source, XmlError, parse_source};
@@ -36,6 +38,14 @@ pub enum ConvertError {
     #[error("the index of repeated and interleaved elements exceeds {limit} bytes")]
     IndexTooBig {
         /// Bytes allowed.
+        limit: usize,
+    },
+    /// Comments in a leaf that cannot all be shown: none are left out without a word.
+    #[error("the leaf at byte {offset} is one of those whose comments exceed {limit} bytes")]
+    CommentsTooLong {
+        /// Where the leaf begins.
+        offset: u64,
+        /// Bytes of comments that are kept of long leaves.
         limit: usize,
     },
     /// The stored document could not be read back.

@@ -35,7 +35,8 @@ pub struct Options {
     pub exact_text: bool,
     /// `ns=on`: namespaces and display hints are shown (N8).
     pub namespaces: bool,
-    /// `comments=on` (N10).
+    /// `comments=on` (N10). In the device's form they are there always: [`Self::shows_comments`]. All leaves that are
+    /// longer than 64 KiB may have 8 MiB of them together; more are an error.
     pub comments: bool,
     /// The hint table.
     pub hints: HintTable,
@@ -59,6 +60,15 @@ impl Options {
         Options {
             namespaces: true,
             ..Options::api_default()
+        }
+    }
+
+    /// Whether comments are shown: where they are asked for (N10), and always in the device's form, which has them as
+    /// strings of its own (J6).
+    pub fn shows_comments(&self) -> bool {
+        match self.mapping {
+            Mapping::Ncj => self.comments,
+            Mapping::Junos => true,
         }
     }
 

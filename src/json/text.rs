@@ -158,6 +158,16 @@ pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&text[plain..]);
 }
 
+/// Appends the raw content of a comment as the inside of a JSON string; a line ends as XML 1.0 section 2.11 has it.
+pub(super) fn comment(raw: &[u8], out: &mut Vec<u8>) {
+    if memchr::memchr(b'\r', raw).is_none() {
+        return escape(raw, out);
+    }
+    let mut lines = Vec::with_capacity(raw.len());
+    line_ends(raw, true, &mut lines);
+    escape(&lines, out);
+}
+
 /// Appends `text` as a JSON string.
 pub(super) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');

@@ -92,7 +92,15 @@ pub fn to_xml(json: &str, target: Target, options: &ToXmlOptions) -> Result<Frag
         (Mapping::Ncj, Target::Arguments | Target::Filter) => build.members(&members)?,
         (Mapping::Ncj, Target::Config(_)) => build.config(&members)?,
     }
-    build.finish()
+    let fragment = build.finish()?;
+    // With `override` the empty one would take the place of all there is.
+    if matches!(target, Target::Config(_)) && fragment.as_str() == "<configuration/>" {
+        return Err(ToXmlError {
+            pointer: String::new(),
+            detail: "no configuration".to_owned(),
+        });
+    }
+    Ok(fragment)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod reader;
 pub use self::reader::HelloReader;
 
 use crate::xml::tree::Element;
-use crate::xml::{Limits, NETCONF_BASE_NS, Tokenizer, WriteError, Writer, XmlError};
+use crate::xml::{Limits, NETCONF_BASE_NS, Sanitizer, Tokenizer, WriteError, Writer, XmlError};
 
 use super::capability::{Capabilities, Capability};
 use super::framing::{Framing, FramingError};
@@ -54,10 +54,25 @@ pub enum HelloError {
 }
 
 impl HelloError {
-    pub(super) fn not_hello(outline: Outline) -> Self {
+    /// What it means that `message`, one element that is whole, stands in place of the hello: the device refuses, or it
+    /// is another element of which only names are told.
+    pub(super) fn instead(message: &[u8], outline: Outline) -> Self {
+        refusal(&sanitized(message)).unwrap_or_else(|| Self::not_hello(outline))
+    }
+
+    fn not_hello(outline: Outline) -> Self {
         let Outline { root, children } = outline;
         Self::NotHello { root, children }
     }
+}
+
+/// X3: bytes that are not UTF-8 cost a character, not the session.
+fn sanitized(bytes: &[u8]) -> String {
+    let mut sanitizer = Sanitizer::new();
+    let mut out = Vec::with_capacity(bytes.len());
+    sanitizer.push(bytes, &mut out);
+    sanitizer.finish(&mut out);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn with(children: &[String]) -> String {
@@ -140,14 +155,15 @@ impl ServerHello {
     }
 }
 
-/// The errors of a reply that stands where the hello must, even if something follows it.
+/// The errors of a reply, or one by itself (`<xnm:error>`), where the hello must stand, even if something follows it.
 fn refusal(text: &str) -> Option<HelloError> {
     let mut scanner = ReplyScanner::new();
     let mut tokenizer = Tokenizer::new(Limits::default());
     // A second root ends the scan, and is expected here; the errors before it are what counts.
     let _ = tokenizer.push(text.as_bytes(), &mut scanner);
     let scan = scanner.finish();
-    (scan.root == Root::RpcReply && scan.is_error()).then_some(HelloError::Refused(scan.errors))
+    let is_message = matches!(scan.root, Root::RpcReply | Root::Other);
+    (is_message && scan.is_error()).then_some(HelloError::Refused(scan.errors))
 }
 
 /// The names of a well-formed document that is no hello.
@@ -327,5 +343,13 @@ mod tests {
             );
             assert!(matches!(refused, HelloError::Refused(errors) if errors.len() == 1));
         }
+        let bare = "<xnm:error xmlns:xnm=\"http://xml.juniper.net/xnm/1.1/xnm\" \
+                    xmlns=\"http://xml.juniper.net/xnm/1.1/xnm\"><message>max connections</message></xnm:error>";
+        assert_eq!(
+            refused(bare).to_string(),
+            "the device refused the session: max connections"
+        );
+        let data = "<error xmlns=\"urn:x\"><message>secret</message></error>";
+        assert!(matches!(refused(data), HelloError::NotHello { .. }));
     }
 }

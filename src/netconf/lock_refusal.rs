@@ -69,46 +69,129 @@ pub(super) fn lock_refusal(error: &RpcError, own: u64) -> Option<LockRefusal> {
     })
 }
 
-/// Reads what Junos, confd and clixon write after "locked by", and the session-id of RFC 6241 appendix A.
+/// Reads what Junos, confd and clixon write after "locked by", and the session-id of RFC 6241 appendix A. Words in no
+/// known form name nobody: whoever ends a session by what stands here must not meet a stranger.
 pub(super) fn holder(error: &RpcError) -> LockHolder {
-    let mut holder = LockHolder {
-        session_id: error.error_info.as_deref().and_then(session_id),
-        ..LockHolder::default()
-    };
+    let told = error.error_info.as_deref().and_then(session_id);
     let message = error.error_message.as_deref().unwrap_or_default();
-    let Some((_, who)) = message.split_once("locked by") else {
-        return holder;
-    };
-    let who = who.trim_start_matches([':', ' ', '\t', '\r', '\n']);
-    let mut words = who.split_whitespace().peekable();
-    let numbered = words.next_if_eq(&"session").is_some();
-    let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
-    if let Some(id) = words.next_if(|word| numbered || is_number(word)) {
-        holder.session_id = holder.session_id.or(id.parse().ok());
+    let named = first_entry(message).map(named).unwrap_or_default();
+    match (told, named.killable_id()) {
+        // Two holders: one is told by number, the other in words.
+        (Some(told), Some(named)) if told != 0 && told != named => LockHolder {
+            session_id: Some(told),
+            ..LockHolder::default()
+        },
+        (Some(_) | None, Some(_) | None) => LockHolder {
+            session_id: told.or(named.session_id),
+            ..named
+        },
     }
-    // "another user" and the like name nobody.
-    let named = |word: &&str| !word.starts_with('(') && *word != "another" && *word != "terminal";
-    holder.user = words.next_if(named).map(str::to_owned);
-    while let Some(word) = words.next() {
-        match word {
-            "terminal" => holder.terminal = words.next_if(|word| !word.starts_with('(')).map(str::to_owned),
-            "(pid" => {
-                holder.pid = words
-                    .next()
-                    .and_then(|word| word.trim_end_matches(')').parse().ok());
-            }
-            _ => {}
-        }
-    }
-    holder.since = after(who, "on since ");
-    holder.idle = after(who, "idle ");
-    holder
 }
 
-/// The rest of the line after `label`, up to a comma.
-fn after(text: &str, label: &str) -> Option<String> {
-    let (_, rest) = text.split_once(label)?;
-    let value = rest.split([',', '\n']).next().unwrap_or_default().trim();
+/// What stands behind "locked by", to the end of its line: Junos lists several holders one below the other.
+fn first_entry(message: &str) -> Option<&str> {
+    let lower = message.to_ascii_lowercase();
+    let (at, words) = lower.match_indices("locked by").next()?;
+    if lower[..at].ends_with(|c: char| c.is_ascii_alphabetic()) {
+        return None;
+    }
+    let entries = message[at + words.len()..].trim_start_matches([':', ' ', '\t', '\r', '\n']);
+    entries.lines().next()
+}
+
+/// The holder that one line names.
+fn named(entry: &str) -> LockHolder {
+    let words: Vec<&str> = entry.split_whitespace().collect();
+    junos(entry, &words)
+        .or_else(|| numbered(entry, &words))
+        .or_else(|| user(&words))
+        .unwrap_or_default()
+}
+
+/// `alice terminal p0 (pid 4681) on since DATE, idle TIME`: Junos. User, terminal and its name may be missing.
+fn junos(entry: &str, words: &[&str]) -> Option<LockHolder> {
+    let pid_at = words.iter().position(|word| *word == "(pid")?;
+    let pid = words.get(pid_at + 1)?.strip_suffix(')').and_then(number)?;
+    let (user, terminal) = match &words[..pid_at] {
+        [] | ["terminal"] => (None, None),
+        ["terminal", terminal] => (None, Some(*terminal)),
+        [user] | [user, "terminal"] => (Some(*user), None),
+        [user, "terminal", terminal] => (Some(*user), Some(*terminal)),
+        _ => return None,
+    };
+    Some(LockHolder {
+        user: user.map(str::to_owned),
+        terminal: terminal.map(str::to_owned),
+        pid: Some(pid),
+        since: since(entry),
+        idle: after(entry, "idle ", &[' ']),
+        ..LockHolder::default()
+    })
+}
+
+/// `session 30 admin ssh (cli from 192.0.2.1) on since DATE`: confd. `1677`: clixon. The number alone is enough.
+fn numbered(entry: &str, words: &[&str]) -> Option<LockHolder> {
+    let words = match words {
+        [first, rest @ ..] if first.eq_ignore_ascii_case("netconf") => rest,
+        words => words,
+    };
+    let (id, rest) = match words {
+        ["session", id, rest @ ..] => (id, rest),
+        [id] => (id, &[][..]),
+        _ => return None,
+    };
+    let id = number(id.trim_end_matches('.'))?;
+    let user = match rest {
+        // One of several.
+        ["and" | "or" | "&", ..] => return None,
+        [user, _, from, ..] if from.starts_with('(') => Some(*user),
+        _ => None,
+    };
+    let since = since(entry);
+    Some(LockHolder {
+        session_id: Some(id),
+        user: user.filter(|_| since.is_some()).map(str::to_owned),
+        since,
+        ..LockHolder::default()
+    })
+}
+
+/// `user admin from 192.0.2.1`, `user "admin"`. Other words behind "user" may be anything.
+fn user(words: &[&str]) -> Option<LockHolder> {
+    let ["user", name, rest @ ..] = words else {
+        return None;
+    };
+    let quoted = |quote: char| {
+        name.trim_end_matches(['.', ','])
+            .strip_prefix(quote)?
+            .strip_suffix(quote)
+    };
+    let name = match (quoted('"').or_else(|| quoted('\'')), rest) {
+        (Some(name), _) => name,
+        (None, ["from" | "on" | "since", ..]) => name,
+        (None, _) => return None,
+    };
+    (!name.is_empty()).then(|| LockHolder {
+        user: Some(name.to_owned()),
+        ..LockHolder::default()
+    })
+}
+
+/// Digits and nothing else.
+fn number(word: &str) -> Option<u64> {
+    let digits = word.bytes().all(|byte| byte.is_ascii_digit());
+    word.parse().ok().filter(|_| digits)
+}
+
+fn since(entry: &str) -> Option<String> {
+    after(entry, "on since ", &[])
+}
+
+/// What stands after `label`, up to a comma or one of `ends`.
+fn after(entry: &str, label: &str, ends: &[char]) -> Option<String> {
+    let (_, rest) = entry.split_once(label)?;
+    let rest = rest.split(',').next().unwrap_or_default().trim();
+    let value = rest.split(ends).next().unwrap_or_default();
     (!value.is_empty()).then(|| value.to_owned())
 }
 
@@ -220,6 +303,87 @@ mod tests {
             .killable_id(),
             None
         );
+    }
+
+    /// S22: of several holders the first is named, and nothing of it is another's.
+    #[test]
+    fn several_holders_are_not_mixed() {
+        let alice = "alice terminal p0 (pid 111) on since 2024-01-02 03:04:05 UTC, idle 00:01:02";
+        let bob = "bob terminal p1 (pid 222) on since 2024-01-02 04:04:05 UTC";
+        let message =
+            format!("configuration database locked by:\n  {alice}\n      exclusive [edit]\n  {bob}\n");
+        let expected = LockHolder {
+            session_id: None,
+            user: Some("alice".into()),
+            terminal: Some("p0".into()),
+            pid: Some(111),
+            since: Some("2024-01-02 03:04:05 UTC".into()),
+            idle: Some("00:01:02".into()),
+        };
+        assert_eq!(error("", &message).lock_holder(), Some(expected.clone()));
+        // As one line, and the other way round: what the first has not is not taken from the second.
+        let message = format!("configuration database locked by: {alice} exclusive [edit] {bob}");
+        assert_eq!(error("", &message).lock_holder(), Some(expected));
+        let message = format!("configuration database locked by:\n  {bob}\n  {alice}\n");
+        let holder = error("", &message).lock_holder().expect("it is held");
+        assert_eq!((holder.pid, holder.idle), (Some(222), None));
+        // The number is one session's, the words tell of another.
+        let two = RpcError {
+            error_info: Some("<session-id>7</session-id>".into()),
+            ..error("lock-denied", &message)
+        };
+        let only_number = LockHolder {
+            session_id: Some(7),
+            ..LockHolder::default()
+        };
+        assert_eq!(two.lock_holder(), Some(only_number));
+    }
+
+    /// S22: prose names nobody.
+    #[test]
+    fn holders_are_not_made_of_prose() {
+        for (words, session_id, user) in [
+            ("is locked by other user. [Session ID = 629]", None, None),
+            ("is locked by a different session", None, None),
+            ("is locked by someone else", None, None),
+            ("is locked by the system", None, None),
+            ("is locked by CLI", None, None),
+            ("is locked by these sessions: 14 and 15", None, None),
+            ("is locked by 10 sessions", None, None),
+            ("is locked by session 14 and 15", None, None),
+            ("is locked by: VTY 0 (admin)", None, None),
+            ("is locked by an operator (pid 12 unknown)", None, None),
+            ("is locked by user request", None, None),
+            ("is locked by user in another session", None, None),
+            ("cannot be unlocked by session 3", None, None),
+            ("is locked by NETCONF session 12", Some(12), None),
+            ("is locked by session 12 in use (by now)", Some(12), None),
+            ("is locked by session 12.", Some(12), None),
+            ("is Locked by 12", Some(12), None),
+            ("is locked by user admin from 10.0.0.1", None, Some("admin")),
+            ("is locked by user 'ad min'", None, None),
+            ("is locked by user \"admin\".", None, Some("admin")),
+        ] {
+            let refused = error("lock-denied", &format!("the configuration {words}"));
+            let expected = LockHolder {
+                session_id,
+                user: user.map(str::to_owned),
+                ..LockHolder::default()
+            };
+            assert_eq!(refused.lock_holder(), Some(expected), "{words}");
+        }
+        let huawei = RpcError {
+            error_info: Some("<session-id>629</session-id>".into()),
+            ..error(
+                "lock-denied",
+                "The configuration is locked by other user. [Session ID = 629]",
+            )
+        };
+        let expected = LockHolder {
+            session_id: Some(629),
+            ..LockHolder::default()
+        };
+        assert_eq!(huawei.lock_holder(), Some(expected));
     }
 
     /// S22: every refusal of a lock, in the words of each kind of server, with its reason and its holder.

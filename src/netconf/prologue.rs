@@ -6,6 +6,7 @@ use memchr::{memchr, memmem, memrchr};
 
 use super::hello::HelloError;
 use super::root_watch::{Progress, RootWatch};
+use crate::xml::{XmlError, XmlErrorKind};
 
 /// The most that is skipped, in bytes.
 const MAX_PROLOGUE: usize = 64 << 10;
@@ -27,8 +28,18 @@ pub struct HelloPrologue {
     comment_end: usize,
     /// A terminal shows whatever it likes.
     terminal: bool,
-    /// Follows an element that began a line, with how far it has read.
-    foreign: Option<(RootWatch, usize)>,
+    /// Follows an element that began a line.
+    foreign: Option<Foreign>,
+}
+
+/// An element that may stand in place of the hello.
+#[derive(Debug)]
+struct Foreign {
+    watch: RootWatch,
+    /// Where it begins.
+    start: usize,
+    /// How far it has been read.
+    read: usize,
 }
 
 /// What stands at a `<`.
@@ -39,6 +50,8 @@ enum Tag {
     Comment(usize),
     /// What may be an element of another name.
     Element,
+    /// A document type declaration, which no message may have (X3).
+    Doctype,
     /// Something else.
     Other,
     /// Too little is known yet.
@@ -70,7 +83,8 @@ impl HelloPrologue {
     /// and less than one tag, and goes on with what is left of `input`.
     ///
     /// # Errors
-    /// When 64 KiB hold no message, or, without a terminal, when another element stands where the hello must.
+    /// When 64 KiB hold no message, or, without a terminal, when another element or a document type declaration stands
+    /// where the hello must.
     pub fn push(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, HelloError> {
         let before = self.skipped.len();
         let room = (MAX_LOOK - before).min(input.len());
@@ -119,11 +133,21 @@ impl HelloPrologue {
                 }
                 Tag::Element => {
                     if begins_line && !self.terminal && self.foreign.is_none() {
-                        self.foreign = Some((RootWatch::new(), at));
+                        self.foreign = Some(Foreign {
+                            watch: RootWatch::new(),
+                            start: at,
+                            read: at,
+                        });
                     }
                     self.at = at + 1;
                 }
-                Tag::Other => self.at = at + 1,
+                Tag::Doctype if begins_line && !self.terminal => {
+                    return Err(HelloError::Malformed(XmlError::new(
+                        XmlErrorKind::Doctype,
+                        at as u64,
+                    )));
+                }
+                Tag::Doctype | Tag::Other => self.at = at + 1,
             }
         }
         self.at = self.skipped.len();
@@ -133,18 +157,21 @@ impl HelloPrologue {
 
     /// Reads on, up to where the search is, in the element that may stand in place of the hello.
     fn follow(&mut self) -> Result<(), HelloError> {
-        let Some((watch, read)) = &mut self.foreign else {
+        let Some(foreign) = &mut self.foreign else {
             return Ok(());
         };
-        let progress = watch.push(&self.skipped[*read..self.at]);
-        *read = self.at;
+        let progress = foreign.watch.push(&self.skipped[foreign.read..self.at]);
+        foreign.read = self.at;
         match progress {
             Progress::Open => Ok(()),
             Progress::Nonsense => {
                 self.foreign = None;
                 Ok(())
             }
-            Progress::Complete(outline) => Err(HelloError::not_hello(outline)),
+            Progress::Complete(outline) => {
+                let message = &self.skipped[foreign.start..self.at];
+                Err(HelloError::instead(message, outline))
+            }
         }
     }
 
@@ -184,6 +211,8 @@ fn tag(text: &[u8], begins_line: bool) -> Tag {
     let local = memrchr(b':', name).map_or(name, |colon| &name[colon + 1..]);
     if local == b"hello" || local == b"rpc-reply" {
         Tag::Message
+    } else if name.eq_ignore_ascii_case(b"!DOCTYPE") {
+        Tag::Doctype
     } else if name.is_empty() || name.len() >= MAX_NAME {
         Tag::Other
     } else {
@@ -286,6 +315,35 @@ mod tests {
                     refusal(text, step, HelloPrologue::of_terminal()),
                     None,
                     "{text:?}"
+                );
+            }
+        }
+    }
+
+    /// X3: no document type declaration stands before a hello, or the message would be taken that it belongs to.
+    #[test]
+    fn doctype_before_the_hello_is_refused() {
+        let pushed = |text: &str, step: usize, mut prologue: HelloPrologue| {
+            text.as_bytes()
+                .chunks(step)
+                .map(|mut piece| prologue.push(&mut piece))
+                .find(|pushed| !matches!(pushed, Ok(None)))
+        };
+        for (text, offset) in [
+            ("<!DOCTYPE hello><hello>", Some(0)),
+            ("motd\n <!doctype\nhello [<!ENTITY a 'b'>]><hello>", Some(6)),
+            ("<!-- a --><!DOCTYPE hello><hello>", Some(10)),
+            ("motd <!DOCTYPE hello>\n<hello>", None),
+        ] {
+            let refused =
+                offset.map(|offset| HelloError::Malformed(XmlError::new(XmlErrorKind::Doctype, offset)));
+            for step in 1..=text.len() {
+                let found = pushed(text, step, HelloPrologue::of_subsystem()).and_then(Result::err);
+                assert_eq!(found, refused, "{text:?} in pieces of {step}");
+                let found = pushed(text, step, HelloPrologue::of_terminal());
+                assert!(
+                    matches!(found, Some(Ok(Some(_)))),
+                    "a terminal shows anything: {text:?}"
                 );
             }
         }

@@ -1,6 +1,6 @@
 //! The `<rpc>` envelope (RFC 6241 section 4.1, S8).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::xml::{Fragment, NETCONF_BASE_NS, WriteError, Writer, name};
 
@@ -54,6 +54,10 @@ impl RequestError {
     }
 }
 
+/// Attributes that a caller may put on `<rpc>`, declarations included. Devices refuse far fewer than XML allows, and the
+/// gateway adds its own.
+pub const MAX_ATTRIBUTES: usize = 64;
+
 /// Why a caller's attribute cannot stand on `<rpc>`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AttributeError {
@@ -67,20 +71,23 @@ pub enum AttributeError {
     UndeclaredPrefix(String, String),
     #[error("attribute {0} must name a namespace")]
     BadDeclaration(String),
+    #[error("{0} attributes, where {MAX_ATTRIBUTES} are allowed")]
+    TooMany(usize),
     #[error("attribute {name} holds U+{:04X}, which is not allowed in XML", u32::from(*.character))]
     BadCharacter { name: String, character: char },
 }
 
 impl AttributeError {
-    /// The attribute that is refused, as the caller wrote it.
-    pub fn name(&self) -> &str {
+    /// The attribute that is refused, as the caller wrote it; none if it is not about one.
+    pub fn name(&self) -> Option<&str> {
         match self {
+            Self::TooMany(_) => None,
             Self::BadName(name)
             | Self::Reserved(name)
             | Self::Duplicate(name)
             | Self::UndeclaredPrefix(name, _)
             | Self::BadDeclaration(name)
-            | Self::BadCharacter { name, .. } => name,
+            | Self::BadCharacter { name, .. } => Some(name),
         }
     }
 }
@@ -97,9 +104,16 @@ pub enum EnvelopeError {
 /// Checks the attributes that a caller wants on `<rpc>`, before anything is queued.
 ///
 /// # Errors
-/// Names that are no QNames, prefixes without a declaration beside them, what the gateway writes itself
+/// More than [`MAX_ATTRIBUTES`], names that are no QNames, prefixes without a declaration beside them, what the gateway writes itself
 /// (`message-id`, the default namespace), duplicates, characters that XML cannot hold.
 pub fn check_attributes(attributes: &[(String, String)]) -> Result<(), AttributeError> {
+    if attributes.len() > MAX_ATTRIBUTES {
+        return Err(AttributeError::TooMany(attributes.len()));
+    }
+    let declared: HashSet<&str> = attributes
+        .iter()
+        .filter_map(|(name, _)| name.strip_prefix("xmlns:"))
+        .collect();
     let mut seen = BTreeSet::new();
     for (attribute, value) in attributes {
         if !name::is_qname(attribute) {
@@ -117,29 +131,23 @@ pub fn check_attributes(attributes: &[(String, String)]) -> Result<(), Attribute
                 character,
             });
         }
-        check_prefix(attribute, value, attributes)?;
+        check_prefix(attribute, value, &declared)?;
     }
     Ok(())
 }
 
-fn check_prefix(attribute: &str, value: &str, all: &[(String, String)]) -> Result<(), AttributeError> {
+fn check_prefix(attribute: &str, value: &str, declared: &HashSet<&str>) -> Result<(), AttributeError> {
     match attribute.split_once(':') {
         None | Some(("xml", _)) => Ok(()),
         // Namespaces in XML, section 3: these two cannot be bound again, and a prefix cannot be unbound.
         Some(("xmlns", "xml" | "xmlns")) => Err(AttributeError::BadDeclaration(attribute.to_owned())),
         Some(("xmlns", _)) if value.is_empty() => Err(AttributeError::BadDeclaration(attribute.to_owned())),
         Some(("xmlns", _)) => Ok(()),
-        Some((prefix, _)) => {
-            let declared = |(other, _): &(String, String)| other.strip_prefix("xmlns:") == Some(prefix);
-            if all.iter().any(declared) {
-                Ok(())
-            } else {
-                Err(AttributeError::UndeclaredPrefix(
-                    attribute.to_owned(),
-                    prefix.to_owned(),
-                ))
-            }
-        }
+        Some((prefix, _)) if declared.contains(prefix) => Ok(()),
+        Some((prefix, _)) => Err(AttributeError::UndeclaredPrefix(
+            attribute.to_owned(),
+            prefix.to_owned(),
+        )),
     }
 }
 
@@ -237,8 +245,21 @@ mod tests {
             control.to_string(),
             "attribute a holds U+0001, which is not allowed in XML"
         );
-        assert_eq!(control.name(), "a");
+        assert_eq!(control.name(), Some("a"));
         assert!(check_attributes(&pairs(&[("p:a", "1"), ("xmlns:p", "urn:p")])).is_ok());
+    }
+
+    /// S8: what XML would hold is still bounded, before anything is looked at one by one.
+    #[test]
+    fn attributes_are_counted() {
+        let many = |count: usize| -> Vec<(String, String)> {
+            (0..count).map(|n| (format!("a{n}"), String::new())).collect()
+        };
+        assert_eq!(check_attributes(&many(MAX_ATTRIBUTES)), Ok(()));
+        let refused = check_attributes(&many(MAX_ATTRIBUTES + 1)).expect_err("one too many");
+        assert_eq!(refused, AttributeError::TooMany(65));
+        assert_eq!(refused.name(), None);
+        assert_eq!(refused.to_string(), "65 attributes, where 64 are allowed");
     }
 
     /// The repair of an unclosed routing-engine is for these replies only.

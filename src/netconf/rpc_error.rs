@@ -14,9 +14,11 @@ pub struct RpcError {
     pub error_app_tag: Option<String>,
     /// An XPath by the RFC; on Junos a place in the CLI hierarchy, `[edit interfaces ge-0/0/2]`.
     pub error_path: Option<String>,
+    /// The prefixes in `error_path` and what they stand for.
+    pub error_path_namespaces: Vec<(String, String)>,
     /// Without the newlines that Junos wraps it in.
     pub error_message: Option<String>,
-    /// The content of `<error-info>`, as XML.
+    /// The content of `<error-info>`, as XML that declares its prefixes.
     pub error_info: Option<String>,
     pub bad_element: Option<String>,
     pub source_daemon: Option<String>,

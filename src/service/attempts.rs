@@ -9,6 +9,33 @@ use super::Gateway;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
+/// How often it is tried while somebody waits, and the time between.
+const TRIES: usize = 3;
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// The few attempts for which somebody waits; [`Attempts`] go on from there.
+#[derive(Debug)]
+pub(super) struct Few {
+    left: usize,
+}
+
+impl Few {
+    /// The first one is being made.
+    pub fn new() -> Self {
+        Self { left: TRIES - 1 }
+    }
+
+    /// Waits for the next one; `false`: those were all.
+    pub async fn again(&mut self) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        tokio::time::sleep(PAUSE).await;
+        true
+    }
+}
+
 /// Attempts, one after the other, until one goes well or the gateway ends.
 pub(super) struct Attempts {
     gateway: Gateway,

@@ -451,11 +451,48 @@ pub const CALLS: &[ServiceCall] = &[
     ),
 ];
 
+/// Where what a call is about can be looked at: the longest beginning of its path that is read with GET. `arguments` stand
+/// for the names in braces, in order.
+pub fn looked_at(name: &str, arguments: &[&str]) -> Option<String> {
+    let call = CALLS.iter().find(|call| call.name == name)?;
+    let (_, mut path) = call.rest.split_once(' ')?;
+    while !CALLS
+        .iter()
+        .any(|other| other.rest.strip_prefix("GET ") == Some(path))
+    {
+        path = path.rsplit_once('/')?.0;
+    }
+    let mut arguments = arguments.iter();
+    let segments = path.split('/').map(|segment| match segment.starts_with('{') {
+        true => arguments.next().copied(),
+        false => Some(segment),
+    });
+    Some(segments.collect::<Option<Vec<&str>>>()?.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    /// H7: what is about a resource of its own leads there, anything else to the device.
+    #[test]
+    fn calls_lead_to_what_they_are_about() {
+        for (name, arguments, expected) in [
+            ("call_rpc", &["mx1"][..], "/v1/devices/mx1"),
+            ("copy_config", &["mx1"], "/v1/devices/mx1/config"),
+            ("apply_edit", &["mx1", "01"], "/v1/devices/mx1/edit-sessions/01"),
+            ("kill_session", &["mx1", "7"], "/v1/devices/mx1/sessions"),
+            ("confirm_confirmed_commit", &["02"], "/v1/confirmed-commits/02"),
+        ] {
+            assert_eq!(looked_at(name, arguments).as_deref(), Some(expected), "{name}");
+        }
+        for call in CALLS.iter().filter(|call| call.mutates) {
+            assert!(looked_at(call.name, &["a", "b", "c"]).is_some(), "{}", call.name);
+        }
+        assert_eq!(looked_at("apply_edit", &["mx1"]), None, "an argument is missing");
+    }
 
     /// S10, S11
     #[test]

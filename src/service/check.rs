@@ -217,6 +217,7 @@ pub(super) fn connection(status: &DeviceStatus) -> ConnectionView {
         queued: status.queued as u64,
         last_loss,
         retry_after_seconds: status.retry_after.map(|wait| wait.as_secs_f64().ceil() as u64),
+        revision: None,
     }
 }
 

@@ -63,7 +63,7 @@ impl Gateway {
                 ctx.principal.require(Role::Configure)?;
                 if request.plan {
                     return self
-                        .plan(ctx, name, &device, move |caps| wire.rpc(caps))
+                        .plan(ctx, name, &device, move |caps| Ok(vec![wire.rpc(caps)?]))
                         .await
                         .map(RpcAnswer::Plan);
                 }

@@ -234,6 +234,9 @@ impl Wanted {
         } else if let Some(filter) = &request.filter {
             What::Subtree(filter.clone())
         } else if let Some(select) = &request.xpath {
+            if select.trim().is_empty() {
+                return Err(Error::invalid("?xpath", "must not be empty"));
+            }
             What::XPath {
                 select: select.clone(),
                 namespaces: request.xpath_namespaces.clone(),

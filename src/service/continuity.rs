@@ -45,6 +45,7 @@ mod tests {
         CommitInformation {
             entries,
             scheduled: None,
+            shown: true,
         }
     }
 

@@ -5,16 +5,22 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::call::{CallContext, Role};
+use super::confirmed::Passing;
+use super::edit::differing::Differing;
+use super::edit::ground::Dialect;
 use super::edit::request::{
     CopyConfigRequest, DeleteConfigRequest, Endpoint, SaveRescueRequest, ValidateConfigRequest,
 };
+use super::edit::script::Step;
+use super::edit::view::RpcErrorView;
 use super::failure::{self, Asked};
-use super::operations::{self, Leaving};
+use super::history::{self, Records};
+use super::operations::{self, AtOnce};
 use super::output::Output;
 use super::reply::{Reply, RpcAnswer};
 use super::request::{Content, OutputOptions};
 use super::view::Plan;
-use super::{Gateway, LONGEST_DEADLINE, locks, prepare, url_policy};
+use super::{Gateway, LONGEST_DEADLINE, evidence, held, locks, prepare, url_policy};
 use crate::device::{self, Device, Occupant, Way};
 use crate::error::{Error, Outcome};
 use crate::json::{Target, ToXmlOptions};
@@ -34,17 +40,25 @@ use crate::xml::Limits;
 enum Touches {
     /// Nothing that anybody edits.
     Else,
-    /// The shared candidate, for which one waits in line (Q1).
-    Candidate,
+    /// What is running, at once; `from`: what it becomes, if the device has that.
+    Running { from: Option<Datastore> },
+    /// The shared candidate, for which one waits in line (Q1). `looks`: nothing of others may be in it.
+    Candidate { looks: bool },
 }
 
 impl Touches {
-    fn of(target: &Endpoint) -> Self {
+    fn of(source: Option<&Endpoint>, target: &Endpoint, discard_others: bool) -> Self {
         match target {
-            Endpoint::Datastore(Datastore::Candidate) => Self::Candidate,
-            Endpoint::Datastore(Datastore::Running | Datastore::Startup)
-            | Endpoint::Url(_)
-            | Endpoint::Config(_) => Self::Else,
+            Endpoint::Datastore(Datastore::Candidate) => Self::Candidate {
+                looks: !discard_others,
+            },
+            Endpoint::Datastore(Datastore::Running) => Self::Running {
+                from: match source {
+                    Some(Endpoint::Datastore(datastore)) => Some(*datastore),
+                    Some(Endpoint::Url(_) | Endpoint::Config(_)) | None => None,
+                },
+            },
+            Endpoint::Datastore(Datastore::Startup) | Endpoint::Url(_) | Endpoint::Config(_) => Self::Else,
         }
     }
 }
@@ -56,6 +70,10 @@ struct Operation {
     touches: Touches,
     /// Whether the device is another one afterwards.
     changes: bool,
+    /// Of the configuration that is sent along.
+    bytes: usize,
+    /// It was looked first whether it would confirm a commit (junos).
+    confirms: bool,
 }
 
 impl Gateway {
@@ -63,7 +81,8 @@ impl Gateway {
     /// there uncommitted, for everybody: a warning says so. The answer is the device's reply, as of any RPC.
     ///
     /// # Errors
-    /// `invalid-argument` (`/source`, `/target`), `capability-missing`, the device's refusal.
+    /// `invalid-argument` (`/source`, `/target`), `capability-missing`, the device's refusal; `lock-denied`, reason
+    /// `candidate_modified`, when others left something in a candidate that is to go and `discard_others` is not set.
     ///
     /// # Cancel safety
     /// Dropping the future before the RPC is sent keeps it from being sent; afterwards it runs to its end.
@@ -76,19 +95,23 @@ impl Gateway {
         let CopyConfigRequest {
             source,
             target,
+            discard_others,
             output,
             plan,
         } = request;
         let operation = Operation {
             output,
             plan,
-            touches: Touches::of(&target),
+            touches: Touches::of(Some(&source), &target, discard_others),
             changes: true,
+            bytes: bytes(&source),
+            confirms: false,
         };
-        self.whole(ctx, device, operation, |caps| {
+        let gateway = self.clone();
+        self.whole(ctx, device, operation, move |caps| {
             let copy = CopyConfig {
-                target: self.target(&target)?,
-                source: self.source(&source, caps)?,
+                target: gateway.target(&target)?,
+                source: gateway.source(&source, caps)?,
             };
             copy.rpc(caps).map_err(|error| unbuildable(&error))
         })
@@ -108,16 +131,24 @@ impl Gateway {
         device: &str,
         request: DeleteConfigRequest,
     ) -> Result<RpcAnswer, Error> {
-        let DeleteConfigRequest { target, output, plan } = request;
+        let DeleteConfigRequest {
+            target,
+            discard_others,
+            output,
+            plan,
+        } = request;
         let operation = Operation {
             output,
             plan,
-            touches: Touches::of(&target),
+            touches: Touches::of(None, &target, discard_others),
             changes: true,
+            bytes: 0,
+            confirms: false,
         };
-        self.whole(ctx, device, operation, |caps| {
+        let gateway = self.clone();
+        self.whole(ctx, device, operation, move |caps| {
             let delete = DeleteConfig {
-                target: self.target(&target)?,
+                target: gateway.target(&target)?,
             };
             delete.rpc(caps).map_err(|error| unbuildable(&error))
         })
@@ -138,8 +169,15 @@ impl Gateway {
         device: &str,
         request: ValidateConfigRequest,
     ) -> Result<RpcAnswer, Error> {
-        let ValidateConfigRequest { source, output, plan } = request;
-        if !plan {
+        let ValidateConfigRequest {
+            source,
+            confirm_others,
+            output,
+            plan,
+        } = request;
+        if confirm_others {
+            ctx.principal.require(Role::Admin)?;
+        } else if !plan {
             self.no_check_of_others(ctx, device).await?;
         }
         let operation = Operation {
@@ -147,10 +185,13 @@ impl Gateway {
             plan,
             touches: Touches::Else,
             changes: false,
+            bytes: bytes(&source),
+            confirms: true,
         };
-        self.whole(ctx, device, operation, |caps| {
+        let gateway = self.clone();
+        self.whole(ctx, device, operation, move |caps| {
             let validate = Validate {
-                source: self.source(&source, caps)?,
+                source: gateway.source(&source, caps)?,
             };
             validate.rpc(caps).map_err(|error| unbuildable(&error))
         })
@@ -175,6 +216,8 @@ impl Gateway {
             plan: request.plan,
             touches: Touches::Else,
             changes: true,
+            bytes: 0,
+            confirms: false,
         };
         self.whole(ctx, device, operation, |caps| {
             let rpc = SaveRescueConfiguration.rpc(caps);
@@ -189,7 +232,7 @@ impl Gateway {
         ctx: &CallContext,
         name: &str,
         operation: Operation,
-        build: impl FnOnce(&Capabilities) -> Result<Rpc, Error>,
+        build: impl FnOnce(&Capabilities) -> Result<Rpc, Error> + Send + 'static,
     ) -> Result<RpcAnswer, Error> {
         ctx.principal.require(Role::Configure)?;
         let on_device = |error: Error| error.with_device(name);
@@ -200,31 +243,60 @@ impl Gateway {
             .established(ctx.principal.id(), self.deadline(ctx, &live))
             .await
             .map_err(failure::device)?;
-        let rpc = build(&live.offered(&shown)).map_err(on_device)?;
+        let capabilities = live.offered(&shown);
+        let before = Before::new(&operation, &capabilities);
+        let before = before.map_err(|error| on_device(failure::unbuildable(&error)))?;
+        let built = prepare::beside(operation.bytes, move || build(&capabilities));
+        let rpc = built.await.map_err(on_device)?;
         if operation.plan {
+            let looking = before.steps().map(|step| &step.rpc);
+            let rpcs = looking.chain([&rpc]).map(|rpc| rpc.body.as_str().to_owned());
             return Ok(RpcAnswer::Plan(Plan {
                 device: name.to_owned(),
-                rpcs: vec![rpc.body.as_str().to_owned()],
+                rpcs: rpcs.collect(),
             }));
         }
         self.accepting()?;
-        let _passage = self.pass(&record)?;
-        self.begin(ctx, &record, Leaving::UnlessSent).await?;
+        self.nothing_is_open(&record)?;
+        let (running, hidden) = match operation.touches {
+            Touches::Running { from } => {
+                let records = Records::Pooled {
+                    record: &record,
+                    device: &live,
+                    who: ctx.principal.id(),
+                };
+                before_it_changes(records, from, deadline).await?
+            }
+            Touches::Else | Touches::Candidate { .. } => (None, None),
+        };
+        self.begin_at_once(ctx, &record, running).await?;
         if !operation.changes {
             ctx.ticket.came_to(Outcome::NotApplied);
         }
         let request = output.request(move |_| Ok(rpc), Vec::new());
         let request = operations::noting(&ctx.ticket, request);
         let who = ctx.principal.id();
+        let passing = self.passing(&record);
         let raw = match operation.touches {
-            Touches::Else => live
-                .single_use(who, deadline, request)
-                .await
-                .map_err(failure::device)?,
-            Touches::Candidate => in_candidate(&live, who, deadline, request).await?,
+            Touches::Else | Touches::Running { .. } => {
+                let admit = Some(passing.admit());
+                let answer = live.single_use_if(who, deadline, request, admit).await;
+                answer.map_err(|error| {
+                    let sent = error.outcome != device::Outcome::NotSent;
+                    if sent && !operation.changes && shown.capabilities.is_junos() {
+                        self.check_was_lost(&record);
+                    }
+                    let in_the_way = passing.in_the_way().filter(|_| !sent);
+                    in_the_way.unwrap_or_else(|| failure::device(error))
+                })?
+            }
+            Touches::Candidate { .. } => {
+                in_candidate(&live, who, deadline, before.others, request, &passing).await?
+            }
         };
         let mut reply = Reply::new(name, raw, &output, Asked::Write, operation.changes)?;
-        if operation.touches == Touches::Candidate {
+        reply.warnings.extend(hidden);
+        if matches!(operation.touches, Touches::Candidate { .. }) {
             reply.warnings.push(uncommitted());
         }
         Ok(RpcAnswer::Reply(reply))
@@ -287,12 +359,92 @@ fn configuration(content: &Content, capabilities: &Capabilities) -> Result<Confi
     }
 }
 
+/// What is looked at before the operation.
+struct Before {
+    /// Whether a check would confirm a commit.
+    history: Option<Step>,
+    /// What others left in the candidate.
+    others: Option<Differing>,
+    /// What tells later whether running was changed.
+    running: Vec<Step>,
+}
+
+impl Before {
+    fn new(operation: &Operation, capabilities: &Capabilities) -> Result<Self, RequestError> {
+        let junos = capabilities.is_junos();
+        let dialect = if junos { Dialect::Junos } else { Dialect::Rfc };
+        let looks = operation.touches == Touches::Candidate { looks: true };
+        let history = (operation.confirms && junos).then(|| history::step(capabilities, false));
+        let others = looks.then(|| Differing::new(dialect, capabilities));
+        let running = match operation.touches {
+            Touches::Running { from } => evidence_of(from)
+                .map(|datastore| history::whole(capabilities, datastore))
+                .collect::<Result<_, _>>()?,
+            Touches::Else | Touches::Candidate { .. } => Vec::new(),
+        };
+        Ok(Self {
+            history: history.transpose()?,
+            others: others.transpose()?,
+            running,
+        })
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        let looks = self.others.iter().flat_map(|others| &others.steps);
+        self.history.iter().chain(looks).chain(&self.running)
+    }
+}
+
+/// What is read before running is changed at once: that, and what it is to become.
+fn evidence_of(from: Option<Datastore>) -> impl Iterator<Item = Datastore> {
+    [Datastore::Running].into_iter().chain(from)
+}
+
+/// Reads it. Where the device does not show it there is a warning instead: it is changed all the same.
+///
+/// # Errors
+/// As a read; nothing is changed yet.
+async fn before_it_changes(
+    mut records: Records<'_>,
+    from: Option<Datastore>,
+    deadline: Instant,
+) -> Result<(Option<AtOnce>, Option<RpcError>), Error> {
+    let mut digests = Vec::new();
+    for datastore in evidence_of(from) {
+        match records.datastore(datastore, deadline).await {
+            Ok(read) => digests.push(read.digest()),
+            Err(error) if evidence::is_hidden(&error) => {
+                let words = format!("{}: {}", evidence::UNSEEN, error.detail());
+                return Ok((None, Some(RpcError::from(&RpcErrorView::warning(words)))));
+            }
+            Err(error) => return Err(error.with_outcome(Outcome::NotSent)),
+        }
+    }
+    let mut digests = digests.into_iter();
+    let at_once = digests.next().map(|before| AtOnce {
+        before,
+        expected: digests.next(),
+        session_id: None,
+    });
+    Ok((at_once, None))
+}
+
+/// Bytes of the configuration that is sent along.
+fn bytes(source: &Endpoint) -> usize {
+    match source {
+        Endpoint::Datastore(_) | Endpoint::Url(_) => 0,
+        Endpoint::Config(Content::Json(text) | Content::Xml(text)) => text.len(),
+    }
+}
+
 /// With a turn of the candidate: one change or edit session at a time (Q1). The session is not lent again.
 async fn in_candidate(
     device: &Device,
     who: &str,
     deadline: Instant,
+    others: Option<Differing>,
     request: device::Request,
+    passing: &Passing,
 ) -> Result<crate::session::RawReply, Error> {
     let claim = Occupant {
         id: None,
@@ -301,7 +453,27 @@ async fn in_candidate(
     let held = device
         .hold_as(claim, Duration::ZERO, deadline, Way::Candidate)
         .await;
-    let mut held = held.map_err(|error| locks::not_held_now(device, error))?;
+    let mut held = held.map_err(|error| {
+        let in_the_way = passing.in_the_way();
+        in_the_way.unwrap_or_else(|| locks::not_held_now(device, error))
+    })?;
+    if let Err(error) = passing.pass() {
+        held.finish().await;
+        return Err(error);
+    }
+    held.keep_until_over(Box::new(passing.clone()));
+    if let Some(others) = others {
+        let name = &device.settings().name;
+        let refused = match held::look(&others, &mut held, name, deadline).await {
+            Ok(diff) if diff.is_empty() => None,
+            Ok(diff) => Some(failure::others_in_the_way(others.dialect(), diff).with_device(name)),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = refused {
+            held.finish().await;
+            return Err(error);
+        }
+    }
     let answer = held.call(deadline, request, Touch::Edits).await;
     // It is closed, as a candidate that somebody has changed says nothing about whose it is: before the answer, so that the
     // caller's next call finds the turn free. What was not answered may take its time.
@@ -319,16 +491,9 @@ fn commit_deadline(ctx: &CallContext, record: &DeviceRecord) -> Instant {
 }
 
 fn uncommitted() -> RpcError {
-    RpcError {
-        error_type: Some("application".to_owned()),
-        error_severity: Some("warning".to_owned()),
-        error_app_tag: Some("ncgate".to_owned()),
-        error_message: Some(
-            "the candidate has changed and nothing is committed: it stays so, for everybody to commit or discard"
-                .to_owned(),
-        ),
-        ..RpcError::default()
-    }
+    let words =
+        "the candidate has changed and nothing is committed: it stays so, for everybody to commit or discard";
+    RpcError::from(&RpcErrorView::warning(words))
 }
 
 /// What could not be built, by the member of the request.

@@ -28,8 +28,7 @@ impl Gateway {
         ctx.principal.require(Role::Admin)?;
         self.accepting()?;
         let document = parse(body)?;
-        // Decoding a private key computes for a while.
-        let (settings, secrets) = blocking(move || model::read_device(&document))
+        let (settings, secrets) = reading(brings_key(&document), move || model::read_device(&document))
             .await?
             .map_err(faults)?;
         self.check_addresses(&settings)?;
@@ -52,6 +51,9 @@ impl Gateway {
         let size = page_size(request.page_size)?;
         let mut labels = BTreeMap::new();
         for (key, value) in request.labels {
+            if key.is_empty() {
+                return Err(Error::invalid("?label", "must be name=value, with a name"));
+            }
             if key.contains('\0') || value.contains('\0') {
                 return Err(Error::invalid("?label", "no label holds U+0000"));
             }
@@ -104,10 +106,12 @@ impl Gateway {
         let read = self.record(name).await?;
         check_etag(&read, if_match.as_ref())?;
         let (old_settings, old_secrets) = (read.settings.clone(), read.secrets.clone());
-        let (settings, secrets) =
-            blocking(move || model::apply_merge_patch(&old_settings, &old_secrets, &patch))
-                .await?
-                .map_err(faults)?;
+        // Keys that are there already are not decoded again.
+        let (settings, secrets) = reading(brings_key(&patch), move || {
+            model::apply_merge_patch(&old_settings, &old_secrets, &patch)
+        })
+        .await?
+        .map_err(faults)?;
         self.check_addresses(&settings)?;
         check_usable(&settings, &secrets)?;
         if settings == read.settings && secrets == read.secrets {
@@ -124,6 +128,8 @@ impl Gateway {
             // looked for at the new one.
             self.no_edit_session(name)?;
             self.no_change_at_work(&read)?;
+            self.nothing_to_resolve(&read.id)
+                .map_err(|error| error.with_device(name))?;
         }
         let changing = self.inner.records.changing(name);
         let record = self
@@ -143,7 +149,7 @@ impl Gateway {
     ///
     /// # Errors
     /// `not-found`, `etag-mismatch`; `invalid-state` while edit sessions are open on it, a change is under way, or what
-    /// became of one is being found out.
+    /// became of one is being found out; `confirmed-commit-pending` while that of a confirmed commit is.
     pub async fn delete_device(
         &self,
         ctx: &CallContext,
@@ -157,8 +163,7 @@ impl Gateway {
         check_etag(&read, if_match.as_ref())?;
         self.no_edit_session(name)?;
         self.no_change_under_way(&read).await?;
-        self.nothing_to_resolve(&read.id)
-            .map_err(|error| error.with_device(name))?;
+        self.nothing_is_open(&read)?;
         let expected = if_match.is_some().then_some(read.version);
         let changing = self.inner.records.changing(name);
         self.inner
@@ -168,6 +173,7 @@ impl Gateway {
             .map_err(|error| self.store_error(error).with_device(name))?;
         drop(changing);
         self.uninstall(name);
+        self.inner.revisions.forget(name);
         Ok(())
     }
 
@@ -243,12 +249,14 @@ impl Gateway {
     }
 
     fn connection(&self, name: &str) -> ConnectionView {
-        self.inner
-            .devices
-            .get(name)
-            .map_or_else(ConnectionView::idle, |device| {
-                super::check::connection(&device.status())
-            })
+        let live = self.inner.devices.get(name);
+        let connection = live.map_or_else(ConnectionView::idle, |device| {
+            super::check::connection(&device.status())
+        });
+        ConnectionView {
+            revision: self.inner.revisions.of(name),
+            ..connection
+        }
     }
 
     pub(super) fn store_error(&self, error: StoreError) -> Error {
@@ -401,6 +409,30 @@ fn faults(faults: Vec<FieldFault>) -> Error {
     faults.fold(Error::invalid(first.pointer, first.detail), |error, fault| {
         error.with_field(fault.pointer, fault.detail)
     })
+}
+
+/// Whether a private key is decoded when this document or patch is read.
+fn brings_key(document: &Value) -> bool {
+    const KEYS: [&str; 2] = ["private_key", "passphrase"];
+    match document {
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, value)| KEYS.contains(&&**name) || brings_key(value)),
+        Value::Array(values) => values.iter().any(brings_key),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// Reads a document. Decoding a private key computes for a while; anything else is done sooner than another thread is
+/// found for it.
+async fn reading<T: Send + 'static>(
+    decodes_keys: bool,
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    match decodes_keys {
+        true => blocking(read).await,
+        false => Ok(read()),
+    }
 }
 
 /// Runs what computes for a while beside the threads that serve everybody.

@@ -11,19 +11,16 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Gateway;
-use super::confirmed::ConfirmedCommit;
-use super::edit::ground::change_in_marker;
+use super::edit::commit::operation_in_marker;
 use super::{evidence, history};
 use crate::error::Error;
 use crate::netconf::junos::commit_information::{CommitEntry, CommitInformation};
-use crate::store::{ConfirmedCommitFilter, EventFacts, NewEvent, NewestCommit, StoreError};
+use crate::store::{EventFacts, NewEvent, NewestCommit, StoreError};
 
 /// Devices that are looked at after connecting at a time.
 const AT_A_TIME: usize = 16;
 /// As whom the gateway queues for what it wants to know itself.
 const WHO: &str = "ncgate";
-/// Confirmed commits of a device among which the one is looked for that an entry may confirm or undo.
-const LATE: u32 = 20;
 
 /// What tells one commit of a history from another.
 #[derive(Serialize)]
@@ -63,6 +60,8 @@ pub(super) struct Looks {
     every: Duration,
     last: Mutex<HashMap<String, Instant>>,
     places: Arc<Semaphore>,
+    /// The change that each device, by its id, committed last for this process, after the history had been compared.
+    ours: Mutex<HashMap<String, String>>,
 }
 
 impl Looks {
@@ -71,6 +70,7 @@ impl Looks {
             every,
             last: Mutex::default(),
             places: Arc::new(Semaphore::new(AT_A_TIME)),
+            ours: Mutex::default(),
         }
     }
 
@@ -87,6 +87,31 @@ impl Looks {
             last.insert(device.to_owned(), now);
         }
         due
+    }
+}
+
+impl Looks {
+    /// A device committed this change. What its history was before is known.
+    pub fn committed(&self, device_id: &str, change_id: &str) {
+        // Every change under the lock is complete in itself.
+        let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        match ours.get_mut(device_id) {
+            Some(last) => change_id.clone_into(last),
+            None => {
+                ours.insert(device_id.to_owned(), change_id.to_owned());
+            }
+        }
+    }
+
+    /// Whether the newest commit of a history is that one. Then there is nothing to tell of, and nothing to store: what is
+    /// stored may be an older one of ours.
+    pub fn ends_with_ours(&self, device_id: &str, history: &CommitInformation) -> bool {
+        let newest = history.newest().filter(|newest| !newest.is_by_device());
+        let marked = newest
+            .and_then(|newest| newest.log.as_deref())
+            .and_then(operation_in_marker);
+        let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        marked.is_some_and(|id| ours.get(device_id).is_some_and(|last| last == id))
     }
 }
 
@@ -124,13 +149,33 @@ impl Gateway {
         }
         let history = history::read(&record, &device, WHO, deadline).await?;
         self.note_history(&record.id, name, &history).await;
+        // Releases before 20.4R1 do not know how.
+        if let Some(revision) = history::revision(&record, &device, WHO, deadline).await? {
+            self.note_revision(name, &revision);
+        }
         Ok(())
     }
 
-    /// Compares the newest commit of a device with the one that was seen last; tells of one that was made elsewhere.
-    pub(super) async fn note_history(&self, device_id: &str, device: &str, history: &CommitInformation) {
-        if let Err(error) = self.compare(device_id, device, history).await {
-            tracing::warn!(device, error = %error, "the newest commit of a device was not stored");
+    /// Keeps the revision that a device told.
+    pub(super) fn note_revision(&self, device: &str, revision: &str) {
+        let inner = &self.inner;
+        inner.revisions.note(device, revision, inner.clock.wall());
+    }
+
+    /// Compares the newest commit of a device with the one that was seen last; tells of one that was made elsewhere. Whether
+    /// the newest one is stored now.
+    pub(super) async fn note_history(
+        &self,
+        device_id: &str,
+        device: &str,
+        history: &CommitInformation,
+    ) -> bool {
+        match self.compare(device_id, device, history).await {
+            Ok(()) => history.newest().is_some(),
+            Err(error) => {
+                tracing::warn!(device, error = %error, "the newest commit of a device was not stored");
+                false
+            }
         }
     }
 
@@ -143,6 +188,9 @@ impl Gateway {
         let Some(entry) = history.newest() else {
             return Ok(());
         };
+        if let Some(revision) = &entry.revision {
+            self.note_revision(device, revision);
+        }
         let newest = NewestCommit {
             entry: identity(history),
             committed_at: entry.seconds,
@@ -189,35 +237,55 @@ impl Gateway {
             Some(entry)
         };
         let Some(made) = made else { return Ok(false) };
-        if let Some(id) = made.log.as_deref().and_then(change_in_marker) {
-            match self.inner.store.get_change(device_id, id).await {
-                Ok(_) => return Ok(true),
-                Err(StoreError::NotFound) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        // What confirms or cancels a confirmed commit has a marker of its own.
-        let filter = ConfirmedCommitFilter {
-            device_id: Some(device_id),
-            state: None,
+        let Some(id) = made.log.as_deref().and_then(operation_in_marker) else {
+            return Ok(false);
         };
-        let late = self
-            .inner
-            .store
-            .list_confirmed_commits(&filter, LATE, None)
-            .await?;
-        Ok(late
-            .items
-            .into_iter()
-            .filter_map(|row| ConfirmedCommit::of(row).ok())
-            .filter_map(|commit| commit.document.answer)
-            .any(|answer| made.mentions(&answer.marker)))
+        match self.inner.store.get_change(device_id, id).await {
+            Ok(_) => return Ok(true),
+            Err(StoreError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+        // What confirms or cancels a confirmed commit is no change.
+        match self.inner.store.get_operation(id).await {
+            Ok((operation, _)) => Ok(operation.device_id == device_id),
+            Err(StoreError::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::edit::commit::marker;
+
+    /// E7: a commit of ours is known again, and no other one is taken for it.
+    #[test]
+    fn our_last_commit_is_known() {
+        let looks = Looks::new(Duration::ZERO);
+        let history = |log: &str, user: &str, client: &str| CommitInformation {
+            entries: vec![CommitEntry {
+                sequence: Some(0),
+                user: Some(user.to_owned()),
+                client: Some(client.to_owned()),
+                log: Some(log.to_owned()),
+                ..CommitEntry::default()
+            }],
+            scheduled: None,
+            shown: true,
+        };
+        let (first, second) = (marker("c1", "alice"), marker("c2", "alice"));
+        let ours = |log: &str| looks.ends_with_ours("d1", &history(log, "gw", "netconf"));
+        assert!(!ours(&first), "nothing was committed yet");
+        looks.committed("d1", "c1");
+        assert!(ours(&first));
+        assert!(!looks.ends_with_ours("d2", &history(&first, "gw", "netconf")));
+        assert!(!looks.ends_with_ours("d1", &history(&first, "root", "other")));
+        assert!(!ours(&second));
+        assert!(!ours("c1"));
+        looks.committed("d1", "c2");
+        assert_eq!((ours(&first), ours(&second)), (false, true));
+    }
 
     /// E7: a device that connects again and again is not asked each time.
     #[test]

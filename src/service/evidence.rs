@@ -43,11 +43,18 @@ pub(super) struct Moment {
 
 impl Moment {
     pub fn now(clock: &Clock) -> Self {
+        Self::ago(clock, Duration::ZERO)
+    }
+
+    /// The moment that is so long ago.
+    pub fn ago(clock: &Clock, ago: Duration) -> Self {
         let Stamp {
             wall,
             boot_id,
             since_boot,
         } = clock.stamp();
+        let wall = wall.saturating_sub(time::Duration::try_from(ago).unwrap_or(time::Duration::MAX));
+        let since_boot = since_boot.saturating_sub(ago);
         Self {
             wall: i64::try_from(wall.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX),
             boot_id,
@@ -98,17 +105,25 @@ pub(super) const HIDDEN: &str = "the device does not show its commits, so nobody
 pub(super) const UNREAD: &str = "the device does not show the ephemeral instance, so nobody can tell what became of the \
                                  commit should its reply be lost";
 
+/// What is warned of where running can be changed, and not read.
+pub(super) const UNSEEN: &str = "the device does not show what is running, so nobody can tell what became of the call \
+                                 should its reply be lost";
+
+/// The reason of a reply that should hold a history, and holds something else.
+pub(super) const NO_HISTORY: &str = "no_history";
+
 /// Whether this is how a device refuses its history to a user who may not see it, or knows of none: it may fail for other
 /// reasons, too, which say nothing of what it holds.
 pub(super) fn is_hidden(refused: &Error) -> bool {
-    !refused.rpc_errors().is_empty()
-        && matches!(
-            refused.code(),
-            ErrorCode::AccessDenied
-                | ErrorCode::OperationNotSupported
-                | ErrorCode::DeviceUnknownElement
-                | ErrorCode::DeviceBadElement
-        )
+    refused.reason() == Some(NO_HISTORY)
+        || !refused.rpc_errors().is_empty()
+            && matches!(
+                refused.code(),
+                ErrorCode::AccessDenied
+                    | ErrorCode::OperationNotSupported
+                    | ErrorCode::DeviceUnknownElement
+                    | ErrorCode::DeviceBadElement
+            )
 }
 
 /// Where a commit stands in a history.
@@ -305,6 +320,7 @@ mod tests {
         CommitInformation {
             entries,
             scheduled: None,
+            shown: true,
         }
     }
 

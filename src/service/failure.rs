@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use super::edit::ground::Dialect;
 use crate::device::{ConnectError, DeviceError, Failure, Outcome as DeviceOutcome};
-use crate::error::{Error, ErrorCode, Outcome};
+use crate::error::{Diff, Error, ErrorCode, Outcome, PendingCommit};
 use crate::netconf::capability::MissingCapability;
 use crate::netconf::error_class::ErrorClass;
 use crate::netconf::hello::HelloError;
 use crate::netconf::lock_refusal::{LockReason, LockRefusal};
+use crate::netconf::reply::ErrorList;
 use crate::netconf::rpc::RequestError;
 use crate::netconf::rpc_error::{RpcError, headline};
 use crate::session::spool::SpoolError;
@@ -28,20 +30,28 @@ pub(super) enum Asked {
 }
 
 /// The error for a reply that holds rpc-errors (conventions section 2, M1, M2): the status of the first, the words of
-/// the one with the most specific path, all of them listed.
-pub(super) fn refused(device: &str, session_id: u64, errors: Vec<RpcError>, asked: Asked) -> Error {
+/// the one with the most specific path, all of them listed. A write that the device did in part, or could not undo, has
+/// the outcome `unknown`.
+pub(super) fn refused(device: &str, session_id: u64, errors: impl Into<ErrorList>, asked: Asked) -> Error {
+    let list = errors.into();
+    let errors = &list.errors;
     let class = errors.first().map(|first| first.class_in_session(session_id));
     let code = class
         .as_ref()
         .map_or(ErrorCode::DeviceError, |class| code_of(class, asked));
-    let words = headline(&errors)
+    let partly = asked == Asked::Write && is_partly_done(session_id, errors);
+    let words = headline(errors)
         .and_then(|error| error.error_message.as_deref())
         .map(str::trim)
         .filter(|message| !message.is_empty())
         .map_or_else(|| code.title().to_lowercase(), str::to_owned);
     let mut error = Error::new(code, words)
         .with_device(device)
-        .with_outcome(Outcome::NotApplied);
+        .with_outcome(if partly {
+            Outcome::Unknown
+        } else {
+            Outcome::NotApplied
+        });
     if let Some(class) = class {
         if let Some(reason) = class.lock_reason() {
             error = error.with_reason(reason.as_str());
@@ -49,17 +59,43 @@ pub(super) fn refused(device: &str, session_id: u64, errors: Vec<RpcError>, aske
         if let Some(hint) = hint(&class, asked) {
             error = error.with_hint(hint);
         }
+        if matches!(class, ErrorClass::ConfirmedCommitPending) {
+            // The device does not say whose, nor until when; what the gateway knows of is refused before it is sent (C3).
+            error = error.with_pending_commit(PendingCommit {
+                id: None,
+                by: "other".to_owned(),
+                owner: None,
+                deadline: None,
+            });
+        }
         if let ErrorClass::LockHeld { holder } = class {
             error = error.with_holder(holder);
         }
     }
-    error.with_rpc_errors(errors)
+    error.with_rpc_errors(list)
+}
+
+/// Whether a device that refused a write did it in part, or could not undo that, by its own words.
+pub(super) fn is_partly_done(session_id: u64, errors: &[RpcError]) -> bool {
+    errors.iter().any(|error| {
+        let class = error.class_in_session(session_id);
+        matches!(class, ErrorClass::PartialOperation | ErrorClass::RollbackFailed)
+    })
 }
 
 /// The error for a lock that the device refused (S22): why, and who has it, as far as it says. What is about something
 /// else is as in [`refused`].
-pub(super) fn lock_refused(device: &str, session_id: u64, errors: Vec<RpcError>) -> Error {
-    let refusal = errors.iter().find_map(|error| error.lock_refusal(session_id));
+pub(super) fn lock_refused(
+    device: &str,
+    dialect: Dialect,
+    session_id: u64,
+    errors: impl Into<ErrorList>,
+) -> Error {
+    let errors = errors.into();
+    let refusal = errors
+        .errors
+        .iter()
+        .find_map(|error| error.lock_refusal(session_id));
     let error = refused(device, session_id, errors, Asked::Write);
     match refusal {
         None => error,
@@ -69,12 +105,12 @@ pub(super) fn lock_refused(device: &str, session_id: u64, errors: Vec<RpcError>)
                 .with_device(device)
                 .with_outcome(Outcome::NotApplied)
                 .with_reason(reason.as_str())
-                .with_rpc_errors(error.rpc_errors().to_vec());
+                .with_rpc_errors(error.rpc_error_list().clone());
             match reason {
                 LockReason::Held => told
                     .with_holder(holder)
                     .with_hint("wait_seconds waits for it; an admin can end the holder's session with kill"),
-                LockReason::CandidateModified => told.with_hint(LEFTOVERS),
+                LockReason::CandidateModified => told.with_hint(leftovers(dialect)),
                 LockReason::SameSession => told,
             }
         }
@@ -82,15 +118,44 @@ pub(super) fn lock_refused(device: &str, session_id: u64, errors: Vec<RpcError>)
 }
 
 /// What can be done about uncommitted changes of somebody else.
-pub(super) const LEFTOVERS: &str = "mode private works beside these changes; whoever made them commits or discards \
+const LEFTOVERS: &str = "whoever made these changes commits or discards them, or an admin does, with candidate/discard \
+     (gRPC: DiscardCandidate)";
+/// The same on devices that have private copies.
+const JUNOS_LEFTOVERS: &str = "mode private works beside these changes; whoever made them commits or discards \
      them, or an admin does, with candidate/discard (gRPC: DiscardCandidate)";
+
+fn leftovers(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Junos => JUNOS_LEFTOVERS,
+        Dialect::Rfc => LEFTOVERS,
+    }
+}
+
+/// The refusal of the candidate because somebody changed it and did not commit (S22).
+pub(super) fn candidate_modified(dialect: Dialect, diff: Diff) -> Error {
+    let words = "the candidate holds uncommitted changes of somebody else";
+    Error::new(ErrorCode::LockDenied, words)
+        .with_outcome(Outcome::NotApplied)
+        .with_reason(LockReason::CandidateModified.as_str())
+        .with_hint(leftovers(dialect))
+        .with_diff(diff)
+}
+
+/// The same of what would take the place of all that is there, unless that is wanted.
+pub(super) fn others_in_the_way(dialect: Dialect, diff: Diff) -> Error {
+    let error = candidate_modified(dialect, diff);
+    let hint = error.hint().unwrap_or_default();
+    let hint = format!("discard_others: true discards what others left there; {hint}");
+    error.with_hint(hint)
+}
 
 /// The call that connects at once, as both doors have it.
 const CHECK: &str = "POST …/check (gRPC: CheckDevice)";
 
 fn code_of(class: &ErrorClass, asked: Asked) -> ErrorCode {
     match class {
-        ErrorClass::InUse | ErrorClass::ConfirmedCommitPending => ErrorCode::InUse,
+        ErrorClass::InUse => ErrorCode::InUse,
+        ErrorClass::ConfirmedCommitPending => ErrorCode::ConfirmedCommitPending,
         ErrorClass::InvalidValue => ErrorCode::DeviceInvalidValue,
         ErrorClass::TooBig => match asked {
             Asked::Write => ErrorCode::RequestTooBig,
@@ -162,9 +227,17 @@ pub(super) fn device(error: DeviceError) -> Error {
         Failure::DeadlineInQueue => {
             Error::new(ErrorCode::DeadlineInQueue, "the deadline passed before the request could be sent")
         }
+        Failure::DeadlineConnecting { phase } => Error::new(
+            ErrorCode::DeadlineInQueue,
+            format!("the deadline passed before a session with the device was open: {phase} was under way"),
+        )
+        .with_reason(format!("connecting_{phase}")),
         Failure::Draining => {
             Error::new(ErrorCode::Draining, "the device is being removed, or the gateway shuts down")
                 .with_retry_after(1)
+        }
+        Failure::NotAdmitted => {
+            Error::new(ErrorCode::InvalidState, "the request was taken back when its turn came")
         }
         Failure::Connect { error, retry_after } => waiting(connect(error), *retry_after),
         Failure::CircuitOpen { failures, retry_after, last } => waiting(
@@ -194,7 +267,11 @@ pub(super) fn device(error: DeviceError) -> Error {
         ),
         Failure::Request(error) => unbuildable(error),
         Failure::Attribute(error) => {
-            Error::invalid(format!("/attributes/{}", error.name()), error.to_string())
+            let place = match error.name() {
+                Some(name) => format!("/attributes/{name}"),
+                None => "/attributes".to_owned(),
+            };
+            Error::invalid(place, error.to_string())
         }
         Failure::Session(error) => session(error),
         Failure::Interrupted => interrupted(*outcome),
@@ -427,107 +504,4 @@ pub(super) fn capability_missing(missing: &MissingCapability) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::transport::Phase;
-
-    fn rpc_error(tag: Option<&str>, message: &str, path: Option<&str>) -> RpcError {
-        RpcError {
-            error_tag: tag.map(str::to_owned),
-            error_message: Some(message.to_owned()),
-            error_path: path.map(str::to_owned),
-            ..RpcError::default()
-        }
-    }
-
-    /// M2, S18: the first decides the status, the most specific path the words, and none is dropped.
-    #[test]
-    fn first_error_gives_the_code_and_the_deepest_path_the_words() {
-        let errors = vec![
-            rpc_error(Some("operation-failed"), "configuration check-out failed", None),
-            rpc_error(
-                None,
-                "missing mandatory statement",
-                Some("[edit interfaces ge-0/0/2]"),
-            ),
-        ];
-        let error = refused("mx1", 7, errors.clone(), Asked::Read);
-        assert_eq!(error.code(), ErrorCode::DeviceError);
-        assert_eq!(error.detail(), "missing mandatory statement");
-        assert_eq!(error.rpc_errors(), errors);
-        assert_eq!(error.outcome(), Outcome::NotApplied);
-    }
-
-    /// S1: what is wrong with a jump host is not blamed on the device, and is pointed at where its settings stand.
-    #[test]
-    fn failures_of_jump_hosts_are_told_as_theirs() {
-        let told = |source: TransportError| {
-            transport(&TransportError::Jump {
-                index: 1,
-                host: "gate".to_owned(),
-                source: Box::new(source),
-            })
-        };
-        let missing = told(TransportError::Prerequisite {
-            field: "auth.private_key",
-            detail: "is missing".to_owned(),
-        });
-        assert_eq!(missing.code(), ErrorCode::InvalidArgument);
-        assert_eq!(missing.fields()[0].pointer, "/proxy_jump/1/auth/private_key");
-        let late = told(TransportError::Timeout {
-            phase: Phase::Kex,
-            after: Duration::from_secs(10),
-        });
-        assert_eq!(
-            (late.code(), late.reason(), late.detail()),
-            (
-                ErrorCode::DeviceUnreachable,
-                Some("jump_host"),
-                "jump host 1 (gate): no answer within 10 s (kex)"
-            )
-        );
-    }
-
-    /// S22: both refusals of a lock have reasons of their own.
-    #[test]
-    fn lock_refusals_are_told_apart() {
-        let held = "configuration database locked by:\n  alice terminal p0 (pid 4711) on since 2026-01-02 10:00:00 UTC, idle 00:03:10\n      exclusive [edit]";
-        let error = refused("mx1", 7, vec![rpc_error(None, held, None)], Asked::Read);
-        assert_eq!(
-            (error.code(), error.reason()),
-            (ErrorCode::LockDenied, Some("held"))
-        );
-        let modified = rpc_error(None, "configuration database modified", None);
-        let error = refused("mx1", 7, vec![modified], Asked::Read);
-        assert_eq!(
-            (error.code(), error.reason()),
-            (ErrorCode::LockDenied, Some("candidate_modified"))
-        );
-        assert!(!error.retryable());
-    }
-
-    /// H2: a hint about RPC names is for who named an RPC.
-    #[test]
-    fn only_named_rpcs_are_told_to_check_their_name() {
-        let unknown = || vec![rpc_error(Some("unknown-element"), "syntax error", None)];
-        for (asked, hinted) in [(Asked::Rpc, true), (Asked::RawXml, true), (Asked::Read, false)] {
-            let error = refused("mx1", 7, unknown(), asked);
-            assert_eq!(error.code(), ErrorCode::DeviceUnknownElement);
-            assert_eq!(error.hint().is_some(), hinted, "{asked:?}");
-        }
-    }
-
-    /// Conventions section 2: who wrote the XML decides whose fault a malformed message is.
-    #[test]
-    fn malformed_message_is_blamed_on_its_writer() {
-        let errors = || vec![rpc_error(Some("malformed-message"), "bad", None)];
-        assert_eq!(
-            refused("d", 1, errors(), Asked::RawXml).code(),
-            ErrorCode::DeviceMalformedMessage
-        );
-        assert_eq!(
-            refused("d", 1, errors(), Asked::Read).code(),
-            ErrorCode::GatewayMalformedMessage
-        );
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use super::edit::ground;
 use super::edit::reading;
 use super::edit::script::{Step, StepName, Tells};
 use super::edit::snapshot::Snapshot;
+use super::evidence;
 use super::failure::{self, Asked};
 use super::held::send;
 use super::reply::unreadable;
@@ -16,7 +17,7 @@ use crate::error::Error;
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::{CommitInformation, GetCommitInformation};
-use crate::netconf::junos::{CompareRollbacks, uptime};
+use crate::netconf::junos::{CommitRevision, CompareRollbacks, GetCommitRevision, uptime};
 use crate::netconf::rpc::{RequestError, Rpc};
 use crate::pool::Touch;
 use crate::session::RawReply;
@@ -25,6 +26,8 @@ use crate::xml::XmlError;
 
 /// Bytes of a commit history that are looked at.
 const MOST_HISTORY: u64 = 4 << 20;
+/// Bytes of what a device says of its times.
+const MOST_OF_TIMES: u64 = 1 << 20;
 
 /// A device's own records, and the session through which they are read.
 pub(super) enum Records<'a> {
@@ -54,7 +57,16 @@ impl Records<'_> {
     /// # Errors
     /// As a read.
     pub async fn running(&mut self, deadline: Instant) -> Result<Snapshot, Error> {
-        let raw = self.ask(deadline, |caps| Ok(whole_running(caps)?.rpc)).await?;
+        self.datastore(Datastore::Running, deadline).await
+    }
+
+    /// What a datastore holds.
+    ///
+    /// # Errors
+    /// As a read.
+    pub async fn datastore(&mut self, datastore: Datastore, deadline: Instant) -> Result<Snapshot, Error> {
+        let build = move |caps: &Capabilities| Ok(whole(caps, datastore)?.rpc);
+        let raw = self.ask(deadline, build).await?;
         let (session_id, message_id) = (raw.session_id, raw.message_id.clone());
         let read = Snapshot::read(raw).await;
         read.map_err(|detail| unreadable(self.device(), session_id, &message_id, &detail))
@@ -85,7 +97,7 @@ impl Records<'_> {
             |device: &str, detail: String| unreadable(device, raw.session_id, &raw.message_id, &detail);
         let text = raw
             .source
-            .read_to_string(MOST_HISTORY)
+            .read_to_string(MOST_OF_TIMES)
             .map_err(|error| broken(self.device(), error.to_string()))?;
         uptime::booted(&text).map_err(|error| broken(self.device(), error.to_string()))
     }
@@ -157,6 +169,21 @@ pub(super) async fn running(
     Records::Pooled { record, device, who }.running(deadline).await
 }
 
+/// Which revision is active; `None`: the device does not say. Junos only.
+///
+/// # Errors
+/// As a read.
+pub(super) async fn revision(
+    record: &DeviceRecord,
+    device: &Device,
+    who: &str,
+    deadline: Instant,
+) -> Result<Option<String>, Error> {
+    let raw = ask(record, device, who, deadline, |caps| GetCommitRevision.rpc(caps)).await?;
+    let told = read_by(CommitRevision::parse, record.name(), &raw)?;
+    Ok(told.revision)
+}
+
 /// The step that asks for the history.
 ///
 /// # Errors
@@ -185,8 +212,12 @@ pub(super) async fn sessions(
     Ok(Some(told.into_iter().map(|session| session.session_id).collect()))
 }
 
-fn whole_running(capabilities: &Capabilities) -> Result<Step, RequestError> {
-    ground::read(capabilities, StepName::Verify, Datastore::Running, Tells::Nothing)
+/// The step that reads a datastore.
+///
+/// # Errors
+/// What the device does not offer.
+pub(super) fn whole(capabilities: &Capabilities, datastore: Datastore) -> Result<Step, RequestError> {
+    ground::read(capabilities, StepName::Verify, datastore, Tells::Nothing)
 }
 
 async fn ask(
@@ -205,7 +236,7 @@ async fn ask(
         .await
         .map_err(failure::device)?;
     if raw.scan.is_error() {
-        let error = failure::refused(record.name(), raw.session_id, raw.scan.errors, Asked::Read);
+        let error = failure::refused(record.name(), raw.session_id, raw.scan.into_errors(), Asked::Read);
         return Err(error.with_message(Some(raw.session_id), Some(raw.message_id)));
     }
     Ok(raw)
@@ -214,9 +245,9 @@ async fn ask(
 /// What a reply to the step tells.
 ///
 /// # Errors
-/// A reply that cannot be read.
+/// A reply that cannot be read, or that holds no history ([`evidence::is_hidden`]).
 pub(super) fn parse(device: &str, raw: &RawReply) -> Result<CommitInformation, Error> {
-    read_by(CommitInformation::parse, device, raw)
+    shown(read_by(CommitInformation::parse, device, raw)?, device, raw)
 }
 
 /// What it tells of the newest commits: enough for who is going to commit.
@@ -224,14 +255,28 @@ pub(super) fn parse(device: &str, raw: &RawReply) -> Result<CommitInformation, E
 /// # Errors
 /// As [`parse`].
 pub(super) fn parse_newest(device: &str, raw: &RawReply) -> Result<CommitInformation, Error> {
-    read_by(CommitInformation::parse_newest, device, raw)
+    shown(
+        read_by(CommitInformation::parse_newest, device, raw)?,
+        device,
+        raw,
+    )
 }
 
-fn read_by(
-    parse: impl FnOnce(&str) -> Result<CommitInformation, XmlError>,
+fn shown(told: CommitInformation, device: &str, raw: &RawReply) -> Result<CommitInformation, Error> {
+    if told.shown {
+        return Ok(told);
+    }
+    // That nobody ever committed is said in other words.
+    let detail = "it holds no history of commits";
+    let error = unreadable(device, raw.session_id, &raw.message_id, detail);
+    Err(error.with_reason(evidence::NO_HISTORY))
+}
+
+fn read_by<T>(
+    parse: impl FnOnce(&str) -> Result<T, XmlError>,
     device: &str,
     raw: &RawReply,
-) -> Result<CommitInformation, Error> {
+) -> Result<T, Error> {
     let broken = |detail: String| unreadable(device, raw.session_id, &raw.message_id, &detail);
     let text = raw
         .source

@@ -55,6 +55,7 @@ impl Gateway {
         let (record, live) = self.device(device).await?;
         let build = move |_: &Capabilities| -> Result<Rpc, RequestError> { KillSession { session_id }.rpc() };
         if request.plan {
+            let build = |caps: &Capabilities| Ok(vec![build(caps)?]);
             return self.plan(ctx, device, &live, build).await.map(Planned::Plan);
         }
         self.accepting()?;
@@ -96,7 +97,7 @@ impl Gateway {
         }
         let raw = sent.map_err(failure::device)?;
         if raw.scan.is_error() {
-            let errors = raw.scan.errors;
+            let errors = raw.scan.into_errors();
             let error = failure::refused(device, raw.session_id, errors, Asked::Read)
                 .with_message(Some(raw.session_id), Some(raw.message_id));
             return Err(if error.code() == ErrorCode::AccessDenied {
@@ -249,7 +250,7 @@ async fn refused_by(held: &mut Held, device: &str, deadline: tokio::time::Instan
         let (rpc, touch) = (step.rpc, step.touch);
         let raw = held.call(deadline, request(rpc), touch).await.ok()?;
         if raw.scan.is_error() {
-            let error = failure::lock_refused(device, raw.session_id, raw.scan.errors);
+            let error = failure::lock_refused(device, ground.dialect, raw.session_id, raw.scan.into_errors());
             holder = error.holder().cloned();
             break;
         }

@@ -12,7 +12,7 @@ use super::Gateway;
 use super::call::{CallContext, Role};
 use super::check::told_sessions;
 use super::edit::differing::Differing;
-use super::edit::ground::Ground;
+use super::edit::ground::{Dialect, Ground};
 use super::edit::reading;
 use super::edit::request::{DiscardCandidateRequest, Mode};
 use super::edit::script::Step;
@@ -93,7 +93,17 @@ pub(super) fn not_held(device: &Device, error: HoldError) -> Error {
     match error {
         HoldError::Device(error) => failure::device(error),
         HoldError::HeldHere(occupant) => {
-            held_here(&device.settings().name, occupant.as_ref(), &device.holders())
+            let shown = device.status().established;
+            let dialect = match shown.is_some_and(|shown| shown.capabilities.is_junos()) {
+                true => Dialect::Junos,
+                false => Dialect::Rfc,
+            };
+            held_here(
+                &device.settings().name,
+                dialect,
+                occupant.as_ref(),
+                &device.holders(),
+            )
         }
         HoldError::NoPlace(holders) => no_place(device, &holders),
     }
@@ -137,9 +147,14 @@ fn no_place(device: &Device, holders: &[Holder]) -> Error {
         .with_hint("wait_seconds waits for one; pool.max_sessions in the device's settings allows more")
 }
 
-/// The refusal of the candidate because another edit session or change of the gateway has it. `holders`: who holds
-/// sessions of the device, if that is known.
-pub(super) fn held_here(device: &str, occupant: Option<&Occupant>, holders: &[Holder]) -> Error {
+/// The refusal of the candidate, or of what else only one may change at a time, because another edit session or change of
+/// the gateway has it. `holders`: who holds sessions of the device, if that is known.
+pub(super) fn held_here(
+    device: &str,
+    dialect: Dialect,
+    occupant: Option<&Occupant>,
+    holders: &[Holder],
+) -> Error {
     let holding = occupant.and_then(|occupant| holders.iter().find(|holder| holder.id == occupant.id));
     let holder = LockHolder {
         session_id: holding.map(|holder| holder.session_id),
@@ -154,16 +169,25 @@ pub(super) fn held_here(device: &str, occupant: Option<&Occupant>, holders: &[Ho
             None => occupant.who.clone(),
         },
     );
-    Error::new(
-        ErrorCode::LockDenied,
-        format!("the candidate is in the hands of {who}"),
-    )
-    .with_device(device)
-    // No device was asked.
-    .with_origin(Origin::Gateway)
-    .with_reason("held")
-    .with_holder(holder)
-    .with_hint("wait_seconds waits for it; mode private works beside it")
+    let locked = [Datastore::Candidate, Datastore::Running, Datastore::Startup]
+        .into_iter()
+        .find(|datastore| holding.is_some_and(|holder| holder.holds.contains(Hold::Lock(*datastore))));
+    let what = match locked {
+        Some(Datastore::Running) => "running",
+        Some(Datastore::Startup) => "startup",
+        Some(Datastore::Candidate) | None => "the candidate",
+    };
+    let hint = match dialect {
+        Dialect::Junos => "wait_seconds waits for it; mode private works beside it",
+        Dialect::Rfc => "wait_seconds waits for it",
+    };
+    Error::new(ErrorCode::LockDenied, format!("{what} is in the hands of {who}"))
+        .with_device(device)
+        // No device was asked.
+        .with_origin(Origin::Gateway)
+        .with_reason("held")
+        .with_holder(holder)
+        .with_hint(hint)
 }
 
 /// A lock as the device lists it.

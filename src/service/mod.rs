@@ -30,6 +30,7 @@ mod prepare;
 mod records;
 pub mod reply;
 pub mod request;
+pub mod revisions;
 mod rpc;
 mod schemas;
 mod status;
@@ -37,6 +38,7 @@ mod target;
 mod time;
 mod told;
 pub mod url_policy;
+mod verdict;
 pub mod view;
 
 use std::collections::BTreeSet;
@@ -116,6 +118,8 @@ struct Inner {
     changes: changes::Running,
     /// Changes of which it is being found out whether they were committed.
     resolving: changes::Resolving,
+    /// Scheduled commits that devices neither have made nor are going to.
+    gone: changes::Gone,
     /// Confirmed commits that are looked after.
     confirmed: confirmed::Registry,
     passages: Arc<confirmed::Passages>,
@@ -125,6 +129,7 @@ struct Inner {
     pace: pace::Pace,
     /// Locks of others that refusals told of.
     seen: locks::Seen,
+    revisions: revisions::Revisions,
     /// Ends what runs for as long as the gateway does.
     ending: CancellationToken,
     /// The sessions of all devices have ended: there is nothing more to tell of them.
@@ -165,11 +170,13 @@ impl Gateway {
                 operations: operations::Operations::new(parts.operations),
                 changes: changes::Running::default(),
                 resolving: changes::Resolving::default(),
+                gone: changes::Gone::default(),
                 confirmed: confirmed::Registry::default(),
                 passages: Arc::default(),
                 guardians: TaskTracker::new(),
                 pace: pace::Pace::default(),
                 seen: locks::Seen::default(),
+                revisions: revisions::Revisions::default(),
                 ending: CancellationToken::new(),
                 ended: CancellationToken::new(),
                 events: Arc::new(events::Tail::new(parts.events.followers)),
@@ -190,6 +197,7 @@ impl Gateway {
         tasks.spawn(gateway.clone().forget_old_confirmed_commits());
         tasks.spawn(gateway.clone().forget_old_operations());
         tasks.spawn(gateway.clone().look_after_scheduled_commits());
+        tasks.spawn(gateway.clone().follow_operations());
         gateway.start_events();
         Ok(gateway)
     }
@@ -201,17 +209,16 @@ impl Gateway {
         self.inner.devices.stop_edit_sessions();
     }
 
-    /// Ends all sessions politely; what is not done within `grace` is cut.
-    pub async fn close(&self, grace: Duration) -> bool {
+    /// Ends all sessions politely; what is not done within `grace` is cut. Confirmed commits that are undone by that are
+    /// looked after before, for `patience` at most (D1).
+    pub async fn close(&self, patience: Duration, grace: Duration) -> bool {
         self.drain();
-        let until = Instant::now() + grace;
-        // Who looks after a confirmed commit ends its session, and asks the device what came of that (D1). Nobody else
-        // would end it.
+        // Who looks after a confirmed commit ends its session, and asks the device what came of that. Nobody else would
+        // end it.
         self.inner.ending.cancel();
         self.inner.guardians.close();
-        let left = tokio::time::timeout(grace / 2, self.inner.guardians.wait()).await;
-        let rest = until.saturating_duration_since(Instant::now());
-        let polite = self.inner.devices.shutdown(rest).await;
+        let left = tokio::time::timeout(patience, self.inner.guardians.wait()).await;
+        let polite = self.inner.devices.shutdown(grace).await;
         self.inner.ended.cancel();
         polite && left.is_ok()
     }

@@ -10,6 +10,9 @@ use crate::service::request::{Arguments, Content, Format, RpcBody};
 use crate::xml::tree::{Element, Node};
 use crate::xml::{self, Fragment, Limits, WriteError, Writer};
 
+/// Elements of a message around what a caller writes, at most: `<rpc>`, the operation, and `<config>` or `<filter>`.
+const LEVELS_AROUND: usize = 3;
+
 /// One RPC, ready to be judged and sent.
 #[derive(Debug, Clone)]
 pub(super) struct Prepared {
@@ -162,13 +165,51 @@ pub(super) fn from_json(
     pointer: &str,
     options: &ToXmlOptions,
 ) -> Result<Fragment, Error> {
-    json::to_xml(text, target, options)
+    let options = ToXmlOptions {
+        limits: limits(),
+        ..options.clone()
+    };
+    json::to_xml(text, target, &options)
         .map_err(|error| Error::invalid(format!("{pointer}{}", error.pointer), error.detail))
+}
+
+/// JSON in the device's own form, which is sent as it is, with `pointer` before the pointer of what is wrong.
+///
+/// # Errors
+/// `invalid-argument`.
+pub(super) fn check_device_json(text: &str, pointer: &str) -> Result<(), Error> {
+    json::check_device_json(text, &limits())
+        .map_err(|error| Error::invalid(format!("{pointer}{}", error.pointer), error.detail))
+}
+
+/// Bytes of configuration from which on it is turned into XML beside the threads that serve everybody.
+const LARGE: usize = 256 << 10;
+
+/// Does what turns so many bytes of configuration into XML: at once, or beside the threads that serve everybody if they
+/// are many.
+pub(super) async fn beside<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    if bytes < LARGE {
+        return work();
+    }
+    super::devices::blocking(work).await?
+}
+
+/// The bounds of what a caller writes (N11): the message around it counts as well, so that a device reads nothing deeper
+/// than the gateway would read itself.
+pub(super) fn limits() -> Limits {
+    let whole = Limits::default();
+    Limits {
+        depth: whole.depth - LEVELS_AROUND,
+        ..whole
+    }
 }
 
 /// Strictly parsed and written again (conventions X2).
 pub(super) fn from_xml(text: &str, pointer: &str) -> Result<Fragment, Error> {
-    Fragment::parse_one(text, &Limits::default())
+    Fragment::parse_one(text, &limits())
         .map_err(|error| Error::invalid(pointer, format!("the XML cannot be sent: {error}")))
 }
 

@@ -8,7 +8,7 @@ use super::request::Format;
 use super::view::Plan;
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::json::{self, Converter};
-use crate::netconf::reply::TextReader;
+use crate::netconf::reply::{TextReader, Totals};
 use crate::netconf::rpc_error::RpcError;
 use crate::session::RawReply;
 use crate::xml::{Limits, Source};
@@ -35,6 +35,8 @@ pub struct Reply {
     pub warnings: Vec<RpcError>,
     /// Only with `partial=keep`; then `complete` is false.
     pub errors: Vec<RpcError>,
+    /// How many warnings and errors the reply had, if not all of them are here and whole (S18).
+    pub totals_if_cut: Option<Totals>,
     pub complete: bool,
     /// Characters that XML cannot hold were replaced by U+FFFD.
     pub lossy: bool,
@@ -153,18 +155,18 @@ impl Reply {
         }
         let keep = scan.is_partial() && output.keep_partial;
         if scan.is_error() && !keep {
-            return Err(failure::refused(device, session_id, scan.errors, asked)
+            return Err(failure::refused(device, session_id, scan.into_errors(), asked)
                 .with_message(Some(session_id), Some(message_id)));
         }
-        let inner = match output.format {
+        let inner = match (output.format, scan.sole_text()) {
             _ if output.whole_reply => Data::Xml { source, at: 0 },
-            Format::Xml => Data::Xml { source, at: 0 },
-            // Text of several members is an object that says whose is whose.
-            Format::Text | Format::Set | Format::DeviceJson if scan.texts.len() == 1 => Data::Text(Box::new(
-                TextReader::new(source, &scan.texts[0], Limits::default()),
-            )),
-            Format::Text | Format::Set | Format::DeviceJson if !scan.has_payload => Data::NoText,
-            Format::Json | Format::Text | Format::Set | Format::DeviceJson => {
+            (Format::Xml, _) => Data::Xml { source, at: 0 },
+            (Format::Text | Format::Set | Format::DeviceJson, Some(text)) => {
+                Data::Text(Box::new(TextReader::new(source, text, Limits::default())))
+            }
+            (Format::Text | Format::Set | Format::DeviceJson, None) if !scan.has_payload => Data::NoText,
+            // Text of several members, or with something beside it, is an object that says what is what.
+            (Format::Json, _) | (Format::Text | Format::Set | Format::DeviceJson, None) => {
                 let index = match index {
                     Some(index) => index,
                     None => json::index(&source, json::Selection::ReplyPayload),
@@ -186,6 +188,7 @@ impl Reply {
                 Data::Json(Box::new(Converter::new(source, index, output.json.clone())))
             }
         };
+        let totals_if_cut = scan.totals_if_cut();
         let mapping = matches!(inner, Data::Json(_)).then(|| output.json.label());
         Ok(Self {
             device: device.to_owned(),
@@ -202,6 +205,7 @@ impl Reply {
                 Outcome::Unknown
             }),
             errors: scan.errors,
+            totals_if_cut,
             lossy,
             mapping,
             data: ReplyData {

@@ -62,7 +62,7 @@ impl Gateway {
                 ctx.principal.require(Role::Configure)?;
                 if request.plan {
                     return self
-                        .plan(ctx, name, &device, move |caps| prepared.build(caps))
+                        .plan(ctx, name, &device, move |caps| Ok(vec![prepared.build(caps)?]))
                         .await
                         .map(RpcAnswer::Plan);
                 }
@@ -194,17 +194,17 @@ impl Gateway {
         ctx: &CallContext,
         name: &str,
         device: &Device,
-        build: impl FnOnce(&Capabilities) -> Result<Rpc, RequestError>,
+        build: impl FnOnce(&Capabilities) -> Result<Vec<Rpc>, RequestError>,
     ) -> Result<Plan, Error> {
         let shown = device
             .established(ctx.principal.id(), self.deadline(ctx, device))
             .await
             .map_err(failure::device)?;
-        let rpc =
+        let rpcs =
             build(&shown.capabilities).map_err(|error| failure::unbuildable(&error).with_device(name))?;
         Ok(Plan {
             device: name.to_owned(),
-            rpcs: vec![rpc.body.as_str().to_owned()],
+            rpcs: rpcs.iter().map(|rpc| rpc.body.as_str().to_owned()).collect(),
         })
     }
 
@@ -293,8 +293,13 @@ pub(super) fn asked(body: &RpcBody) -> Asked {
 }
 
 pub(super) fn check_attributes(attributes: &[(String, String)], pointer: &str) -> Result<(), Error> {
-    rpc::check_attributes(attributes)
-        .map_err(|error| Error::invalid(format!("{pointer}/{}", escape(error.name())), error.to_string()))
+    rpc::check_attributes(attributes).map_err(|error| {
+        let place = match error.name() {
+            Some(name) => format!("{pointer}/{}", escape(name)),
+            None => pointer.to_owned(),
+        };
+        Error::invalid(place, error.to_string())
+    })
 }
 
 /// A member name as a JSON pointer holds it (RFC 6901 section 3).

@@ -55,7 +55,7 @@ impl Gateway {
             .map_err(failure::device)?;
         if raw.scan.is_error() {
             return Err(
-                failure::refused(name, raw.session_id, raw.scan.errors, Asked::Read)
+                failure::refused(name, raw.session_id, raw.scan.into_errors(), Asked::Read)
                     .with_message(Some(raw.session_id), Some(raw.message_id)),
             );
         }

@@ -42,6 +42,10 @@ impl UrlPolicy {
 
     /// Whether a device may be sent to this URL. A path without a scheme is a file on the device.
     pub fn allows(&self, url: &str) -> bool {
+        // Readers of URLs differ in what these mean, and with that in the host.
+        if url.contains(|c: char| c == '\\' || c.is_whitespace() || c.is_control()) {
+            return false;
+        }
         let (scheme, host) = match split(url) {
             Some(parts) => parts,
             // Anything with a scheme that cannot be understood is refused.
@@ -114,6 +118,11 @@ mod tests {
             "http://192.0.2.1/x",
             "file://evil/x",
             "ftp://192.0.2.1@evil.example/x",
+            "ftp://192.0.2.1\\@evil.example/x",
+            "ftp://192.0.2.1 @evil.example/x",
+            "ftp://192.0.2.1\t/x",
+            "ftp://192.0.2.1/\u{7f}x",
+            " file:///var/tmp/x",
         ] {
             assert!(!some.allows(url), "{url}");
         }

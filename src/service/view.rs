@@ -4,6 +4,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::revisions::RevisionView;
+
 /// A device of the inventory: its settings, which credentials are set, and how it is doing.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeviceView {
@@ -34,6 +36,9 @@ pub struct ConnectionView {
     /// Seconds until the gateway tries to connect again by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u64>,
+    /// The revision of the configuration, as the device told it last (Junos).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<RevisionView>,
 }
 
 impl ConnectionView {
@@ -45,6 +50,7 @@ impl ConnectionView {
             queued: 0,
             last_loss: None,
             retry_after_seconds: None,
+            revision: None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::open::{Config, FirstRpc, open};
@@ -112,10 +113,21 @@ impl FakeDevice {
     }
 
     pub(crate) async fn try_session(&self, config: Config) -> Result<SessionHandle, EndCause> {
+        let (handle, _task) = self.session_and_task(config).await?;
+        Ok(handle)
+    }
+
+    /// With the task of its actor, which ends the session when it is aborted, as the end of a runtime does.
+    pub(crate) async fn session_and_task(
+        &self,
+        config: Config,
+    ) -> Result<(SessionHandle, JoinHandle<()>), EndCause> {
         let (incoming, outgoing) = self.connect();
         let (handle, actor): (_, Actor<_, _>) = open(incoming, outgoing, config).await?;
-        tokio::spawn(actor.run());
-        Ok(handle)
+        let task = tokio::spawn(async move {
+            actor.run().await;
+        });
+        Ok((handle, task))
     }
 
     async fn serve(self, stream: DuplexStream) {

@@ -12,6 +12,8 @@ mod first_pass;
 mod handle;
 mod inbound;
 mod open;
+#[cfg(test)]
+pub(crate) mod quick;
 pub mod spool;
 pub mod state;
 pub mod stream;

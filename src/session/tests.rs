@@ -147,6 +147,32 @@ async fn wrong_message_id_closes_the_session() {
     assert_eq!(session.closed().await.label(), "unknown_message_id");
 }
 
+/// E2, Q5: a session that is dropped with a call in its hands has perhaps sent it, and never says that it has not.
+#[tokio::test(start_paused = true)]
+async fn a_call_in_a_dropped_session_may_have_been_sent() {
+    let device = FakeDevice::new(&[BASE10], |_| vec![React::Wait(Duration::from_secs(60))]);
+    let (session, task) = device.session_and_task(config()).await.unwrap();
+    let other = session.clone();
+    let calling = tokio::spawn(async move { other.call(call("commit")).await });
+    while device.received().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    task.abort();
+    let error = calling.await.unwrap().unwrap_err();
+    let SessionError::Lost {
+        message_id,
+        cause: EndCause::Closed,
+        reply_begun: true,
+    } = &error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!(message_id, "1");
+    assert!(error.sent() && !error.allows_another_try());
+    let later = session.call(call("get")).await.unwrap_err();
+    assert!(matches!(later, SessionError::NotOpen) && !later.sent());
+}
+
 /// Q5: a missing message-id is accepted when one RPC is outstanding, and ends the session when several are.
 #[tokio::test(start_paused = true)]
 async fn missing_message_id_is_accepted_for_a_single_rpc() {

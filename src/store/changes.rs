@@ -4,6 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use time::OffsetDateTime;
 
+use super::confirmed_commits::STARTING;
 use super::connection::Connection;
 use super::database::{is_duplicate, unavailable};
 use super::devices::{MOST_ITEMS, from_micros, to_micros};
@@ -46,7 +47,7 @@ pub struct ChangeRecord {
     pub document: Vec<u8>,
 }
 
-/// What is told of a change: its state, after those that it went through.
+/// What is told of a change: its state, after those that it went through. It is its own operation (H7).
 fn told(change: &ChangeRecord) -> Vec<NewEvent> {
     let last = change.passed.len();
     let states = change.passed.iter().chain([&change.state]).enumerate();
@@ -57,6 +58,7 @@ fn told(change: &ChangeRecord) -> Vec<NewEvent> {
             device: Some(change.device.clone()),
             facts: EventFacts {
                 change_id: Some(change.id.clone()),
+                operation_id: Some(change.id.clone()),
                 state: Some(state.clone()),
                 outcome: change.outcome.clone().filter(|_| at == last),
                 reason: change.reason.clone().filter(|_| at == last),
@@ -67,6 +69,9 @@ fn told(change: &ChangeRecord) -> Vec<NewEvent> {
         })
         .collect()
 }
+
+/// The state of a change that came to nothing.
+pub const FAILED: &str = "failed";
 
 /// Writes everything of a change that can become another one.
 const UPDATE: &str = "UPDATE changes SET state = $1, outcome = $2, reason = $3, updated_at = $4, key_id = $5, \
@@ -90,16 +95,27 @@ impl Store {
         change: &mut ChangeRecord,
         key: Option<&NewKey>,
     ) -> Result<(), StoreError> {
+        // No state has no name.
+        self.insert_change_unless(change, key, "").await.map(drop)
+    }
+
+    /// The same, unless there is a change of its device in this state: then nothing is added, and it says false.
+    ///
+    /// # Errors
+    /// As [`Store::insert_change`].
+    pub async fn insert_change_unless(
+        &self,
+        change: &mut ChangeRecord,
+        key: Option<&NewKey>,
+        state: &str,
+    ) -> Result<bool, StoreError> {
         const DOING: &str = "adding a change";
         change.created_at = self.now();
         change.updated_at = change.created_at;
-        let mut statements = Vec::new();
-        if let Some(key) = key {
-            statements.extend(self.key_statements(key, &change.id));
-        }
-        statements.push(Statement::new(
+        let mut statements = vec![Statement::new(
             "INSERT INTO changes (id, device_id, device, owner, mode, state, outcome, reason, request_id, created_at, \
-             updated_at, key_id, document) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)",
+             updated_at, key_id, document) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12 \
+             WHERE NOT EXISTS (SELECT 1 FROM changes WHERE state = $13 AND device_id = $2)",
             [
                 Value::from(&change.id),
                 (&change.device_id).into(),
@@ -113,10 +129,13 @@ impl Store {
                 to_micros(change.created_at).into(),
                 self.keys.current_id().into(),
                 self.sealed_document(change).into(),
+                state.into(),
             ],
-        ));
+        )];
+        if let Some(key) = key {
+            statements.extend(self.key_of_change(key, &change.id));
+        }
         let (told, head) = (told(change), statements.len());
-        // No state has no name.
         statements.extend(self.telling_of_change(&told, &change.id, ""));
         let done = self.database.run(statements).await.map_err(|error| match key {
             // The id is new.
@@ -124,7 +143,7 @@ impl Store {
             Some(_) | None => unavailable(DOING)(error),
         })?;
         self.told_of_change(done.get(head), told.len()).await;
-        Ok(())
+        Ok(done.first().is_some_and(|inserted| inserted.affected > 0))
     }
 
     /// Stores how far a change has come, at the time of now, and tells of its state if that is another one than before.
@@ -153,20 +172,30 @@ impl Store {
         doing: &'static str,
     ) -> Result<(), StoreError> {
         change.updated_at = self.now();
-        // Its row comes before the one that all events come by, as in every transaction; then what is told depends on
-        // the state before, and the new one comes last.
-        let mut statements = vec![Statement::new(
-            "UPDATE changes SET attempts = attempts WHERE id = $1",
-            [(&change.id).into()],
-        )];
-        let told = told(change);
+        let mut statements = Vec::new();
+        if self.database.has_other_writers() {
+            // Its row comes before the one that all events come by, as in every transaction.
+            statements.push(Statement::new(
+                "UPDATE changes SET attempts = attempts WHERE id = $1",
+                [(&change.id).into()],
+            ));
+        }
+        // What is told depends on the state before, and the new one comes last.
+        let (told, head) = (told(change), statements.len());
         statements.extend(self.telling_of_change(&told, &change.id, &change.state));
+        if change.state == FAILED {
+            // It waits for nothing any more, whoever stored that it might.
+            statements.push(Statement::new(
+                "DELETE FROM confirmed_commits WHERE change_id = $1 AND state = $2",
+                [(&change.id).into(), STARTING.into()],
+            ));
+        }
         statements.push(Statement::new(UPDATE, self.update_values(change, attempts)));
         let done = self.database.run(statements).await.map_err(unavailable(doing))?;
-        if done.first().is_none_or(|held| held.affected == 0) {
+        if done.last().is_none_or(|updated| updated.affected == 0) {
             return Err(StoreError::NotFound);
         }
-        self.told_of_change(done.get(1), told.len()).await;
+        self.told_of_change(done.get(head), told.len()).await;
         Ok(())
     }
 

@@ -137,8 +137,41 @@ impl Store {
         commit: &mut ConfirmedCommitRecord,
         change: Option<&mut ChangeRecord>,
     ) -> Result<(), StoreError> {
+        self.update_confirmed_from(None, commit, change).await
+    }
+
+    /// As [`Store::update_confirmed_commit`], unless something has become of it since its commit was sent.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn begin_confirmed_commit(
+        &self,
+        commit: &mut ConfirmedCommitRecord,
+        change: &mut ChangeRecord,
+    ) -> Result<(), StoreError> {
+        self.update_confirmed_from(Some(STARTING), commit, Some(change))
+            .await
+    }
+
+    async fn update_confirmed_from(
+        &self,
+        from: Option<&str>,
+        commit: &mut ConfirmedCommitRecord,
+        change: Option<&mut ChangeRecord>,
+    ) -> Result<(), StoreError> {
         const DOING: &str = "updating a confirmed commit";
         let mut tx = self.database.begin(DOING).await?;
+        let row = sqlx::query("SELECT state, deadline FROM confirmed_commits WHERE id = $1")
+            .bind(&commit.id)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(unavailable(DOING))?
+            .ok_or(StoreError::NotFound)?;
+        let state: String = row.try_get(0).map_err(unavailable(DOING))?;
+        let deadline: i64 = row.try_get(1).map_err(unavailable(DOING))?;
+        if from.is_some_and(|from| from != state) {
+            return Ok(());
+        }
         let mut events = Vec::with_capacity(2);
         let mut changed = None;
         if let Some(change) = change {
@@ -149,14 +182,6 @@ impl Store {
             changed = Some(&change.id);
         }
         commit.updated_at = self.now();
-        let row = sqlx::query("SELECT state, deadline FROM confirmed_commits WHERE id = $1")
-            .bind(&commit.id)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(unavailable(DOING))?
-            .ok_or(StoreError::NotFound)?;
-        let state: String = row.try_get(0).map_err(unavailable(DOING))?;
-        let deadline: i64 = row.try_get(1).map_err(unavailable(DOING))?;
         self.update_in(&mut tx, commit).await?;
         if state != commit.state {
             events.push(told(commit, &commit.state));
@@ -198,20 +223,30 @@ impl Store {
         .map_err(unavailable("updating a confirmed commit"))
     }
 
-    /// Forgets a confirmed commit that the device did not make, and takes back what was told of it.
+    /// Forgets a confirmed commit that the device did not make, takes back what was told of it, and stores what that
+    /// means for the change.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn delete_confirmed_commit(&self, id: &str) -> Result<(), StoreError> {
+    pub async fn delete_confirmed_commit(
+        &self,
+        id: &str,
+        change: Option<&mut ChangeRecord>,
+    ) -> Result<(), StoreError> {
         const DOING: &str = "removing a confirmed commit";
         let mut tx = self.database.begin(DOING).await?;
+        let mut events = Vec::with_capacity(2);
+        let mut changed = None;
+        if let Some(change) = change {
+            events.extend(self.update_change_in(&mut tx, change).await?);
+            changed = Some(&change.id);
+        }
         let statement = format!("{COLUMNS} WHERE id = $1");
         let row = sqlx::query(AssertSqlSafe(statement))
             .bind(id)
             .fetch_optional(&mut *tx)
             .await
             .map_err(unavailable(DOING))?;
-        let mut events = Vec::new();
         if let Some(row) = row {
             let (mut commit, _) = read(&row).map_err(unavailable(DOING))?;
             if commit.state != STARTING {
@@ -224,7 +259,11 @@ impl Store {
             .execute(&mut *tx)
             .await
             .map_err(unavailable(DOING))?;
-        self.commit_telling(tx, &events, DOING).await
+        self.commit_telling(tx, &events, DOING).await?;
+        if let Some(id) = changed {
+            self.tell(id);
+        }
+        Ok(())
     }
 
     /// One confirmed commit.

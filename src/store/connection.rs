@@ -126,16 +126,27 @@ impl Source {
         Ok(Transaction(Connection(inner)))
     }
 
-    /// Runs a query that begins and ends a transaction of its own, on SQLite. If it does not come to its end, because it
-    /// fails or because nobody waits for it any more, it is rolled back.
+    /// Runs a query of so many statements that begins and ends a transaction of its own, on SQLite. If it fails it is
+    /// rolled back. If nobody waits for it any more, it may come to its end all the same, or be rolled back.
     pub(super) async fn run_whole<'q>(
         &self,
         query: impl 'q + Execute<'q, Any>,
+        statements: usize,
     ) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
         let Lent(mut connection) = self.acquire().await?;
         connection.is_in_transaction(true);
-        let results = connection.fetch_many(query).try_collect().await?;
-        connection.is_in_transaction(false);
+        let (mut results, mut ended) = (Vec::with_capacity(statements + 1), 0);
+        {
+            let mut stream = connection.fetch_many(query);
+            // Nothing comes behind the end of the last one, and that nothing comes is told once more.
+            while ended < statements
+                && let Some(result) = stream.try_next().await?
+            {
+                ended += usize::from(result.is_left());
+                results.push(result);
+            }
+        }
+        connection.is_in_transaction(ended < statements);
         Ok(results)
     }
 

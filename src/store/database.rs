@@ -219,6 +219,11 @@ impl Database {
         &self.writer
     }
 
+    /// Whether others write at the same time: a transaction then takes hold of its rows in the order of all others.
+    pub(super) fn has_other_writers(&self) -> bool {
+        !self.in_one_piece
+    }
+
     /// A transaction that may write. Dropped without commit, it is rolled back.
     pub(super) async fn begin(&self, doing: &'static str) -> Result<Transaction, StoreError> {
         self.check_file().await.map_err(unavailable(doing))?;
@@ -239,8 +244,10 @@ impl Database {
     pub(super) async fn run(&self, statements: Vec<Statement>) -> Result<Vec<Done>, sqlx::Error> {
         self.check_file().await?;
         if self.in_one_piece {
+            // Those that begin and end it are two more.
+            let count = statements.len() + 2;
             let query = whole::joined(self.begin, statements);
-            return self.writer.run_whole(query).await.map(whole::parted);
+            return self.writer.run_whole(query, count).await.map(whole::parted);
         }
         let mut tx = self.writer.begin_with(self.begin).await?;
         let mut done = Vec::with_capacity(statements.len());

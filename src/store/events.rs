@@ -210,7 +210,13 @@ impl Store {
         let Some(row) = head.and_then(|head| head.rows.first()) else {
             return;
         };
-        let Ok(last) = row.try_get(0) else { return };
+        let last = match row.try_get(0) {
+            Ok(last) => last,
+            Err(error) => {
+                tracing::warn!(%error, "the number of the last event cannot be read; those who follow hear of it later");
+                return;
+            }
+        };
         self.told_through(last);
         if trims(last, i64::try_from(count).unwrap_or(i64::MAX))
             && let Err(error) = self.trim_events().await

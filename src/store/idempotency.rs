@@ -12,6 +12,10 @@ use super::seal::Place;
 use super::whole::{Statement, Value};
 use super::{OpenError, Store, StoreError};
 
+const INSERT: &str = "INSERT INTO idempotency_keys (scope, operation_id, created_at, key_id, request) \
+                      VALUES ($1, $2, $3, $4, $5)";
+const INSERT_WITH_CHANGE: &str = "INSERT INTO idempotency_keys (scope, operation_id, created_at, key_id, request) \
+                                  SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT 1 FROM changes WHERE id = $2)";
 const COLUMNS: &str = "SELECT scope, operation_id, created_at, key_id, request, answer FROM idempotency_keys";
 
 /// A key that begins an operation.
@@ -29,6 +33,8 @@ pub struct NewKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyEnd {
     pub scope: String,
+    /// The operation or change that the key began: a row of another one is left alone.
+    pub operation_id: String,
     /// What its owner gets from now on, in a form that the store does not know. `None`: the key is free again.
     pub answer: Option<Vec<u8>>,
 }
@@ -54,8 +60,13 @@ fn sealed_in<'a>(scope: &'a str, column: &'static str) -> Place<'a> {
 }
 
 impl Store {
-    /// What adds a key, as statements. The second one fails as a duplicate when the scope is taken.
-    pub(super) fn key_statements(&self, key: &NewKey, operation_id: &str) -> [Statement; 2] {
+    /// What adds the key of a change, if the row of that is there, as statements. The second one fails as a duplicate when
+    /// the scope is taken.
+    pub(super) fn key_of_change(&self, key: &NewKey, change_id: &str) -> [Statement; 2] {
+        self.adding_key(INSERT_WITH_CHANGE, key, change_id)
+    }
+
+    fn adding_key(&self, insert: &'static str, key: &NewKey, operation_id: &str) -> [Statement; 2] {
         let place = sealed_in(&key.scope, "request");
         [
             Statement::new(
@@ -63,8 +74,7 @@ impl Store {
                 [(&key.scope).into(), to_micros(key.expired).into()],
             ),
             Statement::new(
-                "INSERT INTO idempotency_keys (scope, operation_id, created_at, key_id, request) \
-                 VALUES ($1, $2, $3, $4, $5)",
+                insert,
                 [
                     Value::from(&key.scope),
                     operation_id.into(),
@@ -83,7 +93,7 @@ impl Store {
         operation_id: &str,
     ) -> Result<(), StoreError> {
         const DOING: &str = "adding an idempotency key";
-        for statement in self.key_statements(key, operation_id) {
+        for statement in self.adding_key(INSERT, key, operation_id) {
             let done = statement.query().execute(&mut *connection).await;
             done.map_err(|error| {
                 if is_duplicate(&error) {
@@ -102,15 +112,20 @@ impl Store {
         end: &KeyEnd,
     ) -> Result<(), StoreError> {
         let query = match &end.answer {
-            None => sqlx::query("DELETE FROM idempotency_keys WHERE scope = $1").bind(&end.scope),
+            None => sqlx::query("DELETE FROM idempotency_keys WHERE scope = $1 AND operation_id = $2")
+                .bind(&end.scope)
+                .bind(&end.operation_id),
             // A row has one key, with which its request is sealed already.
             Some(answer) => {
                 let place = sealed_in(&end.scope, "answer");
                 let sealed = self.keys.seal(place, answer, &self.ids);
-                sqlx::query("UPDATE idempotency_keys SET answer = $2 WHERE scope = $1 AND key_id = $3")
-                    .bind(&end.scope)
-                    .bind(sealed)
-                    .bind(self.keys.current_id())
+                sqlx::query(
+                    "UPDATE idempotency_keys SET answer = $1 WHERE scope = $2 AND operation_id = $3 AND key_id = $4",
+                )
+                .bind(sealed)
+                .bind(&end.scope)
+                .bind(&end.operation_id)
+                .bind(self.keys.current_id())
             }
         };
         query

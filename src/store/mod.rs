@@ -36,7 +36,7 @@ use crate::ids::Ids;
 use database::Database;
 use seal::Keyring;
 
-pub use changes::ChangeRecord;
+pub use changes::{ChangeRecord, FAILED};
 pub use confirmed_commits::{ConfirmedCommitFilter, ConfirmedCommitRecord, STARTING};
 pub use devices::{DeviceRecord, Learned};
 pub use edit_sessions::{EditSessionRecord, OPENING};

@@ -235,6 +235,52 @@ impl Store {
         }))
     }
 
+    /// At most `most` operations in this state whose ids come after this one, in order of their ids.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Sealed`].
+    pub async fn operations_in(
+        &self,
+        state: &str,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<OperationRecord>, StoreError> {
+        let statement = format!("{COLUMNS} WHERE state = $1 AND id > $3 ORDER BY id LIMIT $2");
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(state)
+            .bind(i64::from(most))
+            .bind(after)
+            .fetch_all(self.database.reader())
+            .await
+            .map_err(unavailable("looking for operations"))?;
+        rows.iter().map(|row| self.operation(row)).collect()
+    }
+
+    /// Stores more of what is known of an operation that stays in its state.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    pub async fn note_operation(&self, id: &str, document: &[u8]) -> Result<(), StoreError> {
+        const DOING: &str = "noting what is known of an operation";
+        let mut tx = self.database.begin(DOING).await?;
+        let sealed = self.keys.seal(sealed_in(id, "document"), document, &self.ids);
+        let updated =
+            sqlx::query("UPDATE operations SET updated_at = $1, key_id = $2, document = $3 WHERE id = $4")
+                .bind(to_micros(self.now()))
+                .bind(self.keys.current_id())
+                .bind(sealed)
+                .bind(id)
+                .execute(&mut *tx)
+                .await
+                .map_err(unavailable(DOING))?;
+        if updated.rows_affected() == 0 {
+            return Err(StoreError::NotFound);
+        }
+        tx.commit().await.map_err(unavailable(DOING))?;
+        self.tell(id);
+        Ok(())
+    }
+
     /// Brings every operation of one state into another, with an outcome, and tells of it. How many they were.
     ///
     /// # Errors

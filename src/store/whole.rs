@@ -2,11 +2,13 @@
 //! statement that is waited for by itself is two changes of threads, which cost more than the statement: so it is given
 //! all of them in one piece. PostgreSQL takes one after the other.
 
-use std::fmt::Write as _;
-
 use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Either};
+
+/// Room for what a change stores at a time: bytes of SQL, and parameters.
+const MOST_SQL: usize = 2 << 10;
+const MOST_VALUES: usize = 48;
 
 /// A parameter of a statement.
 #[derive(Clone, Debug)]
@@ -76,8 +78,9 @@ pub(super) struct Done {
 
 /// All of them as one query, between `begin` and `COMMIT`.
 pub(super) fn joined(begin: &str, statements: Vec<Statement>) -> Query<'static, Any, AnyArguments> {
-    let mut sql = begin.to_owned();
-    let mut values = Vec::new();
+    let mut sql = String::with_capacity(MOST_SQL);
+    sql.push_str(begin);
+    let mut values = Vec::with_capacity(MOST_VALUES);
     for statement in statements {
         sql.push_str("; ");
         let mut pieces = statement.sql.split('$');
@@ -86,7 +89,9 @@ pub(super) fn joined(begin: &str, statements: Vec<Statement>) -> Query<'static, 
             let end = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
             let (number, rest) = piece.split_at(end);
             let number = number.parse().unwrap_or(0) + values.len();
-            write!(sql, "${number}{rest}").expect("writing to a string cannot fail");
+            sql.push('$');
+            sql.push_str(&number.to_string());
+            sql.push_str(rest);
         }
         values.extend(statement.values);
     }

@@ -123,10 +123,26 @@ pub async fn connect<D: Dialer + ?Sized>(
     target: &SshTarget,
     dialer: &D,
 ) -> Result<Connected, TransportError> {
+    connect_watched(target, dialer, &|_| {}).await
+}
+
+/// As [`connect`]; `watch` is told of each phase when it begins. Resolving is a part of [`Phase::Tcp`] here.
+///
+/// # Errors
+/// As [`connect`].
+///
+/// # Cancel safety
+/// Safe: everything opened so far is freed.
+pub async fn connect_watched<D: Dialer + ?Sized>(
+    target: &SshTarget,
+    dialer: &D,
+    watch: &(dyn Fn(Phase) + Send + Sync),
+) -> Result<Connected, TransportError> {
     target.check()?;
     let budget = Budget {
         start: Instant::now(),
         total: target.timeouts.total,
+        watch,
     };
     let mut attempt = Attempt {
         target,
@@ -146,14 +162,15 @@ pub async fn connect<D: Dialer + ?Sized>(
     attempt.finish().await
 }
 
-/// What is left of the total.
+/// What is left of the total, and who is told of the phases.
 #[derive(Clone, Copy)]
-struct Budget {
+struct Budget<'a> {
     start: Instant,
     total: Duration,
+    watch: &'a (dyn Fn(Phase) + Send + Sync),
 }
 
-impl Budget {
+impl Budget<'_> {
     /// Runs one phase within its own limit and the total.
     async fn run<T>(
         self,
@@ -161,6 +178,7 @@ impl Budget {
         limit: Duration,
         work: impl Future<Output = Result<T, TransportError>>,
     ) -> Result<T, TransportError> {
+        (self.watch)(phase);
         // The shorter of the two limits holds, and is the one that is told.
         let (after, end) = match limit < self.left() {
             true => (limit, Instant::now() + limit),
@@ -178,7 +196,7 @@ impl Budget {
 
 struct Attempt<'a> {
     target: &'a SshTarget,
-    budget: Budget,
+    budget: Budget<'a>,
     steps: Vec<Step>,
     learned: Vec<(Option<usize>, String)>,
     hops: Vec<Hop>,

@@ -23,7 +23,7 @@ mod tests;
 
 pub use algorithms::SshProfile;
 pub use channel::{Ending, NetconfReader, NetconfWriter};
-pub use connect::{Connected, Connection, Negotiated, Step, connect};
+pub use connect::{Connected, Connection, Negotiated, Step, connect, connect_watched};
 pub use dial::{BoxFuture, Dialed, Dialer, Resolve, Stream, SystemResolver, TcpDialer};
 pub use error::{AuthAttempt, ChannelRequest, Loss, Phase, TransportError};
 pub use host_key::{HostKey, HostKeyError, HostKeyPolicy};

@@ -97,6 +97,9 @@ pub enum XmlErrorKind {
     /// A processing instruction, or an XML declaration that is not at the very start.
     #[error("processing instruction is not allowed")]
     ProcessingInstruction,
+    /// A declaration of another version of XML, or of another encoding, than is read.
+    #[error("the XML declaration says something else than XML 1.0 in UTF-8")]
+    OtherXml,
     /// `]]>` in text.
     #[error("\"]]>\" in text")]
     CdataEndInText,

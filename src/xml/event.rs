@@ -115,6 +115,11 @@ impl<'a> Start<'a> {
         })
     }
 
+    /// The prefixes that may be used here and what they stand for, in no order.
+    pub fn prefixes(&self) -> impl ExactSizeIterator<Item = (&'a str, &'a str)> {
+        self.namespaces.bound()
+    }
+
     /// Where the tag begins, in bytes from the start of the document.
     pub fn offset(&self) -> u64 {
         self.offset

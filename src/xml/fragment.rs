@@ -7,8 +7,8 @@ use super::event::{Event, Handler};
 use super::rewrite::Rewriter;
 use super::tokenizer::Tokenizer;
 
-/// Well-formed content: sibling elements without DOCTYPE, processing instructions or comments, in which the
-/// end-of-message marker cannot occur. The default is no element at all.
+/// Well-formed content: sibling elements without DOCTYPE or processing instructions, in which the end-of-message marker
+/// cannot occur. Comments are only in what is converted to a whole document (J6). The default is no element at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fragment(String);
 
@@ -138,6 +138,19 @@ mod tests {
             parsed("<a><?php x?></a>"),
             Err(XmlErrorKind::ProcessingInstruction)
         );
+        for declaration in [
+            "version='1.1'",
+            "version='1.0' encoding='UTF-16'",
+            "version='1.0' encoding='iso-8859-1'",
+        ] {
+            assert_eq!(
+                parsed(&format!("<?xml {declaration}?><a/>")),
+                Err(XmlErrorKind::OtherXml),
+                "{declaration}"
+            );
+        }
+        assert!(parsed("<?xml version='1.0' encoding='US-ASCII'?><a/>").is_ok());
+        assert!(parsed("<?xml version='1.0' encoding='utf-8' standalone='yes'?><a/>").is_ok());
         assert_eq!(parsed("<a/><b/>"), Err(XmlErrorKind::SecondRoot));
         assert_eq!(
             parsed("</rpc><rpc>"),

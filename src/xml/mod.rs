@@ -26,7 +26,7 @@ pub use error::{Limits, XmlError, XmlErrorKind};
 pub use event::{Attr, Attributes, Declaration, Event, Handler, Start};
 pub use fragment::Fragment;
 pub use namespace::NamespaceId;
-pub use repair::{Sanitizer, close_routing_engine};
+pub use repair::{Sanitizer, close_routing_engine, close_routing_engine_of_commit};
 pub use rewrite::{AttributeList, Change};
 pub use source::Source;
 pub use tokenizer::{Tokenizer, parse_source};

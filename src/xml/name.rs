@@ -1,4 +1,7 @@
 //! Which strings are XML names, and which characters XML 1.0 can hold.
+//!
+//! One character that the recommendation allows in a name is not taken: U+FFFD. It stands for bytes that were no text
+//! (X3), and those are repaired in text only, never in a name.
 
 /// A name without a colon (Namespaces in XML, `NCName`).
 pub fn is_ncname(name: &str) -> bool {
@@ -24,7 +27,7 @@ fn is_start(c: char) -> bool {
         'A'..='Z' | '_' | 'a'..='z'
         | '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}' | '\u{F8}'..='\u{2FF}' | '\u{370}'..='\u{37D}'
         | '\u{37F}'..='\u{1FFF}' | '\u{200C}'..='\u{200D}' | '\u{2070}'..='\u{218F}' | '\u{2C00}'..='\u{2FEF}'
-        | '\u{3001}'..='\u{D7FF}' | '\u{F900}'..='\u{FDCF}' | '\u{FDF0}'..='\u{FFFD}' | '\u{10000}'..='\u{EFFFF}')
+        | '\u{3001}'..='\u{D7FF}' | '\u{F900}'..='\u{FDCF}' | '\u{FDF0}'..='\u{FFFC}' | '\u{10000}'..='\u{EFFFF}')
 }
 
 fn is_rest(c: char) -> bool {
@@ -43,7 +46,18 @@ mod tests {
             assert!(is_ncname(good), "{good}");
         }
         for bad in [
-            "", "1a", "-a", "a b", "a:b", "a<", "@a", "#text", "a\u{0}", "\u{D7}",
+            "",
+            "1a",
+            "-a",
+            "a b",
+            "a:b",
+            "a<",
+            "@a",
+            "#text",
+            "a\u{0}",
+            "\u{D7}",
+            "a\u{FFFD}",
+            "\u{FFFD}",
         ] {
             assert!(!is_ncname(bad), "{bad:?}");
         }

@@ -17,12 +17,15 @@ impl NamespaceId {
 
 const XML_NS: &str = "http://www.w3.org/XML/1998/namespace";
 
-/// Bindings in scope, innermost last, and the interned names.
+/// Prefixes in scope, and the interned names.
 #[derive(Debug)]
 pub(crate) struct Namespaces {
     names: Vec<Box<str>>,
     ids: HashMap<Box<str>, u32>,
-    bindings: Vec<(Box<str>, NamespaceId)>,
+    /// What each prefix stands for here.
+    current: HashMap<Box<str>, NamespaceId>,
+    /// The prefixes bound so far, and what they stood for before.
+    bindings: Vec<(Box<str>, Option<NamespaceId>)>,
     limit: usize,
     lenient: bool,
 }
@@ -32,6 +35,7 @@ impl Namespaces {
         Namespaces {
             names: vec!["".into(), XML_NS.into()],
             ids: HashMap::from([("".into(), 0), (XML_NS.into(), 1)]),
+            current: HashMap::new(),
             bindings: Vec::new(),
             limit,
             lenient: false,
@@ -66,13 +70,26 @@ impl Namespaces {
         Ok(NamespaceId(id))
     }
 
+    /// The prefixes in scope and what they stand for, in no order.
+    pub(crate) fn bound(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        let bound = self.current.iter();
+        bound.map(|(prefix, id)| (&**prefix, self.name(*id).unwrap_or_default()))
+    }
+
     /// How many bindings are in scope, to come back to with [`Namespaces::truncate`].
     pub(crate) fn mark(&self) -> usize {
         self.bindings.len()
     }
 
     pub(crate) fn truncate(&mut self, mark: usize) {
-        self.bindings.truncate(mark);
+        if self.bindings.len() > mark {
+            for (prefix, before) in self.bindings.drain(mark..).rev() {
+                match before {
+                    Some(id) => self.current.insert(prefix, id),
+                    None => self.current.remove(&prefix),
+                };
+            }
+        }
     }
 
     /// Binds a prefix (empty: the default namespace) and returns the namespace.
@@ -89,13 +106,18 @@ impl Namespaces {
             return Err(XmlErrorKind::BadDeclaration);
         }
         let id = self.intern(name)?;
-        self.bindings.push((prefix.into(), id));
+        // The default namespace is nobody's prefix: whoever reads keeps it beside.
+        if !prefix.is_empty() {
+            let before = self.current.insert(prefix.into(), id);
+            self.bindings.push((prefix.into(), before));
+        }
         Ok(id)
     }
 
     /// The namespace that a prefix stands for here.
     pub(crate) fn resolve(&mut self, prefix: &str) -> Result<NamespaceId, XmlErrorKind> {
-        if let Some((_, id)) = self.bindings.iter().rev().find(|(bound, _)| &**bound == prefix) {
+        // However many prefixes a hostile document binds, finding one takes one look.
+        if let Some(id) = self.current.get(prefix) {
             return Ok(*id);
         }
         match prefix {
@@ -124,6 +146,31 @@ mod tests {
         map.truncate(mark);
         assert_eq!(map.resolve("p"), Ok(outer));
         assert_eq!(map.name(outer), Some("urn:a"));
+    }
+
+    /// X3: the innermost of many, and each of them once the inner ones are gone.
+    #[test]
+    fn many_bindings_are_found_at_once() {
+        let mut map = Namespaces::new(10);
+        let (a, b) = (map.intern("urn:a").unwrap(), map.intern("urn:b").unwrap());
+        for n in 0..25_000 {
+            map.declare(&format!("p{n}"), "urn:a").unwrap();
+        }
+        let mark = map.mark();
+        for n in 0..25_000 {
+            map.declare(&format!("p{n}"), "urn:b").unwrap();
+            map.declare(&format!("p{n}"), "urn:b").unwrap();
+        }
+        // With a search through the bindings, this alone would be some ten billion steps.
+        for _ in 0..10 {
+            for n in 0..25_000 {
+                assert_eq!(map.resolve(&format!("p{n}")), Ok(b));
+            }
+        }
+        map.truncate(mark);
+        assert_eq!(map.resolve("p7"), Ok(a));
+        map.truncate(0);
+        assert!(map.resolve("p7").is_err());
     }
 
     #[test]

@@ -144,6 +144,25 @@ fn is_ascii_text(input: &[u8]) -> bool {
 /// nothing was to be closed, or if the result is still not well-formed: then the reply is broken in some other way.
 /// Only for such answers, and only after the strict parse failed.
 pub fn close_routing_engine(text: &str) -> Option<String> {
+    closed(text, Tokenizer::new(Limits::default()), |_, _| true)
+}
+
+/// [`close_routing_engine`] for a document that answers nobody knows what: it has to show by itself that it answers a
+/// commit or validate. The element stands in `<commit-results>`, or straight in the reply and tells of success or an
+/// error. Prefixes need no declaration (N8).
+pub fn close_routing_engine_of_commit(text: &str) -> Option<String> {
+    let tokenizer = Tokenizer::new(Limits::default()).lenient_prefixes();
+    closed(text, tokenizer, |parent, told| match parent {
+        "commit-results" => true,
+        "rpc-reply" => told,
+        _ => false,
+    })
+}
+
+/// Closes what was left open where `may` says so, from the name of the element around it and whether a result stands
+/// straight in it, and has `tokenizer` read what comes out.
+fn closed(text: &str, mut tokenizer: Tokenizer, may: impl Fn(&str, bool) -> bool) -> Option<String> {
+    let mut told = false;
     let mut out = String::with_capacity(text.len() + 64);
     let mut open: Vec<&str> = Vec::new();
     let mut copied = 0;
@@ -168,6 +187,10 @@ pub fn close_routing_engine(text: &str) -> Option<String> {
             Some(_) | None => false,
         };
         if closes_early {
+            let parent = open.iter().rev().nth(1).map_or("", |parent| local(parent));
+            if !may(parent, told) {
+                return None;
+            }
             out.push_str(&text[copied..from]);
             copied = from;
             out.push_str("</");
@@ -178,15 +201,23 @@ pub fn close_routing_engine(text: &str) -> Option<String> {
             if open.pop()? != name {
                 return None;
             }
-        } else if !text[from..at].ends_with("/>") {
-            open.push(name);
+        } else {
+            let inside = open.last().is_some_and(|top| local(top) == "routing-engine");
+            told |= inside
+                && matches!(
+                    local(name),
+                    "commit-success" | "commit-check-success" | "rpc-error"
+                );
+            if !text[from..at].ends_with("/>") {
+                told &= local(name) != "routing-engine";
+                open.push(name);
+            }
         }
     }
     if copied == 0 {
         return None;
     }
     out.push_str(&text[copied..]);
-    let mut tokenizer = Tokenizer::new(Limits::default());
     tokenizer.push(out.as_bytes(), &mut Ignore).ok()?;
     tokenizer.finish(&mut Ignore).ok()?;
     Some(out)
@@ -307,6 +338,27 @@ mod tests {
                 "<r><routing-engine><name>a</name>\n</routing-engine><routing-engine><name>b</name>\n</routing-engine><ok/></r>"
             )
         );
+    }
+
+    /// A document of which nobody knows the request has to look like the answer to a commit.
+    #[test]
+    fn without_the_request_only_results_of_a_commit_are_closed() {
+        for text in [
+            "<rpc-reply><routing-engine junos:style='x'><name>a</name><commit-check-success/><ok/></rpc-reply>",
+            "<nc:rpc-reply><routing-engine><commit-success/><routing-engine><commit-success/><nc:ok/></nc:rpc-reply>",
+            "<rpc-reply><commit-results><routing-engine><name>a</name></commit-results></rpc-reply>",
+            "<rpc-reply><routing-engine><rpc-error><a/></rpc-error></rpc-reply>",
+        ] {
+            assert!(close_routing_engine_of_commit(text).is_some(), "{text}");
+        }
+        for text in [
+            "<rpc-reply><software><routing-engine><name>a</name></software></rpc-reply>",
+            "<rpc-reply><routing-engine><name>a</name><ok/></rpc-reply>",
+            "<rpc-reply><routing-engine><commit-success/><routing-engine><name>a</name><ok/></rpc-reply>",
+            "<rpc-reply><a><routing-engine><commit-success/></a></rpc-reply>",
+        ] {
+            assert_eq!(close_routing_engine_of_commit(text), None, "{text}");
+        }
     }
 
     #[test]

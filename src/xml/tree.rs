@@ -111,6 +111,14 @@ impl Element {
         self.children().filter(move |child| child.local == local)
     }
 
+    /// The first element with this local name in document order: this one, or one of those below it.
+    pub fn find(&self, local: &str) -> Option<&Element> {
+        if self.local == local {
+            return Some(self);
+        }
+        self.children().find_map(|child| child.find(local))
+    }
+
     /// The value of the attribute with this local name, one without a prefix first.
     pub fn attribute(&self, local: &str) -> Option<&str> {
         let named = || self.attributes.iter().filter(|a| a.local == local);

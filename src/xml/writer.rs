@@ -12,6 +12,9 @@ pub enum WriteError {
     /// A character that XML 1.0 cannot hold.
     #[error("U+{:04X} is not allowed in XML", *.0 as u32)]
     BadCharacter(char),
+    /// Text that a comment cannot hold (XML 1.0 section 2.5).
+    #[error("a comment cannot hold \"--\"")]
+    BadComment,
     /// An attribute with no start tag before it, or written twice.
     #[error("attribute {0:?} is misplaced or written twice")]
     BadAttribute(String),
@@ -76,6 +79,22 @@ impl Writer {
             self.end_tag();
             escape_text(text, &mut self.out);
         }
+        Ok(self)
+    }
+
+    /// Adds a comment to the innermost element, a blank on either side of its text.
+    pub fn comment(&mut self, text: &str) -> Result<&mut Self, WriteError> {
+        check_text(text)?;
+        if text.contains("--") {
+            return Err(WriteError::BadComment);
+        }
+        if self.open.is_empty() {
+            return Err(WriteError::Unbalanced);
+        }
+        self.end_tag();
+        self.out.push_str("<!-- ");
+        self.out.push_str(text);
+        self.out.push_str(" -->");
         Ok(self)
     }
 
@@ -252,6 +271,28 @@ mod tests {
         assert_eq!(
             written(|w| w.open("a")?.attr("x", "\u{FFFF}").map(drop)),
             Err(WriteError::BadCharacter('\u{FFFF}'))
+        );
+    }
+
+    /// J6: what a comment cannot hold is not written.
+    #[test]
+    fn comments_are_written_or_refused() {
+        let xml = written(|w| w.open("a")?.comment("keep-alive <&>")?.close().map(drop));
+        assert_eq!(xml.unwrap(), "<a><!-- keep-alive <&> --></a>");
+        for (text, expected) in [
+            ("a--b", WriteError::BadComment),
+            ("a-->", WriteError::BadComment),
+            ("\u{1}", WriteError::BadCharacter('\u{1}')),
+        ] {
+            assert_eq!(
+                written(|w| w.open("a")?.comment(text).map(drop)),
+                Err(expected),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            written(|w| w.comment("outside").map(drop)),
+            Err(WriteError::Unbalanced)
         );
     }
 

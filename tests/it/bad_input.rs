@@ -313,6 +313,8 @@ async fn bad_options_are_refused_with_their_name() {
         ("/v1/devices?page_token=x", "?page_token"),
         ("/v1/devices?label=a", "?label"),
         ("/v1/devices?label", "?label"),
+        ("/v1/devices?label==", "?label"),
+        ("/v1/devices/mx1/config?xpath=", "?xpath"),
         ("/v1/devices?label=a=1&label=a=2", "?label"),
         ("/v1/devices/mx1?x", "?x"),
         ("/v1/devices/mx1/capabilities?x=1", "?x"),

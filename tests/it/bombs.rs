@@ -134,6 +134,44 @@ async fn bombs_are_refused() {
     device.stop().await;
 }
 
+/// N11, X3: what a caller writes may be as deep as the message may be that it stands in, and no deeper.
+#[tokio::test]
+async fn the_last_level_is_sent_and_the_next_is_not() {
+    const DEEPEST: usize = 97;
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let xml = |levels: usize| format!("{}{}", "<a>".repeat(levels), "</a>".repeat(levels));
+    let json = |levels: usize| {
+        let inside = levels - 1;
+        let (open, close) = ("{\"a\":".repeat(inside), "}".repeat(inside));
+        format!("{{\"rpc\":{{\"a\":{open}null{close}}}}}")
+    };
+    for (media_type, beyond) in [
+        ("application/xml", xml(DEEPEST + 1)),
+        ("application/json", json(DEEPEST + 1)),
+    ] {
+        let (status, problem) = post(&gateway, RPC, media_type, beyond).await;
+        assert_eq!(
+            (status, code(&problem)),
+            (StatusCode::BAD_REQUEST, "invalid-argument"),
+            "{media_type}: {problem}"
+        );
+    }
+    nothing_was_sent(&device);
+    for (media_type, deepest) in [
+        ("application/xml", xml(DEEPEST)),
+        ("application/json", json(DEEPEST)),
+    ] {
+        let (_, problem) = post(&gateway, RPC, media_type, deepest).await;
+        assert_eq!(
+            (&problem["origin"], &problem["detail"]),
+            (&serde_json::json!("device"), &serde_json::json!("syntax error")),
+            "{media_type}: {problem}"
+        );
+    }
+    gateway.stop().await;
+    device.stop().await;
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     packer.write_all(bytes).expect("packing into memory");

@@ -11,25 +11,12 @@ use crate::support::commits::change_ends_as;
 use crate::support::confirmed::{clock, pass};
 use crate::support::doors::{DOORS, Door, bad, good};
 use crate::support::judged::{as_before, holdings, is_free};
+use crate::support::points::{Point, at, faults};
 use crate::support::{TestGateway, answer, eventually, invariants, junos, listen, sent};
-
-/// Where a change is made to fail: the operation, how many of it pass before, and the step that is named.
-struct Point {
-    operation: &'static str,
-    after: u64,
-    step: &'static str,
-}
-
-const fn at(operation: &'static str, after: u64, step: &'static str) -> Point {
-    Point {
-        operation,
-        after,
-        step,
-    }
-}
 
 const JUNOS: &[Point] = &[
     at("lock", 0, "lock"),
+    at("get-commit-information", 0, "check"),
     at("load-configuration", 0, "edit"),
     at("load-configuration", 1, "edit"),
     at("commit-configuration", 0, "validate"),
@@ -38,9 +25,19 @@ const JUNOS: &[Point] = &[
 
 const PRIVATE: &[Point] = &[
     at("open-configuration", 0, "open"),
+    at("load-configuration", 0, "edit"),
+    at("get-commit-information", 0, "check"),
     at("load-configuration", 1, "edit"),
     at("commit-configuration", 0, "validate"),
     at("get-configuration", 0, "diff"),
+];
+
+const EPHEMERAL: &[Point] = &[
+    at("open-configuration", 0, "open"),
+    at("get-configuration", 0, "check"),
+    at("load-configuration", 0, "edit"),
+    at("load-configuration", 1, "edit"),
+    at("get-configuration", 1, "check"),
 ];
 
 const RFC: &[Point] = &[
@@ -66,22 +63,14 @@ fn rfc_body() -> Value {
     json!({"edits": [edit("x"), edit("y")]})
 }
 
-/// The kinds of failure: the device refuses, or the session is lost with the request or with the reply.
-fn faults() -> [(&'static str, Fault); 4] {
-    [
-        ("a refusal", Fault::Errors(vec![DeviceError::new("no room")])),
-        ("a lost session", Fault::DropBeforeReply),
-        ("a broken reply", Fault::MalformedXml),
-        ("a reply cut short", Fault::DropAfter(20)),
-    ]
-}
-
-/// L4, S31: before the commit every failure leaves the device as it was.
+/// L4, S31: before the commit every failure leaves the device as it was. `fault_modes` has what others can edit at the same
+/// time, and what is edited at once.
 #[tokio::test]
 async fn what_fails_before_the_commit_leaves_no_trace() {
     for (profile, points, body) in [
         (Profile::Junos, JUNOS, junos_body("exclusive")),
         (Profile::Junos, PRIVATE, junos_body("private")),
+        (Profile::Junos, EPHEMERAL, junos_body("ephemeral")),
         (Profile::JunosRfc11, JUNOS, junos_body("exclusive")),
         (Profile::Rfc, RFC, rfc_body()),
     ] {
@@ -91,9 +80,7 @@ async fn what_fails_before_the_commit_leaves_no_trace() {
             for (kind, fault) in faults() {
                 let what = format!("{kind} of {} at {profile:?}", point.operation);
                 device.faults().clear();
-                device
-                    .faults()
-                    .add(Rule::on(point.operation, fault).after(point.after).once());
+                device.faults().add(point.failing(fault));
                 let door = DOORS[number % 2];
                 let refusal = bad(door, gateway.change(door, "mx1", body.clone()).await);
                 assert_eq!(refusal.outcome, "not_applied", "{what}: {refusal:?}");
@@ -124,6 +111,7 @@ async fn a_refused_commit_is_undone() {
         for (profile, operation, after, body) in [
             (Profile::Junos, "commit-configuration", 1, junos_body("exclusive")),
             (Profile::Junos, "commit-configuration", 1, junos_body("private")),
+            (Profile::Junos, "commit-configuration", 0, junos_body("ephemeral")),
             (Profile::Rfc, "commit", 0, rfc_body()),
         ] {
             let (gateway, device) = TestGateway::with_device(junos().profile(profile)).await;

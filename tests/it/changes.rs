@@ -7,10 +7,9 @@ use ncgate::emulator::{Fault, Profile, Rule};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::confirmed::{clock, pass};
 use crate::support::doors::{DOORS, Door, bad, good};
 use crate::support::judged::{as_before, holdings, is_free};
-use crate::support::{TestGateway, code, eventually, invariants, junos, listen, sent};
+use crate::support::{TestGateway, code, eventually, invariants, junos, sent};
 
 /// The names of the steps that were taken.
 fn steps(change: &Value) -> Vec<String> {
@@ -342,111 +341,6 @@ async fn a_change_may_demand_a_revision() {
             good(door, gateway.change(door, "mx1", body).await)["state"],
             "committed"
         );
-        gateway.stop().await;
-        device.stop().await;
-    }
-}
-
-/// E6: what became of a commit for later is known though nobody asks: made in its time, or called off at the device.
-#[tokio::test]
-async fn the_end_of_a_scheduled_commit_is_found_out() {
-    for (door, cleared) in [(Door::Rest, false), (Door::Grpc, true)] {
-        let clock = clock();
-        let gateway = TestGateway::at(clock.clone(), |_| {}).await;
-        let device = listen(junos().clock(clock)).await;
-        gateway
-            .add(
-                "mx1",
-                &device,
-                json!({"timeouts": {"commit_seconds": 90, "rpc_seconds": 600, "connect_seconds": 60}}),
-            )
-            .await;
-        let mut body = set("set snmp location east");
-        body["commit"] = json!({"at": "03:20"});
-        let change = good(door, gateway.change(door, "mx1", body).await);
-        assert_eq!(change["state"], "scheduled");
-        let expected = if cleared {
-            device.device().with_engine(|engine| engine.clear_scheduled());
-            ("cancelled", "not_applied")
-        } else {
-            let at = device.device().scheduled().expect("it waits").at;
-            let left = u64::try_from(at - device.device().now()).expect("it is to come");
-            pass(Duration::from_secs(left)).await;
-            ("committed", "applied")
-        };
-        let path = format!(
-            "/v1/devices/mx1/changes/{}",
-            change["id"].as_str().expect("an id")
-        );
-        let asked = || device.stats().count("get-commit-information");
-        let mut seen = Value::Null;
-        for _ in 0..10 {
-            let before = asked();
-            pass(Duration::from_secs(61)).await;
-            // The device answers in real time, which must not be outrun.
-            eventually("it is looked at", async || {
-                (_, seen) = gateway.get(&path).await;
-                asked() > before || seen["state"] != "scheduled"
-            })
-            .await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            (_, seen) = gateway.get(&path).await;
-            if seen["state"] != "scheduled" {
-                break;
-            }
-        }
-        assert_eq!(
-            (&seen["state"], &seen["outcome"]),
-            (&json!(expected.0), &json!(expected.1))
-        );
-        device.stop().await;
-    }
-}
-
-/// S27, E6: a commit for later keeps others out until it is called off.
-#[tokio::test]
-async fn a_scheduled_commit_is_called_off() {
-    for door in DOORS {
-        let (gateway, device) = TestGateway::with_device(junos()).await;
-        let before = holdings(&device);
-        let mut body = set("set snmp location east");
-        body["commit"] = json!({"at": "reboot"});
-        let change = good(door, gateway.change(door, "mx1", body).await);
-        assert_eq!(
-            (&change["state"], &change["scheduled"]["at"]),
-            (&json!("scheduled"), &json!("reboot"))
-        );
-        assert!(device.device().scheduled().is_some());
-        let refusal = bad(door, gateway.change(door, "mx1", set("set snmp contact x")).await);
-        assert_eq!(refusal.verdict(), ("commit-scheduled", "not_sent"));
-        let mut dry = set("set snmp contact x");
-        dry["dry_run"] = json!(true);
-        let refusal = bad(door, gateway.change(door, "mx1", dry).await);
-        assert_eq!(refusal.verdict(), ("commit-scheduled", "not_sent"));
-        // Without the device nobody could call it off.
-        let removed = gateway.request(reqwest::Method::DELETE, "/v1/devices/mx1");
-        let (status, problem) = crate::support::answer(removed).await;
-        assert_eq!(
-            (status.as_u16(), &problem["code"]),
-            (409, &json!("invalid-state"))
-        );
-        let id = change["id"].as_str().expect("an id");
-        assert!(
-            problem["detail"]
-                .as_str()
-                .is_some_and(|detail| detail.contains(id)),
-            "{problem}"
-        );
-        let cancelled = good(door, gateway.cancel_change(door, "mx1", id).await);
-        assert_eq!(
-            (&cancelled["state"], &cancelled["outcome"]),
-            (&json!("cancelled"), &json!("not_applied"))
-        );
-        assert!(device.device().scheduled().is_none());
-        as_before(&device, &before, "a commit that was called off").await;
-        let refusal = bad(door, gateway.cancel_change(door, "mx1", id).await);
-        assert_eq!(refusal.verdict(), ("invalid-state", "not_sent"));
-        good(door, gateway.change(door, "mx1", set("set snmp contact x")).await);
         gateway.stop().await;
         device.stop().await;
     }

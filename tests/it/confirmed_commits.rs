@@ -5,8 +5,11 @@ use std::time::Duration;
 use ncgate::emulator::config::Store;
 use ncgate::emulator::config::set;
 use ncgate::emulator::{DeviceError, Fault, Profile, Rule, RunningEmulator};
+use ncgate::service::call::{CallContext, Principal, Role};
+use ncgate::service::edit::request::ValidateRequest;
 use serde_json::{Value, json};
 
+use crate::support::commits::start_is_known;
 use crate::support::confirmed::{clock, pass};
 use crate::support::doors::{DOORS, Door, Refusal};
 use crate::support::{TestGateway, assert_sent, eventually, junos, listen, sent};
@@ -225,6 +228,49 @@ async fn rounded_seconds_are_warned_of_at_the_command_line() {
     );
 }
 
+/// S28, S31: the command line says until when the commit waits and what confirms it, which does so as it stands there; who
+/// comes between is told who may confirm it.
+#[tokio::test]
+async fn what_is_pending_is_told_at_the_command_line() {
+    let (gateway, _device) = junos_pair().await;
+    let create = ["change", "create", "mx1", "-", "--confirm-timeout", "120"];
+    let made = gateway.ncgate_with(&create, "set snmp contact east\n").await;
+    assert_eq!(made.code, 0, "{made:?}");
+    let pending = gateway
+        .list_confirmed_commits(Door::Rest, "mx1", "pending")
+        .await
+        .unwrap();
+    let (commit, deadline) = (id(&pending[0]), pending[0]["deadline"].as_str().unwrap());
+    let hint = format!("ncgate confirmed-commit confirm {commit}");
+    let line = format!("undone at {deadline} unless confirmed: {hint}");
+    assert_eq!(made.out.lines().last(), Some(line.as_str()), "{made:?}");
+    let told = made.out.lines().rev().nth(1).unwrap();
+    assert!(told.ends_with(" pending_confirm (applied)"), "{made:?}");
+
+    let between = gateway
+        .ncgate_with(&["change", "create", "mx1", "-"], "set snmp contact west\n")
+        .await;
+    assert_eq!((between.code, between.out.as_str()), (4, ""), "{between:?}");
+    for line in [
+        "error: confirmed-commit-pending: ".to_owned(),
+        format!("\n  confirmed commit: {commit}\n"),
+        "\n  hint: its owner or an admin confirms, extends or cancels it\n".to_owned(),
+    ] {
+        assert!(between.err.contains(&line), "{line:?} in {between:?}");
+    }
+
+    let words: Vec<&str> = hint.split(' ').skip(1).collect();
+    let confirmed = gateway.ncgate(&words).await;
+    assert_eq!(confirmed.code, 0, "{confirmed:?}");
+    ends_as(&gateway, Door::Rest, &pending[0], "confirmed").await;
+    let again = gateway.ncgate(&words).await;
+    assert_eq!(again.code, 4, "{again:?}");
+    assert!(
+        again.err.contains("the confirmed commit is confirmed"),
+        "{again:?}"
+    );
+}
+
 /// S29, C5: when the time is up the device undoes it, which is told once it is seen.
 #[tokio::test]
 async fn a_timeout_is_told_as_a_rollback() {
@@ -336,6 +382,7 @@ async fn a_token_outlives_its_session() {
             token.len() > 30 && !shown.contains(token),
             "the token is told to nobody"
         );
+        start_is_known(&gateway, &device).await;
         device.drop_connections();
         eventually("the loss is noticed", async || {
             let commit = gateway.confirmed_commit(door, id(&commit)).await.unwrap();
@@ -424,6 +471,66 @@ async fn a_check_confirms_nobody_elses_commit() {
             assert!(device.device().is_rollback_pending());
         }
     }
+}
+
+/// E2: a check goes on where an admin says that what somebody else waits for is to be confirmed, which Junos does then; nobody
+/// else may say that.
+#[tokio::test]
+async fn admins_check_and_confirm_others() {
+    let others = json!({"confirm_others": true});
+    for door in DOORS {
+        let (gateway, device) = junos_pair().await;
+        let bob = device.console("bob");
+        bob.edit("set system host-name bobs").unwrap();
+        bob.commit_confirmed(5, None).unwrap();
+        bob.leave_configuration();
+        let body = json!({"source": "candidate", "confirm_others": true});
+        gateway.whole(door, "mx1", "validate", body).await.unwrap();
+        let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
+        let checked = gateway
+            .act(door, "mx1", id(&opened), "validate", others.clone())
+            .await
+            .unwrap();
+        assert_eq!(checked["state"], "open", "{checked}");
+        assert!(!device.device().is_rollback_pending());
+        gateway.close(door, "mx1", id(&opened)).await.unwrap();
+    }
+    let (gateway, device) = junos_pair().await;
+    let bob = device.console("bob");
+    bob.edit("set system host-name bobs").unwrap();
+    bob.commit_confirmed(5, None).unwrap();
+    bob.leave_configuration();
+    let opened = gateway.open(Door::Rest, "mx1", json!({})).await.unwrap();
+    let verbs: [&[&str]; 2] = [
+        &["config", "validate", "mx1"],
+        &["edit-session", "validate", "mx1", id(&opened)],
+    ];
+    for verb in verbs {
+        let refused = gateway.ncgate(verb).await;
+        assert!(refused.err.contains("confirmed-commit-pending"), "{refused:?}");
+        assert!(device.device().is_rollback_pending());
+    }
+    for verb in verbs {
+        let checked = gateway.ncgate(&[verb, &["--confirm-others"]].concat()).await;
+        assert_eq!(checked.code, 0, "{checked:?}");
+    }
+
+    let ctx = CallContext {
+        principal: Principal::new("alice", Role::Configure),
+        request_id: "r".to_owned(),
+        deadline: None,
+        traceparent: None,
+        ticket: ncgate::service::operations::Ticket::default(),
+    };
+    let request = ValidateRequest {
+        confirm_others: true,
+        plan: false,
+    };
+    let refused = gateway
+        .service()
+        .validate_edit_session(&ctx, "mx1", id(&opened), request)
+        .await;
+    assert_eq!(refused.unwrap_err().code().as_str(), "forbidden");
 }
 
 /// C7: the device is free when the answer to a confirm is there.

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use ncgate::emulator::{Builder, Fault, Prompt, RunningEmulator};
+use reqwest::Method;
 use russh::{Preferred, kex};
 use serde_json::{Value, json};
 
@@ -330,6 +331,51 @@ async fn bad_hellos_are_told_apart() {
     }
 }
 
+/// A read over REST with a deadline, in seconds; it fails.
+async fn refused_within(gateway: &TestGateway, seconds: &str) -> Refusal {
+    let request = gateway.request(Method::POST, "/v1/devices/r1/rpc/get-chassis-inventory");
+    bad(
+        Door::Rest,
+        gateway.rest(request.header("Request-Timeout", seconds)).await,
+    )
+}
+
+/// S4, M3: the wait for the hello is a phase like the others, with its own bound and its own error long before the
+/// deadline; a deadline that is shorter still names the phase that was under way.
+#[tokio::test]
+async fn each_phase_is_told_before_the_deadline_or_named_by_it() {
+    let gateway = TestGateway::start().await;
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let silent = silent.local_addr().map(|address| (silent, address.port()));
+    let (_silent, port) = silent.expect("its address");
+    let device = listen(junos().fault(Fault::NoHello)).await;
+    for (port, code, reason, phase) in [
+        (port, "device-unreachable", Some("timeout_kex"), "kex"),
+        (device.addr().port(), "hello-timeout", None, "hello"),
+    ] {
+        for (phase_seconds, deadline) in [(2, "5"), (9, "1")] {
+            let settings = json!({"timeouts": {"connect_seconds": phase_seconds}});
+            good(Door::Rest, gateway.create(Door::Rest, &at(port, settings)).await);
+            let refusal = refused_within(&gateway, deadline).await;
+            assert_eq!(refusal.outcome, "not_sent", "{refusal:?}");
+            if phase_seconds == 2 {
+                assert_eq!(
+                    (refusal.code.as_str(), refusal.reason.as_deref()),
+                    (code, reason),
+                    "{refusal:?}"
+                );
+            } else {
+                let named = format!("connecting_{phase}");
+                assert_eq!(refusal.code, "deadline-in-queue", "{refusal:?}");
+                assert_eq!(refusal.reason, Some(named), "{refusal:?}");
+                assert_eq!(refusal.step.as_deref(), Some("connect"), "{refusal:?}");
+                assert!(refusal.detail.contains(phase), "{}", refusal.detail);
+            }
+            gateway.delete(Door::Rest, "r1", "").await.expect("it is removed");
+        }
+    }
+}
+
 /// S3, S4: text before the hello is skipped with the subsystem, too; a slow hello in time is no failure.
 #[tokio::test]
 async fn what_precedes_the_hello_is_skipped() {
@@ -373,21 +419,26 @@ async fn circuit_opens_and_a_check_closes_it() {
             let refusal = bad(door, gateway.named(door, "r1", name, Value::Null, plain()).await);
             (connections, refusal)
         };
-        let (mut connections, mut refusal) = ask().await;
-        // The time to wait is drawn, and may be over at once: then this was the probe, and the next wait is longer.
-        for _ in 0..5 {
-            if refusal.code == "no-netconf-subsystem" {
-                (connections, refusal) = ask().await;
+        // The time to wait is drawn from nothing on, and may be over between two calls: then the next attempt is the
+        // probe, and the next wait longer.
+        let mut attempts = 0;
+        let refusal = loop {
+            let (connections, refusal) = ask().await;
+            if refusal.code == "circuit-open" {
+                assert_eq!(device.stats().connections, connections, "nothing was dialled");
+                let shown = good(door, gateway.device(door, "r1").await);
+                if shown["connection"]["state"] == "circuit_open" {
+                    break refusal;
+                }
             }
-        }
+            attempts += 1;
+            assert!(attempts < 10, "it stays closed: {refusal:?}");
+        };
         assert_eq!(refusal.verdict(), ("circuit-open", "not_sent"));
         assert!(
             refusal.retry_after_seconds.is_some_and(|seconds| seconds >= 1),
             "{refusal:?}"
         );
-        assert_eq!(device.stats().connections, connections, "nothing was dialled");
-        let shown = good(door, gateway.device(door, "r1").await);
-        assert_eq!(shown["connection"]["state"], "circuit_open");
         device.faults().clear();
         good(door, gateway.check(door, "r1").await);
         good(

@@ -138,6 +138,7 @@ fn errors_of_recorded_replies_are_found() {
                 .map(|error| RpcError {
                     error_info: None,
                     member: None,
+                    error_path_namespaces: Vec::new(),
                     ..error.clone()
                 })
                 .collect()

@@ -1,27 +1,18 @@
 //! An inventory that cannot be written: changes are refused without effect, reads go on, and it recovers by itself.
 
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Executor, SqliteConnection};
+use sqlx::Executor;
 
 use crate::support::child::{Child, device_body};
 use crate::support::confirmed::{clock, pass};
+use crate::support::database::open;
 use crate::support::program::run;
 use crate::support::{TestGateway, answer, code, junos, listen};
 
 const READ: &str = "/v1/devices/mx1/rpc/get-system-uptime-information";
-
-async fn open(database: &Path) -> SqliteConnection {
-    SqliteConnectOptions::new()
-        .filename(database)
-        .connect()
-        .await
-        .expect("the database opens")
-}
 
 /// Fault 25, X12: a lock that somebody else holds on the database.
 #[tokio::test]

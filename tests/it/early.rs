@@ -94,6 +94,9 @@ async fn large_messages_are_too_large() {
         assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
         assert_eq!(refusal.code, "payload-too-large");
         assert!(refusal.detail.contains("4194304"), "{}", refusal.detail);
+        let bad = status.get_details_bad_request().expect("M4");
+        let violation = bad.field_violations.first().expect("what is too large");
+        assert!(violation.description.contains("4194304"), "{violation:?}");
     }
     gateway.stop().await;
 }

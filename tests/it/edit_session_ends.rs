@@ -8,7 +8,9 @@ use ncgate::emulator::config::Store;
 use ncgate::error::{Error, ErrorCode, Outcome};
 use ncgate::service::Gateway;
 use ncgate::service::call::{CallContext, Principal, Role};
-use ncgate::service::edit::request::{Edit, EditBody, EditFormat, EditRequest, OpenEditSession};
+use ncgate::service::edit::request::{
+    Edit, EditBody, EditFormat, EditRequest, OpenEditSession, ValidateRequest,
+};
 use ncgate::service::edit::view::{EditSessionView, Planned};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -75,12 +77,15 @@ async fn only_its_owner_and_admins_use_an_edit_session() {
     let refusals = [
         service.apply_edit(&bob, device_name, id, edit()).await.map(drop),
         service
-            .validate_edit_session(&bob, device_name, id, true)
+            .validate_edit_session(&bob, device_name, id, ValidateRequest::default())
             .await
             .map(drop),
         service.renew_edit_session(&bob, device_name, id).await.map(drop),
         service.diff_edit_session(&bob, device_name, id).await.map(drop),
-        service.delete_edit_session(&bob, device_name, id).await,
+        service
+            .delete_edit_session(&bob, device_name, id, false)
+            .await
+            .map(drop),
     ];
     for refused in refusals {
         let error = refused.unwrap_err();
@@ -104,13 +109,16 @@ async fn only_its_owner_and_admins_use_an_edit_session() {
     );
     for refused in [
         open(service, &reader, 0).await.map(drop),
-        service.delete_edit_session(&reader, device_name, id).await,
+        service
+            .delete_edit_session(&reader, device_name, id, false)
+            .await
+            .map(drop),
     ] {
         assert_eq!(refused.unwrap_err().code(), ErrorCode::Forbidden);
     }
     service.apply_edit(&alice, device_name, id, edit()).await.unwrap();
     service
-        .delete_edit_session(&by("root", Role::Admin), device_name, id)
+        .delete_edit_session(&by("root", Role::Admin), device_name, id, false)
         .await
         .unwrap();
     assert!(lock_holder(&device).is_none() && !device.device().is_modified());
@@ -154,7 +162,7 @@ async fn one_of_two_gets_the_lock_and_the_other_learns_who() {
         assert_eq!(lock_holder(&device), Some(session.session_id));
         won[winner] += 1;
         service
-            .delete_edit_session(&contexts[winner], "mx1", &session.id)
+            .delete_edit_session(&contexts[winner], "mx1", &session.id, false)
             .await
             .unwrap();
         assert_eq!(lock_holder(&device), None, "round {round}");
@@ -194,7 +202,7 @@ async fn waiting_for_the_lock_ends_with_it_or_on_time() {
     })
     .await;
     service
-        .delete_edit_session(&alice, "mx1", &first.id)
+        .delete_edit_session(&alice, "mx1", &first.id, false)
         .await
         .unwrap();
     let second = waiting.await.unwrap().unwrap();

@@ -326,6 +326,52 @@ async fn warnings_travel_beside_the_result() {
     }
 }
 
+/// S18: of very many errors and warnings the first 1000 are told, and how many there were.
+#[tokio::test]
+async fn errors_left_out_of_an_answer_are_counted() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let warning = "<rpc-error><error-severity>warning</error-severity></rpc-error>";
+    for door in DOORS {
+        let kept = format!(
+            "<data><x xmlns=\"urn:x\">1</x></data>{}",
+            tagged("bad-element").repeat(1500)
+        );
+        device.faults().add(reply_with(kept));
+        let read = good(door, ask(&gateway, door, KEEP).await);
+        assert_eq!(read["errors"].as_array().map(Vec::len), Some(1000));
+        assert_eq!(
+            (&read["errors_total"], &read["warnings_total"]),
+            (&json!(1500), &json!(0))
+        );
+        assert_eq!(read["errors_truncated"], true);
+
+        device
+            .faults()
+            .add(reply_with(format!("<a/>{}", warning.repeat(1500))));
+        let read = good(door, ask(&gateway, door, plain()).await);
+        assert_eq!(read["warnings"].as_array().map(Vec::len), Some(1000));
+        assert_eq!(
+            (&read["errors_total"], &read["warnings_total"]),
+            (&json!(0), &json!(1500))
+        );
+
+        let long = tagged(&"x".repeat(70_000));
+        device.faults().add(reply_with(format!("<a/>{long}")));
+        let read = good(door, ask(&gateway, door, KEEP).await);
+        assert_eq!(
+            (&read["errors_truncated"], &read["errors_total"]),
+            (&json!(true), &json!(1))
+        );
+
+        device.faults().add(reply_with(format!("<a/>{warning}")));
+        let read = good(door, ask(&gateway, door, plain()).await);
+        assert_eq!(read["warnings"].as_array().map(Vec::len), Some(1));
+        for absent in ["errors_truncated", "errors_total", "warnings_total"] {
+            assert_eq!(read.get(absent), None);
+        }
+    }
+}
+
 /// M1, S19: an error of one routing engine beside the data of another is a partial answer that names the member.
 #[tokio::test]
 async fn error_of_one_member_leaves_the_others_data() {
@@ -356,6 +402,39 @@ async fn error_of_one_member_leaves_the_others_data() {
             kept["data"]["multi-routing-engine-results"]["multi-routing-engine-item"][0]["output"],
             "fine"
         );
+    }
+}
+
+/// S17, S19: text beside other data is told with it, and the text of one member with its name.
+#[tokio::test]
+async fn data_beside_a_text_is_kept() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let text = With {
+        options: &[("format", "text")],
+        attributes: &[],
+        plan: false,
+    };
+    for door in DOORS {
+        for (reply, data) in [
+            ("<output>a</output>", json!("a")),
+            ("<output>a</output><x>1</x>", json!({"output": ["a"], "x": "1"})),
+            (
+                "text<a>1</a>more",
+                json!({"a": "1", "#text": ["\ntext", "more"], "#order": ["#text", "a", "#text"]}),
+            ),
+            (
+                "<multi-routing-engine-results><multi-routing-engine-item><re-name>a</re-name><output>1</output>\
+                 </multi-routing-engine-item><multi-routing-engine-item><re-name>b</re-name><x>2</x>\
+                 </multi-routing-engine-item></multi-routing-engine-results>",
+                json!({"multi-routing-engine-results": {"multi-routing-engine-item": [
+                    {"re-name": "a", "output": "1"}, {"re-name": "b", "x": "2"}
+                ]}}),
+            ),
+        ] {
+            device.faults().add(reply_with(reply));
+            let read = good(door, ask(&gateway, door, text).await);
+            assert_eq!(read["data"], data, "{reply}");
+        }
     }
 }
 

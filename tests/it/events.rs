@@ -60,6 +60,27 @@ async fn states_of_a_confirmed_commit_are_told_in_order() {
         assert!(of_records.iter().all(|event| event["device"] == "mx1"));
         assert!(of_records.iter().all(|event| event["owner"] == "anonymous"));
         assert!(of_records.iter().all(|event| event["request_id"].is_string()));
+        // H7: a change is its own operation, and tells of it; its confirmed commit is none.
+        for event in &of_records {
+            let of_change = event["type"]
+                .as_str()
+                .is_some_and(|kind| kind.starts_with("change."));
+            let operation = if of_change { &change["id"] } else { &Value::Null };
+            assert_eq!(&event["operation_id"], operation, "{event}");
+        }
+        let (orders, changes): (Vec<&Value>, Vec<&Value>) = told
+            .iter()
+            .filter(|event| event["operation_id"].is_string())
+            .partition(|event| event.get("change_id").is_none());
+        assert!(
+            changes
+                .iter()
+                .all(|event| event["operation_id"] == event["change_id"])
+        );
+        assert!(
+            orders.iter().all(|event| event["type"] == "operation.running"),
+            "{orders:?}"
+        );
         let pending = &of_records[5];
         assert_eq!(pending["confirmed_commit_id"], commit["id"]);
         assert_eq!(pending["deadline"], commit["deadline"]);

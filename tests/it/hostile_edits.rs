@@ -39,6 +39,18 @@ fn refused() -> Vec<(&'static str, Value)> {
         ("an undefined entity", xml("<system>&e;</system>")),
         ("a character that is none", xml("<system>&#0;</system>")),
         ("an instruction", xml("<?php x?><system/>")),
+        ("another XML", xml("<?xml version=\"1.1\"?><system/>")),
+        (
+            "another encoding",
+            xml("<?xml version=\"1.0\" encoding=\"utf-16\"?><system/>"),
+        ),
+        (
+            "a member twice in the device's own JSON",
+            json!({"edits": [{
+                "format": "device_json",
+                "config": "{\"configuration\":{\"snmp\":{\"contact\":\"a\",\"contact\":\"b\"}}}",
+            }]}),
+        ),
         ("two roots", xml("<system/><snmp/>")),
         ("an open element", xml("<system><host-name>x</system>")),
         (

@@ -380,3 +380,169 @@ async fn an_answer_that_was_not_stored_is_made_from_the_change() {
     assert_eq!(commits(&device), 2);
     gateway.stop().await;
 }
+
+/// D1, H8, S28: of a commit that has to be confirmed the answer that is made again says what the first one said: which
+/// confirmed commit, and until when; for changes through both doors and for commits of edit sessions.
+#[tokio::test]
+async fn an_answer_that_is_made_again_has_its_confirmed_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ncgate.db");
+    let start = async || {
+        let database = format!("sqlite://{}", path.display());
+        TestGateway::with(|settings| settings.database = Some(database)).await
+    };
+    let gateway = start().await;
+    let mut devices = Vec::new();
+    for name in ["mx1", "mx2", "mx3"] {
+        let device = listen(junos().system_time()).await;
+        gateway.add(name, &device, json!({})).await;
+        devices.push(device);
+    }
+    let mut body = change("east");
+    body["commit"] = json!({"confirm_timeout_seconds": 600});
+    let first = gateway.post_keyed(CHANGES, "k", &body).await;
+    let mut calls = vec![(CHANGES.to_owned(), body, first)];
+
+    let opened = gateway
+        .open(Door::Rest, "mx2", json!({}))
+        .await
+        .expect("it opens");
+    let session = opened["id"].as_str().expect("an id");
+    let edit = json!({"config": {"snmp": {"contact": "north"}}});
+    gateway
+        .edit(Door::Rest, "mx2", session, edit)
+        .await
+        .expect("an edit");
+    let commit = format!("/v1/devices/mx2/edit-sessions/{session}/commit");
+    let body = json!({"confirm_timeout_seconds": 600});
+    let first = gateway.post_keyed(&commit, "k", &body).await;
+    calls.push((commit, body, first));
+
+    let request = proto::CreateChangeRequest {
+        device: "mx3".to_owned(),
+        edits: vec![proto::Edit {
+            format: proto::EditFormat::Set.into(),
+            change: Some(proto::edit::Change::Content("set snmp contact east".to_owned())),
+            ..Default::default()
+        }],
+        commit: Some(proto::CommitOptions {
+            confirm_timeout_seconds: Some(600),
+            ..Default::default()
+        }),
+        idempotency_key: "k".to_owned(),
+        ..Default::default()
+    };
+    let by_grpc = async |gateway: &TestGateway| {
+        let answer = ChangeServiceClient::new(gateway.channel())
+            .create_change(request.clone())
+            .await
+            .ok()?;
+        match answer.into_inner().result {
+            Some(proto::create_change_response::Result::Change(change)) => change.confirmed_commit,
+            other => panic!("no change: {other:?}"),
+        }
+    };
+    let first_by_grpc = by_grpc(&gateway).await.expect("a confirmed commit");
+    gateway.stop().await;
+
+    let options = SqliteConnectOptions::new().filename(&path);
+    let mut database = options.connect().await.expect("the database opens");
+    let forgotten = database
+        .execute("UPDATE idempotency_keys SET answer = NULL")
+        .await;
+    assert_eq!(forgotten.expect("an update").rows_affected(), 3);
+    database.close().await.expect("it closes");
+
+    let gateway = start().await;
+    eventually("it is known that they wait", async || {
+        let waiting = gateway.read("/v1/confirmed-commits?state=pending").await;
+        waiting["confirmed_commits"].as_array().map(Vec::len) == Some(3)
+    })
+    .await;
+    for (path, body, first) in calls {
+        // Until the device was asked nobody knows.
+        eventually("it is known again", async || {
+            let again = gateway.post_keyed(&path, "k", &body).await;
+            again.status != StatusCode::CONFLICT
+        })
+        .await;
+        let again = gateway.post_keyed(&path, "k", &body).await;
+        assert!(again.is_replayed(), "{}", again.text);
+        assert_eq!(again.status, first.status, "{}", again.text);
+        let told = |answer: Value| {
+            let place = if answer["commit"].is_null() {
+                &answer
+            } else {
+                &answer["commit"]
+            };
+            let commit = &place["confirmed_commit"];
+            assert!(commit["deadline"].is_string(), "{answer}");
+            let names = ["id", "change_id", "state", "timeout_seconds", "deadline"];
+            names.map(|name| commit[name].clone())
+        };
+        assert_eq!(told(again.json()), told(first.json()), "{path}");
+    }
+    let mut again = None;
+    eventually("it is known again", async || {
+        again = by_grpc(&gateway).await;
+        again.is_some()
+    })
+    .await;
+    let again = again.expect("a confirmed commit");
+    assert_eq!(
+        (&again.id, &again.state, &again.deadline),
+        (&first_by_grpc.id, &first_by_grpc.state, &first_by_grpc.deadline)
+    );
+    for device in devices {
+        assert_eq!(device.device().commits_with("").len(), 1, "nothing is sent again");
+    }
+    gateway.stop().await;
+}
+
+/// D1, H8: what says that nothing was sent and may be tried again frees its key also when the gateway was killed before that
+/// was stored: the next start takes the call as a new one.
+#[tokio::test]
+async fn what_was_not_sent_leaves_the_key_free_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ncgate.db");
+    let device = listen(junos()).await;
+    let start = async || {
+        let database = format!("sqlite://{}", path.display());
+        TestGateway::with(|settings| settings.database = Some(database)).await
+    };
+    let statement = async |statement: &'static str| {
+        let options = SqliteConnectOptions::new().filename(&path);
+        let mut database = options.connect().await.expect("the database opens");
+        database.execute(statement).await.expect("it is done");
+        database.close().await.expect("it closes");
+    };
+    let gateway = start().await;
+    gateway.add("mx1", &device, json!({})).await;
+    statement("CREATE TRIGGER kept BEFORE DELETE ON idempotency_keys BEGIN SELECT RAISE(IGNORE); END").await;
+    // The candidate is held: nothing is sent for the change.
+    gateway
+        .open(Door::Rest, "mx1", json!({}))
+        .await
+        .expect("it opens");
+    let held = gateway.post_keyed(CHANGES, "k1", &change("east")).await;
+    let first = held.json();
+    assert_eq!(
+        (code(&first), &first["outcome"], &first["retryable"]),
+        ("lock-denied", &json!("not_sent"), &json!(true))
+    );
+    gateway.stop().await;
+    statement("DROP TRIGGER kept").await;
+
+    let gateway = start().await;
+    let other = gateway.post_keyed(CHANGES, "k1", &change("west")).await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", other.text);
+    let done = gateway.post_keyed(CHANGES, "k1", &change("east")).await;
+    assert_eq!(done.status, StatusCode::CREATED, "{}", done.text);
+    assert!(!done.is_replayed());
+    assert_ne!(done.json()["id"], first["change_id"]);
+    let again = gateway.post_keyed(CHANGES, "k1", &change("east")).await;
+    assert!(again.is_replayed());
+    assert_eq!(again.text, done.text);
+    assert_eq!(commits(&device), 1);
+    gateway.stop().await;
+}

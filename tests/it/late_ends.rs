@@ -2,43 +2,21 @@
 //! soon as that is possible.
 
 use std::path::Path;
+use std::time::Duration;
 
-use ncgate::emulator::{Fault, Gate, Profile, Rule};
+use ncgate::clock::Clock;
+use ncgate::emulator::{Fault, Gate, Profile, Rule, RunningEmulator};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Executor, SqliteConnection};
+use sqlx::{Executor, SqliteConnection};
+use tempfile::TempDir;
 
-use crate::support::commits::{change_ends_as, start, to_contact};
+use crate::support::commits::{change_ends_as, commit_ends_as, id, start, to_contact};
+use crate::support::confirmed::{clock, pass};
+use crate::support::database::{freeze, open, thaw};
 use crate::support::doors::Door;
+use crate::support::events::{all, kinds, of_kind};
 use crate::support::{TestGateway, answer, eventually, junos, listen};
-
-async fn open(database: &Path) -> SqliteConnection {
-    SqliteConnectOptions::new()
-        .filename(database)
-        .connect()
-        .await
-        .expect("the database opens")
-}
-
-/// From now on nothing of this table is changed in the database.
-async fn freeze(database: &mut SqliteConnection, table: &'static str) {
-    let trigger = format!(
-        "CREATE TRIGGER frozen_{table} BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'frozen'); END"
-    );
-    database
-        .execute(sqlx::AssertSqlSafe(trigger))
-        .await
-        .expect("it is frozen");
-}
-
-async fn thaw(database: &mut SqliteConnection, table: &'static str) {
-    let trigger = format!("DROP TRIGGER frozen_{table}");
-    database
-        .execute(sqlx::AssertSqlSafe(trigger))
-        .await
-        .expect("it is thawed");
-}
 
 async fn keyed(gateway: &TestGateway, path: &str, body: &Value) -> (StatusCode, Value) {
     answer(
@@ -50,33 +28,71 @@ async fn keyed(gateway: &TestGateway, path: &str, body: &Value) -> (StatusCode, 
     .await
 }
 
-async fn gateway_with(database: &Path) -> TestGateway {
-    let url = format!("sqlite://{}", database.display());
-    TestGateway::with(|settings| settings.database = Some(url)).await
+/// A gateway, a device `mx1` that it knows, and the gateway's database.
+struct Scene {
+    gateway: TestGateway,
+    device: RunningEmulator,
+    database: SqliteConnection,
+    directory: TempDir,
+}
+
+impl Scene {
+    async fn begin() -> Self {
+        Self::by(Clock::system()).await
+    }
+
+    async fn by(clock: Clock) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("ncgate.db");
+        let gateway = gateway_on(&file, clock.clone()).await;
+        let device = listen(junos().clock(clock)).await;
+        gateway.add("mx1", &device, json!({})).await;
+        let database = open(&file).await;
+        Self {
+            gateway,
+            device,
+            database,
+            directory,
+        }
+    }
+}
+
+async fn gateway_on(file: &Path, clock: Clock) -> TestGateway {
+    let url = format!("sqlite://{}", file.display());
+    TestGateway::at(clock, |settings| settings.database = Some(url)).await
+}
+
+/// Holds the reply to a commit of the device back, the one after so many.
+fn hold_commit(device: &RunningEmulator, after: u64) -> Gate {
+    let gate = Gate::new();
+    let held = Rule::on("commit-configuration", Fault::HoldReply(gate.clone()));
+    device.faults().add(held.after(after).once());
+    gate
+}
+
+/// Freezes the table once the reply is held back, and lets it go.
+async fn freeze_behind(gate: &Gate, database: &mut SqliteConnection, table: &'static str) {
+    gate.reached().await;
+    freeze(database, table).await;
+    gate.open();
 }
 
 /// E2, H7, H8: the end of a change. Until it is stored nobody is told that the change is at work still, and nothing that
 /// was waiting for its end waits for ever.
 #[tokio::test]
 async fn the_end_of_a_change_is_stored_late() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("ncgate.db");
-    let gateway = gateway_with(&file).await;
-    let device = listen(junos()).await;
-    gateway.add("mx1", &device, json!({})).await;
-    let gate = Gate::new();
-    let held = Rule::on("commit-configuration", Fault::HoldReply(gate.clone()));
-    device.faults().add(held.after(1).once());
-    let mut database = open(&file).await;
+    let Scene {
+        gateway,
+        device,
+        mut database,
+        directory: _kept,
+    } = Scene::begin().await;
+    let gate = hold_commit(&device, 1);
 
     let body = json!({"edits": to_contact(Profile::Junos, "east")});
     let path = "/v1/devices/mx1/changes";
     let changing = keyed(&gateway, path, &body);
-    let freezing = async {
-        gate.reached().await;
-        freeze(&mut database, "changes").await;
-        gate.open();
-    };
+    let freezing = freeze_behind(&gate, &mut database, "changes");
     let ((status, change), ()) = tokio::join!(changing, freezing);
     assert_eq!(
         (status, &change["state"]),
@@ -108,15 +124,93 @@ async fn the_end_of_a_change_is_stored_late() {
     assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
 }
 
+/// H8: whoever comes again while neither the end of a change nor the answer can be stored is told the end as it is known,
+/// not as it is stored.
+#[tokio::test]
+async fn a_change_whose_end_is_not_stored_is_answered_with_it() {
+    let Scene {
+        gateway,
+        device,
+        mut database,
+        directory: _kept,
+    } = Scene::begin().await;
+    let gate = hold_commit(&device, 1);
+    let body = json!({"edits": to_contact(Profile::Junos, "east")});
+    let path = "/v1/devices/mx1/changes";
+    let changing = keyed(&gateway, path, &body);
+    let freezing = async {
+        gate.reached().await;
+        freeze(&mut database, "changes").await;
+        freeze(&mut database, "idempotency_keys").await;
+        gate.open();
+    };
+    let ((status, change), ()) = tokio::join!(changing, freezing);
+    let told = |change: &Value| {
+        (
+            change["id"].clone(),
+            change["state"].clone(),
+            change["outcome"].clone(),
+        )
+    };
+    assert_eq!(
+        (status, &change["state"]),
+        (StatusCode::CREATED, &json!("committed"))
+    );
+    let (status, again) = keyed(&gateway, path, &body).await;
+    assert_eq!(status, StatusCode::CREATED, "{again}");
+    assert_eq!(told(&again), told(&change), "{again}");
+}
+
+/// E2, H11: a commit that could not be stored is not sent, and nobody is ever told that it was being made.
+#[tokio::test]
+async fn a_commit_that_was_not_journalled_is_not_told() {
+    let Scene {
+        gateway,
+        device,
+        mut database,
+        directory: _kept,
+    } = Scene::begin().await;
+    let gate = Gate::new();
+    let held = Rule::on("load-configuration", Fault::HoldReply(gate.clone()));
+    device.faults().add(held.once());
+    let changing = gateway.change(
+        Door::Rest,
+        "mx1",
+        json!({"edits": to_contact(Profile::Junos, "east")}),
+    );
+    let freezing = freeze_behind(&gate, &mut database, "changes");
+    let (refusal, ()) = tokio::join!(changing, freezing);
+    let refusal = refusal.unwrap_err();
+    assert_eq!(
+        (refusal.code.as_str(), refusal.reason.as_deref()),
+        ("internal", Some("store"))
+    );
+    thaw(&mut database, "changes").await;
+    let id = refusal.change_id.unwrap();
+    eventually("its end is told", async || {
+        let told = all(&gateway, Door::Rest, of_kind("change.failed")).await;
+        told.iter().any(|event| event["change_id"] == id.as_str())
+    })
+    .await;
+    let told = all(&gateway, Door::Rest, of_kind("")).await;
+    let told: Vec<Value> = told
+        .into_iter()
+        .filter(|event| event["change_id"] == id.as_str())
+        .collect();
+    let kinds = kinds(&told);
+    assert!(!kinds.contains(&"change.committing"), "{kinds:?}");
+    assert_eq!(kinds.last(), Some(&"change.failed"));
+}
+
 /// H7, H8: the end of any other call. Its key is in use until the answer can be kept, and then has that answer.
 #[tokio::test]
 async fn the_end_of_an_operation_is_stored_late() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("ncgate.db");
-    let gateway = gateway_with(&file).await;
-    let device = listen(junos()).await;
-    gateway.add("mx1", &device, json!({})).await;
-    let mut database = open(&file).await;
+    let Scene {
+        gateway,
+        device: _running,
+        mut database,
+        directory: _kept,
+    } = Scene::begin().await;
 
     freeze(&mut database, "operations").await;
     let path = "/v1/devices/mx1/edit-sessions";
@@ -144,26 +238,20 @@ async fn the_end_of_an_operation_is_stored_late() {
 /// C3, C5: a confirmed commit whose beginning could not be stored at once is there to be confirmed as soon as it is.
 #[tokio::test]
 async fn a_confirmed_commit_is_stored_late() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("ncgate.db");
-    let gateway = gateway_with(&file).await;
-    let device = listen(junos()).await;
-    gateway.add("mx1", &device, json!({})).await;
-    let gate = Gate::new();
-    let held = Rule::on("commit-configuration", Fault::HoldReply(gate.clone()));
-    device.faults().add(held.after(1).once());
-    let mut database = open(&file).await;
+    let Scene {
+        gateway,
+        device,
+        mut database,
+        directory: _kept,
+    } = Scene::begin().await;
+    let gate = hold_commit(&device, 1);
 
     let body = json!({
         "edits": to_contact(Profile::Junos, "east"),
         "commit": {"confirm_timeout_seconds": 120},
     });
     let changing = gateway.change(Door::Rest, "mx1", body);
-    let freezing = async {
-        gate.reached().await;
-        freeze(&mut database, "confirmed_commits").await;
-        gate.open();
-    };
+    let freezing = freeze_behind(&gate, &mut database, "confirmed_commits");
     let (change, ()) = tokio::join!(changing, freezing);
     let change = change.unwrap();
     assert_eq!(change["state"], "pending_confirm", "{change}");
@@ -186,29 +274,25 @@ async fn a_confirmed_commit_is_stored_late() {
 /// and then the change has ended as well.
 #[tokio::test]
 async fn the_end_of_a_confirmed_commit_is_stored_late() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("ncgate.db");
-    let gateway = gateway_with(&file).await;
-    let device = listen(junos()).await;
-    gateway.add("mx1", &device, json!({})).await;
+    let Scene {
+        gateway,
+        device,
+        mut database,
+        directory: _kept,
+    } = Scene::begin().await;
     let commit = start(&gateway, Door::Rest, &to_contact(Profile::Junos, "east")).await;
-    let gate = Gate::new();
-    let held = Rule::on("commit-configuration", Fault::HoldReply(gate.clone()));
-    device.faults().add(held.once());
-    let mut database = open(&file).await;
+    let gate = hold_commit(&device, 0);
 
     let confirming = gateway.order(Door::Rest, commit["id"].as_str().unwrap(), "confirm", Value::Null);
-    let freezing = async {
-        gate.reached().await;
-        freeze(&mut database, "confirmed_commits").await;
-        gate.open();
-    };
+    let freezing = freeze_behind(&gate, &mut database, "confirmed_commits");
     let (confirmed, ()) = tokio::join!(confirming, freezing);
     assert_eq!(confirmed.unwrap()["state"], "confirmed");
     let id = commit["id"].as_str().unwrap();
     for door in [Door::Rest, Door::Grpc] {
         let told = gateway.confirmed_commit(door, id).await.unwrap();
         assert_eq!((&told["state"], &told["by"]), (&json!("confirmed"), &json!("us")));
+        let change = commit["change_id"].as_str().unwrap();
+        change_ends_as(&gateway, door, change, "confirmed", "applied").await;
     }
     thaw(&mut database, "confirmed_commits").await;
     let change = commit["change_id"].as_str().unwrap();
@@ -224,12 +308,12 @@ async fn the_end_of_a_confirmed_commit_is_stored_late() {
 /// E6, H3: a scheduled commit that the device has called off is told as called off, though that cannot be stored at once.
 #[tokio::test]
 async fn the_end_of_a_scheduled_commit_is_stored_late() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("ncgate.db");
-    let gateway = gateway_with(&file).await;
-    let device = listen(junos()).await;
-    gateway.add("mx1", &device, json!({})).await;
-    let mut database = open(&file).await;
+    let Scene {
+        gateway,
+        device: _running,
+        mut database,
+        directory: _kept,
+    } = Scene::begin().await;
     let body = json!({"edits": to_contact(Profile::Junos, "east"), "commit": {"at": "reboot"}});
     let scheduled = gateway.change(Door::Rest, "mx1", body).await.unwrap();
     assert_eq!(scheduled["state"], "scheduled", "{scheduled}");
@@ -254,4 +338,59 @@ async fn the_end_of_a_scheduled_commit_is_stored_late() {
         stored.0 == "cancelled"
     })
     .await;
+}
+
+/// C5, H3: an order that could not be stored was not sent, and nothing that happens later is taken for its work.
+#[tokio::test]
+async fn an_order_that_was_not_stored_is_forgotten() {
+    let Scene {
+        gateway,
+        device: _running,
+        mut database,
+        directory: _kept,
+    } = Scene::by(clock()).await;
+    let commit = start(&gateway, Door::Rest, &to_contact(Profile::Junos, "east")).await;
+    freeze(&mut database, "confirmed_commits").await;
+    let refusal = gateway
+        .order(Door::Rest, &id(&commit), "cancel", Value::Null)
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.verdict(), ("store-unavailable", "not_sent"));
+    thaw(&mut database, "confirmed_commits").await;
+    pass(Duration::from_secs(125)).await;
+    let ended = commit_ends_as(&gateway, Door::Rest, &id(&commit), "rolled_back").await;
+    assert_eq!(ended["reason"], "timeout", "{ended}");
+}
+
+/// C3, D1: what an earlier process left behind of a change that has ended keeps nobody out for longer than a look takes.
+#[tokio::test]
+async fn what_is_left_of_a_failed_change_keeps_nobody_out() {
+    let Scene {
+        gateway,
+        device: _running,
+        mut database,
+        directory,
+    } = Scene::begin().await;
+    let commit = start(&gateway, Door::Rest, &to_contact(Profile::Junos, "east")).await;
+    let cancelled = gateway
+        .order(Door::Rest, &id(&commit), "cancel", Value::Null)
+        .await;
+    assert_eq!(cancelled.unwrap()["state"], "cancelled");
+    gateway.stop().await;
+    for statement in [
+        "UPDATE confirmed_commits SET state = 'starting'",
+        "UPDATE changes SET state = 'failed', outcome = 'not_applied'",
+    ] {
+        database.execute(statement).await.unwrap();
+    }
+    let gateway = gateway_on(&directory.path().join("ncgate.db"), Clock::system()).await;
+    let next = json!({"edits": to_contact(Profile::Junos, "west")});
+    eventually("the device is free", async || {
+        let next = gateway.change(Door::Rest, "mx1", next.clone()).await;
+        next.is_ok_and(|next| next["state"] == "committed")
+    })
+    .await;
+    commit_ends_as(&gateway, Door::Rest, &id(&commit), "cancelled").await;
+    let change = commit["change_id"].as_str().unwrap();
+    change_ends_as(&gateway, Door::Rest, change, "failed", "not_applied").await;
 }

@@ -1,8 +1,10 @@
 //! What the program says about itself: its log, its metrics, and the headers of every answer.
 
+use ncgate::api::grpc::proto;
 use ncgate::emulator::{DeviceError, Fault, Rule};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tonic::transport::Endpoint;
 
 use crate::support::child::{Child, device_body};
 use crate::support::{PASSWORD, TestGateway, answer, eventually, junos, listen};
@@ -99,6 +101,93 @@ async fn failure_is_one_line_with_its_names() {
         "{line}"
     );
     assert_eq!(line.get("session_id"), None, "{line}");
+    device.stop().await;
+}
+
+/// Issue 2 item 9: a failure inside a batch has its line like any other, though the batch succeeds; through both doors.
+#[tokio::test]
+async fn failures_inside_a_batch_are_logged() {
+    let child = Child::start(&[]).await;
+    let device = listen(junos()).await;
+    child.add("mx1", &device, json!({})).await;
+    let refused = || Rule::on(UPTIME, Fault::Errors(vec![DeviceError::new("no license")])).once();
+
+    device.faults().add(refused());
+    let items = [UPTIME, "get-software-information"].map(|name| json!({"rpc": {name: null}}));
+    let body = json!({"rpcs": items, "on_error": "continue"});
+    let request = child.request(Method::POST, "/v1/devices/mx1/rpc").json(&body);
+    let (status, answered) = answer(request.header("X-Request-Id", "batch-rest")).await;
+    assert_eq!(status, StatusCode::OK, "{answered}");
+    assert_eq!(
+        answered["results"].as_array().map(Vec::len),
+        Some(2),
+        "{answered}"
+    );
+
+    device.faults().add(refused());
+    let channel = Endpoint::from_shared(child.url(""))
+        .expect("an address")
+        .connect()
+        .await;
+    let mut rpcs = proto::rpc_service_client::RpcServiceClient::new(channel.expect("a connection"));
+    let item = |name: &str| proto::Rpc {
+        body: Some(proto::Payload {
+            content: Some(proto::payload::Content::Xml(format!("<{name}/>"))),
+        }),
+        ..Default::default()
+    };
+    let mut request = tonic::Request::new(proto::BatchRpcsRequest {
+        device: "mx1".to_owned(),
+        rpcs: vec![item(UPTIME), item("get-software-information")],
+        on_error: proto::OnError::Continue.into(),
+        output: None,
+    });
+    request
+        .metadata_mut()
+        .insert("x-request-id", "batch-grpc".parse().expect("a value"));
+    let answered = rpcs.batch_rpcs(request).await.expect("results").into_inner();
+    assert_eq!(answered.results.len(), 2);
+
+    for (request_id, operation) in [
+        ("batch-rest", "batch_rpcs"),
+        ("batch-grpc", "RpcService/BatchRpcs"),
+    ] {
+        let line = line_of(&child, request_id).await;
+        assert_eq!(
+            (&line["code"], &line["device"], &line["operation"]),
+            (&json!("device-error"), &json!("mx1"), &json!(operation)),
+            "{line}"
+        );
+    }
+    device.stop().await;
+}
+
+/// Issue 2 item 9, X9: what a device says at any length is cut in the log, and marked so.
+#[tokio::test]
+async fn long_words_of_a_device_are_cut_in_the_log() {
+    let child = Child::start(&[]).await;
+    let device = listen(junos()).await;
+    child.add("mx1", &device, json!({})).await;
+    let words = "word ".repeat(10_000);
+    device
+        .faults()
+        .add(Rule::on(UPTIME, Fault::Errors(vec![DeviceError::new(words.as_str())])).once());
+    let (status, problem) = read_as(&child, "long").await;
+    assert_eq!(status, StatusCode::BAD_GATEWAY);
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(
+        detail.len() > 40_000,
+        "the caller has all of it: {} bytes",
+        detail.len()
+    );
+    let line = line_of(&child, "long").await;
+    let logged = line["detail"].as_str().unwrap_or_default();
+    assert!(logged.contains("word word "), "{logged}");
+    assert!(
+        logged.contains("cut") && logged.chars().count() < 600,
+        "{} characters: {logged}",
+        logged.chars().count()
+    );
     device.stop().await;
 }
 

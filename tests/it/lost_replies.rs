@@ -253,6 +253,30 @@ async fn an_edit_session_of_an_instance_is_found_out() {
     }
 }
 
+/// Q1: it is found out in the place that is kept for that, also when all others are held.
+#[tokio::test]
+async fn an_instance_is_read_in_the_place_that_is_kept() {
+    let (gateway, device) = junos_pair(Fault::DropBeforeReply).await;
+    // The first look is no good, so that the places can be taken before the second.
+    let slow = Rule::on("open-configuration", Fault::Delay(Duration::from_secs(3600)));
+    device.faults().add(slow.after(1).once());
+    let id = lost(&gateway, Door::Rest, instance("east")).await;
+    eventually("a first look", async || {
+        sent(&device, "open-configuration").len() == 2
+    })
+    .await;
+    for _ in 0..2 {
+        let private = json!({"mode": "private"});
+        good(Door::Rest, gateway.open(Door::Rest, "mx1", private).await);
+    }
+    for _ in 0..3 {
+        pass(Duration::from_secs(31)).await;
+        gateway.get_change(Door::Rest, "mx1", &id).await.unwrap();
+    }
+    let change = change_ends_as(&gateway, Door::Rest, &id, "committed", "applied").await;
+    assert_eq!(change["seen"], "the instance is as it was to become", "{change}");
+}
+
 /// S27, E5: the plan of an edit shows that the instance is read before it, and only before the first.
 #[tokio::test]
 async fn the_plan_of_an_edit_shows_what_is_read() {
@@ -431,4 +455,57 @@ async fn an_unchanged_edit_session_is_saved_on_request() {
         let id = refused.change_id.expect("a change");
         change_ends_as(&gateway, door, &id, "failed", "not_applied").await;
     }
+}
+
+/// E7, E1: what has to be confirmed is saved when it is; with nothing to commit nobody confirms it, so what was asked to be
+/// saved is saved at once, by a change and by the commit of an edit session.
+#[tokio::test]
+async fn what_is_unchanged_is_saved_without_a_confirmation() {
+    for door in DOORS {
+        let (gateway, device, edits) = pair(Profile::Rfc, None).await;
+        let first = json!({"edits": edits, "commit": {"save": false}});
+        good(door, gateway.change(door, "mx1", first).await);
+        let waiting = |save: bool| json!({"confirm_timeout_seconds": 120, "save": save});
+        let change = async |save: bool| {
+            let body = json!({"edits": edits, "commit": waiting(save)});
+            good(door, gateway.change(door, "mx1", body).await)
+        };
+        assert_eq!(change(false).await["state"], "unchanged");
+        assert!(!startup(&device).contains("contact east"));
+        let saved = change(true).await;
+        assert_eq!(saved["state"], "unchanged", "{saved}");
+        assert!(saved.get("confirmed_commit").is_none(), "{saved}");
+        assert!(startup(&device).contains("contact east"));
+        assert_eq!(sent(&device, "copy-config").len(), 1);
+
+        let session = id(&good(door, gateway.open(door, "mx1", json!({})).await));
+        good(door, gateway.edit(door, "mx1", &session, edits[0].clone()).await);
+        let done = gateway.act(door, "mx1", &session, "commit", waiting(true)).await;
+        assert_eq!(good(door, done)["commit"]["state"], "unchanged");
+        assert_eq!(sent(&device, "copy-config").len(), 2);
+        good(door, gateway.close(door, "mx1", &session).await);
+
+        // With something to commit not before it is confirmed.
+        let west = json!({"edits": to_contact(Profile::Rfc, "west"), "commit": waiting(true)});
+        let pending = good(door, gateway.change(door, "mx1", west).await);
+        assert_eq!(pending["state"], "pending_confirm", "{pending}");
+        assert_eq!(sent(&device, "copy-config").len(), 2);
+        let commit = id(&pending["confirmed_commit"]);
+        good(door, gateway.order(door, &commit, "confirm", Value::Null).await);
+        assert!(startup(&device).contains("contact west"));
+    }
+}
+
+/// S7, E7: what cannot be saved is refused before anything is sent, also when it would be saved after a confirmation.
+#[tokio::test]
+async fn what_cannot_be_saved_is_not_committed() {
+    let (gateway, device, edits) = pair(Profile::Junos, None).await;
+    let body = json!({"edits": edits, "commit": {"confirm_timeout_seconds": 120, "save": true}});
+    let refused = bad(Door::Rest, gateway.change(Door::Rest, "mx1", body).await);
+    assert_eq!(
+        refused.verdict(),
+        ("capability-missing", "not_sent"),
+        "{refused:?}"
+    );
+    assert!(sent(&device, "load-configuration").is_empty());
 }

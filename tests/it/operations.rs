@@ -111,6 +111,52 @@ async fn a_change_is_its_operation() {
     }
 }
 
+/// H7, H8: of a response that is too large to be kept, the operation says where to look instead, and so does the answer to
+/// whoever comes again; nothing is sent twice.
+#[tokio::test]
+async fn a_large_response_leaves_a_reference() {
+    const LARGE: &str = "clear-interfaces-statistics";
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let opened = gateway.open(Door::Rest, "mx1", json!({})).await.unwrap();
+    let session = format!("{SESSIONS}/{}", text(&opened["id"]));
+    device.faults().add(Rule::on(LARGE, Fault::HugeReply(3 << 20)));
+    let body = json!({"rpc": {LARGE: null}});
+    for (path, resource) in [
+        ("/v1/devices/mx1/rpc".to_owned(), "/v1/devices/mx1"),
+        (format!("{session}/rpc"), &session),
+    ] {
+        let sent_before = sent(&device, LARGE).len();
+        let first = gateway.post_keyed(&path, "k", &body).await;
+        assert_eq!(first.status, StatusCode::OK, "{path}");
+        assert!(first.text.len() > 1 << 20, "{path}: {}", first.text.len());
+        let again = gateway.post_keyed(&path, "k", &body).await;
+        let problem = again.json();
+        assert_eq!(
+            (again.status, &problem["code"], &problem["outcome"]),
+            (
+                StatusCode::BAD_REQUEST,
+                &json!("response-too-large"),
+                &json!("applied")
+            ),
+            "{path}"
+        );
+        assert!(text(&problem["hint"]).contains("metadata.resource"), "{problem}");
+        assert_eq!(sent(&device, LARGE).len(), sent_before + 1, "{path}");
+        for door in DOORS {
+            let operation = gateway.operation(door, text(&problem["operation_id"]), 0).await;
+            assert_eq!(
+                (&operation["state"], &operation["metadata"]["resource"]),
+                (&json!("succeeded"), &json!(resource)),
+                "{operation}"
+            );
+            assert!(operation.get("response").is_none(), "{door:?}");
+            let omitted = operation["metadata"]["omitted_bytes"].as_u64();
+            assert!(omitted.is_some_and(|bytes| bytes > 1 << 20), "{operation}");
+        }
+        gateway.read(resource).await;
+    }
+}
+
 /// H7: 202 with the place of the operation, and a wait for its end.
 #[tokio::test]
 async fn a_call_need_not_be_waited_for() {

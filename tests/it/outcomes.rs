@@ -8,7 +8,8 @@ use ncgate::emulator::{DeviceError, Fault, Profile, Rule, Until};
 use serde_json::{Value, json};
 
 use crate::support::commits::{
-    change_ends_as, commit_ends_as, commits, device, id, pair, running, start, to_contact, unanswered,
+    change_ends_as, commit_ends_as, commits, device, id, pair, running, start, start_is_known, to_contact,
+    unanswered,
 };
 use crate::support::confirmed::{clock, pass};
 use crate::support::doors::{DOORS, Door};
@@ -126,6 +127,7 @@ async fn a_lost_session_rolls_back() {
         let before = running(&device);
         let commit = start(&gateway, door, &edits).await;
         assert_eq!(commit["persistent"], false);
+        start_is_known(&gateway, &device).await;
         device.drop_connections();
         let ended = commit_ends_as(&gateway, door, &id(&commit), "rolled_back").await;
         assert_eq!(ended["reason"], "session_lost", "{ended}");
@@ -241,6 +243,7 @@ async fn a_token_confirms_without_a_lock() {
     for door in DOORS {
         let (gateway, device, edits) = pair(Profile::Rfc, None).await;
         let commit = start(&gateway, door, &edits).await;
+        start_is_known(&gateway, &device).await;
         device.drop_connections();
         let refusal = DeviceError {
             tag: Some(("protocol", "in-use")),

@@ -1,12 +1,15 @@
-//! The operation of a change whose commit is probed (H7, S31): it goes on as long as the probe decides.
+//! The operation of a change whose commit is probed (H7, S31): it goes on as long as the probe decides. And the operations
+//! that a device's history names (E3).
 
 use std::time::Duration;
 
-use ncgate::emulator::{Fault, Rule};
+use ncgate::emulator::{Fault, Rule, RunningEmulator};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::probes::while_time_passes;
 use crate::support::confirmed::{clock, pass};
+use crate::support::doors::{DOORS, good};
 use crate::support::{TestGateway, answer, eventually, junos, listen};
 
 const QUESTION: &str = "get-interface-information";
@@ -15,13 +18,18 @@ fn says(state: &str) -> Fault {
     Fault::ReplyWith(format!("<answer><state>{state}</state></answer>"))
 }
 
-/// Whoever waits for the operation does not take an unconfirmed change for done, and its key is in use until then.
-#[tokio::test]
-async fn an_operation_goes_on_with_its_probe() {
+async fn pair() -> (TestGateway, RunningEmulator) {
     let clock = clock();
     let gateway = TestGateway::at(clock.clone(), |_| {}).await;
     let device = listen(junos().clock(clock)).await;
     gateway.add("mx1", &device, json!({})).await;
+    (gateway, device)
+}
+
+/// Whoever waits for the operation does not take an unconfirmed change for done, and its key is in use until then.
+#[tokio::test]
+async fn an_operation_goes_on_with_its_probe() {
+    let (gateway, device) = pair().await;
     let down = device.faults().add(Rule::on(QUESTION, says("down")));
     let change = || {
         gateway
@@ -72,4 +80,84 @@ async fn an_operation_goes_on_with_its_probe() {
         (&json!("succeeded"), &json!("confirmed")),
         "{operation}"
     );
+}
+
+/// What the comments of the device's commits name, the oldest first: an id, and what follows it.
+fn named(device: &RunningEmulator) -> Vec<(String, String)> {
+    let deeds = device.device().deeds();
+    let logs = deeds.iter().filter_map(|deed| deed.log.as_deref());
+    logs.filter_map(|log| {
+        let (_, marker) = log.split_once("[ncgate ")?;
+        let at = marker.find([' ', '/'])?;
+        Some((marker[..at].to_owned(), marker[at..].to_owned()))
+    })
+    .collect()
+}
+
+/// E3: what confirms or cancels names its operation in the device's history, and what a probe confirms or cancels names the
+/// change, whose operation the probe is a part of; each id can be looked up. What is extended is the same commit again.
+#[tokio::test]
+async fn a_history_names_operations() {
+    for door in DOORS {
+        let (gateway, device) = pair().await;
+        for orders in [&["extend", "confirm"][..], &["cancel"]] {
+            let body = json!({
+                "edits": [{"config": {"snmp": {"contact": orders[0]}}}],
+                "commit": {"confirm_timeout_seconds": 120},
+            });
+            let change = good(door, gateway.change(door, "mx1", body).await);
+            let commit = change["confirmed_commit_id"].as_str().unwrap();
+            for order in orders {
+                let body = match *order {
+                    "extend" => json!({"confirm_timeout_seconds": 300}),
+                    _ => Value::Null,
+                };
+                good(door, gateway.order(door, commit, order, body).await);
+            }
+        }
+        for state in ["up", "down"] {
+            let answers = device.faults().add(Rule::on(QUESTION, says(state)));
+            let probed = json!({
+                "edits": [{"config": {"snmp": {"contact": state}}}],
+                "commit": {"confirm_timeout_seconds": 120},
+                "probe": {
+                    "rpc": {QUESTION: null},
+                    "expect": [{"pointer": "/answer/state", "equals": "up"}],
+                    "delay_seconds": 0,
+                    "interval_seconds": 1,
+                    "give_up_seconds": 1,
+                },
+            });
+            good(door, while_time_passes(gateway.change(door, "mx1", probed)).await);
+            device.faults().remove(answers);
+        }
+        let named = named(&device);
+        let mut kinds = Vec::new();
+        for (id, rest) in &named {
+            let operation = gateway.operation(door, id, 0).await;
+            assert_eq!(&operation["id"], id, "{operation}");
+            kinds.push((operation["kind"].as_str().unwrap().to_owned(), rest.clone()));
+        }
+        let kinds: Vec<(&str, &str)> = kinds
+            .iter()
+            .map(|(kind, rest)| (kind.as_str(), rest.as_str()))
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                ("create_change", " anonymous]"),
+                ("create_change", " anonymous]"),
+                ("confirm_confirmed_commit", " anonymous]"),
+                ("create_change", " anonymous]"),
+                ("cancel_confirmed_commit", " anonymous]"),
+                ("create_change", " anonymous]"),
+                ("create_change", "/confirm anonymous]"),
+                ("create_change", " anonymous]"),
+                ("create_change", "/cancel anonymous]"),
+            ],
+            "{door:?}"
+        );
+        assert_eq!(named[0].0, named[1].0, "an extension is the same commit");
+        assert_eq!(named[5].0, named[6].0, "a probe is a part of its change");
+    }
 }

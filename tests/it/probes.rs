@@ -305,12 +305,11 @@ async fn a_dead_device_is_not_told_as_rolled_back() {
                 service.change(door, "mx1", body).await
             };
             let watch = async {
-                open_commit(&gateway, door, "pending").await;
+                let pending = open_commit(&gateway, door, "pending").await;
+                let id = pending["id"].as_str().unwrap();
                 device.faults().add(Rule::always(Fault::RefuseConnection));
                 device.drop_connections();
                 pass(Duration::from_secs(60)).await;
-                let pending = open_commit(&gateway, door, "pending").await;
-                let id = pending["id"].as_str().unwrap();
                 eventually("the probe has ended", async || {
                     let commit = gateway.confirmed_commit(door, id).await.unwrap();
                     probe(&commit)["state"] == "unreachable"

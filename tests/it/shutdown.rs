@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use ncgate::emulator::{Fault, Rule};
+use ncgate::emulator::{Fault, Profile, Quirk, Rule};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use sqlx::Connection;
 
 use crate::support::child::Child;
+use crate::support::commits::{commit_ends_as, running, to_contact};
+use crate::support::database::open;
+use crate::support::doors::Door;
 use crate::support::{TestGateway, code, eventually, invariants, junos, listen};
 
 const UPTIME: &str = "get-system-uptime-information";
@@ -163,4 +167,54 @@ async fn drain_has_a_bound() {
     assert_eq!(child.ended().await.code(), Some(0), "{:?}", child.lines());
     assert!(read.await.expect("no panic").is_err(), "nobody could answer");
     device.stop().await;
+}
+
+/// D1, S29: a commit that depends on its session is undone when the gateway ends, which takes the device a while. That is
+/// waited for within the drain time, stored and logged; what takes longer is unknown, and found out by the next start.
+#[tokio::test]
+async fn a_rollback_that_takes_time_is_waited_for() {
+    for (drain, takes, state, change_state) in [
+        ("30", 2, "rolled_back", "rolled_back"),
+        ("1", 5, "unknown", "unknown"),
+    ] {
+        let mut child = Child::start(&["--drain-seconds", drain]).await;
+        let slow = Quirk::SlowRollback(Duration::from_secs(takes));
+        let device = junos().profile(Profile::Rfc10).quirk(slow).system_time();
+        let device = listen(device).await;
+        child.add("mx1", &device, json!({})).await;
+        let before = running(&device);
+        let body = json!({
+            "edits": to_contact(Profile::Rfc10, "east"),
+            "commit": {"confirm_timeout_seconds": 600},
+        });
+        let (status, change) = child.post("/v1/devices/mx1/changes", &body).await;
+        assert_eq!(status, StatusCode::CREATED, "{change}");
+
+        child.signal("TERM");
+        let ended = child.ended().await;
+        assert_eq!(ended.code(), Some(0), "{:?}", child.lines());
+        let words = "the gateway ends, and a confirmed commit is undone by that";
+        assert_eq!(child.log(words).len(), 1, "{:?}", child.lines());
+        let file = child.directory().join("inventory.db");
+        let mut database = open(&file).await;
+        let (stored, of_change): (String, String) =
+            sqlx::query_as("SELECT confirmed_commits.state, changes.state FROM confirmed_commits, changes")
+                .fetch_one(&mut database)
+                .await
+                .expect("one of each");
+        assert_eq!((stored.as_str(), of_change.as_str()), (state, change_state));
+        database.close().await.expect("it closes");
+        if state == "rolled_back" {
+            assert_eq!(running(&device), before, "it was not told before it was so");
+        }
+
+        let database = format!("sqlite://{}", file.display());
+        let next = TestGateway::with(|settings| settings.database = Some(database)).await;
+        let commit = change["confirmed_commit_id"].as_str().expect("an id");
+        let ended = commit_ends_as(&next, Door::Rest, commit, "rolled_back").await;
+        assert_eq!(ended["reason"], "session_lost", "{ended}");
+        assert_eq!(running(&device), before);
+        invariants::hold("D1", &next, "mx1", &device).await;
+        next.stop().await;
+    }
 }

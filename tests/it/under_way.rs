@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use ncgate::emulator::config::Store;
-use ncgate::emulator::{Fault, Gate, Rule, RunningEmulator, Until};
+use ncgate::emulator::{Fault, Gate, Profile, Quirk, Rule, RunningEmulator, Until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::commits::{commit_ends_as, commits, id};
+use crate::support::commits::{commit_ends_as, commits, id, quirky};
 use crate::support::confirmed::{clock, pass};
 use crate::support::doors::{Answered, Door};
 use crate::support::{TestGateway, eventually, junos, listen};
@@ -19,6 +19,9 @@ const CHECKS: [(&str, &str); 3] = [
     ("edit session", "commit-configuration"),
     ("datastore", "validate"),
 ];
+
+/// Longer than anything takes that waits for nobody, and shorter than a deadline.
+const SOON: Duration = Duration::from_secs(20);
 
 fn contact(name: &str) -> Value {
     json!([{"config": {"snmp": {"contact": name}}}])
@@ -121,4 +124,154 @@ async fn a_check_that_is_not_over_in_time_is_told() {
         commits(&device) == 0 && device.device().lock_held(Store::Candidate).is_none()
     })
     .await;
+}
+
+/// C3: a check that nobody answered, and that the device comes to when its session is gone, confirms nothing either: the
+/// confirmed commit waits for as long as the device may take to come to it.
+#[tokio::test]
+async fn a_lost_check_confirms_nothing() {
+    for (kind, operation) in CHECKS {
+        let (gateway, device) = pair().await;
+        let gate = Gate::new();
+        let lost = Fault::DropThenOperation(Until::from(&gate));
+        device.faults().add(Rule::on(operation, lost).once());
+        check(&gateway, kind).await.unwrap_err();
+        let body = json!({"edits": contact("east"), "commit": {"confirm_timeout_seconds": 60}});
+        let mut change = std::pin::pin!(gateway.change(Door::Rest, "mx1", body));
+        let early = tokio::time::timeout(Duration::from_secs(1), &mut change).await;
+        assert!(early.is_err(), "{kind}: {early:?}");
+        assert_eq!(commits(&device), 0, "{kind}");
+        gate.open();
+        // The second has passed already.
+        let (change, ()) = tokio::join!(change, pass(Duration::from_secs(299)));
+        let change = change.unwrap();
+        assert_eq!(change["state"], "pending_confirm", "{kind}: {change}");
+        assert!(device.device().is_rollback_pending(), "{kind}");
+        pass(Duration::from_secs(61)).await;
+        let commit = id(&change["confirmed_commit"]);
+        commit_ends_as(&gateway, Door::Rest, &commit, "rolled_back").await;
+    }
+}
+
+/// C3, Q1: a commit that waits for the candidate has not passed yet: who has the candidate sends a confirmed commit
+/// without waiting for it.
+#[tokio::test]
+async fn a_commit_that_waits_for_its_turn_is_not_waited_for() {
+    let (gateway, device) = pair().await;
+    let door = Door::Rest;
+    let private = json!({"mode": "private"});
+    let session = id(&gateway.open(door, "mx1", private).await.unwrap());
+    let edit = json!({"config": {"snmp": {"location": "west"}}});
+    gateway.edit(door, "mx1", &session, edit).await.unwrap();
+    let gate = Gate::new();
+    let late = Fault::Late(Until::from(&gate));
+    device.faults().add(Rule::on("load-configuration", late).once());
+    let goes_first = async {
+        let body = json!({"edits": contact("east"), "commit": {"confirm_timeout_seconds": 600}});
+        let change = tokio::time::timeout(SOON, gateway.change(door, "mx1", body)).await;
+        let change = change.expect("nobody is waited for").unwrap();
+        assert_eq!(change["state"], "pending_confirm", "{change}");
+        assert!(device.device().is_rollback_pending());
+        assert_eq!(commits(&device), 1);
+        let commit = id(&change["confirmed_commit"]);
+        gateway
+            .order(door, &commit, "confirm", Value::Null)
+            .await
+            .unwrap();
+    };
+    let waits = async {
+        gate.reached().await;
+        gateway.act(door, "mx1", &session, "commit", Value::Null).await
+    };
+    let lets_go = async {
+        gate.reached().await;
+        eventually("the commit waits for the candidate", async || {
+            let changes = gateway.list_changes(door, "mx1").await.unwrap();
+            let mut changes = changes.as_array().unwrap().iter();
+            changes.any(|change| change["state"] == "committing")
+        })
+        .await;
+        gate.open();
+    };
+    let ((), waited, ()) = tokio::join!(goes_first, waits, lets_go);
+    // The candidate is given back just before everybody sees that nothing waits any more.
+    match waited {
+        Ok(done) => assert_eq!(done["commit"]["state"], "committed", "{done}"),
+        Err(refusal) => assert_eq!(
+            refusal.verdict(),
+            ("confirmed-commit-pending", "not_applied"),
+            "{refusal:?}"
+        ),
+    }
+}
+
+/// C3, Q1: nor has a check that waits for a session; when its turn comes, it is refused.
+#[tokio::test]
+async fn a_check_that_waits_for_its_turn_is_not_waited_for() {
+    let (gateway, device) = pair().await;
+    let door = Door::Rest;
+    let private = json!({"mode": "private"});
+    let session = id(&gateway.open(door, "mx1", private).await.unwrap());
+    let gate = Gate::new();
+    let late = Fault::Late(Until::from(&gate));
+    device.faults().add(Rule::on("load-configuration", late).once());
+    let goes_first = async {
+        let body = json!({"edits": contact("east"), "commit": {"confirm_timeout_seconds": 600}});
+        let change = tokio::time::timeout(SOON, gateway.change(door, "mx1", body)).await;
+        let change = change.expect("nobody is waited for").unwrap();
+        assert_eq!(change["state"], "pending_confirm", "{change}");
+        gateway.close(door, "mx1", &session).await.unwrap();
+    };
+    let waits = async {
+        gate.reached().await;
+        let source = json!({"source": "candidate"});
+        gateway.whole(door, "mx1", "validate", source).await
+    };
+    let lets_go = async {
+        gate.reached().await;
+        eventually("the check waits for a session", async || {
+            gateway.get("/v1/status").await.1["queued"] == 1
+        })
+        .await;
+        gate.open();
+    };
+    let ((), waited, ()) = tokio::join!(goes_first, waits, lets_go);
+    let refusal = waited.unwrap_err();
+    assert_eq!(
+        refusal.verdict(),
+        ("confirmed-commit-pending", "not_sent"),
+        "{refusal:?}"
+    );
+    assert!(device.device().is_rollback_pending());
+    assert_eq!(device.stats().count("validate"), 0);
+}
+
+/// C3: a check that its caller gave up is waited for until the device is done with it.
+#[tokio::test]
+async fn a_check_that_was_given_up_confirms_nothing() {
+    let (gateway, device, edits) = quirky(Profile::Rfc, &[Quirk::ValidateConfirms]).await;
+    let gate = Gate::new();
+    let late = Fault::Late(Until::from(&gate));
+    device.faults().add(Rule::on("validate", late).once());
+    let request = gateway.request(Method::POST, "/v1/devices/mx1/config/validate");
+    let request = request.header("request-timeout", "20");
+    let given_up = gateway.rest(request.json(&json!({"source": "candidate"})));
+    let passes = async {
+        gate.reached().await;
+        pass(Duration::from_secs(21)).await;
+    };
+    let (given_up, ()) = tokio::join!(given_up, passes);
+    given_up.unwrap_err();
+    let body = json!({"edits": edits, "commit": {"confirm_timeout_seconds": 60}});
+    let mut change = std::pin::pin!(gateway.change(Door::Rest, "mx1", body));
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut change).await;
+    assert!(early.is_err(), "{early:?}");
+    assert_eq!(commits(&device), 0);
+    gate.open();
+    let change = change.await.unwrap();
+    assert_eq!(change["state"], "pending_confirm", "{change}");
+    assert!(device.device().is_rollback_pending());
+    pass(Duration::from_secs(61)).await;
+    let commit = id(&change["confirmed_commit"]);
+    commit_ends_as(&gateway, Door::Rest, &commit, "rolled_back").await;
 }

@@ -36,7 +36,15 @@ async fn configurations_are_copied() {
              <snmp><contact>x</contact></snmp></configuration></config></source></copy-config>",
         );
         assert_ne!(tree(Database::Candidate), tree(Database::Committed));
-        let body = json!({"source": "running", "target": "candidate"});
+        // What is there now is anybody's.
+        let mut body = json!({"source": "running", "target": "candidate"});
+        let refusal = bad(door, gateway.whole(door, "mx1", "copy", body.clone()).await);
+        assert_eq!(
+            refusal.reason.as_deref(),
+            Some("candidate_modified"),
+            "{refusal:?}"
+        );
+        body["discard_others"] = json!(true);
         good(door, gateway.whole(door, "mx1", "copy", body).await);
         assert_eq!(tree(Database::Candidate), tree(Database::Committed));
         let body = json!({"source": "running", "target": "startup"});

@@ -5,8 +5,8 @@
 
 Starts netconfd (tests/netconfd) once with `:confirmed-commit:1.1`, where the gateway commits with a `persist` token, and
 once with 1.0 alone, where the commit depends on its session. Both at once, each with a gateway of its own, which is
-restarted between. Each: confirm, cancel, extend, timeout, a dropped connection, kills, a gateway that ends or dies; with a
-token also a restart of the server, without one also a late confirm.
+restarted between. Each: confirm, cancel, an edit session's commit, extend, timeout, a dropped connection, kills, a gateway that
+ends or dies; with a token also a restart of the server, without one also a late confirm.
 
 netconfd undoes nothing while anybody sends it something every second: what waits for its timer asks the gateway alone,
 which answers from its records, and reads running once at the end.
@@ -260,6 +260,29 @@ def dropped(lab):
     lab.ends_or_pends("a dropped connection", commit, before, value, "session_lost")
 
 
+def edit_session(lab):
+    """Its commit takes its NETCONF session along, lock and all; what it becomes is up to the confirmed commit."""
+    for verb, state, more in (("confirm", "confirmed", {"by": "us"}), ("cancel", "cancelled", {})):
+        what = f"an edit session, {state}"
+        before, value = lab.running(), lab.new()
+        opened = lab.gateway.call("POST", f"{lab.path}/edit-sessions", 201, json={"ttl_seconds": 60}).json()
+        this = f"{lab.path}/edit-sessions/{opened['id']}"
+        lab.gateway.call("POST", f"{this}/edit", json={"config": greenhouse(altitude=value)})
+        lab.compare(f"{what}: nothing runs before its commit", before, lab.running())
+        closed = lab.gateway.call("POST", f"{this}/commit", json={"confirm_timeout_seconds": LONG}).json()
+        commit = closed["commit"]["confirmed_commit"]
+        lab.compare(f"{what}: it is pending in the session of the edits",
+                    ("closed", "confirmed_commit", "pending_confirm", "pending", lab.persists, opened["session_id"], value),
+                    (closed["state"], closed["reason"], closed["commit"]["state"], commit["state"], commit["persistent"],
+                     commit["session_id"], lab.running()))
+        lab.compare(f"{what}: ncclient may not lock", "lock-denied",
+                    lab.direct.refused(lambda session: session.lock("candidate"))[0])
+        lab.gateway.call("POST", f"{this}/edit", 410, json={"config": greenhouse(altitude="1")})
+        lab.order(commit, verb)
+        lab.ends(what, commit, state, value if more else before, **more)
+        lab.free(what)
+
+
 def kills(lab):
     commit, before, value = lab.start("killed by another")
     with connect(lab.server) as other:
@@ -350,7 +373,7 @@ def run(binary, name, options, persists, scenarios):
 
 
 def main():
-    common = [confirm, cancel, probes, extend, timeout, dropped, kills, restarts, overslept]
+    common = [confirm, cancel, probes, edit_session, extend, timeout, dropped, kills, restarts, overslept]
     runs = [("with-persist", [], True, [*common, server_restarts]),
             ("without-persist", ["--base10"], False, common),
             ("with-startup", ["--startup"], True, [saved])]

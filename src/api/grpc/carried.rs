@@ -15,8 +15,8 @@ use super::{edit, fields, operation, proto, status};
 use crate::api::{App, kept};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::call::CallContext;
-use crate::service::calls::CALLS;
-use crate::service::edit::view::{ChangeView, EditSessionView};
+use crate::service::calls::{self, CALLS};
+use crate::service::edit::view::{ChangeView, ConfirmedCommitView, EditSessionView};
 use crate::service::operations::{Admitted, Again, Carried, End, Key, Ticket};
 
 const KEY: &str = "idempotency_key";
@@ -36,13 +36,18 @@ pub trait Carry: Message {
 pub trait Answer: Message + Default + 'static {
     fn accepted(operation: proto::Operation) -> Self;
 
-    /// Of a change that was made before.
+    /// Of a change that was made, or called off, before.
     fn of_change(_: ChangeView) -> Option<Self> {
         None
     }
 
     /// Of a commit that was made before.
     fn of_edit_session(_: EditSessionView) -> Option<Self> {
+        None
+    }
+
+    /// Of an order that was carried out before.
+    fn of_confirmed_commit(_: ConfirmedCommitView) -> Option<Self> {
         None
     }
 }
@@ -87,7 +92,12 @@ carried! {
             Some(Self { result: Some(result) })
         }
     };
-    CancelChangeRequest { device, id } -> CancelChangeResponse in cancel_change_response;
+    CancelChangeRequest { device, id } -> CancelChangeResponse in cancel_change_response {
+        fn of_change(change: ChangeView) -> Option<Self> {
+            let result = proto::cancel_change_response::Result::Change(edit::change_view(change));
+            Some(Self { result: Some(result) })
+        }
+    };
     CreateEditSessionRequest { device } -> CreateEditSessionResponse in create_edit_session_response;
     ApplyEditRequest { device, id } -> ApplyEditResponse in apply_edit_response;
     ValidateEditSessionRequest { device, id } -> ValidateEditSessionResponse in validate_edit_session_response;
@@ -99,9 +109,27 @@ carried! {
         }
     };
     CallEditSessionRpcRequest { device, id } -> CallEditSessionRpcResponse in call_edit_session_rpc_response;
-    ConfirmConfirmedCommitRequest { id } -> ConfirmConfirmedCommitResponse in confirm_confirmed_commit_response;
-    CancelConfirmedCommitRequest { id } -> CancelConfirmedCommitResponse in cancel_confirmed_commit_response;
-    ExtendConfirmedCommitRequest { id } -> ExtendConfirmedCommitResponse in extend_confirmed_commit_response;
+    ConfirmConfirmedCommitRequest { id } -> ConfirmConfirmedCommitResponse in confirm_confirmed_commit_response {
+        fn of_confirmed_commit(commit: ConfirmedCommitView) -> Option<Self> {
+            let commit = edit::confirmed_commit(commit);
+            let result = proto::confirm_confirmed_commit_response::Result::ConfirmedCommit(commit);
+            Some(Self { result: Some(result) })
+        }
+    };
+    CancelConfirmedCommitRequest { id } -> CancelConfirmedCommitResponse in cancel_confirmed_commit_response {
+        fn of_confirmed_commit(commit: ConfirmedCommitView) -> Option<Self> {
+            let commit = edit::confirmed_commit(commit);
+            let result = proto::cancel_confirmed_commit_response::Result::ConfirmedCommit(commit);
+            Some(Self { result: Some(result) })
+        }
+    };
+    ExtendConfirmedCommitRequest { id } -> ExtendConfirmedCommitResponse in extend_confirmed_commit_response {
+        fn of_confirmed_commit(commit: ConfirmedCommitView) -> Option<Self> {
+            let commit = edit::confirmed_commit(commit);
+            let result = proto::extend_confirmed_commit_response::Result::ConfirmedCommit(commit);
+            Some(Self { result: Some(result) })
+        }
+    };
     KillSessionRequest { device, session_id } -> KillSessionResponse in kill_session_response;
     DiscardCandidateRequest { device } -> DiscardCandidateResponse in discard_candidate_response;
 }
@@ -124,6 +152,7 @@ impl Answer for proto::DeleteEditSessionResponse {
     fn accepted(operation: proto::Operation) -> Self {
         Self {
             operation: Some(operation),
+            plan: None,
         }
     }
 }
@@ -167,10 +196,10 @@ where
         async |mut ctx: CallContext, mut input: I| {
             let key = input.take_key();
             let respond_async = input.take_respond_async();
+            let resource = input.resource();
             let key = if key.is_empty() {
                 None
             } else {
-                let resource = input.resource();
                 let (principal, body) = (ctx.principal.id(), input.encode_to_vec());
                 Some(Key::new(
                     KEY,
@@ -181,7 +210,9 @@ where
                 )?)
             };
             let kind = kind(method).unwrap_or(method);
-            ctx.ticket = Ticket::new(kind, key, respond_async);
+            let arguments: Vec<&str> = resource.split('/').collect();
+            let about = calls::looked_at(kind, &arguments);
+            ctx.ticket = Ticket::new(kind, key, respond_async).about(about);
             let entered = match app.gateway.admit(&ctx).await? {
                 Admitted::Go(entered) => entered,
                 Admitted::Again(again) => return replayed(again),
@@ -309,10 +340,7 @@ fn replayed<O: Answer>(again: Again) -> Result<Told<O>, Error> {
             let lost = || lost().with_operation_id(&operation_id);
             let (head, bytes) = kept::split::<Head>(&answer).ok_or_else(lost)?;
             if head.omitted {
-                let words = "the call was made before; its answer was too large to be kept";
-                return Err(Error::new(ErrorCode::ResponseTooLarge, words)
-                    .with_outcome(Outcome::Applied)
-                    .with_operation_id(operation_id));
+                return Err(kept::omitted(&operation_id));
             }
             let code = Code::from_i32(head.code);
             if code == Code::Ok {
@@ -327,8 +355,13 @@ fn replayed<O: Answer>(again: Again) -> Result<Told<O>, Error> {
                 metadata,
             )))
         }
-        Again::Change(change) => O::of_change(*change).map(Told::Replayed).ok_or_else(lost),
+        Again::Change(change) | Again::Cancelled(change) => {
+            O::of_change(*change).map(Told::Replayed).ok_or_else(lost)
+        }
         Again::EditSession(session) => O::of_edit_session(*session).map(Told::Replayed).ok_or_else(lost),
+        Again::ConfirmedCommit(commit) => O::of_confirmed_commit(*commit)
+            .map(Told::Replayed)
+            .ok_or_else(lost),
         Again::Failed(error) => Err(error),
     }
 }

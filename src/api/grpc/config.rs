@@ -64,6 +64,7 @@ impl proto::config_service_server::ConfigService for Services {
                 let request = CopyConfigRequest {
                     source: edit::required_endpoint("source", input.source)?,
                     target: edit::required_endpoint("target", input.target)?,
+                    discard_others: input.discard_others,
                     output: convert::output(input.output)?,
                     plan: input.plan,
                 };
@@ -90,6 +91,7 @@ impl proto::config_service_server::ConfigService for Services {
             async move |ctx, input| {
                 let request = DeleteConfigRequest {
                     target: edit::required_endpoint("target", input.target)?,
+                    discard_others: input.discard_others,
                     output: convert::output(input.output)?,
                     plan: input.plan,
                 };
@@ -117,6 +119,7 @@ impl proto::config_service_server::ConfigService for Services {
                 let request = ValidateConfigRequest {
                     source: edit::endpoint("source", input.source)?
                         .unwrap_or(Endpoint::Datastore(Datastore::Candidate)),
+                    confirm_others: input.confirm_others,
                     output: convert::output(input.output)?,
                     plan: input.plan,
                 };

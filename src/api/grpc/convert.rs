@@ -182,6 +182,15 @@ pub fn compare(
     })
 }
 
+/// Prefixes and what they stand for.
+pub fn namespaces<'a>(pairs: impl IntoIterator<Item = &'a (String, String)>) -> Vec<proto::Namespace> {
+    let namespace = |(prefix, uri): &(String, String)| proto::Namespace {
+        prefix: prefix.clone(),
+        uri: uri.clone(),
+    };
+    pairs.into_iter().map(namespace).collect()
+}
+
 pub fn rpc_error(error: &RpcError) -> proto::RpcError {
     proto::RpcError {
         error_type: error.error_type.clone(),
@@ -189,6 +198,7 @@ pub fn rpc_error(error: &RpcError) -> proto::RpcError {
         error_severity: error.error_severity.clone(),
         error_app_tag: error.error_app_tag.clone(),
         error_path: error.error_path.clone(),
+        error_path_namespaces: namespaces(&error.error_path_namespaces),
         error_message: error.error_message.clone(),
         error_info: error.error_info.clone(),
         bad_element: error.bad_element.clone(),

@@ -55,10 +55,11 @@ fn error(response: &Response<Body>, most: usize) -> Option<Error> {
                     .with_field(field(status.message()), "is malformed"),
             )
         }
-        Code::OutOfRange | Code::ResourceExhausted => Some(Error::new(
-            ErrorCode::PayloadTooLarge,
-            format!("a message may have {most} bytes, unpacked"),
-        )),
+        Code::OutOfRange | Code::ResourceExhausted => {
+            let words = format!("a message may have {most} bytes, unpacked");
+            // It is the message as a whole that is too large.
+            Some(Error::new(ErrorCode::PayloadTooLarge, words.clone()).with_field("", words))
+        }
         Code::Unimplemented if response.headers().contains_key(ACCEPTED) => Some(Error::new(
             ErrorCode::MethodNotAllowed,
             "the message is packed in a way that is not understood",

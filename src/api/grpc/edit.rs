@@ -1,6 +1,6 @@
 //! Messages of the write path, between `proto/` and the service layer.
 
-use super::convert::{content, known, some};
+use super::convert::{content, known, namespaces, some};
 use super::proto;
 use crate::error::{Error, PendingCommit};
 use crate::netconf::datastore::Datastore;
@@ -122,6 +122,7 @@ pub fn edit(field: &str, edit: Option<proto::Edit>) -> Result<Edit, Error> {
         path: some(edit.path),
         body,
         whole_configuration: edit.whole_configuration,
+        discard_others: edit.discard_others,
         error_option,
         test_option,
         protocol,
@@ -210,6 +211,7 @@ pub fn rpc_error(view: RpcErrorView) -> proto::RpcError {
         error_severity: view.error_severity,
         error_app_tag: view.error_app_tag,
         error_path: view.error_path,
+        error_path_namespaces: namespaces(&Vec::from_iter(view.error_path_namespaces)),
         error_message: view.error_message,
         error_info: view.error_info,
         bad_element: view.bad_element,

@@ -7,7 +7,7 @@ use super::stream::{self, Messages};
 use super::{Services, ask, carried, context, convert, edit, proto};
 use crate::error::Error;
 use crate::service::call::CallContext;
-use crate::service::edit::request::{CommitRequest, DiscardRequest, EditRequest};
+use crate::service::edit::request::{CommitRequest, DiscardRequest, EditRequest, ValidateRequest};
 use crate::service::edit::view::{EditSessionView, Planned};
 use crate::service::reply::{Reply, RpcAnswer};
 use crate::service::request::{ListRequest, RpcRequest};
@@ -135,11 +135,16 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         let method = "EditSessionService/DeleteEditSession";
         let this = self.clone();
         carried::call(&self.0, method, request, async move |ctx, input| {
-            this.0
-                .gateway
-                .delete_edit_session(&ctx, &input.device, &input.id)
-                .await?;
-            Ok(proto::DeleteEditSessionResponse::default())
+            let gateway = &this.0.gateway;
+            let ended = gateway.delete_edit_session(&ctx, &input.device, &input.id, input.plan);
+            let plan = match ended.await? {
+                Planned::Done(()) => None,
+                Planned::Plan(plan) => Some(edit::plan(plan)),
+            };
+            Ok(proto::DeleteEditSessionResponse {
+                plan,
+                operation: None,
+            })
         })
         .await
     }
@@ -174,12 +179,16 @@ impl proto::edit_session_service_server::EditSessionService for Services {
         let method = "EditSessionService/ValidateEditSession";
         let this = self.clone();
         carried::call(&self.0, method, request, async move |ctx, input| {
+            let request = ValidateRequest {
+                confirm_others: input.confirm_others,
+                plan: input.plan,
+            };
             answer!(
                 validate_edit_session_response,
                 ValidateEditSessionResponse,
                 this.0
                     .gateway
-                    .validate_edit_session(&ctx, &input.device, &input.id, input.plan)
+                    .validate_edit_session(&ctx, &input.device, &input.id, request)
                     .await?
             )
         })

@@ -19,6 +19,7 @@ pub fn message(operation: Operation) -> proto::Operation {
             step: progress.and_then(|progress| progress.step.clone()),
             is_change: operation.is_change,
             omitted_bytes: operation.omitted_bytes,
+            resource: operation.resource,
         }),
         id: operation.id,
         kind: operation.kind,

@@ -1,30 +1,35 @@
 //! `RpcService`: RPCs whole or by name, batches and CLI text.
 
+use std::time::Instant;
+
 use tonic::{Request, Response, Status};
 
 use super::ask::Whole;
 use super::stream::{self, Messages};
 use super::{Services, context, convert, proto};
+use crate::api::edge;
 use crate::error::Error;
 use crate::service::call::CallContext;
 use crate::service::reply::Reply;
 use crate::service::request::BatchRequest;
 
 impl Services {
+    /// What the two batch methods have in common: the call, and the log lines of what failed in it.
     async fn batch(
         &self,
+        method: &str,
         ctx: &CallContext,
-        device: &str,
-        rpcs: Vec<proto::Rpc>,
-        on_error: i32,
-        output: Option<proto::OutputOptions>,
+        it: proto::BatchRpcsRequest,
     ) -> Result<Vec<Result<Reply, Error>>, Error> {
+        let started = Instant::now();
         let request = BatchRequest {
-            rpcs: convert::batch(rpcs)?,
-            on_error: convert::on_error(on_error)?,
-            output: convert::output(output)?,
+            rpcs: convert::batch(it.rpcs)?,
+            on_error: convert::on_error(it.on_error)?,
+            output: convert::output(it.output)?,
         };
-        self.0.gateway.batch_rpcs(ctx, device, request).await
+        let results = self.0.gateway.batch_rpcs(ctx, &it.device, request).await?;
+        edge::log_failures(&ctx.request_id, method, started.elapsed(), &results);
+        Ok(results)
     }
 }
 
@@ -101,10 +106,9 @@ impl proto::rpc_service_server::RpcService for Services {
         &self,
         request: Request<proto::BatchRpcsRequest>,
     ) -> Result<Response<proto::BatchRpcsResponse>, Status> {
-        context::call(&self.0, "RpcService/BatchRpcs", request, async |ctx, it| {
-            let results = self
-                .batch(&ctx, &it.device, it.rpcs, it.on_error, it.output)
-                .await?;
+        const METHOD: &str = "RpcService/BatchRpcs";
+        context::call(&self.0, METHOD, request, async |ctx, it| {
+            let results = self.batch(METHOD, &ctx, it).await?;
             stream::whole_batch(results, &ctx.request_id).await
         })
         .await
@@ -116,10 +120,15 @@ impl proto::rpc_service_server::RpcService for Services {
         &self,
         request: Request<proto::StreamBatchRpcsRequest>,
     ) -> Result<Response<Self::StreamBatchRpcsStream>, Status> {
-        context::call(&self.0, "RpcService/StreamBatchRpcs", request, async |ctx, it| {
-            let results = self
-                .batch(&ctx, &it.device, it.rpcs, it.on_error, it.output)
-                .await?;
+        const METHOD: &str = "RpcService/StreamBatchRpcs";
+        context::call(&self.0, METHOD, request, async |ctx, it| {
+            let whole = proto::BatchRpcsRequest {
+                device: it.device,
+                rpcs: it.rpcs,
+                on_error: it.on_error,
+                output: it.output,
+            };
+            let results = self.batch(METHOD, &ctx, whole).await?;
             Ok(stream::batch(&self.0, results, &ctx.request_id))
         })
         .await

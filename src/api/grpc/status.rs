@@ -11,7 +11,7 @@ use tonic_types::pb;
 use super::{convert, edit, fields, proto};
 use crate::api::status;
 use crate::error::{Error, ErrorCode, Resource};
-use crate::netconf::rpc_error::RpcError;
+use crate::netconf::reply::ErrorList;
 
 /// Who gives the reasons of `ErrorInfo`.
 const DOMAIN: &str = "ncgate";
@@ -103,7 +103,7 @@ fn details(error: &Error, code: Code, request_id: &str) -> Vec<Any> {
         details.push(any("google.rpc.ResourceInfo", &resource));
     }
     if !error.rpc_errors().is_empty() {
-        details.push(any("ncgate.v1.RpcErrors", &rpc_errors(error.rpc_errors())));
+        details.push(any("ncgate.v1.RpcErrors", &rpc_errors(error.rpc_error_list())));
     }
     if let Some(holder) = error.holder() {
         details.push(any("ncgate.v1.LockHolder", &edit::holder(holder.into())));
@@ -174,11 +174,12 @@ fn bad_request(error: &Error) -> pb::BadRequest {
 }
 
 /// As many errors as fit, the first ones first.
-fn rpc_errors(all: &[RpcError]) -> proto::RpcErrors {
+fn rpc_errors(list: &ErrorList) -> proto::RpcErrors {
+    let all = &list.errors;
     let mut bounded = proto::RpcErrors {
         errors: Vec::new(),
-        total: u32::try_from(all.len()).unwrap_or(u32::MAX),
-        truncated: false,
+        total: u32::try_from(list.total).unwrap_or(u32::MAX),
+        truncated: list.truncated,
     };
     for error in all.iter().take(MAX_RPC_ERRORS) {
         let whole = convert::rpc_error(error);
@@ -202,12 +203,23 @@ fn shortened(error: &proto::RpcError) -> proto::RpcError {
         error_severity: short(&error.error_severity),
         error_app_tag: short(&error.error_app_tag),
         error_path: short(&error.error_path),
+        error_path_namespaces: namespaces_within(&error.error_path_namespaces, MAX_TEXT_BYTES),
         error_message: short(&error.error_message),
         error_info: short(&error.error_info),
         bad_element: short(&error.bad_element),
         source_daemon: short(&error.source_daemon),
         member: short(&error.member),
     }
+}
+
+/// The first of them, of at most `most` bytes together: half a namespace is another one.
+fn namespaces_within(all: &[proto::Namespace], most: usize) -> Vec<proto::Namespace> {
+    let mut bytes = 0;
+    let fits = |namespace: &&proto::Namespace| {
+        bytes += namespace.prefix.len() + namespace.uri.len();
+        bytes <= most
+    };
+    all.iter().take_while(fits).cloned().collect()
 }
 
 /// At most `most` bytes, cut between characters.
@@ -235,6 +247,7 @@ mod tests {
 
     use super::*;
     use crate::error::Outcome;
+    use crate::netconf::rpc_error::RpcError;
 
     fn detail<M: Message + Default>(status: &Status, name: &str) -> Option<M> {
         let whole = pb::Status::decode(status.details()).expect("details are a google.rpc.Status");

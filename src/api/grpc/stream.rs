@@ -239,10 +239,6 @@ fn header(reply: &Reply, request_id: &str) -> proto::ReplyHeader {
         name: name.clone(),
         value: value.clone(),
     };
-    let namespace = |(prefix, uri): &(String, String)| proto::Namespace {
-        prefix: prefix.clone(),
-        uri: uri.clone(),
-    };
     proto::ReplyHeader {
         device: reply.device.clone(),
         session_id: reply.session_id,
@@ -251,10 +247,13 @@ fn header(reply: &Reply, request_id: &str) -> proto::ReplyHeader {
         banner: reply.banner.clone(),
         warnings: reply.warnings.iter().map(convert::rpc_error).collect(),
         errors: reply.errors.iter().map(convert::rpc_error).collect(),
+        errors_truncated: reply.totals_if_cut.map(|_| true),
+        errors_total: reply.totals_if_cut.map(|totals| totals.errors),
+        warnings_total: reply.totals_if_cut.map(|totals| totals.warnings),
         complete: reply.complete,
         lossy: reply.lossy,
         mapping: reply.mapping.clone(),
-        namespaces: reply.namespaces.iter().map(namespace).collect(),
+        namespaces: convert::namespaces(&reply.namespaces),
         request_id: request_id.to_owned(),
         outcome: reply.outcome.map(|outcome| outcome.as_str().to_owned()),
     }

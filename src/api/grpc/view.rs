@@ -145,6 +145,10 @@ fn connection(view: ConnectionView) -> proto::Connection {
             time: loss.time,
         }),
         retry_after_seconds: view.retry_after_seconds,
+        revision: view.revision.map(|revision| proto::ConfigRevision {
+            id: revision.id,
+            seen_at: revision.seen_at,
+        }),
     }
 }
 

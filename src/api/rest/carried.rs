@@ -20,7 +20,7 @@ use crate::api::edge::{self, Failure};
 use crate::api::{App, kept};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::call::CallContext;
-use crate::service::calls::CALLS;
+use crate::service::calls::{self, CALLS};
 use crate::service::operations::{Admitted, Again, Carried, End, Key, Ticket};
 
 const KEY: &str = "Idempotency-Key";
@@ -71,14 +71,24 @@ fn kind(request: &Request) -> Option<&'static str> {
     MUTATING.get(rest.as_str()).copied()
 }
 
+/// Where what the request is about can be looked at.
+fn looked_at(kind: &str, request: &Request) -> Option<String> {
+    let route = request.extensions().get::<MatchedPath>()?;
+    let segments = route.as_str().split('/').zip(request.uri().path().split('/'));
+    let named = segments.filter(|(name, _)| name.starts_with('{'));
+    let arguments: Vec<&str> = named.map(|(_, argument)| argument).collect();
+    calls::looked_at(kind, &arguments)
+}
+
 async fn carry(app: App, kind: &'static str, request: Request, next: Next) -> Result<Response, ApiError> {
     let context = request.extensions().get::<CallContext>().cloned();
     let mut context =
         context.ok_or_else(|| ApiError::new(ErrorCode::Internal, "the request came past its context"))?;
     let respond_async = prefers_async(request.headers());
+    let about = looked_at(kind, &request);
     let path = request.uri().path().to_owned();
     let (mut request, key) = keyed(&app, context.principal.id(), request).await?;
-    let ticket = Ticket::new(kind, key, respond_async);
+    let ticket = Ticket::new(kind, key, respond_async).about(about);
     context.ticket = ticket.clone();
     let entered = match app.gateway.admit(&context).await? {
         Admitted::Go(entered) => entered,
@@ -295,6 +305,8 @@ fn replayed(again: Again) -> Response {
             envelope::created(&location, &change)
         }
         Again::EditSession(session) => envelope::json(&session),
+        Again::ConfirmedCommit(commit) => envelope::json(&commit),
+        Again::Cancelled(change) => envelope::json(&change),
         Again::Failed(error) => ApiError::from(error).into_response(),
     };
     response
@@ -311,13 +323,7 @@ fn rebuilt(answer: &[u8], operation_id: &str) -> Response {
         return ApiError::from(error).into_response();
     };
     if head.omitted {
-        let error = Error::new(
-            ErrorCode::ResponseTooLarge,
-            "the call was made before; its answer was too large to be kept",
-        )
-        .with_outcome(Outcome::Applied)
-        .with_operation_id(operation_id);
-        return ApiError::from(error).into_response();
+        return ApiError::from(kept::omitted(operation_id)).into_response();
     }
     let mut response = Response::new(Body::from(body.to_vec()));
     *response.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

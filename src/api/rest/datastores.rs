@@ -36,6 +36,8 @@ pub struct CopyInput {
     /// A datastore or `{"url": …}`.
     #[schema(schema_with = target, required)]
     pub target: String,
+    /// Also when others left something in the candidate that is to go. Default: 409 with the difference.
+    pub discard_others: Option<bool>,
     /// Show the XML that would be sent, and send nothing.
     pub plan: Option<bool>,
 }
@@ -47,6 +49,8 @@ pub struct DeleteInput {
     /// A datastore or `{"url": …}`.
     #[schema(schema_with = target, required)]
     pub target: String,
+    /// Also when others left something in the candidate that is to go. Default: 409 with the difference.
+    pub discard_others: Option<bool>,
     /// Show the XML that would be sent, and send nothing.
     pub plan: Option<bool>,
 }
@@ -58,6 +62,8 @@ pub struct ValidateInput {
     /// A datastore, `{"url": …}`, or `{"config": …}`: an object, or XML in a string. Default: `candidate`.
     #[schema(schema_with = source)]
     pub source: Option<String>,
+    /// Also when somebody else's confirmed commit is pending, which a check may confirm; admins only.
+    pub confirm_others: Option<bool>,
     /// Show the XML that would be sent, and send nothing.
     pub plan: Option<bool>,
 }
@@ -172,6 +178,7 @@ pub async fn copy(
     let request = CopyConfigRequest {
         source: required(endpoint(&mut body, "source")?, "source")?,
         target: required(endpoint(&mut body, "target")?, "target")?,
+        discard_others: body.boolean("discard_others")?.unwrap_or(false),
         plan: body_switch(&mut body, "plan", plan)?,
         output,
     };
@@ -205,6 +212,7 @@ pub async fn delete(
     let mut body = Object::parse(input.json()?)?;
     let request = DeleteConfigRequest {
         target: required(endpoint(&mut body, "target")?, "target")?,
+        discard_others: body.boolean("discard_others")?.unwrap_or(false),
         plan: body_switch(&mut body, "plan", plan)?,
         output,
     };
@@ -239,6 +247,7 @@ pub async fn validate(
     let mut body = Object::parse_or_empty(input.optional_json()?)?;
     let request = ValidateConfigRequest {
         source: endpoint(&mut body, "source")?.unwrap_or(Endpoint::Datastore(Datastore::Candidate)),
+        confirm_others: body.boolean("confirm_others")?.unwrap_or(false),
         plan: body_switch(&mut body, "plan", plan)?,
         output,
     };

@@ -12,7 +12,7 @@ use crate::netconf::datastore::Datastore;
 use crate::service::edit::request::{
     Action, ChangeRequest, CommitOptions, CommitRequest, ConfirmRequest, DiscardCandidateRequest,
     DiscardRequest, Edit, EditBody, EditFormat, EditRequest, ErrorOption, ExtendRequest, KillRequest, Mode,
-    OpenEditSession, Protocol, TestOption,
+    OpenEditSession, Protocol, TestOption, ValidateRequest,
 };
 
 #[derive(ToSchema)]
@@ -93,6 +93,9 @@ pub struct EditInput {
     pub replace_pattern: Option<ReplacePatternInput>,
     /// The caller knows that the whole configuration is replaced; `override` and `update` need it.
     pub whole_configuration: Option<bool>,
+    /// In mode `shared`, of an edit that takes the place of everything (`rollback`, `rescue`, `override`, `update`): what
+    /// others left in the candidate goes as well.
+    pub discard_others: Option<bool>,
     pub error_option: Option<ErrorOptionName>,
     pub test_option: Option<TestOptionName>,
     /// Whose operation edits. Default: what the device offers.
@@ -202,6 +205,15 @@ pub struct EditSessionInput {
     /// How long to wait for a lock that another holds, or for a session while others hold all that may be held.
     /// Default: not at all.
     pub wait_seconds: Option<u64>,
+    /// Show the XML that would be sent, and send nothing.
+    pub plan: Option<bool>,
+}
+
+/// How the candidate is checked. All of it optional.
+#[derive(ToSchema)]
+pub struct ValidateEditSessionInput {
+    /// Also when somebody else's confirmed commit is pending, which a check may confirm; admins only.
+    pub confirm_others: Option<bool>,
     /// Show the XML that would be sent, and send nothing.
     pub plan: Option<bool>,
 }
@@ -330,6 +342,7 @@ fn edit(body: &mut Object<'_>) -> Result<Edit, ApiError> {
         action: word(body, "action", Action::ALL, Action::as_str)?,
         path: body.string("path")?,
         whole_configuration: flag(body, "whole_configuration")?,
+        discard_others: flag(body, "discard_others")?,
         error_option: word(body, "error_option", ErrorOption::ALL, ErrorOption::as_str)?,
         test_option: word(body, "test_option", TestOption::ALL, TestOption::as_str)?,
         protocol: word(body, "protocol", Protocol::ALL, Protocol::as_str)?,
@@ -384,6 +397,17 @@ pub fn read_edit(text: &str, plan: Option<bool>) -> Result<EditRequest, ApiError
     let request = EditRequest {
         plan: body_switch(&mut body, "plan", plan)?,
         edit: edit(&mut body)?,
+    };
+    body.finish()?;
+    Ok(request)
+}
+
+/// Reads the body of `POST …/edit-sessions/{id}/validate`. Errors as [`read_open`].
+pub fn read_validate(text: &str, plan: Option<bool>) -> Result<ValidateRequest, ApiError> {
+    let mut body = Object::parse_or_empty(text)?;
+    let request = ValidateRequest {
+        confirm_others: flag(&mut body, "confirm_others")?,
+        plan: body_switch(&mut body, "plan", plan)?,
     };
     body.finish()?;
     Ok(request)
@@ -503,115 +527,4 @@ pub fn read_kill(text: &str, plan: Option<bool>) -> Result<KillRequest, ApiError
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pointer<T>(result: Result<T, ApiError>) -> String {
-        match result {
-            Ok(_) => panic!("must be refused"),
-            Err(error) => error.error.fields()[0].pointer.clone(),
-        }
-    }
-
-    /// W1: the configuration stays as it was written; the rest of an edit is read by its words.
-    #[test]
-    fn edits_are_read_in_full() {
-        let text = r#"{"action": "replace", "path": "system/login", "config": {"b": 1.50, "a": {"b": 1}},
-            "error_option": "rollback-on-error", "test_option": "test-then-set", "protocol": "rfc", "plan": true}"#;
-        let request = read_edit(text, None).expect("a good edit");
-        assert!(request.plan);
-        let expected = Edit {
-            action: Some(Action::Replace),
-            path: Some("system/login".to_owned()),
-            error_option: Some(ErrorOption::RollbackOnError),
-            test_option: Some(TestOption::TestThenSet),
-            protocol: Some(Protocol::Rfc),
-            ..Edit::new(
-                EditFormat::Json,
-                EditBody::Config(r#"{"b": 1.50, "a": {"b": 1}}"#.to_owned()),
-            )
-        };
-        assert_eq!(request.edit, expected);
-
-        let set = read_edit(r#"{"format": "set", "config": "set a \"b\"\n"}"#, None).ok();
-        assert_eq!(set.expect("a good edit").edit, plain_edit("set a \"b\"\n"));
-        let pattern = read_edit(r#"{"replace_pattern": {"pattern": "a", "with": "b"}}"#, None).ok();
-        assert_eq!(
-            pattern.expect("a good edit").edit.body,
-            EditBody::ReplacePattern {
-                pattern: "a".to_owned(),
-                with: "b".to_owned(),
-                path: None
-            }
-        );
-        let rollback = read_edit(r#"{"rollback": 3}"#, None).ok();
-        assert_eq!(rollback.expect("a good edit").edit.body, EditBody::Rollback(3));
-    }
-
-    /// S31
-    #[test]
-    fn changes_need_only_edits() {
-        let request = read_change(r#"{"edits": [{"config": {"a": 1}}]}"#, None).expect("a good change");
-        let expected = ChangeRequest {
-            edits: vec![Edit::new(
-                EditFormat::Json,
-                EditBody::Config(r#"{"a": 1}"#.to_owned()),
-            )],
-            ..ChangeRequest::default()
-        };
-        assert_eq!(request, expected);
-        let full = r#"{"edits": [{"rescue": true}], "mode": "private", "validate": false, "dry_run": true,
-            "commit": {"comment": "c", "at": "23:15", "synchronize": true, "force_synchronize": true, "full": true,
-            "save": false}, "if_revision": "re0-1", "wait_seconds": 5, "instance": "i"}"#;
-        let request = read_change(full, Some(true)).expect("a good change");
-        assert_eq!(request.mode, Some(Mode::Private));
-        assert!(!request.validate && request.dry_run && request.plan);
-        assert_eq!((request.wait_seconds, request.commit.save), (5, Some(false)));
-        assert!(request.commit.synchronize && request.commit.force_synchronize && request.commit.full);
-    }
-
-    /// H1
-    #[test]
-    fn faults_are_pointed_at() {
-        let edit = |text: &str| pointer(read_edit(text, None));
-        assert_eq!(edit(r#"{"config": "set a"}"#), "/config");
-        assert_eq!(edit(r#"{"format": "xml", "config": {"a": 1}}"#), "/config");
-        assert_eq!(edit(r#"{"format": "yaml", "config": {}}"#), "/format");
-        assert_eq!(edit(r#"{"action": "nope", "config": {}}"#), "/action");
-        assert_eq!(edit(r#"{"rescue": false}"#), "/rescue");
-        assert_eq!(edit(r#"{"rollback": 1.5}"#), "/rollback");
-        assert_eq!(edit("{}"), "");
-        assert_eq!(edit(r#"{"rollback": 1, "rescue": true}"#), "");
-        assert_eq!(
-            edit(r#"{"replace_pattern": {"with": "a"}}"#),
-            "/replace_pattern/pattern"
-        );
-        assert_eq!(
-            edit(r#"{"replace_pattern": {"pattern": "a", "with": "b", "up": 1}}"#),
-            "/replace_pattern/up"
-        );
-        let change = |text: &str| pointer(read_change(text, None));
-        assert_eq!(change("{}"), "/edits");
-        assert_eq!(change(r#"{"edits": [], "dry_run": true}"#), "/edits");
-        // A wrong name is what is wrong, not that the right one is missing.
-        assert_eq!(change(r#"{"edit": [{"config": {}}]}"#), "/edit");
-        assert_eq!(change(r#"{"edits": [{"cofig": {}}]}"#), "/edits/0/cofig");
-        assert_eq!(edit(r#"{"cofig": {}, "protocol": "rfc"}"#), "/cofig");
-        assert_eq!(change(r#"{"edits": [{"config": {}}, {}]}"#), "/edits/1");
-        assert_eq!(
-            change(r#"{"edits": [{"config": {}, "plan": true}]}"#),
-            "/edits/0/plan"
-        );
-        assert_eq!(
-            change(r#"{"edits": [{"config": {}}], "commit": {"confirm": 1}}"#),
-            "/commit/confirm"
-        );
-        assert_eq!(
-            pointer(read_open(r#"{"ttl_seconds": "1"}"#, None)),
-            "/ttl_seconds"
-        );
-        assert_eq!(pointer(read_discard_candidate("{}", None)), "/expect_diff_sha256");
-        assert_eq!(pointer(read_kill(r#"{"if_usr": "a"}"#, None)), "/if_usr");
-        assert!(read_open("", None).is_ok());
-    }
-}
+mod tests;

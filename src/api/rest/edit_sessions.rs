@@ -10,8 +10,8 @@ use super::body::{Input, Media};
 use super::config::{ConfigParameters, read_get};
 use super::context::Context;
 use super::edit_input::{
-    self, CommitInput, DiscardInput, EditInput, EditSessionInput, read_commit, read_discard, read_edit,
-    read_open,
+    self, CommitInput, DiscardInput, EditInput, EditSessionInput, ValidateEditSessionInput, read_commit,
+    read_discard, read_edit, read_open, read_validate,
 };
 use super::envelope::{self, Envelope};
 use super::extract::{OfConnection, PathArgs};
@@ -154,9 +154,11 @@ pub async fn get(
 #[utoipa::path(delete, path = "/v1/devices/{device}/edit-sessions/{id}", operation_id = "deleteEditSession",
     tag = "edit-sessions",
     params(("device" = String, Path, description = "The name of the device", example = "mx1"),
-        ("id" = String, Path, description = "The edit session")),
+        ("id" = String, Path, description = "The edit session"),
+        ("plan" = Option<bool>, Query, description = "Show the XML that would be sent, and send nothing")),
     responses(
         (status = 204, description = "It has ended"),
+        (status = 200, description = "The plan", body = Plan),
         (status = 409, description = "It belongs to somebody else", body = Problem,
             content_type = "application/problem+json"),
         (status = 410, description = "It had ended before", body = Problem,
@@ -169,9 +171,12 @@ pub async fn delete(
     PathArgs((device, id)): Target,
     query: Query,
 ) -> Result<Response, ApiError> {
-    query.finish()?;
-    app.gateway.delete_edit_session(&context, &device, &id).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let plan = plan_only(query)?.unwrap_or(false);
+    let ended = app.gateway.delete_edit_session(&context, &device, &id, plan);
+    Ok(match ended.await? {
+        Planned::Done(()) => StatusCode::NO_CONTENT.into_response(),
+        Planned::Plan(plan) => envelope::json(&plan),
+    })
 }
 
 /// Change the candidate.
@@ -215,6 +220,7 @@ pub async fn edit(
     params(("device" = String, Path, description = "The name of the device", example = "mx1"),
         ("id" = String, Path, description = "The edit session"),
         ("plan" = Option<bool>, Query, description = "Show the XML that would be sent, and send nothing")),
+    request_body(content((ValidateEditSessionInput = "application/json"))),
     responses((status = 200, description = "The edit session, or the plan", body = EditSessionAnswer),
         (status = 410, description = "The edit session has ended", body = Problem,
             content_type = "application/problem+json"),
@@ -230,11 +236,10 @@ pub async fn validate(
     input: Input,
 ) -> Result<Response, ApiError> {
     negotiate::only(&headers, JSON)?;
-    input.nothing()?;
-    let plan = plan_only(query)?.unwrap_or(false);
+    let request = read_validate(input.optional_json()?, plan_only(query)?)?;
     let planned = app
         .gateway
-        .validate_edit_session(&context, &device, &id, plan)
+        .validate_edit_session(&context, &device, &id, request)
         .await?;
     Ok(answer(planned))
 }

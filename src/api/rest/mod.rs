@@ -30,6 +30,7 @@ pub mod problem;
 mod query;
 pub mod rpc;
 pub mod rpc_input;
+mod statuses;
 
 use std::any::Any;
 use std::sync::{Arc, LazyLock};

@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document: what the operations have in common. The operations themselves are described where they
 //! are written, and the router is built from the same descriptions, so the two cannot differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use utoipa::openapi::header::HeaderBuilder;
@@ -13,39 +13,16 @@ use utoipa::openapi::{
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 use super::problem::{MEDIA_TYPE, Problem};
+use super::statuses::{Reach, meaning};
 use crate::service::calls::CALLS;
 
-/// The statuses that any operation may fail with. Which one means what stands under `code` in the body.
+/// The statuses that any operation may fail with; those that depend on what it does are added by [`text`]. Which failure
+/// it is stands under `code` in the body.
 pub struct Problems;
-
-/// Statuses beside the catch-all, with their meaning.
-const STATUSES: &[(&str, &str)] = &[
-    (
-        "400",
-        "The request is not valid, or the device refuses a part of it",
-    ),
-    (
-        "403",
-        "The caller, or the gateway's user on the device, may not do this",
-    ),
-    ("404", "There is no such thing"),
-    ("406", "None of the accepted media types can be produced"),
-    ("500", "The gateway made a mistake"),
-    ("502", "The device failed, or could not be logged in to"),
-    (
-        "503",
-        "Nothing was sent: the device or the gateway is unreachable, saturated or shutting down",
-    ),
-    ("504", "The deadline passed"),
-    ("default", "Any other failure"),
-];
 
 impl IntoResponses for Problems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        STATUSES
-            .iter()
-            .map(|(status, description)| ((*status).to_owned(), RefOr::T(problem(status, description))))
-            .collect()
+        problems(&[400, 403, 406, 500, 503])
     }
 }
 
@@ -54,19 +31,20 @@ pub struct BodyProblems;
 
 impl IntoResponses for BodyProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        [
-            ("408", "The body did not arrive in time"),
-            (
-                "409",
-                "The state of the device or of the inventory does not allow this now",
-            ),
-            ("413", "The body is too large"),
-            ("415", "The body has a media type that is not taken here"),
-        ]
-        .into_iter()
-        .map(|(status, description)| (status.to_owned(), RefOr::T(problem(status, description))))
-        .collect()
+        problems(&[408, 409, 413, 415])
     }
+}
+
+fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<Response>> {
+    let described = statuses
+        .iter()
+        .map(|status| (status.to_string(), meaning(*status)));
+    described
+        .map(|(status, description)| {
+            let response = problem(&status, description);
+            (status, RefOr::T(response))
+        })
+        .collect()
 }
 
 fn problem(status: &str, description: &str) -> Response {
@@ -108,6 +86,7 @@ const INPUTS: &[&str] = &[
     "KillInput",
     "CopyInput",
     "DeleteInput",
+    "ValidateEditSessionInput",
     "ValidateInput",
 ];
 /// The same, but null removes a member.
@@ -120,6 +99,9 @@ const BODY_OPTIONAL: &[&str] = &[
     "createEditSession",
     "commitEditSession",
     "discardEditSession",
+    "validateEditSession",
+    "validateConfig",
+    "confirmConfirmedCommit",
     "killSession",
 ];
 
@@ -142,20 +124,21 @@ pub fn text(api: &OpenApi) -> String {
         }
     }
     let paths = document["paths"].as_object_mut();
-    let operations = paths.into_iter().flat_map(|paths| paths.values_mut());
-    for operation in operations
-        .filter_map(Value::as_object_mut)
-        .flat_map(|path| path.values_mut())
-    {
-        if operation["operationId"]
-            .as_str()
-            .is_some_and(|id| BODY_OPTIONAL.contains(&id))
-        {
+    let operations = paths.into_iter().flatten().flat_map(|(path, item)| {
+        let methods = item.as_object_mut().into_iter().flatten();
+        methods.map(move |(method, operation)| (path, method, operation))
+    });
+    for (path, method, operation) in operations {
+        let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+        if BODY_OPTIONAL.contains(&id.as_str()) {
             operation["requestBody"]["required"] = Value::Bool(false);
         }
-        if operation["operationId"].as_str().is_some_and(can_mutate) {
+        let can_mutate = can_mutate(&id);
+        if can_mutate {
             followed(operation);
         }
+        let reach = Reach::of(method, path, &id, can_mutate);
+        fails(operation, &reach.statuses());
         let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
         for parameter in parameters.into_iter().flatten() {
             // `?plan` is `?plan=true` (H15).
@@ -201,11 +184,20 @@ fn followed(operation: &mut Value) {
         },
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/OperationView"}}},
     });
-    let problem = serde_json::json!({"schema": {"$ref": "#/components/schemas/Problem"}});
-    operation["responses"]["422"] = serde_json::json!({
-        "description": "The Idempotency-Key stands for another request",
-        "content": {MEDIA_TYPE: problem},
-    });
+}
+
+/// The statuses that an operation can fail with, where it has no words of its own for them.
+fn fails(operation: &mut Value, statuses: &BTreeSet<u16>) {
+    let Some(responses) = operation["responses"].as_object_mut() else {
+        return;
+    };
+    for status in statuses {
+        let response = || {
+            serde_json::to_value(problem(&status.to_string(), meaning(*status)))
+                .expect("a response consists of strings and maps with string keys")
+        };
+        responses.entry(status.to_string()).or_insert_with(response);
+    }
 }
 
 /// Takes null out of the types of a member that need not be there.

@@ -60,6 +60,10 @@ pub struct OperationMetadata {
     /// The change of the same id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<String>,
+    /// The path under which what the call was about can be looked at, as it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/v1/devices/mx1")]
+    pub resource: Option<String>,
     /// The least size of a response that was too large to be kept, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub omitted_bytes: Option<u64>,
@@ -96,9 +100,8 @@ impl From<Operation> for OperationView {
                     steps: progress.steps,
                     step: progress.step,
                 }),
-                change: operation
-                    .is_change
-                    .then(|| format!("/v1/devices/{}/changes/{}", operation.device, operation.id)),
+                change: operation.resource.clone().filter(|_| operation.is_change),
+                resource: operation.resource,
                 omitted_bytes: operation.omitted_bytes,
             },
             id: operation.id,

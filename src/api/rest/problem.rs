@@ -100,6 +100,12 @@ pub struct Problem {
     /// Every error of the device's reply, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rpc_errors: Vec<RpcErrorView>,
+    /// How many errors the reply had; `rpc_errors` holds the first 1000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpc_errors_total: Option<u64>,
+    /// Whether errors were left out, or a text beyond 64 KiB was cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpc_errors_truncated: Option<bool>,
     /// The change that failed: `GET …/changes/{id}` tells the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change_id: Option<String>,
@@ -145,6 +151,7 @@ impl Problem {
     /// `instance`: the path of the request, without its query, which may hold data.
     pub fn new(error: &Error, request_id: &str, instance: &str) -> Self {
         let code = error.code();
+        let told = !error.rpc_errors().is_empty();
         Self {
             kind: format!("/problems/{code}"),
             title: code.title().to_owned(),
@@ -170,6 +177,8 @@ impl Problem {
                 })
                 .collect(),
             rpc_errors: error.rpc_errors().iter().map(RpcErrorView::from).collect(),
+            rpc_errors_total: told.then_some(error.rpc_error_list().total),
+            rpc_errors_truncated: told.then_some(error.rpc_error_list().truncated),
             change_id: error.change_id().map(str::to_owned),
             operation_id: error.operation_id().map(str::to_owned),
             holder: error.holder().map(LockHolderView::from),
@@ -210,6 +219,7 @@ impl Problem {
 mod tests {
     use super::*;
     use crate::error::Outcome;
+    use crate::netconf::reply::ErrorList;
     use crate::netconf::rpc_error::RpcError;
 
     fn json(problem: &Problem) -> serde_json::Value {
@@ -259,11 +269,30 @@ mod tests {
             serde_json::json!([{"pointer": "/edits/0", "detail": "bad"}])
         );
         assert_eq!(full["rpc_errors"].as_array().expect("a list").len(), 2);
+        assert_eq!(full["rpc_errors_total"], 2);
+        assert_eq!(full["rpc_errors_truncated"], false);
         assert_eq!(
             full["rpc_errors"][1],
             serde_json::json!({
                 "error_severity": "error", "error_message": "syntax error", "bad_element": "get-nothing"
             })
         );
+    }
+
+    /// S18: errors that were not kept, and texts that were cut, are told.
+    #[test]
+    fn what_is_left_out_of_the_errors_is_told() {
+        let list = ErrorList {
+            errors: vec![RpcError::default()],
+            total: 1500,
+            truncated: true,
+        };
+        let problem = json(&Problem::new(
+            &Error::new(ErrorCode::DeviceError, "x").with_rpc_errors(list),
+            "r",
+            "/x",
+        ));
+        assert_eq!(problem["rpc_errors_total"], 1500);
+        assert_eq!(problem["rpc_errors_truncated"], true);
     }
 }

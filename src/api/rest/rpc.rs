@@ -1,5 +1,7 @@
 //! RPCs and CLI commands (design section 4, conventions H15).
 
+use std::time::Instant;
+
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, Method};
@@ -19,6 +21,7 @@ use super::problem::{ApiError, Problem};
 use super::query::Query;
 use super::rpc_input::{Body, CliInput, RpcInput, read_body, read_cli};
 use crate::api::App;
+use crate::api::edge;
 use crate::api::pace::Chain;
 use crate::api::server::Connection;
 use crate::error::ErrorCode;
@@ -107,8 +110,10 @@ pub async fn call(
                         "the results of a batch can be had as application/json",
                     ));
                 }
+                let started = Instant::now();
                 let results = app.gateway.batch_rpcs(&context, &device, batch).await;
                 let results = results.map_err(|error| places.tell(error))?;
+                edge::log_failures(&context.request_id, "batch_rpcs", started.elapsed(), &results);
                 return batch_answer(&app, &context, connection.as_ref(), &device, results).await;
             }
         },

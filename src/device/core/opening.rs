@@ -15,6 +15,7 @@ use crate::device::login_gate::Login;
 use crate::device::news::SessionNews;
 use crate::device::settings::{Policy, Profile};
 use crate::device::software::{self, Software};
+use crate::device::stage::Stage;
 use crate::pool;
 use crate::session::{self, FirstRpc, SessionHandle};
 
@@ -63,10 +64,11 @@ impl Core {
     }
 
     async fn open_in(self: &Arc<Self>, room: Room, asked: bool) -> Result<Fresh, DeviceError> {
+        let stage = self.stages.begin();
         let login = self.logins.enter(|| self.is_proven()).await;
         let permission = self.permit(asked).map_err(|failure| self.refuse(failure))?;
         let mut login = Some(login);
-        let result = self.open_permitted(room, asked, &mut login).await;
+        let result = self.open_permitted(room, asked, &mut login, &stage).await;
         // A failed login is held until its failure is in the books.
         match result {
             Ok(fresh) => {
@@ -95,6 +97,7 @@ impl Core {
         room: Room,
         asked: bool,
         login: &mut Option<Login<'_>>,
+        stage: &Stage,
     ) -> Result<Fresh, ConnectError> {
         let place = match room {
             Room::Wait => self.place().await?,
@@ -103,6 +106,7 @@ impl Core {
                 Err(_) => return Err(ConnectError::NoRoom(Duration::ZERO)),
             },
         };
+        stage.enter("pace");
         self.wait_for_pace().await?;
         let config = session::Config {
             spool: self.around.spool.clone(),
@@ -119,12 +123,13 @@ impl Core {
             handle,
             run,
             mut link,
-        } = self.connector.connect(config).await?;
+        } = self.connector.connect(config, stage).await?;
         self.start(&handle, run, place);
         *login = None;
         let software = match self.known_software(&handle, asked) {
             Some(software) => software,
             None => {
+                stage.enter("software");
                 let start = Instant::now();
                 let deadline = start + self.settings.rpc_timeout;
                 let software = software::ask(&handle, deadline)

@@ -1,5 +1,6 @@
 //! What others see of an edit session: its facts, where it stands, and the way to have RPCs sent in it.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::lease::{Effect, Event};
 use super::{EditFacts, EditReason, EditState, Lease};
 use crate::clock::Clock;
-use crate::device::call::{Answer, Request};
+use crate::device::call::{Admit, Answer, Request};
 use crate::device::error::DeviceError;
 use crate::device::hold::{Held, HoldError};
 use crate::netconf::capability::Capabilities;
@@ -50,11 +51,39 @@ pub struct Work {
     pub steps: Vec<(Request, Touch)>,
     /// The lane of the shared candidate is needed meanwhile, and is waited for no longer than this.
     pub lane: Option<Duration>,
+    /// What is looked at before, when its turn has come.
+    pub look: Option<Look>,
     pub start: Start,
-    /// Where the session goes when all of it went well: the edit session ends then, and gives nothing back.
-    pub hand_over: Option<oneshot::Sender<Held>>,
-    /// Dropped when the device owes no reply to any of it any more.
-    pub kept: Option<Box<dyn Send>>,
+    pub counts: Option<Counts>,
+    /// Whether it may be sent still when its turn has come, that of the candidate included.
+    pub admit: Option<Admit>,
+}
+
+/// RPCs that only read, sent under the same turn as the work behind them, that of the candidate included. As long as they
+/// are under way the work has not begun.
+pub struct Look {
+    pub steps: Vec<Request>,
+    pub judge: Judge,
+}
+
+/// Whether a work is sent, by the answers to its look, up to the one that failed.
+pub type Judge = Box<dyn FnOnce(Vec<Answer>) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send>;
+
+/// The RPC of a work that counts on the device when it is done. It is begun by the deadline or not at all; it, and what
+/// follows from it, has a time of its own (conventions Q7).
+pub struct Counts {
+    /// Its number.
+    pub step: usize,
+    /// How long it may take, and each that follows.
+    pub each: Duration,
+    pub hand_over: Option<HandOver>,
+}
+
+/// Where the session goes that has sent what counts: the edit session ends then, and gives nothing back.
+pub struct HandOver {
+    pub to: oneshot::Sender<Held>,
+    /// Whether it may have been done, by its answer.
+    pub may_count: fn(&Answer) -> bool,
 }
 
 /// Whether work has begun. It is decided once: by the session when it begins it, or by who takes it back before.
@@ -82,6 +111,9 @@ pub enum RunError {
     /// Its turn, or that of the candidate, did not come.
     #[error(transparent)]
     NotHeld(#[from] HoldError),
+    /// Its turn came, and it was not admitted, or what was looked at kept it from being sent.
+    #[error("it was taken back when its turn came")]
+    NotAdmitted,
 }
 
 /// What waits in an edit session.

@@ -15,7 +15,9 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
-pub use self::handle::{EditHandle, EditStatus, Edited, RunError, Start, Work};
+pub use self::handle::{
+    Counts, EditHandle, EditStatus, Edited, HandOver, Judge, Look, RunError, Start, Work,
+};
 pub use self::lease::{EditReason, EditState};
 
 use self::handle::Shared;

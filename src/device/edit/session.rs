@@ -1,19 +1,21 @@
 //! The task of an edit session: it owns the held session, sends what it is told, one piece of work at a time, and at the
 //! end undoes what the session did and gives back what it holds (conventions L2).
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::handle::{Command, Ending, RunError, Shared, Work};
+use super::handle::{Command, Counts, Ending, Look, RunError, Shared, Work};
 use super::lease::{Effect, Event};
 use super::{EditReason, Release};
 use crate::device::call::{Answer, Request};
-use crate::device::error::error_chain;
+use crate::device::error::{Failure, error_chain};
 use crate::device::hold::Held;
 use crate::pool::{Hold, Touch};
+use crate::session::SessionError;
 
 pub(super) struct Runtime {
     held: Held,
@@ -96,8 +98,6 @@ impl Runtime {
             deadline,
             mut answer,
         } = command;
-        let hand_over = work.hand_over.take();
-        let _kept = work.kept.take();
         if answer.is_closed() || !self.shared.begins() {
             return;
         }
@@ -116,35 +116,77 @@ impl Runtime {
                 }
             }
         };
-        if result.is_ok() && !work.start.begin() {
-            self.leave_candidate();
-            self.shared.on(Event::Ends);
-            return;
+        let admitted = result.map_err(RunError::NotHeld);
+        let mut admitted = admitted.and_then(|()| match work.admit.take() {
+            None => Ok(None),
+            Some(admit) => admit().map(Some).ok_or(RunError::NotAdmitted),
+        });
+        let mut late = false;
+        if admitted.is_ok()
+            && let Some(look) = work.look.take()
+        {
+            let goes_on;
+            (goes_on, late) = self.look(look, deadline).await;
+            if !goes_on {
+                admitted = Err(RunError::NotAdmitted);
+            }
         }
-        let result = match result {
-            Ok(()) => Ok(self.send(work, deadline).await),
-            Err(error) => Err(RunError::NotHeld(error)),
+        if admitted.is_ok() && (answer.is_closed() || !work.start.begin()) {
+            return self.rest(late).await;
+        }
+        let counts = work.counts.take();
+        let (result, _kept) = match admitted {
+            Ok(kept) => (Ok(self.send(work, counts.as_ref(), deadline).await), kept),
+            Err(error) => (Err(error), None),
         };
-        let late = result
+        late |= result
             .as_ref()
             .is_ok_and(|answers| answers.iter().any(Result::is_err));
         if !late {
-            self.leave_candidate();
-            self.shared.on(Event::Ends);
+            self.rest(late).await;
         }
-        let went_well = result.as_ref().is_ok_and(|answers| !answers.iter().any(failed));
-        if let Some(to) = hand_over.filter(|_| went_well) {
-            self.hand_over = Some(to);
+        let hand_over = counts.and_then(|counts| {
+            let answers = result.as_ref().ok()?;
+            let sent = answers.get(counts.step)?;
+            let hand_over = counts.hand_over?;
+            // A session that is lost is nobody's.
+            ((hand_over.may_count)(sent) && !answers.iter().any(lost)).then_some(hand_over.to)
+        });
+        let leaves = hand_over.is_some();
+        if leaves {
+            self.hand_over = hand_over;
             self.shared.on(Event::Stop(EditReason::ConfirmedCommit));
         }
         // Nobody to tell is no harm.
         let _ = answer.send(result);
-        if late {
-            // The device may owe a reply still, and works on it: the clock stands until it is here.
-            self.held.idle().await;
-            self.leave_candidate();
-            self.shared.on(Event::Ends);
+        // Whoever gets the session waits for what is late.
+        if late && !leaves {
+            self.rest(late).await;
         }
+    }
+
+    /// A work is over. `late`: the device may owe a reply still, and works on it, so the clock stands until it is here.
+    async fn rest(&mut self, late: bool) {
+        if late {
+            self.held.idle().await;
+        }
+        self.leave_candidate();
+        self.shared.on(Event::Ends);
+    }
+
+    /// Looks at something. Whether the work behind it is sent, and whether the device may owe a reply.
+    async fn look(&mut self, look: Look, deadline: Instant) -> (bool, bool) {
+        let mut answers = Vec::with_capacity(look.steps.len());
+        for request in look.steps {
+            let answer = self.held.call(deadline, request, Touch::Nothing).await;
+            let failed = failed(&answer);
+            answers.push(answer);
+            if failed {
+                break;
+            }
+        }
+        let late = answers.iter().any(Result::is_err);
+        ((look.judge)(answers).await, late)
     }
 
     fn leave_candidate(&mut self) {
@@ -155,11 +197,19 @@ impl Runtime {
 
     /// Sends RPCs up to the first that fails, and keeps account of what is held. A session that lost what it needs, or
     /// may have, ends.
-    async fn send(&mut self, work: Work, deadline: Instant) -> Vec<Answer> {
+    async fn send(&mut self, work: Work, counts: Option<&Counts>, deadline: Instant) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(work.steps.len());
         let mut given_up = false;
-        for (request, touch) in work.steps {
-            if touch != Touch::Nothing {
+        for (number, (request, touch)) in work.steps.into_iter().enumerate() {
+            let now = Instant::now();
+            let own = counts.filter(|counts| match number.cmp(&counts.step) {
+                Ordering::Less => false,
+                Ordering::Equal => now < deadline,
+                Ordering::Greater => true,
+            });
+            let deadline = own.map_or(deadline, |counts| now + counts.each);
+            // What acts at once leaves nothing to be committed.
+            if !matches!(touch, Touch::Nothing | Touch::Applies) {
                 self.shared.edits();
             }
             let answer = self.held.call(deadline, request, touch).await;
@@ -242,6 +292,17 @@ async fn at(tick: Option<Instant>) {
         Some(tick) => sleep_until(tick).await,
         None => std::future::pending().await,
     }
+}
+
+/// Whether the session was lost before this answer came.
+fn lost(answer: &Answer) -> bool {
+    let failure = answer.as_ref().err().map(|error| &error.failure);
+    matches!(
+        failure,
+        Some(Failure::Session(
+            SessionError::Lost { .. } | SessionError::NotOpen
+        ))
+    )
 }
 
 fn failed(answer: &Answer) -> bool {

@@ -244,7 +244,8 @@ pub struct Quirks {
     pub pipelining: bool,
     /// Changes have the device validate before the commit. Some servers make no commit after that and say ok to it.
     pub validate: bool,
-    /// After a commit running is read and compared with what the candidate was.
+    /// After a commit running is read and compared with what the candidate was, on any device. If it is off: on a device
+    /// without a history of commits running must be another than before, on one with a history nothing is compared.
     pub verify_after_commit: bool,
 }
 

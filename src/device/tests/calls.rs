@@ -217,7 +217,7 @@ async fn cancelled_checkout_keeps_the_session() {
     assert!(late.is_ok());
 }
 
-/// H6: a deadline that passes while connecting is told as such, with nothing sent.
+/// H6: a deadline that passes while connecting is told as such, with the phase that was under way and nothing sent.
 #[tokio::test(start_paused = true)]
 async fn deadline_while_connecting_means_not_sent() {
     let world = World::new();
@@ -230,7 +230,10 @@ async fn deadline_while_connecting_means_not_sent() {
     });
     let device = world.registry.upsert(settings(), connector);
     let error = device.read("a", within(2), request("get")).await.unwrap_err();
-    assert!(matches!(error.failure, Failure::DeadlineInQueue), "{error}");
+    assert!(
+        matches!(error.failure, Failure::DeadlineConnecting { phase: "tcp" }),
+        "{error}"
+    );
     assert_eq!((error.step, error.outcome), (Step::Connect, Outcome::NotSent));
     assert_eq!(fake.operations(), Vec::<String>::new());
 }

@@ -59,10 +59,11 @@ async fn open(device: &Device, id: &str) -> EditHandle {
 fn work(operation: &'static str, touch: Touch) -> Work {
     Work {
         start: Start::default(),
-        hand_over: None,
+        counts: None,
+        look: None,
         steps: vec![(request(operation), touch)],
         lane: None,
-        kept: None,
+        admit: None,
     }
 }
 
@@ -255,8 +256,9 @@ async fn work_is_served_one_piece_at_a_time() {
                         steps,
                         lane: None,
                         start: Start::default(),
-                        hand_over: None,
-                        kept: None,
+                        counts: None,
+                        look: None,
+                        admit: None,
                     },
                 )
                 .await
@@ -355,10 +357,11 @@ async fn work_in_the_lane_waits_for_its_holder() {
     let private = device.lease(held, terms);
     let commit = |wait: u64| Work {
         start: Start::default(),
-        hand_over: None,
+        counts: None,
+        look: None,
         steps: vec![(request("commit-configuration"), Touch::Releases(Hold::Edits))],
         lane: Some(Duration::from_secs(wait)),
-        kept: None,
+        admit: None,
     };
     let refused = private.run(within(30), commit(0)).await.unwrap_err();
     assert!(

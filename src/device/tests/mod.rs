@@ -69,7 +69,12 @@ impl FakeConnector {
 }
 
 impl Connector for FakeConnector {
-    fn connect(&self, config: session::Config) -> BoxFuture<'_, Result<Opened, ConnectError>> {
+    fn connect<'a>(
+        &'a self,
+        config: session::Config,
+        stage: &'a Stage,
+    ) -> BoxFuture<'a, Result<Opened, ConnectError>> {
+        stage.enter("tcp");
         Box::pin(self.open(config))
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct State {
     pub(super) locks: BTreeMap<String, u32>,
     /// Sessions with a private copy or an ephemeral instance.
     pub(super) copies: Vec<u32>,
+    /// Sessions with a commit that waits to be confirmed.
+    pub(super) armed: Vec<u32>,
     /// The session that last changed the candidate, until commit or discard.
     pub(super) edited: Option<u32>,
     pub(super) commits: usize,
@@ -80,6 +82,15 @@ impl State {
                 self.commits += 1;
                 ok()
             }
+            "commit-confirmed" => {
+                self.edited = None;
+                self.armed.push(session);
+                ok()
+            }
+            "cancel-commit" => {
+                self.armed.retain(|armed| *armed != session);
+                ok()
+            }
             "die" => {
                 self.ended(session);
                 vec![React::HangUp]
@@ -104,6 +115,7 @@ impl State {
         }
         self.locks.retain(|_, holder| *holder != session);
         self.copies.retain(|copy| *copy != session);
+        self.armed.retain(|armed| *armed != session);
         self.sessions.remove(&session);
     }
 }
@@ -139,13 +151,15 @@ impl Router {
             .collect()
     }
 
-    /// Ends a session from outside.
+    /// Ends a session from outside, if it is there still.
     pub(super) fn kill(&self, session: u64) {
         let mut state = self.state();
         let session = u32::try_from(session).unwrap();
         let cord = state.sessions.get(&session).cloned();
         state.ended(session);
-        cord.unwrap().cancel();
+        if let Some(cord) = cord {
+            cord.cancel();
+        }
     }
 
     async fn open(&self, config: session::Config) -> Result<Opened, ConnectError> {
@@ -176,7 +190,11 @@ impl Router {
 }
 
 impl Connector for Router {
-    fn connect(&self, config: session::Config) -> BoxFuture<'_, Result<Opened, ConnectError>> {
+    fn connect<'a>(
+        &'a self,
+        config: session::Config,
+        _: &'a Stage,
+    ) -> BoxFuture<'a, Result<Opened, ConnectError>> {
         Box::pin(self.open(config))
     }
 }

@@ -16,6 +16,14 @@ pub fn check(root: &Node) -> Vec<DeviceError> {
     problems
 }
 
+/// What a device says of an empty configuration: nobody could log in any more.
+pub fn nothing_left() -> DeviceError {
+    DeviceError::new("Missing mandatory statement: 'root-authentication'")
+        .tagged("application", "invalid-value")
+        .at("[edit]")
+        .element("system")
+}
+
 /// Tells statements without what they must hold.
 fn missing(node: &Node, path: &mut Vec<String>, problems: &mut Vec<DeviceError>) {
     for child in active(node) {

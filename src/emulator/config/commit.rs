@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Node;
-use super::check::check;
+use super::check::{check, nothing_left};
 use super::chronicle::What;
 use super::engine::{Actor, Committed, Engine, Store, Working};
 use super::merge::merge;
@@ -170,7 +170,7 @@ impl Engine {
             None => self.candidate.clone(),
         };
         let untouched = private.is_some() && tree == before;
-        let warnings = match checked(&tree) {
+        let warnings = match checked(&tree, &before) {
             Ok(warnings) => warnings,
             Err(errors) => {
                 if let Some(confirm) = options
@@ -301,7 +301,7 @@ impl Engine {
     /// # Errors
     /// All reasons, in order, the summary last.
     pub fn validate(&self, tree: &Node) -> Result<Vec<DeviceError>, Vec<DeviceError>> {
-        checked(tree)
+        checked(tree, &self.running().tree)
     }
 
     /// The commit that waits for its time.
@@ -325,8 +325,12 @@ pub fn at_words(at: i64) -> String {
 }
 
 /// The warnings about a configuration, or the errors and what a device says at their end.
-fn checked(tree: &Node) -> Result<Vec<DeviceError>, Vec<DeviceError>> {
+/// `running`: a device that was set up is not emptied.
+fn checked(tree: &Node, running: &Node) -> Result<Vec<DeviceError>, Vec<DeviceError>> {
     let mut found = check(tree);
+    if tree.children.is_empty() && !running.children.is_empty() {
+        found.insert(0, nothing_left());
+    }
     if found.iter().all(|problem| problem.severity == Severity::Warning) {
         return Ok(found);
     }

@@ -1,5 +1,6 @@
 //! One step of a frame: a child, or the end.
 
+use super::comments::{list_comment, list_comments};
 use super::frame::{Frame, Group, Kind, Tail};
 use super::tag::{Tag, read_tag, to_tag};
 use super::task::Task;
@@ -10,6 +11,10 @@ use crate::json::options::{Arrays, Mapping};
 use crate::json::text::{Inside, Newlines, decode, escape};
 use crate::xml::chars::{PLAIN, TEXT};
 use crate::xml::namespace::NamespaceId;
+
+/// Stands before a key of the device's form that would be there twice, because a child is called as one of the members
+/// that are no elements: `#attributes`, `#data`, `#comment`. No element has such a name.
+pub(super) const TAKEN: u8 = b'#';
 
 /// What was found behind a start tag.
 pub(super) enum Found {
@@ -197,8 +202,8 @@ impl Machine {
                 let used = decode(bytes, &mut Inside::default(), false, &mut self.scratch);
                 match bytes.get(used..used + 2) {
                     Some(b"</") => {
-                        if self.options.comments {
-                            list_comments(&bytes[..used], &mut self.comments_of_leaf);
+                        if self.options.shows_comments() {
+                            list_comments(&bytes[..used], self.options.mapping, &mut self.comments_of_leaf);
                         }
                         Ok(Some(Found::Decoded(content + used)))
                     }
@@ -214,7 +219,18 @@ impl Machine {
         let distant = self.index.distant(offset).ok_or_else(|| input.changed(content))?;
         Ok(match distant.kind {
             Content::Container => Found::Container,
-            kind @ (Content::Null | Content::Text { .. }) => Found::Long(distant.end, kind),
+            kind @ (Content::Null | Content::Text { .. }) => {
+                if self.options.shows_comments() {
+                    for comment in self.index.comments(&distant)? {
+                        list_comment(
+                            comment.as_bytes(),
+                            self.options.mapping,
+                            &mut self.comments_of_leaf,
+                        );
+                    }
+                }
+                Found::Long(distant.end, kind)
+            }
         })
     }
 
@@ -253,7 +269,7 @@ impl Machine {
             let first_run = if group.run == NO_RUN {
                 0
             } else {
-                u64::from(self.index.run(group.run).count)
+                u64::from(self.index.run(group.run).count())
             };
             self.task = Some(Task::metadata(&group, first_run, resume));
             step = Some(Step::Seek(group.start));
@@ -275,15 +291,14 @@ impl Machine {
     fn next_run(&mut self, offset: u64, out: &mut Vec<u8>) -> Result<Step, ConvertError> {
         let frame = self.top()?;
         if frame.run != NO_RUN {
-            let next = self
-                .index
-                .run(self.frames.last().map_or(NO_RUN, |frame| frame.run))
-                .next;
+            let mapping = self.options.mapping;
+            let run = self.frames.last().map_or(NO_RUN, |frame| frame.run);
+            let next = self.index.run(run).next(mapping);
             let frame = self.top()?;
             frame.run = next;
             if next != NO_RUN {
                 let run = self.index.run(next);
-                self.top()?.run_left = run.count;
+                self.top()?.run_left = run.count();
                 return Ok(Step::Seek(run.start));
             }
             if let Some(step) = self.close_group(offset, out) {
@@ -299,9 +314,9 @@ impl Machine {
         for run in runs.start + frame.next_run..runs.end {
             frame.next_run = run - runs.start + 1;
             let found = self.index.run(run);
-            if found.first && !found.is_text() {
+            if found.is_first(self.options.mapping) && !found.is_text() {
                 frame.run = run;
-                frame.run_left = found.count;
+                frame.run_left = found.count();
                 return Ok(Step::Seek(found.start));
             }
         }
@@ -325,7 +340,7 @@ impl Machine {
         let local = tag.local();
         let (key, repeated) = if frame.shuffled.is_some() {
             let run = self.index.run(frame.run);
-            (self.index.key(frame.run), run.count > 1 || run.next != NO_RUN)
+            (self.index.key(frame.run), run.count() > 1 || run.next != NO_RUN)
         } else {
             let repeated = frame.repeats
                 && self
@@ -344,10 +359,19 @@ impl Machine {
             }
         };
         out.extend_from_slice(if frame.wrote { b",\"" } else { b"\"" });
-        out.extend_from_slice(key.as_bytes());
+        match self.options.mapping {
+            Mapping::Ncj => out.extend_from_slice(key.as_bytes()),
+            Mapping::Junos => {
+                if frame.has_attributes && local == "attributes" {
+                    out.push(TAKEN);
+                }
+                out.extend_from_slice(local.as_bytes());
+            }
+        }
         out.extend_from_slice(if array { b"\":[" } else { b"\":" });
         frame.wrote = true;
         frame.groups += 1;
+        frame.data_child |= local == "data";
         frame.comment_child |= local == "comment";
         let from = self.keys.len();
         self.keys
@@ -421,6 +445,15 @@ impl Machine {
                     });
                     out.extend_from_slice(&self.metadata);
                 }
+                if !self.comments_of_leaf.is_empty() {
+                    out.extend_from_slice(if is_first && !has_metadata {
+                        b"\"comment\":".as_slice()
+                    } else {
+                        b",\"comment\":"
+                    });
+                    out.extend_from_slice(&self.comments_of_leaf);
+                    out.push(b'"');
+                }
                 out.push(b'}');
             }
             Mapping::Ncj if has_metadata => {
@@ -452,7 +485,7 @@ impl Machine {
     }
 
     /// Writes the brace of a container and its metadata.
-    fn open_object(&mut self, has_metadata: bool, out: &mut Vec<u8>) {
+    pub(super) fn open_object(&mut self, has_metadata: bool, out: &mut Vec<u8>) {
         out.push(b'{');
         if has_metadata {
             out.extend_from_slice(match self.options.mapping {
@@ -462,6 +495,7 @@ impl Machine {
             out.extend_from_slice(&self.metadata);
             if let Some(frame) = self.frames.last_mut() {
                 frame.wrote = true;
+                frame.has_attributes = true;
             }
         }
     }
@@ -483,7 +517,8 @@ impl Machine {
         }
     }
 
-    /// Reads the tag of the element whose children are the payload.
+    /// Reads the tag of the element whose children are the payload. With `ns=on`, which loses nothing, its attributes
+    /// are the metadata (N8); its namespace is told by the children that have another than the envelope's.
     pub(super) fn read_payload_tag(
         &mut self,
         input: &Input<'_>,
@@ -496,29 +531,12 @@ impl Machine {
         let Some(tag) = read_tag(&mut self.tags, &mut self.namespaces, input, at, default_ns)? else {
             return Ok(None);
         };
+        self.metadata.clear();
+        if self.options.namespaces && self.options.mapping == Mapping::Ncj {
+            self.write_metadata(&tag, tag.ns)?;
+        }
         let frame = self.frame_of(&tag, Kind::Payload, input.offset(at));
         Ok(Some((frame, at + tag.text.len())))
-    }
-}
-
-/// Appends the comments in a leaf's raw content as JSON strings.
-fn list_comments(mut raw: &[u8], out: &mut Vec<u8>) {
-    while let Some(found) = memchr::memmem::find(raw, b"<!") {
-        raw = &raw[found..];
-        let (end, is_comment) = if raw.starts_with(b"<!--") {
-            (&b"-->"[..], true)
-        } else {
-            (&b"]]>"[..], false)
-        };
-        let Some(len) = memchr::memmem::find(raw, end) else {
-            return;
-        };
-        if is_comment {
-            out.extend_from_slice(if out.is_empty() { b"\"" } else { b",\"" });
-            escape(raw.get(4..len).unwrap_or_default(), out);
-            out.push(b'"');
-        }
-        raw = &raw[len + 3..];
     }
 }
 

@@ -77,7 +77,10 @@ pub(super) struct Frame {
     pub(super) tail: Tail,
     /// Whether a comment was seen between the children.
     pub(super) comments: bool,
-    /// Whether there is a child element named `comment` (J6).
+    /// Whether attributes were written, and the names that children have taken, of those with a meaning of their own
+    /// in the device's form.
+    pub(super) has_attributes: bool,
+    pub(super) data_child: bool,
     pub(super) comment_child: bool,
 }
 
@@ -104,6 +107,8 @@ impl Frame {
             next_run: 0,
             tail: Tail::Children,
             comments: false,
+            has_attributes: false,
+            data_child: false,
             comment_child: false,
         }
     }

@@ -1,13 +1,14 @@
 //! What a frame does beside writing its children: long text, skipping, and the members that come after the children.
 
-use super::element::Found;
+use super::comments::Comments;
+use super::element::{Found, TAKEN};
 use super::frame::{Group, Kind, Tail};
 use super::tag::{read_tag, to_tag};
 use super::{Input, Machine, Step};
 use crate::json::ConvertError;
 use crate::json::index::NO_RUN;
 use crate::json::options::Mapping;
-use crate::json::text::{Inside, Newlines, Streamed, decode, escape};
+use crate::json::text::{Inside, Newlines, Streamed, decode};
 use crate::xml::tag::TagEnd;
 
 /// Bytes of text decoded in one step.
@@ -63,14 +64,6 @@ pub(super) struct Texts {
     open: bool,
 }
 
-#[derive(Debug)]
-pub(super) struct Comments {
-    resume: u64,
-    any: bool,
-    inside: Inside,
-    skim: Option<Skim>,
-}
-
 /// How far moving over an element has come.
 #[derive(Debug, Default)]
 pub(super) struct Skim {
@@ -111,7 +104,7 @@ impl Task {
 
 impl Skim {
     /// Moves on from `at`. `Ok`: behind the element; `Err`: more input is needed from there on.
-    fn step(&mut self, input: &Input<'_>, mut at: usize) -> Result<usize, usize> {
+    pub(super) fn step(&mut self, input: &Input<'_>, mut at: usize) -> Result<usize, usize> {
         loop {
             if !to_tag(input, &mut at, &mut self.inside, &mut false) {
                 return Err(at);
@@ -228,7 +221,7 @@ impl Machine {
             }
             let run = self.index.run(next);
             task.run = next;
-            task.left = u64::from(run.count);
+            task.left = u64::from(run.count());
             self.task = Some(Task::Metadata(task));
             return Ok(Step::Seek(run.start));
         }
@@ -298,7 +291,7 @@ impl Machine {
         out: &mut Vec<u8>,
     ) -> Result<Step, ConvertError> {
         let resume = input.offset(at);
-        let comments = self.options.comments;
+        let comments = self.options.shows_comments();
         let mapping = self.options.mapping;
         let frame = self.frames.last_mut().ok_or_else(|| input.changed(at))?;
         let shuffled = frame.shuffled.clone();
@@ -310,36 +303,43 @@ impl Machine {
                 let Some(run) = runs.clone().find(|run| self.index.run(*run).is_text()) else {
                     return Ok(Step::To(at));
                 };
-                out.extend_from_slice(if frame.wrote {
-                    b",\"#text\":["
-                } else {
-                    b"\"#text\":["
-                });
+                if frame.wrote {
+                    out.push(b',');
+                }
                 frame.wrote = true;
+                let newlines = match mapping {
+                    Mapping::Ncj => {
+                        out.extend_from_slice(b"\"#text\":[");
+                        Newlines::Keep
+                    }
+                    Mapping::Junos => {
+                        out.push(b'"');
+                        if frame.data_child {
+                            out.push(TAKEN);
+                        }
+                        out.extend_from_slice(b"data\":");
+                        match self.options.exact_text {
+                            true => Newlines::Keep,
+                            false => Newlines::Strip,
+                        }
+                    }
+                };
                 self.task = Some(Task::Texts(Texts {
                     run,
                     resume,
                     inside: Inside::Text,
-                    text: Streamed::new(Newlines::Keep),
+                    text: Streamed::new(newlines),
                     open: false,
                 }));
                 Ok(Step::Seek(self.index.run(run).start))
             }
             Tail::Comments => {
                 frame.tail = Tail::Order;
-                if !comments
-                    || frame.kind == Kind::Document
-                    || (mapping == Mapping::Junos && frame.comment_child)
-                {
+                if !comments || frame.kind == Kind::Document {
                     return Ok(Step::To(at));
                 }
                 let content = frame.content;
-                self.task = Some(Task::Comments(Comments {
-                    resume,
-                    any: false,
-                    inside: Inside::Text,
-                    skim: None,
-                }));
+                self.task = Some(Task::Comments(Comments::new(resume)));
                 Ok(Step::Seek(content))
             }
             Tail::Order => {
@@ -350,7 +350,7 @@ impl Machine {
                         let run = shuffled.runs().start;
                         self.task = Some(Task::Order {
                             run,
-                            left: self.index.run(run).count,
+                            left: self.index.run(run).count(),
                         });
                     }
                     Some(_) | None => {}
@@ -403,109 +403,32 @@ impl Machine {
                 Ok(Step::To(at + used))
             };
         }
-        out.push(b'"');
+        let mapping = self.options.mapping;
         let frame = self.top()?;
         let end = frame.shuffled.as_ref().map_or(0, |shuffled| shuffled.runs().end);
         match (texts.run + 1..end).find(|run| self.index.run(*run).is_text()) {
             Some(run) => {
-                out.push(b',');
                 texts.run = run;
-                texts.open = false;
-                texts.text = Streamed::new(Newlines::Keep);
+                match mapping {
+                    Mapping::Ncj => {
+                        out.extend_from_slice(b"\",");
+                        texts.open = false;
+                        texts.text = Streamed::new(Newlines::Keep);
+                    }
+                    // The device's form has one string for all of them.
+                    Mapping::Junos => {}
+                }
                 self.task = Some(Task::Texts(texts));
                 Ok(Step::Seek(self.index.run(run).start))
             }
             None => {
-                out.push(b']');
+                out.extend_from_slice(match mapping {
+                    Mapping::Ncj => b"\"]".as_slice(),
+                    Mapping::Junos => b"\"",
+                });
                 Ok(Step::Seek(texts.resume))
             }
         }
-    }
-
-    fn comments_step(
-        &mut self,
-        mut task: Comments,
-        input: &Input<'_>,
-        mut at: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<Step, ConvertError> {
-        if let Some(mut skim) = task.skim.take() {
-            let step = match skim.step(input, at) {
-                Ok(next) => Step::To(next),
-                Err(next) => {
-                    task.skim = Some(skim);
-                    Step::Wait(next)
-                }
-            };
-            self.task = Some(Task::Comments(task));
-            return Ok(step);
-        }
-        // `to_tag` would run over the comments; it is only used to get out of CDATA.
-        if task.inside == Inside::Text {
-            match memchr::memchr(b'<', &input.bytes[at..]) {
-                Some(found) => at += found,
-                None => {
-                    self.task = Some(Task::Comments(task));
-                    return Ok(Step::Wait(input.bytes.len()));
-                }
-            }
-            let rest = &input.bytes[at..];
-            if rest.starts_with(b"<!--") {
-                let Some(end) = memchr::memmem::find(&rest[4..], b"-->") else {
-                    self.task = Some(Task::Comments(task));
-                    return Ok(Step::Wait(at));
-                };
-                self.write_comment(&rest[4..4 + end], std::mem::replace(&mut task.any, true), out)?;
-                self.task = Some(Task::Comments(task));
-                return Ok(Step::To(at + end + 7));
-            }
-        }
-        let found = to_tag(input, &mut at, &mut task.inside, &mut false);
-        let step = if !found {
-            Step::Wait(at)
-        } else if input.bytes.get(at + 1) == Some(&b'/') {
-            if task.any {
-                out.extend_from_slice(match self.options.mapping {
-                    Mapping::Ncj => b"]".as_slice(),
-                    Mapping::Junos => b"\"",
-                });
-            }
-            return Ok(Step::Seek(task.resume));
-        } else {
-            task.skim = Some(Skim::default());
-            Step::To(at)
-        };
-        self.task = Some(Task::Comments(task));
-        Ok(step)
-    }
-
-    fn write_comment(&mut self, raw: &[u8], more: bool, out: &mut Vec<u8>) -> Result<(), ConvertError> {
-        let mapping = self.options.mapping;
-        let frame = self.top()?;
-        if !more {
-            let comma: &[u8] = if std::mem::replace(&mut frame.wrote, true) {
-                b","
-            } else {
-                b""
-            };
-            out.extend_from_slice(comma);
-            out.extend_from_slice(match mapping {
-                Mapping::Ncj => b"\"#comment\":[".as_slice(),
-                Mapping::Junos => b"\"comment\":\"",
-            });
-        }
-        match mapping {
-            Mapping::Ncj => {
-                out.extend_from_slice(if more { b",\"" } else { b"\"" });
-                escape(raw, out);
-                out.push(b'"');
-            }
-            Mapping::Junos => {
-                out.extend_from_slice(if more { b"\\n" } else { b"" });
-                escape(raw.trim_ascii(), out);
-            }
-        }
-        Ok(())
     }
 
     fn order_step(
@@ -517,7 +440,7 @@ impl Machine {
     ) -> Result<Step, ConvertError> {
         let frame = self.top()?;
         let runs = frame.shuffled.as_ref().map_or(0..0, |shuffled| shuffled.runs());
-        let mut first = run == runs.start && left == self.index.run(run).count;
+        let mut first = run == runs.start && left == self.index.run(run).count();
         for _ in 0..ENTRIES {
             if left == 0 {
                 run += 1;
@@ -525,7 +448,7 @@ impl Machine {
                     out.push(b']');
                     return Ok(Step::To(at));
                 }
-                left = self.index.run(run).count;
+                left = self.index.run(run).count();
             }
             out.extend_from_slice(if std::mem::take(&mut first) { b"\"" } else { b",\"" });
             out.extend_from_slice(self.index.key(run).as_bytes());

@@ -1,19 +1,25 @@
 //! Configuration: what marks a change (W5), and the element around it (W8).
 
-use super::element::{Build, Members};
+use std::collections::HashMap;
+
+use super::element::{Build, Members, Metadata};
 use super::{ConfigDialect, Target, ToXmlError};
-use crate::json::parse::Json;
+use crate::json::parse::{Json, Place};
 use crate::xml::marks::Marks;
 
 impl Build<'_> {
     /// The content of `<config>`.
     pub(super) fn config(&mut self, members: &Members<'_>) -> Result<(), ToXmlError> {
+        let metadata: HashMap<&str, &Json<'_>> = members
+            .iter()
+            .filter_map(|(key, value)| Some((key.strip_prefix('@')?, value)))
+            .collect();
         let mut named = 0;
         let mut bare = None;
         let mut roots = 0;
         for (key, value) in members.iter().filter(|(key, _)| !key.starts_with(['@', '#'])) {
             roots += 1;
-            if self.has_namespace(key, value, members) {
+            if has_namespace(key, value, metadata.get(&**key).copied()) {
                 named += 1;
             } else {
                 bare = Some(key);
@@ -32,7 +38,11 @@ impl Build<'_> {
                 "a root needs a namespace: module:name, or \"xmlns\" in its metadata",
             );
         }
+        let several = |value: &Json<'_>| matches!(value, Json::Array(items) if items.len() != 1);
         if bare == "configuration" && roots == 1 {
+            if members.iter().any(|(key, value)| key == bare && several(value)) {
+                return self.fail_at(bare, "there is exactly one configuration");
+            }
             return self.members(members);
         }
         if named > 0 || bare == "configuration" {
@@ -41,29 +51,19 @@ impl Build<'_> {
                 "roots with and without a namespace, or beside configuration",
             );
         }
-        self.open("configuration", Default::default())?;
+        // What stands beside the statements is about the configuration that they are.
+        let metadata = match members.iter().find(|(key, _)| key == "@") {
+            Some((_, value)) => {
+                self.path.push(Place::Member("@".to_owned()));
+                let metadata = self.metadata_object(value)?;
+                self.path.pop();
+                metadata
+            }
+            None => Metadata::default(),
+        };
+        self.open("configuration", metadata)?;
         self.members(members)?;
         self.close()
-    }
-
-    fn has_namespace(&self, key: &str, value: &Json<'_>, members: &Members<'_>) -> bool {
-        let in_object = |value: &Json<'_>| match value {
-            Json::Object(members) => members.iter().any(|(key, _)| key == "xmlns"),
-            _ => false,
-        };
-        let inside = |value: &Json<'_>| match value {
-            Json::Object(members) => members.iter().any(|(key, value)| key == "@" && in_object(value)),
-            _ => false,
-        };
-        let beside = members
-            .iter()
-            .find(|(other, _)| other.strip_prefix('@') == Some(key));
-        key.contains(':')
-            || match value {
-                Json::Array(items) => !items.is_empty() && items.iter().all(inside),
-                value => inside(value),
-            }
-            || beside.is_some_and(|(_, value)| in_object(value))
     }
 
     /// Takes one attribute, translated for the target (W5).
@@ -112,4 +112,23 @@ impl Build<'_> {
             Target::Document | Target::Rpc | Target::Arguments | Target::Filter => None,
         }
     }
+}
+
+/// Whether a root is told apart from configuration by a namespace: in its name, in each of its values, or in the
+/// metadata beside it.
+fn has_namespace(key: &str, value: &Json<'_>, beside: Option<&Json<'_>>) -> bool {
+    let in_object = |value: &Json<'_>| match value {
+        Json::Object(members) => members.iter().any(|(key, _)| key == "xmlns"),
+        _ => false,
+    };
+    let inside = |value: &Json<'_>| match value {
+        Json::Object(members) => members.iter().any(|(key, value)| key == "@" && in_object(value)),
+        _ => false,
+    };
+    key.contains(':')
+        || match value {
+            Json::Array(items) => !items.is_empty() && items.iter().all(inside),
+            value => inside(value),
+        }
+        || beside.is_some_and(in_object)
 }

@@ -1,6 +1,6 @@
 //! Members become elements (W1 to W4, W7).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::scope::Scope;
 use super::{Target, ToXmlError, ToXmlOptions};
@@ -49,6 +49,9 @@ impl<'o> Build<'o> {
     pub(super) fn finish(self) -> Result<Fragment, ToXmlError> {
         if self.writer.is_empty() && matches!(self.target, Target::Arguments | Target::Filter) {
             return Ok(Fragment::default());
+        }
+        if self.writer.is_empty() {
+            return Err(self.error("there is no element in it"));
         }
         let refused = |error: crate::xml::WriteError| ToXmlError {
             pointer: String::new(),
@@ -144,6 +147,15 @@ impl<'o> Build<'o> {
 
     /// W7
     fn in_order(&mut self, content: &Content<'_, '_>, order: &[Json<'_>]) -> Result<(), ToXmlError> {
+        let children: HashMap<&str, &Child<'_, '_>> =
+            content.children.iter().map(|child| (child.key, child)).collect();
+        for child in &content.children {
+            if let Json::Array(items) = child.value {
+                self.path.push(Place::Member(child.key.to_owned()));
+                self.check_metadata(child, items)?;
+                self.path.pop();
+            }
+        }
         // How many values of each key were written.
         let mut taken: HashMap<&str, usize> = HashMap::new();
         for (place, entry) in order.iter().enumerate() {
@@ -165,7 +177,7 @@ impl<'o> Build<'o> {
                 }
                 continue;
             }
-            let Some(child) = content.children.iter().find(|child| child.key == key) else {
+            let Some(&child) = children.get(&**key) else {
                 return at_entry(self, "no such member");
             };
             match child.value {
@@ -205,11 +217,7 @@ impl<'o> Build<'o> {
         self.path.push(Place::Member(child.key.to_owned()));
         match child.value {
             Json::Array(items) => {
-                if let Some(Json::Array(metadata)) = child.metadata
-                    && metadata.len() > items.len()
-                {
-                    return Err(self.error("more metadata than values"));
-                }
+                self.check_metadata(child, items)?;
                 for index in 0..items.len() {
                     self.item(child, items, index)?;
                 }
@@ -229,6 +237,17 @@ impl<'o> Build<'o> {
         Ok(())
     }
 
+    /// Whether what stands beside an array is about its values, each of it about one; the path ends with the member.
+    fn check_metadata(&self, child: &Child<'_, '_>, items: &[Json<'_>]) -> Result<(), ToXmlError> {
+        match child.metadata {
+            Some(Json::Array(metadata)) if metadata.len() > items.len() => {
+                Err(self.error("more metadata than values"))
+            }
+            Some(Json::Array(_)) | None => Ok(()),
+            Some(_) => Err(self.error("metadata of an array is an array")),
+        }
+    }
+
     /// One value of an array; the path ends with the member.
     fn item(&mut self, child: &Child<'_, '_>, items: &[Json<'_>], index: usize) -> Result<(), ToXmlError> {
         self.path.push(Place::Index(index));
@@ -241,6 +260,7 @@ impl<'o> Build<'o> {
                 }
                 Some(metadata) => self.metadata(child.key, metadata)?,
             },
+            // As was checked.
             Some(_) => return Err(self.error("metadata of an array is an array")),
         };
         if matches!(items[index], Json::Array(_)) {
@@ -357,17 +377,15 @@ impl<'o> Build<'o> {
 
     /// Two prefixes may stand for one namespace, but then not before the same name.
     fn refuse_same_attribute(&self, attributes: &[(String, String)]) -> Result<(), ToXmlError> {
-        let expanded = |name: &'_ str| {
-            let (prefix, local) = name.split_once(':')?;
-            Some((self.scope.bound(prefix)?.to_owned(), local.to_owned()))
-        };
-        for (index, (name, _)) in attributes.iter().enumerate() {
-            let this = expanded(name);
-            if this.is_some()
-                && attributes[..index]
-                    .iter()
-                    .any(|(other, _)| expanded(other) == this)
-            {
+        let mut seen = HashSet::new();
+        for (name, _) in attributes {
+            let Some((prefix, local)) = name.split_once(':') else {
+                continue;
+            };
+            let Some(ns) = self.scope.bound(prefix) else {
+                continue;
+            };
+            if !seen.insert((ns, local)) {
                 return Err(self.error(&format!("{name} is there twice, under another prefix")));
             }
         }
@@ -496,12 +514,22 @@ impl<'o> Build<'o> {
             if name == "#comment" {
                 continue;
             }
+            // Here already: what follows would be held against all that came before.
+            if metadata.attributes.len() > self.options.limits.attributes {
+                return Err(self.error("too many attributes"));
+            }
             self.path.push(Place::Member(name.to_string()));
             let text = match value {
                 Json::String(text) => text.as_ref(),
                 Json::Number(digits) => digits,
                 // The attribute's own name is its value, as Junos writes flags.
                 Json::Bool(true) => name.rsplit(':').next().unwrap_or_default(),
+                // Whoever writes `"active": false` wants something, and would not get it.
+                Json::Bool(false) if matches!(self.target, Target::Config(_)) => {
+                    return Err(self.error(
+                        "false marks nothing: write the mark that is meant, or leave the member out",
+                    ));
+                }
                 Json::Bool(false) => {
                     self.path.pop();
                     continue;
@@ -541,7 +569,7 @@ impl<'o> Build<'o> {
     }
 
     /// The path never holds anything that the writer refuses, but what it says is passed on.
-    fn write(
+    pub(super) fn write(
         &mut self,
         write: impl FnOnce(&mut Writer) -> Result<(), crate::xml::WriteError>,
     ) -> Result<(), ToXmlError> {

@@ -1,9 +1,13 @@
 //! Which namespaces are declared where the writer stands.
 
+use std::collections::HashMap;
+
 /// Bindings written so far, innermost last, and the namespace of each open element.
 #[derive(Debug)]
 pub(super) struct Scope {
-    /// Prefix (empty: default) and namespace.
+    /// What each prefix (empty: default) stands for where the writer stands.
+    current: HashMap<String, String>,
+    /// The prefixes bound so far, and what they stood for before.
     bindings: Vec<(String, Option<String>)>,
     /// For each open element: bindings outside it, and its namespace. `None` is whatever surrounds the fragment.
     open: Vec<(usize, Option<String>)>,
@@ -15,6 +19,7 @@ impl Scope {
     /// `outside` is the namespace around the outermost elements; `None` if that is somebody else's business.
     pub(super) fn new(outside: Option<String>) -> Self {
         Scope {
+            current: HashMap::new(),
             bindings: Vec::new(),
             open: Vec::new(),
             outside,
@@ -31,9 +36,8 @@ impl Scope {
 
     /// The namespace that a prefix is bound to; the empty prefix is the default namespace.
     pub(super) fn bound(&self, prefix: &str) -> Option<&str> {
-        let found = self.bindings.iter().rev().find(|(bound, _)| bound == prefix);
-        match found {
-            Some((_, ns)) => ns.as_deref(),
+        match self.current.get(prefix) {
+            Some(ns) => Some(ns),
             None if prefix.is_empty() => self.outside.as_deref(),
             None => None,
         }
@@ -50,7 +54,8 @@ impl Scope {
 
     /// Binds a prefix for the element just opened.
     pub(super) fn bind(&mut self, prefix: &str, ns: &str) {
-        self.bindings.push((prefix.to_owned(), Some(ns.to_owned())));
+        let before = self.current.insert(prefix.to_owned(), ns.to_owned());
+        self.bindings.push((prefix.to_owned(), before));
     }
 
     /// Bindings of the element just opened.
@@ -61,8 +66,14 @@ impl Scope {
     }
 
     pub(super) fn close(&mut self) {
-        if let Some((bindings, _)) = self.open.pop() {
-            self.bindings.truncate(bindings);
+        let Some((outside, _)) = self.open.pop() else {
+            return;
+        };
+        for (prefix, before) in self.bindings.drain(outside..).rev() {
+            match before {
+                Some(ns) => self.current.insert(prefix, ns),
+                None => self.current.remove(&prefix),
+            };
         }
     }
 }

@@ -182,7 +182,12 @@ fn metadata_becomes_attributes() {
         (r#"{"r":{"@a":{"x":"1"}}}"#, "/r/@a"),
         (r#"{"r":{"a":{"b":1},"@a":{"x":"1"}}}"#, "/r/a"),
         (r#"{"r":{"a":["1"],"@a":[null,{"x":"1"}]}}"#, "/r/a"),
-        (r#"{"r":{"a":["1"],"@a":{"x":"1"}}}"#, "/r/a/0"),
+        (r#"{"r":{"a":["1"],"@a":{"x":"1"}}}"#, "/r/a"),
+        (r#"{"r":{"a":[],"@a":{"x":"1"}}}"#, "/r/a"),
+        (
+            r##"{"r":{"a":["1"],"@a":[null,{"x":"1"}],"#order":["a"]}}"##,
+            "/r/a",
+        ),
         (r#"{"r":{"a":"1","@a":"x"}}"#, "/r/@a"),
         (r#"{"r":{"a":"1","@a":{"x":null}}}"#, "/r/@a/x"),
         (r#"{"r":{"@":{"nc:x":"1","p:x":"2"}}}"#, ""),
@@ -213,6 +218,29 @@ fn operation_in_edit_config() {
     );
     let bad = write_with(r#"{"system":{"@":{"operation":"destroy"}}}"#, EDIT, &junos());
     assert_eq!(bad.unwrap_err().0, "/system/@/operation");
+}
+
+/// W2, W5: in configuration false is no mark, as it is no element: what was meant would not happen.
+#[test]
+fn false_is_no_mark_in_configuration() {
+    for (json, pointer) in [
+        (r#"{"system":{"@":{"active":false}}}"#, "/system/@/active"),
+        (r#"{"a":{"@":{"operation":false}}}"#, "/a/@/operation"),
+        (r#"{"@":{"operation":false},"a":1}"#, "/@/operation"),
+        (r#"{"a":{"@":{"protect":false}}}"#, "/a/@/protect"),
+        (r#"{"a":1,"@a":{"inactive":false}}"#, "/@a/inactive"),
+        (r#"{"a":[1,2],"@a":[null,{"delete":false}]}"#, "/@a/1/delete"),
+    ] {
+        for target in [EDIT, LOAD] {
+            let (found, why) = write_with(json, target, &junos()).unwrap_err();
+            assert_eq!(found, pointer, "{json}");
+            assert!(why.starts_with("false marks nothing"), "{why}");
+        }
+    }
+    assert_eq!(
+        write_with(r#"{"a":{"@":{"x":false}}}"#, Target::Arguments, &junos()).unwrap(),
+        "<a/>"
+    );
 }
 
 /// W5: load-configuration has attributes of its own.
@@ -306,6 +334,33 @@ fn configuration_is_wrapped_on_junos() {
     assert_eq!(edit("{}").unwrap_err().0, "");
     // Elsewhere a root without a namespace means nothing.
     assert_eq!(pointer_of(r#"{"interfaces":null}"#, EDIT), "/interfaces");
+}
+
+/// W8: what holds no statement and no mark is no configuration, however it is written.
+#[test]
+fn empty_configuration_is_refused() {
+    for json in [
+        "{}",
+        r#"{"configuration":null}"#,
+        r#"{"configuration":""}"#,
+        r#"{"configuration":true}"#,
+        r#"{"configuration":{}}"#,
+        r#"{"configuration":[{}]}"#,
+        r#"{"a":[]}"#,
+    ] {
+        for target in [EDIT, LOAD] {
+            let (pointer, why) = write_with(json, target, &junos()).unwrap_err();
+            assert_eq!(
+                (pointer.as_str(), why.as_str()),
+                ("", "no configuration"),
+                "{json}"
+            );
+        }
+    }
+    assert_eq!(
+        write_with(r#"{"configuration":{"@":{"delete":"delete"}}}"#, LOAD, &junos()).unwrap(),
+        r#"<configuration delete="delete"/>"#
+    );
 }
 
 /// W9: set commands and CLI text are only text.
@@ -402,7 +457,45 @@ fn names_and_attributes_are_limited() {
     );
 }
 
-/// J1 to J5 backwards.
+/// W7: however many entries there are, each is found by its name.
+#[test]
+fn a_long_order_is_written() {
+    let names: Vec<String> = (0..60_000).map(|n| format!("n{n}")).collect();
+    let members: Vec<String> = names.iter().map(|name| format!("\"{name}\":null")).collect();
+    let order: Vec<String> = names.iter().rev().map(|name| format!("\"{name}\"")).collect();
+    let json = format!(
+        "{{\"r\":{{{},\"#order\":[{}]}}}}",
+        members.join(","),
+        order.join(",")
+    );
+    let xml = document(&json);
+    assert!(xml.starts_with("<r><n59999/><n59998/>") && xml.ends_with("<n1/><n0/></r>"));
+}
+
+/// N11: attributes are counted while they are read, not when all are.
+#[test]
+fn very_many_attributes_are_refused_as_soon_as_there_are_too_many() {
+    let list: Vec<String> = (0..200_000).map(|n| format!("\"x{n}\":1")).collect();
+    let json = format!("{{\"r\":{{\"@\":{{{}}}}}}}", list.join(","));
+    assert_eq!(
+        write(&json, Target::Document).unwrap_err(),
+        ("/r/@".to_owned(), "too many attributes".to_owned())
+    );
+}
+
+/// W8: however many roots there are, the metadata of each is found by its name.
+#[test]
+fn many_roots_with_a_namespace_beside_them() {
+    let list: Vec<String> = (0..30_000)
+        .map(|n| format!("\"n{n}\":\"1\",\"@n{n}\":{{\"xmlns\":\"urn:a\"}}"))
+        .collect();
+    let xml = write_with(&format!("{{{}}}", list.join(",")), EDIT, &junos()).unwrap();
+    assert!(
+        xml.starts_with("<n0 xmlns=\"urn:a\">1</n0>") && xml.ends_with("<n29999 xmlns=\"urn:a\">1</n29999>")
+    );
+}
+
+/// J1 to J6 backwards.
 #[test]
 fn the_form_of_the_device() {
     let options = ToXmlOptions {
@@ -413,13 +506,16 @@ fn the_form_of_the_device() {
     assert_eq!(
         write_with(json, Target::Document, &options).unwrap(),
         "<r xmlns=\"urn:r\" xmlns:junos=\"http://xml.juniper.net/junos/*/junos\" junos:style=\"brief\">\
-         <a x=\"2\">1</a><a/><a></a><b>3</b></r>"
+         <a x=\"2\">1</a><a/><a></a><!-- c --><b>3</b></r>"
     );
     for (json, pointer) in [
         (r#"{"r":[]}"#, "/r"),
         (r#"{"r":["x"]}"#, "/r/0"),
         (r#"{"r":[{"a":[{"data":true}]}]}"#, "/r/0/a/0/data"),
         (r#"{"r":[{"data":"\u0002"}]}"#, "/r/0/data"),
+        (r#"{"r":[{"a":[{}],"comment":"a -- b"}]}"#, "/r/0/comment"),
+        (r#"{"attributes":{"x":"1"}}"#, "/attributes"),
+        (r#"{"r":[{}],"data":[null]}"#, "/data"),
     ] {
         assert_eq!(
             write_with(json, Target::Document, &options).unwrap_err().0,

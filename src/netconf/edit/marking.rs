@@ -83,8 +83,14 @@ impl Marking {
         }
     }
 
-    /// The attributes of an element as the operation has them, and what they amount to.
-    fn translated(&self, start: &Start<'_>, replace: bool) -> Result<(AttributeList, Marked), EditError> {
+    /// The attributes of an element as the operation has them, those that are nobody's mark, and what the marks amount
+    /// to.
+    fn translated(
+        &self,
+        start: &Start<'_>,
+        replace: bool,
+    ) -> Result<(AttributeList, AttributeList, Marked), EditError> {
+        let mut foreign: AttributeList = Vec::new();
         let mut attributes: AttributeList = Vec::new();
         let mut add = |attribute: (String, String)| {
             if attributes.iter().any(|(known, _)| *known == attribute.0) {
@@ -97,7 +103,11 @@ impl Marking {
             let name = match (attr.prefix, attr.ns) {
                 (Some(_), Some(NETCONF_BASE_NS)) => format!("nc:{}", attr.local),
                 (Some(_), Some(YANG_NS)) => format!("yang:{}", attr.local),
-                (Some(prefix), _) => format!("{prefix}:{}", attr.local),
+                // Whatever its prefix is called: the namespace decides.
+                (Some(prefix), _) => {
+                    foreign.push((format!("{prefix}:{}", attr.local), attr.value.to_owned()));
+                    continue;
+                }
                 (None, _) => attr.local.to_owned(),
             };
             if let Some(attribute) = self
@@ -118,11 +128,16 @@ impl Marking {
             }
         }
         let marked = self.marks.check(&attributes).map_err(|why| self.refused(&why))?;
-        Ok((attributes, marked))
+        Ok((attributes, foreign, marked))
     }
 
     /// The declarations of an element, with those that its marks need, and the marks under prefixes that are declared.
-    fn declared(&self, start: &Start<'_>, attributes: AttributeList) -> (AttributeList, [bool; 2]) {
+    fn declared(
+        &self,
+        start: &Start<'_>,
+        attributes: AttributeList,
+        foreign: AttributeList,
+    ) -> (AttributeList, [bool; 2]) {
         let mut all: AttributeList = Vec::new();
         for declaration in start.declarations() {
             let name = declaration
@@ -150,6 +165,7 @@ impl Marking {
                 });
             all.push((renamed.unwrap_or(name), value));
         }
+        all.extend(foreign);
         (all, declared)
     }
 
@@ -189,14 +205,14 @@ impl Change for Marking {
         if start.attributes().next().is_none() && !replace {
             return Ok(None);
         }
-        let (attributes, marked) = self.translated(start, replace)?;
+        let (attributes, foreign, marked) = self.translated(start, replace)?;
         // Only the action override may replace everything.
         if depth == 1 && start.local() == "configuration" && (marked.replace || marked.delete) {
             return Err(self.refused("is the whole configuration: action override replaces it"));
         }
         self.outline.marked += usize::from(marked.any);
         self.outline.replaced += usize::from(marked.replace);
-        let (attributes, declared) = self.declared(start, attributes);
+        let (attributes, declared) = self.declared(start, attributes, foreign);
         if let Some(open) = self.open.last_mut() {
             open.acts |= marked.any;
             open.holds_mark = marked.any;

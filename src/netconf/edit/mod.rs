@@ -281,6 +281,13 @@ impl Edit {
             Content::Url { format, .. } if *format != Format::Xml => {
                 return junos_only("a url with another format than xml");
             }
+            // What it marks nobody here sees, and what it does not mark would be merged.
+            Content::Url { .. } if self.action == Action::Replace => {
+                return Err(EditError::invalid(
+                    "action",
+                    "replace needs elements that are marked, and those of a url are not seen",
+                ));
+            }
             Content::Url { url, .. } => {
                 self.check()?;
                 EditContent::Url(url.clone())

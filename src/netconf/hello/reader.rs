@@ -1,10 +1,9 @@
 //! Finds the server's hello in the stream (S3, S4).
 
-use super::{HelloError, MAX_HELLO, ServerHello, refusal};
+use super::{HelloError, MAX_HELLO, ServerHello, refusal, sanitized};
 use crate::netconf::framing::{Decoder, Frame, Framing};
 use crate::netconf::prologue::HelloPrologue;
 use crate::netconf::root_watch::{Progress, RootWatch};
-use crate::xml::Sanitizer;
 
 /// Reads the server's hello from the stream, and leaves the framing decoder ready for what follows it.
 #[derive(Debug)]
@@ -120,24 +119,13 @@ fn look(watch: &mut Option<RootWatch>, data: &[u8], message: &[u8]) -> Result<()
     };
     *watch = None;
     match outline {
-        Some(outline) if outline.root != "hello" => {
-            Err(refusal(&sanitized(message)).unwrap_or_else(|| HelloError::not_hello(outline)))
-        }
+        Some(outline) if outline.root != "hello" => Err(HelloError::instead(message, outline)),
         Some(_) | None => Ok(()),
     }
 }
 
 fn without_blanks(text: &str) -> String {
     text.chars().filter(|c| !c.is_ascii_whitespace()).collect()
-}
-
-/// X3: bytes that are not UTF-8 cost a character, not the session.
-fn sanitized(bytes: &[u8]) -> String {
-    let mut sanitizer = Sanitizer::new();
-    let mut out = Vec::with_capacity(bytes.len());
-    sanitizer.push(bytes, &mut out);
-    sanitizer.finish(&mut out);
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]
@@ -189,6 +177,16 @@ mod tests {
         let error = "<rpc-reply><rpc-error><error-message>no</error-message></rpc-error></rpc-reply>";
         let refused = read(HelloReader::new(), error.as_bytes(), 7).0;
         assert!(matches!(refused, Err(HelloError::Refused(_))), "{refused:?}");
+        let error = "banner\n<xnm:error xmlns:xnm=\"http://xml.juniper.net/xnm/1.1/xnm\"><xnm:message>max\
+                     </xnm:message></xnm:error>]]>]]>";
+        for (text, step) in [(error, 1), (error, 7), (error, error.len())] {
+            let refused = read(HelloReader::new(), text.as_bytes(), step).0;
+            assert_eq!(
+                refused.map_err(|error| error.to_string()),
+                Err("the device refused the session: max".to_owned()),
+                "{text} in pieces of {step}"
+            );
+        }
         let ours = client_hello().expect("it can be written");
         let stream = format!("<foo/>\r\n{}]]>]]>", server());
         let (hello, _) = read(HelloReader::with_echo(&ours), stream.as_bytes(), 5);

@@ -9,10 +9,14 @@ use crate::netconf::rpc::{RequestError, Rpc};
 use crate::xml::tree::Element;
 use crate::xml::{Limits, Writer, XmlError};
 
+/// The element around all of them.
+const HISTORY: &str = "commit-information";
 /// The element of one commit.
 const ENTRY: &str = "commit-history";
-/// How many commits [`CommitInformation::parse_newest`] reads.
-const NEWEST: usize = 8;
+/// How many commits [`CommitInformation::parse_newest`] reads,
+const NEWEST: usize = 2;
+/// and how many if the device made all of these itself.
+const MORE: usize = 8;
 
 /// `<get-commit-information/>`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -132,6 +136,8 @@ pub struct CommitInformation {
     /// Newest first, as the device sends them.
     pub entries: Vec<CommitEntry>,
     pub scheduled: Option<ScheduledCommit>,
+    /// The reply holds a history, if an empty one: without it nobody can tell who committed.
+    pub shown: bool,
 }
 
 impl CommitInformation {
@@ -145,22 +151,31 @@ impl CommitInformation {
         Ok(found)
     }
 
-    /// The newest commits alone, some eight of them, out of a reply that was found to be well-formed. Devices tell of fifty.
+    /// The newest commits alone, out of a reply that was found to be well-formed: two of them, or some eight where the
+    /// device made those itself. Devices tell of fifty.
     ///
     /// # Errors
     /// As [`Self::parse`], as far as it is read.
     pub fn parse_newest(reply: &str) -> Result<Self, XmlError> {
-        let limits = Limits::default();
-        let mut found = Self::default();
-        found.collect(&Element::parse_beginning(reply, &limits, ENTRY, NEWEST)?);
-        // The one behind them may have been cut.
-        found.entries.truncate(NEWEST);
+        let newest = Self::parse_beginning(reply, NEWEST)?;
+        let found = match newest.entries.iter().all(CommitEntry::is_by_device) {
+            true => Self::parse_beginning(reply, MORE)?,
+            false => newest,
+        };
         if found.entries.iter().any(|entry| entry.sequence == Some(0)) {
             Ok(found)
         } else {
             // Not in the order that devices are known to have.
             Self::parse(reply)
         }
+    }
+
+    fn parse_beginning(reply: &str, most: usize) -> Result<Self, XmlError> {
+        let mut found = Self::default();
+        found.collect(&Element::parse_beginning(reply, &Limits::default(), ENTRY, most)?);
+        // The one behind them may have been cut.
+        found.entries.truncate(most);
+        Ok(found)
     }
 
     /// The newest commit.
@@ -178,6 +193,7 @@ impl CommitInformation {
     }
 
     fn collect(&mut self, element: &Element) {
+        self.shown |= matches!(element.local.as_str(), HISTORY | ENTRY);
         if element.local == ENTRY {
             self.entries.push(entry(element));
             return;
@@ -210,7 +226,7 @@ impl CommitRevision {
     /// A document that is not well-formed.
     pub fn parse(reply: &str) -> Result<Self, XmlError> {
         let root = Element::parse(reply, &Limits::default())?;
-        let found = find(&root, "commit-revision-information");
+        let found = root.find("commit-revision-information");
         Ok(found.map_or_else(Self::default, |found| {
             let (date_time, seconds) = when(found);
             Self {
@@ -283,13 +299,6 @@ fn text(element: &Element, name: &str) -> Option<String> {
         .filter(|text| !text.is_empty())
 }
 
-fn find<'a>(element: &'a Element, local: &str) -> Option<&'a Element> {
-    if element.local == local {
-        return Some(element);
-    }
-    element.children().find_map(|child| find(child, local))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,6 +328,19 @@ mod tests {
             );
             assert_eq!(newest.entries, all.entries[..all.entries.len().min(NEWEST)]);
             assert_eq!(newest.newest(), all.newest());
+        }
+        // A commit of somebody's is among them where there is one.
+        for by_device in [1, 2, 7, 20] {
+            let reply = reply(0..50);
+            let own = (0..by_device).fold(reply, |reply, number| {
+                let by = "<user>root</user><client>other</client>";
+                reply.replace(&format!("<user>u{number}</user>"), by)
+            });
+            let newest = CommitInformation::parse_newest(&own).unwrap();
+            let expected = if by_device < NEWEST { NEWEST } else { MORE };
+            assert_eq!(newest.entries.len(), expected);
+            let all = CommitInformation::parse(&own).unwrap();
+            assert_eq!(newest.entries, all.entries[..expected]);
         }
         let backwards = CommitInformation::parse_newest(&reply((0..50).rev())).unwrap();
         assert_eq!(

@@ -24,17 +24,11 @@ pub fn rpc(capabilities: &Capabilities) -> Result<Rpc, RequestError> {
 /// A document that is not well-formed.
 pub fn booted(reply: &str) -> Result<Option<i64>, XmlError> {
     let root = Element::parse(reply, &Limits::default())?;
-    let seconds = find(&root, "system-booted-time")
+    let seconds = root
+        .find("system-booted-time")
         .and_then(|moment| moment.child("date-time"))
         .and_then(|date| date.attribute("seconds"));
     Ok(seconds.and_then(|seconds| seconds.trim().parse().ok()))
-}
-
-fn find<'a>(element: &'a Element, local: &str) -> Option<&'a Element> {
-    if element.local == local {
-        return Some(element);
-    }
-    element.children().find_map(|child| find(child, local))
 }
 
 #[cfg(test)]

@@ -1,12 +1,17 @@
 //! Reads one `<rpc-error>`, `<xnm:error>` or `<xnm:warning>` from events.
 
-use crate::netconf::rpc_error::RpcError;
-use crate::xml::{Start, escape_attribute, escape_text};
+use std::collections::HashMap;
 
+use crate::netconf::rpc_error::RpcError;
+use crate::xml::Start;
+use crate::xml::name::is_ncname;
+
+use super::MAX_FIELD;
+use super::fragment::BoundedXml;
 use super::scanner::is_known_namespace;
 
-/// Bytes kept of one field.
-const MAX_FIELD: usize = 64 << 10;
+/// An error path tells its prefixes only where there are no more than these in scope.
+const MAX_IN_SCOPE: usize = 256;
 
 /// Which field an element's text goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,12 +37,16 @@ pub(super) struct ErrorCapture {
     /// that has no field of its own.
     info_from: Option<usize>,
     info: BoundedXml,
+    /// Whether the prefixes of a path are looked for, and those that may be among them.
+    tells_prefixes: bool,
+    in_scope: HashMap<String, String>,
     truncated: bool,
 }
 
 impl ErrorCapture {
-    /// `severity`: what the element's name says already.
-    pub(super) fn new(severity: Option<&str>) -> Self {
+    /// `severity`: what the element's name says already. `tells_prefixes`: whether what the prefixes of a path stand for
+    /// is kept, which costs something for each prefix in scope.
+    pub(super) fn new(severity: Option<&str>, tells_prefixes: bool) -> Self {
         Self {
             error: RpcError {
                 error_severity: severity.map(str::to_owned),
@@ -48,6 +57,8 @@ impl ErrorCapture {
             text: String::new(),
             info_from: None,
             info: BoundedXml::default(),
+            tells_prefixes,
+            in_scope: HashMap::new(),
             truncated: false,
         }
     }
@@ -60,6 +71,9 @@ impl ErrorCapture {
                 local => match field(local).filter(|_| known) {
                     Some(field) => {
                         self.begin(field, level);
+                        if field == Field::Path && self.tells_prefixes {
+                            self.note_scope(start);
+                        }
                         // What the CLI calls the statement is the bad element; the word is kept beside it.
                         (local == "statement").then_some(1)
                     }
@@ -83,7 +97,13 @@ impl ErrorCapture {
 
     /// `level`: of the element that holds the text.
     pub(super) fn text(&mut self, level: usize, text: &str) {
-        if self.field.is_some() && level == self.field_level {
+        let in_field = match self.field {
+            // What is marked up in a message is part of it.
+            Some(Field::Message) => level >= self.field_level,
+            Some(_) => level == self.field_level,
+            None => false,
+        };
+        if in_field {
             self.truncated |= !push_bounded(&mut self.text, text);
         }
         // Words straight in error-info are kept too.
@@ -109,9 +129,10 @@ impl ErrorCapture {
 
     /// The error, and whether something of it had to be cut or left out.
     pub(super) fn finish(mut self) -> (RpcError, bool) {
-        let info = self.info.out.trim();
+        let (info, whole) = self.info.finish();
+        let info = info.trim();
         self.error.error_info = (!info.is_empty()).then(|| info.to_owned());
-        (self.error, self.truncated || self.info.overflown)
+        (self.error, self.truncated || !whole)
     }
 
     fn begin(&mut self, field: Field, level: usize) {
@@ -120,7 +141,19 @@ impl ErrorCapture {
         self.text.clear();
     }
 
+    fn note_scope(&mut self, start: &Start<'_>) {
+        let prefixes = start.prefixes();
+        self.in_scope.clear();
+        if prefixes.len() <= MAX_IN_SCOPE {
+            let owned = prefixes.map(|(prefix, uri)| (prefix.to_owned(), uri.to_owned()));
+            self.in_scope.extend(owned);
+        }
+    }
+
     fn store(&mut self, field: Field) {
+        if field == Field::Path && !self.text.trim().is_empty() {
+            self.error.error_path_namespaces = prefixes_of(&self.text, &mut self.in_scope);
+        }
         let target = match field {
             Field::Type => &mut self.error.error_type,
             Field::Tag => &mut self.error.error_tag,
@@ -132,10 +165,33 @@ impl ErrorCapture {
             Field::SourceDaemon => &mut self.error.source_daemon,
         };
         let text = self.text.trim();
-        if !text.is_empty() {
-            *target = Some(text.to_owned());
+        match target {
+            _ if text.is_empty() => {}
+            // Said twice, perhaps in two languages.
+            Some(before) if field == Field::Message => {
+                self.truncated |= !push_bounded(before, "\n") || !push_bounded(before, text);
+            }
+            Some(_) | None => *target = Some(text.to_owned()),
         }
     }
+}
+
+/// The prefixes of a path that are in scope, in the order of their first use; they are taken out of `in_scope`.
+fn prefixes_of(path: &str, in_scope: &mut HashMap<String, String>) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut pieces = path.split(':').peekable();
+    while let Some(piece) = pieces.next() {
+        // Two colons stand behind an axis.
+        if pieces.peek().is_none_or(|next| next.is_empty()) {
+            continue;
+        }
+        let in_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let prefix = piece.rsplit(|c| !in_name(c)).next().unwrap_or_default();
+        if is_ncname(prefix) {
+            found.extend(in_scope.remove_entry(prefix));
+        }
+    }
+    found
 }
 
 /// The field of a child element, in either vocabulary.
@@ -162,82 +218,4 @@ pub(super) fn push_bounded(target: &mut String, text: &str) -> bool {
     }
     target.push_str(&text[..text.floor_char_boundary(room)]);
     false
-}
-
-/// Writes events as XML again, as long as it is not too long: half an element is of no use.
-#[derive(Debug, Default)]
-struct BoundedXml {
-    out: String,
-    open: Vec<String>,
-    /// The last start tag lacks its `>`.
-    in_tag: bool,
-    overflown: bool,
-}
-
-impl BoundedXml {
-    fn start(&mut self, start: &Start<'_>) {
-        self.end_tag();
-        self.out.push('<');
-        self.out.push_str(start.name());
-        for declaration in start.declarations() {
-            match declaration.prefix {
-                None => self.attribute("xmlns", None, declaration.uri),
-                Some(prefix) => self.attribute(prefix, Some("xmlns"), declaration.uri),
-            }
-        }
-        for attr in start.attributes() {
-            self.attribute(attr.local, attr.prefix, attr.value);
-        }
-        self.in_tag = true;
-        self.open.push(start.name().to_owned());
-        self.bound();
-    }
-
-    fn attribute(&mut self, local: &str, prefix: Option<&str>, value: &str) {
-        self.out.push(' ');
-        if let Some(prefix) = prefix {
-            self.out.push_str(prefix);
-            self.out.push(':');
-        }
-        self.out.push_str(local);
-        self.out.push_str("=\"");
-        escape_attribute(value, &mut self.out);
-        self.out.push('"');
-    }
-
-    fn text(&mut self, text: &str) {
-        if self.overflown {
-            return;
-        }
-        self.end_tag();
-        escape_text(text, &mut self.out);
-        self.bound();
-    }
-
-    fn end(&mut self) {
-        let Some(name) = self.open.pop() else { return };
-        if self.in_tag {
-            self.out.push_str("/>");
-        } else {
-            self.out.push_str("</");
-            self.out.push_str(&name);
-            self.out.push('>');
-        }
-        self.in_tag = false;
-        self.bound();
-    }
-
-    fn end_tag(&mut self) {
-        if self.in_tag {
-            self.out.push('>');
-            self.in_tag = false;
-        }
-    }
-
-    fn bound(&mut self) {
-        self.overflown |= self.out.len() > MAX_FIELD;
-        if self.overflown {
-            self.out.clear();
-        }
-    }
 }

@@ -5,6 +5,7 @@
 //! namespace and local name, never by prefix.
 
 mod error_capture;
+mod fragment;
 mod scanner;
 mod text;
 
@@ -18,6 +19,9 @@ use super::rpc_error::RpcError;
 
 /// Errors kept of one reply, and warnings beside them; the rest is counted.
 pub const MAX_ERRORS: usize = 1000;
+
+/// Bytes kept of one field of an error.
+const MAX_FIELD: usize = 64 << 10;
 
 /// What the document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +122,8 @@ pub struct ReplyScan {
     pub banner: Option<String>,
     /// Whether anything is there besides results, errors and the banner.
     pub has_payload: bool,
+    /// Whether there is payload that is not among the texts.
+    pub other_payload: bool,
     /// Text payloads in document order.
     pub texts: Vec<TextPart>,
     /// Text payloads that were too many to be kept.
@@ -126,7 +132,54 @@ pub struct ReplyScan {
     pub members: Vec<Member>,
 }
 
+/// The errors of a reply as they are told: the first of them, and what is not among them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ErrorList {
+    /// At most [`MAX_ERRORS`], in document order.
+    pub errors: Vec<RpcError>,
+    /// How many there were.
+    pub total: u64,
+    /// Whether errors were left out, or a field was cut.
+    pub truncated: bool,
+}
+
+/// How many errors and warnings a reply had, where not all that they say was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    pub errors: u64,
+    pub warnings: u64,
+}
+
+impl From<Vec<RpcError>> for ErrorList {
+    /// All there were, whole.
+    fn from(errors: Vec<RpcError>) -> Self {
+        Self {
+            total: errors.len() as u64,
+            errors,
+            truncated: false,
+        }
+    }
+}
+
 impl ReplyScan {
+    /// The errors, and what was not kept of them (S18).
+    pub fn into_errors(self) -> ErrorList {
+        ErrorList {
+            total: self.errors.len() as u64 + self.more_errors,
+            truncated: self.truncated || self.more_errors > 0,
+            errors: self.errors,
+        }
+    }
+
+    /// What there was, if errors or warnings were left out, or a field of one was cut.
+    pub fn totals_if_cut(&self) -> Option<Totals> {
+        let cut = self.truncated || self.more_errors > 0 || self.more_warnings > 0;
+        cut.then_some(Totals {
+            errors: self.errors.len() as u64 + self.more_errors,
+            warnings: self.warnings.len() as u64 + self.more_warnings,
+        })
+    }
+
     /// What is known before the document begins.
     fn nothing() -> Self {
         Self {
@@ -143,6 +196,7 @@ impl ReplyScan {
             truncated: false,
             banner: None,
             has_payload: false,
+            other_payload: false,
             texts: Vec::new(),
             more_texts: 0,
             members: Vec::new(),
@@ -157,6 +211,14 @@ impl ReplyScan {
     /// S19: data came before or beside an error.
     pub fn is_partial(&self) -> bool {
         self.is_error() && self.has_payload
+    }
+
+    /// The text that is all of the data: nothing stands beside it, and there is no question whose it is.
+    pub fn sole_text(&self) -> Option<&TextPart> {
+        match self.texts.as_slice() {
+            [text] if !self.other_payload && self.more_texts == 0 && self.members.len() <= 1 => Some(text),
+            _ => None,
+        }
     }
 
     /// The Junos release that the prefix `junos` stands for, `21.4R1`.

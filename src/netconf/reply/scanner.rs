@@ -21,7 +21,15 @@ const MAX_PREFIXES: usize = 256;
 /// Whether an element in this namespace may be part of the envelope: NETCONF's own, Juniper's, or none. An element
 /// of the same name in a data model's namespace is data.
 pub(super) fn is_known_namespace(ns: Option<&str>) -> bool {
-    ns.is_none_or(|ns| ns == NETCONF_BASE_NS || ns.starts_with("http://xml.juniper.net/"))
+    ns.is_none_or(|ns| ns == NETCONF_BASE_NS || is_juniper(ns))
+}
+
+/// Junos has namespaces under two names: that of its own schema, and that of its YANG modules, which an error inherits
+/// where it stands inside an element of one.
+fn is_juniper(ns: &str) -> bool {
+    ["http://xml.juniper.net/", "http://yang.juniper.net/"]
+        .iter()
+        .any(|prefix| ns.starts_with(prefix))
 }
 
 /// Scans a whole stored reply.
@@ -94,6 +102,8 @@ pub struct ReplyScanner {
     open: Vec<Open>,
     /// The error being read, and the depth of its element. Boxed, because it is rare and large.
     capture: Option<Box<(ErrorCapture, usize)>>,
+    /// Errors and warnings so far.
+    captures: usize,
     /// Text of a member's name, the error count or the banner.
     leaf: String,
     data: bool,
@@ -118,6 +128,7 @@ impl ReplyScanner {
             depth: 0,
             open: Vec::new(),
             capture: None,
+            captures: 0,
             leaf: String::new(),
             data: false,
             commit: false,
@@ -177,14 +188,36 @@ impl ReplyScanner {
         if !start.is_bare() {
             self.declarations(start);
         }
-        if let Some(severity) = error_element(start) {
-            self.capture = Some(Box::new((ErrorCapture::new(severity), start.depth())));
+        if let Some(severity) = self.error_element(start) {
+            // Whatever there may be of them, not more than can be kept.
+            let tells_prefixes = self.captures < 2 * MAX_ERRORS;
+            self.captures += 1;
+            let capture = ErrorCapture::new(severity, tells_prefixes);
+            self.capture = Some(Box::new((capture, start.depth())));
             return;
         }
         // Otherwise there is a payload element around this one.
         if start.depth() == self.open.len() + 1 {
             self.envelope(start);
         }
+    }
+
+    /// Whether an element is an error, and if so the severity that its name gives.
+    fn error_element(&self, start: &Start<'_>) -> Option<Option<&'static str>> {
+        let severity = match start.local() {
+            "rpc-error" if is_known_namespace(start.ns()) => return Some(None),
+            "error" => "error",
+            "warning" => "warning",
+            _ => return None,
+        };
+        // Some members report an error without the namespace that tells it from data; straight in a member's item there
+        // is no data of that name.
+        let in_item = || {
+            start.depth() == self.open.len() + 1
+                && matches!(self.open.last(), Some(open) if matches!(open.kind, Kind::Member(_)))
+                && is_known_namespace(start.ns())
+        };
+        (start.ns() == Some(XNM_NS) || in_item()).then_some(Some(severity))
     }
 
     fn declarations(&mut self, start: &Start<'_>) {
@@ -263,7 +296,7 @@ impl ReplyScanner {
             if local == "data" && start.ns() == Some(MONITORING_NS) {
                 return Some(Kind::Text(TextKind::Schema));
             }
-            self.payload();
+            self.other_payload();
             return None;
         }
         let in_member = matches!(parent, Kind::Member(_));
@@ -306,7 +339,7 @@ impl ReplyScanner {
             "configuration-set" => return Some(Kind::Text(TextKind::ConfigurationSet)),
             "configuration-json" => return Some(Kind::Text(TextKind::ConfigurationJson)),
             "configuration-output" => return Some(Kind::Text(TextKind::ConfigurationOutput)),
-            _ => self.payload(),
+            _ => self.other_payload(),
         }
         if local == "ok" {
             self.scan.ok = true;
@@ -316,7 +349,7 @@ impl ReplyScanner {
 
     fn member(&mut self) -> Option<Kind> {
         if self.scan.members.len() == MAX_MEMBERS {
-            self.payload();
+            self.other_payload();
             return None;
         }
         self.scan.members.push(Member::default());
@@ -343,6 +376,12 @@ impl ReplyScanner {
         if let Some(member) = self.current_member() {
             member.has_payload = true;
         }
+    }
+
+    /// Payload that is not told by a text.
+    fn other_payload(&mut self) {
+        self.scan.other_payload = true;
+        self.payload();
     }
 
     fn text(&mut self, text: &str) {
@@ -420,8 +459,10 @@ impl ReplyScanner {
         {
             member.has_payload = true;
         }
+        let Some(kind) = kind else {
+            return self.other_payload();
+        };
         self.payload();
-        let Some(kind) = kind else { return };
         if self.scan.texts.len() == MAX_TEXTS {
             self.scan.more_texts += 1;
             return;
@@ -493,16 +534,6 @@ impl Handler for ReplyScanner {
             Event::Comment(_) => {}
         }
         Ok(())
-    }
-}
-
-/// Whether an element is an error, and if so the severity that its name gives.
-fn error_element(start: &Start<'_>) -> Option<Option<&'static str>> {
-    match start.local() {
-        "rpc-error" if is_known_namespace(start.ns()) => Some(None),
-        "error" if start.ns() == Some(XNM_NS) => Some(Some("error")),
-        "warning" if start.ns() == Some(XNM_NS) => Some(Some("warning")),
-        _ => None,
     }
 }
 

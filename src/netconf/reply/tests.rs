@@ -1,5 +1,7 @@
 //! Hand-written examples of every shape that replies come in.
 
+mod fields;
+
 use super::*;
 use crate::xml::{Limits, Source, Tokenizer};
 
@@ -39,6 +41,45 @@ fn texts(xml: &str) -> Vec<String> {
         String::from_utf8(out).expect("text is UTF-8")
     };
     found.texts.iter().map(read).collect()
+}
+
+/// M1: an error of one member, in a namespace or in none, and one that inherits a namespace of Juniper's YANG modules.
+#[test]
+fn errors_without_their_namespace_are_errors() {
+    for content in [
+        "<multi-routing-engine-results><multi-routing-engine-item><re-name>node1</re-name>\
+         <error><message>no route</message></error></multi-routing-engine-item></multi-routing-engine-results>",
+        "<multi-routing-engine-results xmlns=\"\"><multi-routing-engine-item><re-name>node1</re-name>\
+         <error><message>no route</message></error></multi-routing-engine-item></multi-routing-engine-results>",
+    ] {
+        let found = reply(content);
+        assert_eq!(found.errors.len(), 1, "{content}");
+        assert_eq!(found.errors[0].error_message.as_deref(), Some("no route"));
+        assert_eq!(found.errors[0].error_severity.as_deref(), Some("error"));
+        assert_eq!(found.errors[0].member.as_deref(), Some("node1"));
+        assert!(!found.has_payload);
+    }
+    let warned = reply(
+        "<multi-routing-engine-results><multi-routing-engine-item><re-name>node1</re-name><warning><message>w</message>\
+         </warning><a/></multi-routing-engine-item></multi-routing-engine-results>",
+    );
+    assert_eq!((warned.errors.len(), warned.warnings.len()), (0, 1));
+    let inherited = reply(
+        "<data><configuration xmlns=\"http://yang.juniper.net/junos/conf/root\"><rpc-error><error-message>x</error-message>\
+         </rpc-error></configuration></data>",
+    );
+    assert_eq!(inherited.errors.len(), 1);
+    assert_eq!(inherited.errors[0].error_message.as_deref(), Some("x"));
+    // Data may have elements of that name.
+    for content in [
+        "<interface-information><error><message>7</message></error></interface-information>",
+        "<error>7</error>",
+        "<multi-routing-engine-results><multi-routing-engine-item><error xmlns=\"urn:data\"/></multi-routing-engine-item>\
+         </multi-routing-engine-results>",
+    ] {
+        let found = reply(content);
+        assert!(found.errors.is_empty() && found.has_payload, "{content}");
+    }
 }
 
 /// S15: the classes.
@@ -103,39 +144,6 @@ fn envelope_is_read() {
         scanned("<notification xmlns=\"urn:n\"><eventTime/></notification>").root,
         Root::Notification
     );
-}
-
-/// S18: every field of RFC 6241 section 4.3, in an nc: prefixed reply too (S16).
-#[test]
-fn rfc_errors_are_read_whole() {
-    let scan = scanned(
-        "<nc:rpc-reply xmlns:nc=\"urn:ietf:params:xml:ns:netconf:base:1.0\" message-id=\"1\"><nc:rpc-error>\
-         <nc:error-type>protocol</nc:error-type><nc:error-tag>bad-element</nc:error-tag>\
-         <nc:error-severity>error</nc:error-severity><nc:error-app-tag>tag</nc:error-app-tag>\
-         <nc:error-path xmlns:e=\"urn:e\">/e:a[e:b='1']</nc:error-path>\
-         <nc:error-message xml:lang=\"en\">\n&lt;a> is <![CDATA[b & c]]>\n</nc:error-message>\
-         <nc:error-info><nc:bad-element>a</nc:bad-element>\
-         <x:y xmlns:x=\"urn:x\" x:z=\"&lt;\"><x:empty/>t&amp;u</x:y></nc:error-info>\
-         </nc:rpc-error></nc:rpc-reply>",
-    );
-    assert_eq!(
-        scan.errors,
-        [RpcError {
-            error_type: Some("protocol".into()),
-            error_tag: Some("bad-element".into()),
-            error_severity: Some("error".into()),
-            error_app_tag: Some("tag".into()),
-            error_path: Some("/e:a[e:b='1']".into()),
-            error_message: Some("<a> is b & c".into()),
-            error_info: Some(
-                "<nc:bad-element>a</nc:bad-element><x:y xmlns:x=\"urn:x\" x:z=\"&lt;\"><x:empty/>t&amp;u</x:y>".into()
-            ),
-            bad_element: Some("a".into()),
-            source_daemon: None,
-            member: None,
-        }]
-    );
-    assert!(scan.is_error() && !scan.truncated);
 }
 
 /// S18: xnm errors, in both ways of writing them; the name gives the severity.
@@ -417,6 +425,45 @@ fn texts_of_members_are_told_apart() {
     assert!(scan.members.iter().all(|member| member.has_payload));
 }
 
+/// S17, S19: a text is the data if it is all there is, and one member's at most.
+#[test]
+fn text_is_all_of_the_data_or_one_part_of_it() {
+    let item = |name: &str, content: &str| {
+        format!("<multi-routing-engine-item><re-name>{name}</re-name>{content}</multi-routing-engine-item>")
+    };
+    let members =
+        |items: &str| format!("<multi-routing-engine-results>{items}</multi-routing-engine-results>");
+    for (content, sole) in [
+        ("<output>a</output>".to_owned(), true),
+        (
+            "<ok/><output>a</output><cli><banner>{master}</banner></cli>".to_owned(),
+            true,
+        ),
+        (
+            "<output>a</output><rpc-error><error-message>b</error-message></rpc-error>".to_owned(),
+            true,
+        ),
+        (members(&item("a", "<output>1</output>")), true),
+        ("<output>a</output><x>1</x>".to_owned(), false),
+        ("<v:x xmlns:v=\"urn:v\"/><output>a</output>".to_owned(), false),
+        ("text<a>1</a>more".to_owned(), false),
+        ("<output>a</output><output>b<c/></output>".to_owned(), false),
+        ("<output>a</output><output>b</output>".to_owned(), false),
+        ("<output>a<b/></output>".to_owned(), false),
+        (
+            members(&(item("a", "<output>1</output>") + &item("b", "<x>2</x>"))),
+            false,
+        ),
+        (
+            members(&(item("a", "<output>1</output>") + &item("b", "<rpc-error/>"))),
+            false,
+        ),
+        (String::new(), false),
+    ] {
+        assert_eq!(reply(&content).sole_text().is_some(), sole, "{content}");
+    }
+}
+
 /// S17: a long text comes in slices.
 #[test]
 fn long_texts_come_in_slices() {
@@ -449,13 +496,19 @@ fn long_texts_come_in_slices() {
 fn errors_are_bounded() {
     let scan = reply(&"<rpc-error><error-tag>x</error-tag></rpc-error>".repeat(MAX_ERRORS + 5));
     assert_eq!((scan.errors.len(), scan.more_errors), (MAX_ERRORS, 5));
+    let totals = Totals {
+        errors: 1005,
+        warnings: 0,
+    };
+    assert_eq!(scan.totals_if_cut(), Some(totals));
+    assert_eq!(reply("<rpc-error/>").totals_if_cut(), None);
     let long = "é".repeat(100_000);
     let source = format!(
         "<rpc-reply><rpc-error><error-message>{long}</error-message><error-info><a>{long}</a></error-info></rpc-error></rpc-reply>"
     );
     let source = Source::Memory(source.into_bytes().into());
     let scan = super::scan(&source, Limits::default()).expect("well-formed");
-    assert!(scan.truncated);
+    assert!(scan.truncated && scan.totals_if_cut().is_some());
     assert_eq!(
         scan.errors[0].error_message.as_ref().map(String::len),
         Some(65_536)

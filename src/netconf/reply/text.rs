@@ -70,7 +70,7 @@ impl TextReader {
     /// When the source cannot be read, or is not the document that was scanned.
     pub fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, TextError> {
         let before = out.len();
-        let mut window = [0; WINDOW];
+        let mut window = Vec::new();
         while !self.picker.done && out.len() == before {
             let length = match self.source.as_memory() {
                 // No copy where the reply lies in memory.
@@ -81,6 +81,7 @@ impl TextReader {
                     piece.len()
                 }
                 None => {
+                    window.resize(WINDOW, 0);
                     let length = self.source.read_at(self.at, &mut window)?;
                     self.tokenizer.push(&window[..length], &mut self.picker)?;
                     length

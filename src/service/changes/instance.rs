@@ -3,61 +3,56 @@
 
 use tokio::time::Instant;
 
-use crate::device::{Device, Held, Way};
+use crate::device::{Device, Request};
 use crate::error::{Error, ErrorCode};
+use crate::netconf::capability::Capabilities;
+use crate::netconf::datastore::Datastore;
 use crate::netconf::rpc::RequestError;
+use crate::pool::{Hold, Touch};
 use crate::service::edit::differing::snapshot;
-use crate::service::edit::ground::Ground;
+use crate::service::edit::ground::{Dialect, Ground, Verify};
 use crate::service::edit::request::Mode;
 use crate::service::edit::script::Tells;
 use crate::service::edit::snapshot::Snapshot;
 use crate::service::evidence::Evidence;
 use crate::service::failure;
-use crate::service::held::send;
+use crate::service::held::{asked, judge};
+
+/// What the replies tell: it is opened, read and closed.
+const TOLD: [Tells; 3] = [Tells::Nothing, Tells::Before, Tells::Nothing];
 
 /// What was committed to the instance of this name, `None` being the default one: it is opened in a session of its own and
-/// closed again, and nothing is edited in it. `who`: the queue is fair by it.
+/// closed again, and nothing is edited in it.
 ///
 /// # Errors
 /// As a read; the instance cannot be opened.
-pub(super) async fn read(
-    device: &Device,
-    who: &str,
-    deadline: Instant,
-    name: Option<&str>,
-) -> Result<Snapshot, Error> {
-    let held = device.hold(who, deadline, Way::Beside).await;
-    let mut held = held.map_err(failure::device)?;
-    let read = opened(&mut held, &device.settings().name, deadline, name).await;
-    // What is open still goes with the session.
-    held.finish().await;
-    read
-}
-
-async fn opened(
-    held: &mut Held,
-    device: &str,
-    deadline: Instant,
-    name: Option<&str>,
-) -> Result<Snapshot, Error> {
-    let capabilities = held.capabilities();
-    let ground = Ground::new(&capabilities, Mode::Ephemeral, name)?;
-    let built = |error: RequestError| failure::unbuildable(&error);
-    let mut steps = ground.open(&capabilities).map_err(built)?;
-    steps.extend(ground.before(&capabilities).map_err(built)?);
-    let mut read = None;
-    for step in steps {
-        let tells = step.tells;
-        let raw = send(step, held, device, deadline).await?;
+pub(super) async fn read(device: &Device, deadline: Instant, name: Option<&str>) -> Result<Snapshot, Error> {
+    let ground = Ground {
+        dialect: Dialect::Junos,
+        mode: Mode::Ephemeral,
+        target: Datastore::Candidate,
+        instance: name.map(str::to_owned),
+        skip_validate: false,
+        verify: Verify::Nothing,
+        confirm: None,
+    };
+    let answers = device.call_afresh(deadline, move |caps| requests(&ground, caps));
+    let answers = answers.await.map_err(failure::device)?;
+    let device = &device.settings().name;
+    for (answer, tells) in answers.into_iter().zip(TOLD) {
+        let raw = judge(device, answer)?;
         if tells == Tells::Before {
-            read = Some(snapshot(device, raw).await?);
+            return snapshot(device, raw).await;
         }
     }
-    let holds: Vec<_> = held.holds().iter().collect();
-    for step in ground.release(&capabilities, &holds).map_err(built)? {
-        send(step, held, device, deadline).await?;
-    }
-    read.ok_or_else(|| Error::new(ErrorCode::Internal, "the instance was not asked for"))
+    Err(Error::new(ErrorCode::Internal, "the instance was not asked for"))
+}
+
+fn requests(ground: &Ground, capabilities: &Capabilities) -> Result<Vec<(Request, Touch)>, RequestError> {
+    let mut steps = ground.open(capabilities)?;
+    steps.extend(ground.before(capabilities)?);
+    steps.extend(ground.release(capabilities, &[Hold::Ephemeral])?);
+    Ok(steps.into_iter().map(asked).collect())
 }
 
 /// Why no instance will ever tell what became of a commit, if that is so.

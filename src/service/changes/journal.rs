@@ -10,16 +10,12 @@ use super::record::Change;
 use super::state::State;
 use crate::error::{Diff, Error, ErrorCode, Outcome};
 use crate::service::Gateway;
-use crate::service::attempts::Attempts;
+use crate::service::attempts::{Attempts, Few};
 use crate::service::confirmed::ConfirmedCommit;
 use crate::service::edit::script::StepName;
 use crate::service::edit::view::{ChangeStepView, ChangeView};
 use crate::service::operations::Ticket;
 use crate::store::{ChangeRecord, ConfirmedCommitRecord, STARTING, StoreError};
-
-/// How often the end of a change is written to a database that does not answer, and the time between.
-const TRIES: usize = 3;
-const PAUSE: Duration = Duration::from_millis(300);
 
 /// How long a state may be known to this process alone. One that is over sooner is stored, and told, together with the
 /// next one.
@@ -44,29 +40,58 @@ impl Journal {
     ///
     /// # Errors
     /// `store-unavailable`; `idempotency-key-in-use`.
-    pub async fn open(gateway: Gateway, mut change: Change, ticket: &Ticket) -> Result<Self, Error> {
+    pub async fn open(gateway: Gateway, change: Change, ticket: &Ticket) -> Result<Self, Error> {
         let mut row = change.to_row();
         let key = gateway.new_key(ticket);
-        gateway
-            .inner
-            .store
-            .insert_change(&mut row, key.as_ref())
-            .await
-            .map_err(|error| gateway.store_error(error))?;
-        if key.is_some() {
+        let stored = gateway.inner.store.insert_change(&mut row, key.as_ref()).await;
+        stored.map_err(|error| gateway.store_error(error))?;
+        Ok(Self::opened(gateway, change, &row, key.is_some(), ticket))
+    }
+
+    /// The same, unless the store holds a change of this device that is scheduled: the other change comes back then, and
+    /// nothing is stored.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_unless_scheduled(
+        gateway: Gateway,
+        change: Change,
+        ticket: &Ticket,
+    ) -> Result<Result<Self, Box<Change>>, Error> {
+        let mut row = change.to_row();
+        let key = gateway.new_key(ticket);
+        let store = &gateway.inner.store;
+        let scheduled = State::Scheduled.as_str();
+        let stored = store
+            .insert_change_unless(&mut row, key.as_ref(), scheduled)
+            .await;
+        Ok(match stored.map_err(|error| gateway.store_error(error))? {
+            true => Ok(Self::opened(gateway, change, &row, key.is_some(), ticket)),
+            false => Err(Box::new(change)),
+        })
+    }
+
+    fn opened(
+        gateway: Gateway,
+        mut change: Change,
+        row: &ChangeRecord,
+        with_key: bool,
+        ticket: &Ticket,
+    ) -> Self {
+        if with_key {
             gateway.inner.operations.key_stored();
         }
         (change.row.created_at, change.row.updated_at) = (row.created_at, row.updated_at);
         gateway.inner.changes.put(&change);
         ticket.begun_as_change(&change.row.id);
-        Ok(Self {
+        Self {
             gateway,
             change,
             hidden: false,
             untold: false,
             passed: Vec::new(),
             end_is_due: false,
-        })
+        }
     }
 
     pub fn gateway(&self) -> &Gateway {
@@ -159,6 +184,10 @@ impl Journal {
         confirmed: Option<&mut ConfirmedCommit>,
     ) -> Result<(), Error> {
         self.step(ChangeStepView::begun(step));
+        if let Some(commit) = &confirmed {
+            self.change.document.probed = commit.document.probe.is_some();
+        }
+        let (before, untold, passed) = (self.change.state, self.untold, self.passed.len());
         self.enter(State::Committing)?;
         let mut row = self.row();
         let store = &self.gateway.inner.store;
@@ -172,11 +201,16 @@ impl Journal {
                 stored
             }
         };
-        stored.map_err(|error| {
+        if let Err(error) = stored {
+            // It never came to that state, so nobody is told that it did.
+            (self.change.state, self.untold) = (before, untold);
+            self.passed.truncate(passed);
+            self.hidden = true;
+            self.show();
             let error = self.gateway.store_error(error);
             // Not 503: something was sent for this change (H3).
-            Error::new(ErrorCode::Internal, error.detail().to_owned()).with_reason("store")
-        })?;
+            return Err(Error::new(ErrorCode::Internal, error.detail().to_owned()).with_reason("store"));
+        }
         self.stored(&row);
         Ok(())
     }
@@ -193,7 +227,8 @@ impl Journal {
             tracing::error!(change = self.change.row.id, error = %error, "a change went on in a way that it cannot");
         }
         let (mut row, mut confirmed) = (self.row(), commit.to_row());
-        for attempt in 1..=TRIES {
+        let mut few = Few::new();
+        loop {
             let store = &self.gateway.inner.store;
             match store
                 .update_confirmed_commit(&mut confirmed, Some(&mut row))
@@ -204,12 +239,13 @@ impl Journal {
                     commit.row.updated_at = confirmed.updated_at;
                     break;
                 }
-                Err(error) if attempt == TRIES => {
+                Err(_) if few.again().await => {}
+                Err(error) => {
                     let id = &self.change.row.id;
                     tracing::error!(change = id, error = %error, "a confirmed commit is not stored yet");
-                    self.hand_over_later(row.clone(), confirmed.clone());
+                    self.hand_over_later(row, confirmed);
+                    break;
                 }
-                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
         self.change.view()
@@ -222,17 +258,7 @@ impl Journal {
             let store = &gateway.inner.store;
             let mut attempts = Attempts::new(&gateway);
             while attempts.again().await {
-                let stored = match store.get_confirmed_commit(&confirmed.id).await {
-                    Ok(found) if found.state == STARTING => {
-                        store
-                            .update_confirmed_commit(&mut confirmed, Some(&mut row))
-                            .await
-                    }
-                    // What has become of it since is stored.
-                    Ok(_) => return,
-                    Err(error) => Err(error),
-                };
-                match stored {
+                match store.begin_confirmed_commit(&mut confirmed, &mut row).await {
                     // There is none: it turned out never to have been made.
                     Ok(()) | Err(StoreError::NotFound) => return,
                     Err(error) => tracing::debug!(change = row.id, error = %error, "not yet"),
@@ -245,37 +271,28 @@ impl Journal {
     pub async fn end(&mut self, state: State, outcome: Outcome) -> ChangeView {
         self.change.set_outcome(outcome);
         self.change.end_begun(outcome);
+        if state == State::Failed {
+            // Nothing has to be confirmed of it; what was stored for that goes with its end.
+            self.change.document.confirmed_commit_id = None;
+        }
         if let Err(error) = self.enter(state) {
             tracing::error!(change = self.change.row.id, error = %error, "a change ended in a way that it cannot");
         }
-        for attempt in 1..=TRIES {
+        let mut few = Few::new();
+        loop {
             match self.store().await {
                 Ok(()) => break,
-                Err(error) if attempt == TRIES => {
+                Err(_) if few.again().await => {}
+                Err(error) => {
                     let (id, state) = (&self.change.row.id, self.change.state.as_str());
                     tracing::error!(change = id, state, error = %error, "the end of a change is not stored yet");
                     self.end_is_due = true;
                     store_later(&self.gateway, &self.change, self.row(), State::is_running);
+                    break;
                 }
-                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
         self.change.view()
-    }
-
-    /// The device refused the commit that was to be confirmed.
-    pub async fn never_made(&mut self, confirmed_commit_id: &str) {
-        self.note(|change| change.document.confirmed_commit_id = None);
-        let deleted = self
-            .gateway
-            .inner
-            .store
-            .delete_confirmed_commit(confirmed_commit_id)
-            .await;
-        if let Err(error) = deleted {
-            // It is never listed, and looked at again after a restart.
-            tracing::error!(confirmed_commit_id, error = %error, "what was never made could not be forgotten");
-        }
     }
 
     async fn store(&mut self) -> Result<(), Error> {

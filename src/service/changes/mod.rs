@@ -6,6 +6,7 @@
 
 mod instance;
 mod journal;
+mod leftovers;
 mod operation;
 mod patience;
 mod procedure;
@@ -25,24 +26,25 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use self::journal::Journal;
 use self::patience::Patience;
 use self::procedure::{Answer, Procedure};
 pub(super) use self::record::Running;
 use self::record::{Change, Document};
 pub(super) use self::recorded::{NewCommit, Recorded};
 pub(super) use self::resolving::Resolving;
+pub(super) use self::scheduled::Gone;
 pub(super) use self::state::State;
 use super::Gateway;
 use super::call::{CallContext, Role};
 use super::confirmed;
-use super::edit::ground::{Ground, Verify, marker};
+use super::edit::commit::marker;
+use super::edit::ground::{Ground, Verify};
 use super::edit::request::{ChangeRequest, EditBody, ListChanges};
 use super::edit::script::{self, Script};
 use super::edit::view::{ChangeList, ChangeView, Planned, RpcErrorView};
-use super::failure;
 use super::time;
 use super::view::Plan;
+use super::{failure, prepare};
 use crate::error::{Error, ErrorCode, Outcome, Resource};
 use crate::netconf::capability::Capabilities;
 use crate::store::{ChangeRecord, DeviceRecord, StoreError};
@@ -51,8 +53,6 @@ use crate::store::{ChangeRecord, DeviceRecord, StoreError};
 const LONGEST_WAIT: u64 = 3600;
 /// How much longer than its deadline a caller waits for the undoing of what was done. The API's description names it.
 const UNDOING: Duration = Duration::from_secs(15);
-/// Bytes of configuration from which on it is turned into XML beside the threads that serve everybody.
-const LARGE: usize = 256 << 10;
 /// How long a change that has ended is kept.
 const KEPT: ::time::Duration = ::time::Duration::days(7);
 /// How often old ones are looked for.
@@ -133,15 +133,12 @@ impl Gateway {
                 rpcs: script.plan().into_iter().chain(probed).collect(),
             }));
         }
-        self.no_scheduled_commit(ctx, &record, &live).await?;
         let patience = patience(ctx, &record, &writer.request, started);
         let change = new_change(id, ctx, &record, &script, &writer);
         let asked_of = record.clone();
         let mut answer = {
             let change_id = change.row.id.clone();
-            let journal = Journal::open(self.clone(), change, &ctx.ticket)
-                .await
-                .map_err(on_device)?;
+            let journal = self.open_unless_scheduled(ctx, &record, &live, change).await?;
             let (sender, receiver) = oneshot::channel();
             let procedure = Procedure {
                 device: live,
@@ -237,12 +234,29 @@ impl Gateway {
         })
     }
 
-    /// What runs is further than what is stored.
     fn change_view(&self, row: ChangeRecord) -> Result<ChangeView, Error> {
-        match self.inner.changes.get(&row.id) {
-            Some(running) => Ok(running.view()),
-            None => Ok(read_row(row)?.view()),
+        self.known_change(row).map(|change| change.view())
+    }
+
+    /// What runs is further than what is stored; so is what became of a commit that waited to be confirmed, where the
+    /// database does not take it.
+    fn known_change(&self, row: ChangeRecord) -> Result<Change, Error> {
+        if let Some(running) = self.inner.changes.get(&row.id) {
+            return Ok(running);
         }
+        let mut change = read_row(row)?;
+        let guarded = change.document.confirmed_commit_id.as_deref();
+        let known = guarded.and_then(|id| self.inner.confirmed.state_of(id));
+        let handed_over = matches!(change.state, State::PendingConfirm | State::Unknown);
+        if let Some((state, outcome)) = known.and_then(after)
+            && handed_over
+            && state != State::PendingConfirm
+            && change.state.leads_to(state)
+        {
+            change.enter(state)?;
+            change.set_outcome(outcome);
+        }
+        Ok(change)
     }
 
     /// What an earlier process left behind, as it is told from now on (conventions D1): its sessions have ended, and
@@ -309,42 +323,72 @@ impl Gateway {
         id: &str,
         state: confirmed::State,
     ) -> Result<Option<ChangeRecord>, Error> {
-        let (state, outcome) = match state {
-            confirmed::State::Confirming | confirmed::State::Cancelling => return Ok(None),
-            confirmed::State::Pending => (State::PendingConfirm, Outcome::Applied),
-            confirmed::State::Confirmed => (State::Confirmed, Outcome::Applied),
-            confirmed::State::Cancelled => (State::Cancelled, Outcome::NotApplied),
-            confirmed::State::RolledBack => (State::RolledBack, Outcome::NotApplied),
-            confirmed::State::Kept => (State::Kept, Outcome::Applied),
-            confirmed::State::Unknown => (State::Unknown, Outcome::Unknown),
-        };
         let row = match self.inner.store.get_change(device_id, id).await {
             Ok(row) => row,
             Err(StoreError::NotFound) => return Ok(None),
             Err(error) => return Err(self.store_error(error)),
         };
         let mut change = read_row(row)?;
+        let (state, outcome) = match after(state) {
+            Some(after) => after,
+            // An order is being sent, so it waits.
+            None if change.state.is_running() => (State::PendingConfirm, Outcome::Applied),
+            None => return Ok(None),
+        };
         if change.state == state {
             return Ok(None);
         }
-        change.enter(state)?;
+        let mut passed = Vec::new();
+        // That it was made is not stored yet, and whoever sees to that finds it done.
+        if change.state.is_running() && state != State::Unknown {
+            change.enter(State::PendingConfirm)?;
+            if state != State::PendingConfirm {
+                passed.push(State::PendingConfirm.as_str().to_owned());
+            }
+        }
+        if change.state != state && !change.state.leads_to(state) {
+            let (was, now) = (change.state.as_str(), state.as_str());
+            tracing::error!(
+                change = id,
+                was,
+                now,
+                "a change has ended otherwise than its confirmed commit"
+            );
+            return Ok(None);
+        }
+        if change.state != state {
+            change.enter(state)?;
+        }
         change.set_outcome(outcome);
-        Ok(Some(change.to_row()))
+        Ok(Some(ChangeRecord {
+            passed,
+            ..change.to_row()
+        }))
     }
 
-    /// A change whose commit the device never made.
+    /// A change whose commit the device never made, as it is then. `None`: it has ended already, or is not there any
+    /// more.
     ///
     /// # Errors
     /// When the store cannot be used.
-    pub(super) async fn change_was_never_made(&self, device_id: &str, id: &str) -> Result<(), Error> {
-        let row = self.inner.store.get_change(device_id, id).await;
-        let mut change = read_row(row.map_err(|error| self.store_error(error))?)?;
+    pub(super) async fn change_never_made(
+        &self,
+        device_id: &str,
+        id: &str,
+    ) -> Result<Option<ChangeRecord>, Error> {
+        let row = match self.inner.store.get_change(device_id, id).await {
+            Ok(row) => row,
+            Err(StoreError::NotFound) => return Ok(None),
+            Err(error) => return Err(self.store_error(error)),
+        };
+        let mut change = read_row(row)?;
+        if !change.state.leads_to(State::Failed) {
+            return Ok(None);
+        }
         change.enter(State::Failed)?;
         change.set_outcome(Outcome::NotApplied);
         change.document.confirmed_commit_id = None;
-        let mut row = change.to_row();
-        let stored = self.inner.store.update_change(&mut row).await;
-        stored.map_err(|error| self.store_error(error))
+        Ok(Some(change.to_row()))
     }
 
     /// Forgets changes that ended long ago, now and then, until the gateway ends.
@@ -362,6 +406,19 @@ impl Gateway {
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
+    }
+}
+
+/// What the state of a confirmed commit means for the change that made it. `None`: an order is being sent.
+fn after(state: confirmed::State) -> Option<(State, Outcome)> {
+    match state {
+        confirmed::State::Confirming | confirmed::State::Cancelling => None,
+        confirmed::State::Pending => Some((State::PendingConfirm, Outcome::Applied)),
+        confirmed::State::Confirmed => Some((State::Confirmed, Outcome::Applied)),
+        confirmed::State::Cancelled => Some((State::Cancelled, Outcome::NotApplied)),
+        confirmed::State::RolledBack => Some((State::RolledBack, Outcome::NotApplied)),
+        confirmed::State::Kept => Some((State::Kept, Outcome::Applied)),
+        confirmed::State::Unknown => Some((State::Unknown, Outcome::Unknown)),
     }
 }
 
@@ -419,11 +476,8 @@ impl Writer {
             }
         };
         let bytes: usize = self.request.edits.iter().map(|edit| length(&edit.body)).sum();
-        if bytes < LARGE {
-            return self.write(capabilities);
-        }
         let (writer, capabilities) = (self.clone(), capabilities.clone());
-        super::devices::blocking(move || writer.write(&capabilities)).await?
+        prepare::beside(bytes, move || writer.write(&capabilities)).await
     }
 }
 

@@ -1,6 +1,5 @@
 //! A change as the operation that it is (conventions H7). Nothing is stored for it: its record says everything.
 
-use super::read_row;
 use super::record::Change;
 use super::state::State;
 use crate::error::{Error, Outcome};
@@ -16,11 +15,8 @@ impl Gateway {
     /// # Errors
     /// `internal`: the row is damaged.
     pub(in crate::service) fn operation_of_change(&self, row: ChangeRecord) -> Result<Operation, Error> {
-        // What runs is further than what is stored.
-        let (change, runs) = match self.inner.changes.get(&row.id) {
-            Some(running) => (running, true),
-            None => (read_row(row)?, false),
-        };
+        let runs = self.inner.changes.get(&row.id).is_some();
+        let change = self.known_change(row)?;
         let doing = Doing {
             looks: runs || self.is_looked_at(&change),
             probes: self.is_probed(&change),
@@ -36,7 +32,7 @@ impl Gateway {
         &self,
         row: ChangeRecord,
     ) -> Result<(ChangeView, Option<String>), Error> {
-        let change = read_row(row)?;
+        let change = self.known_change(row)?;
         let edit_session = change.document.edit_session_id.clone();
         Ok((change.view(), edit_session))
     }
@@ -109,6 +105,7 @@ fn operation(change: &Change, doing: Doing) -> Operation {
         failure,
         response: None,
         omitted_bytes: None,
+        resource: Some(format!("/v1/devices/{}/changes/{}", row.device, row.id)),
     };
     if state == OperationState::Succeeded {
         let json = serde_json::to_string(&change.view()).unwrap_or_default();
@@ -125,6 +122,8 @@ fn operation(change: &Change, doing: Doing) -> Operation {
 fn state(change: &Change) -> OperationState {
     let told = change.document.error.is_some();
     let found_out = change.document.seen.is_some();
+    // Without a probe the call ends when the commit waits for its confirm.
+    let ended = change.document.waited && !change.document.probed;
     match change.state {
         State::Preparing | State::Editing | State::Validated | State::Committing => OperationState::Running,
         // Only what follows a commit failed.
@@ -136,6 +135,7 @@ fn state(change: &Change) -> OperationState {
         | State::Confirmed
         | State::Kept
         | State::Discarded => OperationState::Succeeded,
+        State::RolledBack | State::Cancelled | State::Unknown if ended => OperationState::Succeeded,
         // Made and taken back; without a reply to its commit it was never told as made.
         State::RolledBack | State::Cancelled if told => OperationState::Failed,
         State::RolledBack | State::Cancelled => OperationState::Succeeded,
@@ -215,6 +215,32 @@ mod tests {
             probes: false,
         };
         assert!(!operation(&change(State::Unknown, true, false), looks).done);
+    }
+
+    /// H7: what becomes of a commit that waited for its confirm does not change how its call ended.
+    #[test]
+    fn what_follows_a_commit_that_waited_is_beside_its_operation() {
+        for told in [false, true] {
+            for end in [State::Unknown, State::RolledBack, State::Cancelled, State::Kept] {
+                let mut made = change(State::Unknown, told, told);
+                made.enter(State::PendingConfirm).expect("it was seen to wait");
+                let waits = operation(&made, Doing::default());
+                assert_eq!((waits.state, waits.done), (OperationState::Succeeded, true));
+                made.enter(end).expect("what a confirmed commit may come to");
+                let over = operation(&made, Doing::default());
+                assert_eq!(
+                    (over.state, over.done),
+                    (OperationState::Succeeded, true),
+                    "{end:?}"
+                );
+                assert_eq!(over.phase, end.as_str());
+                // The call with a probe goes on until that has decided.
+                made.document.probed = true;
+                let probed = operation(&made, Doing::default());
+                let unknown = probed.state == OperationState::Unknown;
+                assert_eq!(unknown, end == State::Unknown, "{end:?}");
+            }
+        }
     }
 
     /// H7, S31: a change whose commit is being probed is not done.

@@ -15,8 +15,10 @@ use crate::device::{Device, Held, HoldError, Occupant, Way};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::Capabilities;
 use crate::netconf::datastore::Datastore;
+use crate::pool::Hold;
 use crate::service::confirmed::{self, Announced, ConfirmedCommit, Probe};
 use crate::service::edit::ground;
+use crate::service::edit::reading;
 use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Script, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
@@ -26,8 +28,6 @@ use crate::store::DeviceRecord;
 
 /// How long the end of a session is waited for. It goes on by itself.
 const GOODBYE: Duration = Duration::from_secs(10);
-
-const UNANSWERED: &str = "no reply came; what the device has done is being found out";
 
 /// What the caller of a change gets.
 pub(super) type Answer = Result<ChangeView, Error>;
@@ -127,7 +127,8 @@ impl Procedure {
         work.probe = probe;
         match work.go(script.steps).await {
             Ok(()) => Ok(complete(work).await),
-            Err(stop) => Err(stopped(work, stop).await),
+            // What is rare must not make every change larger.
+            Err(stop) => Err(Box::pin(stopped(work, stop)).await),
         }
     }
 }
@@ -198,7 +199,20 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
         Fate::Undo | Fate::Ignored => undo(&mut work, fate).await,
     };
     // Until others see that it is being found out what became of it.
-    let _passage = work.passage.take();
+    let said = if step == StepName::Save {
+        let done = match fate {
+            Fate::Applied => "the change is committed",
+            Fate::Undo | Fate::Ignored | Fate::Unknown => "there was nothing to commit",
+        };
+        format!("{done}; {}", reading::unsaved(error.outcome()))
+    } else {
+        said.to_owned()
+    };
+    let passage = work.passage.take().map(Arc::new);
+    if let Some(passage) = passage.clone() {
+        // And until the device owes no reply to what could confirm.
+        work.held.keep_until_over(Box::new(passage));
+    }
     let confirmed = work.confirmed.take();
     if let Some((commit, _)) = confirmed.as_ref().filter(|_| fate != Fate::Unknown) {
         disarm(&mut work, commit).await;
@@ -209,19 +223,17 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
         record,
         ..
     } = work;
-    if fate == Fate::Unknown || confirmed.is_some() {
+    let kept = if fate == Fate::Unknown && confirmed.is_some() {
+        Some(held)
+    } else if fate == Fate::Unknown || confirmed.is_some() {
         // The device may be at work for long; or it waits for the end of this session.
         drop(held);
+        None
     } else {
         goodbye(held).await;
-    }
-    let confirmed = match confirmed {
-        Some((commit, _)) if fate != Fate::Unknown => {
-            journal.never_made(&commit.row.id).await;
-            None
-        }
-        Some(_) | None => confirmed,
+        None
     };
+    let confirmed = confirmed.filter(|_| fate == Fate::Unknown);
     let error = match error.hint() {
         Some(hint) => {
             let hint = format!("{hint}; {said}");
@@ -240,11 +252,7 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
         // From now on the store alone says what is known.
         drop(journal);
         match confirmed {
-            Some((mut commit, announced)) => {
-                commit.document.session_id = None;
-                commit.document.seen = Some(UNANSWERED.to_owned());
-                gateway.guard(announced, commit, None, &record);
-            }
+            Some((commit, announced)) => gateway.guard_unanswered(announced, commit, kept, &record),
             None => gateway.resolve(record, change_id),
         }
     }
@@ -256,8 +264,23 @@ async fn undo(work: &mut Work, fate: Fate) -> (State, Outcome, &'static str) {
     let at_once =
         work.ground.target != Datastore::Candidate && work.journal.change().state == State::Committing;
     let running = if at_once { now_running(work).await } else { None };
-    let given_back = give_back(work, true).await;
-    let edits_stay = work.ground.mode == Mode::Shared && work.sent;
+    let given_back = match fate {
+        Fate::Ignored => match discard_ignored(work).await {
+            Ok(()) => give_back(work, true).await,
+            // What is held still goes with the session, and what was edited with it.
+            Err(stop) => Err(stop),
+        },
+        Fate::Undo | Fate::Applied | Fate::Unknown => give_back(work, true).await,
+    };
+    let edits_stay = match work.ground.mode {
+        Mode::Shared => work.sent,
+        // What was not locked may hold edits of others by now, so nothing was discarded.
+        Mode::Exclusive => {
+            let holds = work.held.holds();
+            holds.contains(Hold::Edits) && !holds.contains(Hold::Lock(work.ground.target))
+        }
+        Mode::Private | Mode::Ephemeral => false,
+    };
     match running {
         Some(true) => {
             return (
@@ -284,8 +307,8 @@ async fn undo(work: &mut Work, fate: Fate) -> (State, Outcome, &'static str) {
     }
     let said = if edits_stay {
         "nothing is committed; what was edited stays in the shared candidate, for everybody to commit or discard"
-    } else if fate == Fate::Ignored {
-        "running is as it was before"
+    } else if fate == Fate::Ignored && given_back.is_ok() {
+        "running is as it was before, and what was edited is discarded"
     } else if !work.sent {
         "nothing was sent"
     } else if given_back.is_ok() {
@@ -294,6 +317,16 @@ async fn undo(work: &mut Work, fate: Fate) -> (State, Outcome, &'static str) {
         "nothing is committed; the session is closed, with which the device discards what was edited in it"
     };
     (State::Failed, work.nothing_done(), said)
+}
+
+/// What was edited is in the candidate still, though by the books it was committed.
+async fn discard_ignored(work: &mut Work) -> Result<(), Stop> {
+    let held: Vec<Hold> = work.held.holds().iter().collect();
+    let discard = work.ground.discard_ignored(&work.held.capabilities(), &held);
+    for step in discard.unwrap_or_default() {
+        work.send(step, true).await?;
+    }
+    Ok(())
 }
 
 /// Whether running is still as it was before the edits; shows the difference if not. `None`: nobody can tell.

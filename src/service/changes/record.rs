@@ -38,6 +38,10 @@ pub(super) struct Document {
     /// The ephemeral instance; absent: the default one, or another mode.
     pub instance: Option<String>,
     pub confirmed_commit_id: Option<String>,
+    /// What it made was seen to wait for a confirm.
+    pub waited: bool,
+    /// A probe decides about it.
+    pub probed: bool,
     /// That it is a commit of.
     pub edit_session_id: Option<String>,
     /// What was seen on the device when the reply to the commit was lost, in words.
@@ -79,6 +83,7 @@ impl Change {
             return Err(Error::new(ErrorCode::InvalidState, detail).with_change_id(&self.row.id));
         }
         self.state = next;
+        self.document.waited |= next == State::PendingConfirm;
         Ok(())
     }
 

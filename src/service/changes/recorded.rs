@@ -142,11 +142,6 @@ impl Recorded {
             .await
     }
 
-    /// The device refused what had to be confirmed.
-    pub async fn never_made(&mut self, confirmed_commit_id: &str) {
-        self.0.never_made(confirmed_commit_id).await;
-    }
-
     /// A step went well.
     pub fn done(&mut self, step: StepName, raw: &RawReply) {
         self.0.step(ChangeStepView::new(step, "done", raw.took()));

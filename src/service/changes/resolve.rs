@@ -15,75 +15,16 @@ use crate::service::Gateway;
 use crate::service::continuity;
 use crate::service::edit::request::Mode;
 use crate::service::edit::view::ScheduledView;
-use crate::service::evidence::{self, Running, Standing};
+use crate::service::evidence::{self, Standing};
 use crate::service::history;
+use crate::service::verdict::{BEYOND, Conclusion, Sight, compared, conclude};
 use crate::store::{ChangeRecord, DeviceRecord, StoreError};
 
 /// Between looks: twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How much longer than a commit may take the device is looked at.
-const BEYOND: Duration = Duration::from_secs(180);
 /// Rows looked at together when the gateway starts.
 const SOME: u32 = 100;
-
-/// What a look at the device shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Sight {
-    Applied(String),
-    /// The device has taken it on, for later (E6).
-    Scheduled(String),
-    /// As it was before; the commit may come still.
-    AsBefore(String),
-    /// Neither.
-    Unclear(String),
-    /// Nothing that the device shows will ever tell.
-    Untold(String),
-}
-
-/// What is concluded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Conclusion {
-    Applied(String),
-    Scheduled(String),
-    NotApplied(String),
-    /// Look again.
-    Wait(String),
-    /// It stays unknown.
-    GivenUp(String),
-}
-
-/// `gone`: the session that sent it had ended on the device before the look. `sent`: how long ago it was sent.
-fn conclude(sight: Sight, gone: bool, sent: Duration, commit_time: Duration) -> Conclusion {
-    let over = sent >= commit_time;
-    match sight {
-        Sight::Applied(seen) => Conclusion::Applied(seen),
-        Sight::Scheduled(seen) => Conclusion::Scheduled(seen),
-        Sight::AsBefore(seen) if gone => {
-            Conclusion::NotApplied(format!("{seen}, and the session that sent it has ended"))
-        }
-        Sight::AsBefore(seen) if over => {
-            Conclusion::NotApplied(format!("{seen}, after the longest time that a commit may take"))
-        }
-        Sight::AsBefore(seen) => Conclusion::Wait(seen),
-        Sight::Unclear(seen) if sent >= commit_time + BEYOND => Conclusion::GivenUp(seen),
-        Sight::Unclear(seen) => Conclusion::Wait(seen),
-        // Until then it keeps others out, for it may come still.
-        Sight::Untold(seen) if gone || over => Conclusion::GivenUp(seen),
-        Sight::Untold(seen) => Conclusion::Wait(seen),
-    }
-}
-
-/// What a configuration tells that was compared with what was known of it.
-fn compared(what: &str, found: Running) -> Sight {
-    match found {
-        Running::AsBefore => Sight::AsBefore(format!("{what} is as it was before")),
-        Running::AsExpected => Sight::Applied(format!("{what} is as it was to become")),
-        Running::Otherwise => Sight::Unclear(format!(
-            "{what} is neither as it was before nor as it was to become"
-        )),
-    }
-}
 
 impl Gateway {
     /// Finds out, in a task of its own, what became of a change whose commit was sent and not answered. Until then its
@@ -103,6 +44,7 @@ impl Gateway {
 
     async fn look_until_known(&self, device: &DeviceRecord, change_id: &str) {
         let mut pause = FIRST_PAUSE;
+        let mut save_by = None;
         loop {
             let change = match self.inner.store.get_change(&device.id, change_id).await {
                 Ok(row) => read_row(row),
@@ -115,7 +57,10 @@ impl Gateway {
                 Ok(change) if change.state != State::Unknown => return,
                 Ok(change) => {
                     let conclusion = self.look_at(device, &change).await;
-                    match self.conclude_change(device, change, conclusion).await {
+                    match self
+                        .conclude_change(device, change, conclusion, &mut save_by)
+                        .await
+                    {
                         Ok(true) => return,
                         Ok(false) => {}
                         Err(error) => {
@@ -142,6 +87,12 @@ impl Gateway {
         let sight = self.sight(device, change).await.unwrap_or_else(|error| {
             Sight::Unclear(format!("the device could not be asked: {}", error.detail()))
         });
+        if change.document.evidence.at.is_some() && matches!(sight, Sight::AsBefore(_)) {
+            // The device makes it by itself: that it neither waits for its time nor is in the history may mean that it is
+            // being made, whatever became of the session, and however long ago it was asked for.
+            let absent = self.inner.gone.time(&change.row.id);
+            return conclude(sight, false, absent, commit_time);
+        }
         conclude(sight, gone, sent, commit_time)
     }
 
@@ -159,7 +110,7 @@ impl Gateway {
                 return Ok(Sight::Untold(why.to_owned()));
             }
             let name = change.document.instance.as_deref();
-            let found = instance::read(&live, owner, deadline, name).await?;
+            let found = instance::read(&live, deadline, name).await?;
             return Ok(compared("the instance", evidence.running(&found.digest())));
         }
         if evidence.junos {
@@ -199,17 +150,23 @@ impl Gateway {
         matches!(listed, Ok(Some(sessions)) if !sessions.contains(&session_id))
     }
 
-    /// Stores a conclusion; whether it is the last one.
+    /// Stores a conclusion; whether it is the last one. `save_by`: until when it is tried to save what is found to be made,
+    /// from the first time on.
     async fn conclude_change(
         &self,
         device: &DeviceRecord,
         mut change: Change,
         conclusion: Conclusion,
+        save_by: &mut Option<Instant>,
     ) -> Result<bool, Error> {
         let (last, seen) = match conclusion {
             Conclusion::Applied(seen) => {
                 if change.document.evidence.saves {
-                    self.save_what_was_found(device, &mut change).await?;
+                    let commit_time = Duration::from_secs(device.settings.timeouts.commit_seconds);
+                    let by = *save_by.get_or_insert_with(|| Instant::now() + commit_time + BEYOND);
+                    if !self.save_what_was_found(device, &mut change, by).await? {
+                        return Ok(false);
+                    }
                 }
                 change.enter(State::Committed)?;
                 change.set_outcome(Outcome::Applied);
@@ -290,56 +247,5 @@ impl Gateway {
             .with_reason("resolving")
             .with_change_id(&change_id)
             .with_hint("its record tells when that is known; then try again"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COMMIT_TIME: Duration = Duration::from_secs(300);
-
-    fn before() -> Sight {
-        Sight::AsBefore("as before".to_owned())
-    }
-
-    /// E4, fault matrix 6: what is not there yet may come as long as the device may be at work on it.
-    #[test]
-    fn not_applied_is_never_said_early() {
-        for seconds in [0, 20, 299] {
-            let conclusion = conclude(before(), false, Duration::from_secs(seconds), COMMIT_TIME);
-            assert!(
-                matches!(conclusion, Conclusion::Wait(_)),
-                "{seconds}: {conclusion:?}"
-            );
-        }
-        let late = conclude(before(), false, COMMIT_TIME, COMMIT_TIME);
-        assert!(matches!(late, Conclusion::NotApplied(_)));
-        let gone = conclude(before(), true, Duration::ZERO, COMMIT_TIME);
-        assert!(matches!(gone, Conclusion::NotApplied(_)));
-    }
-
-    /// E4: what is neither one nor the other is never guessed.
-    #[test]
-    fn the_unclear_stays_unknown() {
-        let unclear = || Sight::Unclear("otherwise".to_owned());
-        let soon = conclude(unclear(), true, COMMIT_TIME, COMMIT_TIME);
-        assert!(matches!(soon, Conclusion::Wait(_)));
-        let late = conclude(unclear(), true, COMMIT_TIME + BEYOND, COMMIT_TIME);
-        assert!(matches!(late, Conclusion::GivenUp(_)));
-        let untold = || Sight::Untold("never".to_owned());
-        let soon = conclude(untold(), false, Duration::ZERO, COMMIT_TIME);
-        assert!(matches!(soon, Conclusion::Wait(_)));
-        for (gone, sent) in [(true, Duration::ZERO), (false, COMMIT_TIME)] {
-            let end = conclude(untold(), gone, sent, COMMIT_TIME);
-            assert!(matches!(end, Conclusion::GivenUp(_)), "{end:?}");
-        }
-        let applied = conclude(
-            Sight::Applied("there".to_owned()),
-            false,
-            Duration::ZERO,
-            COMMIT_TIME,
-        );
-        assert!(matches!(applied, Conclusion::Applied(_)));
     }
 }

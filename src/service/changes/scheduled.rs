@@ -1,37 +1,44 @@
 //! Commits that the device makes later (conventions E6): they keep other commits out, are called off on request, and
 //! end by what the device's history says, which is looked at now and then.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::journal::store_later;
+use super::journal::{Journal, store_later};
 use super::read_row;
 use super::record::Change;
 use super::state::State;
 use crate::device::{Device, Request};
 use crate::error::{Error, ErrorCode, Outcome};
+use crate::netconf::capability::Capabilities;
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::service::Gateway;
 use crate::service::call::{CallContext, Role};
+use crate::service::confirmed::Came;
 use crate::service::continuity;
 use crate::service::edit::ground;
 use crate::service::edit::view::{ChangeView, Planned};
 use crate::service::failure::{self, Asked};
 use crate::service::history;
-use crate::service::operations::Leaving;
-use crate::store::{ChangeRecord, DeviceRecord};
+use crate::session::RawReply;
+use crate::store::{ChangeRecord, DeviceRecord, StoreError};
 
 /// Between looks at the devices that are to commit later.
 const LOOK: Duration = Duration::from_secs(60);
+/// How much longer than a commit may take it is found out whether one was called off: a look is made now and then, and one
+/// that the device neither has made nor is going to make counts only after the time of a commit.
+const BEYOND: Duration = Duration::from_secs(300);
 /// Rows looked at together; the others have their turn when these have ended.
 const SOME: u32 = 100;
 /// Devices asked at a time.
 const AT_A_TIME: usize = 16;
 
+/// Bytes that a device may take to say what it called off.
+const MOST_WORDS: u64 = 64 << 10;
 /// Scheduled commits of one device that are looked at: there is one, and those that went by unseen.
 const MOST_SCHEDULED: u32 = 10;
 
@@ -58,19 +65,30 @@ impl Gateway {
                 .with_change_id(id));
         }
         if plan {
-            let build = |caps: &_| ground::clear_scheduled(caps).map(|step| step.rpc);
+            // Around it the device is asked whether it made the commit.
+            let scheduled = change.state == State::Scheduled;
+            let build = |caps: &Capabilities| {
+                let look = || history::step(caps, false).map(|step| step.rpc);
+                let mut rpcs = Vec::new();
+                if scheduled {
+                    rpcs.push(look()?);
+                }
+                rpcs.push(ground::clear_scheduled(caps)?.rpc);
+                rpcs.push(look()?);
+                Ok(rpcs)
+            };
             return self.plan(ctx, device, &live, build).await.map(Planned::Plan);
         }
         self.accepting()?;
         self.nothing_is_open(&record)?;
         if change.state == State::Scheduled {
             let history = self.commit_history(ctx, &record, &live).await?;
-            self.settle_scheduled(&mut change, &history).await?;
+            self.settle_scheduled(&record, &mut change, &history).await?;
         }
         if change.state != State::Scheduled {
             return Err(not_scheduled(&change));
         }
-        self.begin(ctx, &record, Leaving::Finishes).await?;
+        self.begin_about(ctx, &record, id).await?;
         let request = Request {
             selection: None,
             ..Request::new(|caps| ground::clear_scheduled(caps).map(|step| step.rpc))
@@ -80,33 +98,86 @@ impl Gateway {
             .await
             .map_err(|error| failure::device(error).with_change_id(id))?;
         if raw.scan.is_error() {
-            let error = failure::refused(device, raw.session_id, raw.scan.errors, Asked::Write);
+            let error = failure::refused(device, raw.session_id, raw.scan.into_errors(), Asked::Write);
             return Err(error
                 .with_message(Some(raw.session_id), Some(raw.message_id))
                 .with_change_id(id));
         }
-        // Between the look before and this the device may have made it; then there was nothing to call off.
-        let history = self.commit_history(ctx, &record, &live).await;
-        let history = history.map_err(|error| {
-            let words = format!(
-                "whether the device had made it is not known yet: {}",
-                error.detail()
-            );
+        let unknown = |why: &str| {
+            let words = format!("whether the device had made it is not known yet: {why}");
             Error::new(ErrorCode::OutcomeUnknown, words)
                 .with_outcome(Outcome::Unknown)
                 .with_device(device)
                 .with_change_id(id)
-        })?;
-        self.settle_scheduled(&mut change, &history).await?;
+                .with_hint("the record of the change tells when it is known")
+        };
+        // Between the look before and this the device may have made it; then there was nothing to call off.
+        let history = self.commit_history(ctx, &record, &live).await;
+        let history = history.map_err(|error| unknown(error.detail()))?;
+        if was_called_off(&raw) && !is_made(&change, &history) {
+            self.end_scheduled(&mut change, State::Cancelled, Outcome::NotApplied)
+                .await?;
+        } else {
+            self.settle_scheduled(&record, &mut change, &history).await?;
+        }
+        if change.state == State::Scheduled {
+            return Err(unknown("it had nothing to call off, and may be making it"));
+        }
         if change.state != State::Cancelled {
             return Err(not_scheduled(&change).with_outcome(Outcome::NotApplied));
         }
         Ok(Planned::Done(ctx.ticket.answers(change.view())))
     }
 
+    /// What came of an order to call a scheduled commit off, by the record of its change. `stays`: the device was seen to
+    /// be going to make it after all; `since`: how long ago the order was over for its caller.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(in crate::service) async fn came_of_cancelling(
+        &self,
+        change_id: &str,
+        stays: bool,
+        since: Duration,
+    ) -> Result<Came<Box<ChangeView>>, Error> {
+        // What is known here is further than what is stored.
+        let change = match self.inner.changes.get(change_id) {
+            Some(change) => change,
+            None => match self.inner.store.find_change(change_id).await {
+                Ok(row) => read_row(row)?,
+                Err(StoreError::NotFound) => {
+                    return Ok(Came::Untold("the change is not on record any more".to_owned()));
+                }
+                Err(error) => return Err(self.store_error(error)),
+            },
+        };
+        let is = format!("the change is {}", change.state.as_str());
+        let commit_time = match self.device(&change.row.device).await {
+            Ok((record, _)) => Duration::from_secs(record.settings.timeouts.commit_seconds),
+            Err(_) => Duration::ZERO,
+        };
+        Ok(match change.state {
+            State::Cancelled => Came::Done(Box::new(change.view())),
+            State::Scheduled if stays => Came::Not(format!("{is}, and the device is going to make it")),
+            State::Scheduled if since < commit_time + BEYOND => Came::Wait,
+            State::Scheduled | State::Unknown => Came::Untold(is),
+            State::Preparing
+            | State::Editing
+            | State::Validated
+            | State::Committing
+            | State::Committed
+            | State::Unchanged
+            | State::PendingConfirm
+            | State::Confirmed
+            | State::RolledBack
+            | State::Kept
+            | State::Discarded
+            | State::Failed => Came::Not(is),
+        })
+    }
+
     /// Finds out, now and then, what became of the commits that devices were to make later, until the gateway ends.
     pub(in crate::service) async fn look_after_scheduled_commits(self) {
-        let gone = Gone::default();
         loop {
             tokio::select! {
                 () = self.inner.ending.cancelled() => return,
@@ -114,7 +185,7 @@ impl Gateway {
             }
             tokio::select! {
                 () = self.inner.ending.cancelled() => return,
-                looked = self.look_at_scheduled_commits(&gone) => {
+                looked = self.look_at_scheduled_commits() => {
                     if let Err(error) = looked {
                         tracing::warn!(error = %error, "scheduled commits could not be looked at");
                     }
@@ -123,50 +194,56 @@ impl Gateway {
         }
     }
 
-    async fn look_at_scheduled_commits(&self, gone: &Gone) -> Result<(), Error> {
-        let rows = self
-            .inner
-            .store
-            .changes_in(State::Scheduled.as_str(), "", SOME)
-            .await;
-        let rows = rows.map_err(|error| self.store_error(error))?;
-        gone.keep(&rows);
-        let mut of_devices: BTreeMap<String, Vec<ChangeRecord>> = BTreeMap::new();
-        for row in rows {
-            of_devices.entry(row.device.clone()).or_default().push(row);
+    async fn look_at_scheduled_commits(&self) -> Result<(), Error> {
+        let (mut after, mut waiting) = (String::new(), HashSet::new());
+        loop {
+            let state = State::Scheduled.as_str();
+            let rows = self.inner.store.changes_in(state, &after, SOME).await;
+            let rows = rows.map_err(|error| self.store_error(error))?;
+            let Some(last) = rows.last() else { break };
+            after.clone_from(&last.id);
+            let mut of_devices: BTreeMap<String, Vec<ChangeRecord>> = BTreeMap::new();
+            for row in rows {
+                waiting.insert(row.id.clone());
+                of_devices.entry(row.device.clone()).or_default().push(row);
+            }
+            let all: Vec<_> = of_devices.into_iter().collect();
+            for some in all.chunks(AT_A_TIME) {
+                let looks = some.iter().map(|(device, rows)| async move {
+                    if let Err(error) = self.look_at_scheduled_of(device, rows).await {
+                        tracing::debug!(device, error = %error, "what became of a scheduled commit is not known yet");
+                    }
+                });
+                join_all(looks).await;
+            }
         }
-        let all: Vec<_> = of_devices.into_iter().collect();
-        for some in all.chunks(AT_A_TIME) {
-            let looks = some.iter().map(|(device, rows)| async move {
-                if let Err(error) = self.look_at_scheduled_of(device, rows, gone).await {
-                    tracing::debug!(device, error = %error, "what became of a scheduled commit is not known yet");
-                }
-            });
-            join_all(looks).await;
-        }
+        let resolving = &self.inner.resolving;
+        self.inner
+            .gone
+            .keep(|id| waiting.contains(id) || resolving.contains(id));
         Ok(())
     }
 
-    async fn look_at_scheduled_of(
-        &self,
-        name: &str,
-        rows: &[ChangeRecord],
-        gone: &Gone,
-    ) -> Result<(), Error> {
+    async fn look_at_scheduled_of(&self, name: &str, rows: &[ChangeRecord]) -> Result<(), Error> {
         let (record, live) = self.device(name).await?;
         let deadline = Instant::now() + live.settings().rpc_timeout;
         let Some(first) = rows.iter().find(|row| row.device_id == record.id) else {
             return Ok(());
         };
         let history = history::read(&record, &live, &first.owner, deadline).await?;
-        let commit_time = Duration::from_secs(record.settings.timeouts.commit_seconds);
         for row in rows.iter().filter(|row| row.device_id == record.id) {
             // It may have been called off meanwhile.
             let mut change = read_row(self.stored_change(&record, &row.id).await?)?;
-            if change.state == State::Scheduled
-                && (is_made(&change, &history) || gone.for_long(&change, &history, commit_time))
-            {
-                self.settle_scheduled(&mut change, &history).await?;
+            if change.state != State::Scheduled {
+                continue;
+            }
+            self.settle_scheduled(&record, &mut change, &history).await?;
+            if change.state == State::Scheduled && history.scheduled.is_some() {
+                let following = &self.inner.operations.following;
+                following.stays(
+                    &change.row.id,
+                    Duration::from_secs(record.settings.timeouts.commit_seconds),
+                );
             }
         }
         Ok(())
@@ -245,19 +322,47 @@ impl Gateway {
         let history = self.commit_history(ctx, record, device).await?;
         for row in scheduled {
             let mut change = read_row(row)?;
-            self.settle_scheduled(&mut change, &history).await?;
+            self.settle_scheduled(record, &mut change, &history).await?;
             if change.state == State::Scheduled {
                 let at = change
                     .document
                     .scheduled
                     .map_or_else(String::new, |scheduled| format!(" at {}", scheduled.at));
-                let detail = format!("the device will commit the change {}{at} first", change.row.id);
+                let id = &change.row.id;
+                let detail = match history.scheduled {
+                    Some(_) => format!("the device will commit the change {id}{at} first"),
+                    None => format!("whether the device commits the change {id}{at} is being found out"),
+                };
                 return Err(Error::new(ErrorCode::CommitScheduled, detail)
                     .with_device(record.name())
                     .with_hint("its owner or an admin calls it off with cancel"));
             }
         }
         Ok(())
+    }
+
+    /// Opens the account of a change, unless the device is to make another commit first. Whether one is scheduled is looked
+    /// for where the change is stored, so that it takes no time of its own.
+    ///
+    /// # Errors
+    /// As [`Self::no_scheduled_commit`] and [`Journal::open`].
+    pub(super) async fn open_unless_scheduled(
+        &self,
+        ctx: &CallContext,
+        record: &DeviceRecord,
+        device: &Device,
+        change: Change,
+    ) -> Result<Journal, Error> {
+        let on_device = |error: Error| error.with_device(record.name());
+        let opened = Journal::open_unless_scheduled(self.clone(), change, &ctx.ticket).await;
+        let change = match opened.map_err(on_device)? {
+            Ok(journal) => return Ok(journal),
+            Err(change) => change,
+        };
+        // What became of that one may be known by now.
+        Box::pin(self.no_scheduled_commit(ctx, record, device)).await?;
+        let opened = Journal::open(self.clone(), *change, &ctx.ticket).await;
+        opened.map_err(on_device)
     }
 
     pub(in crate::service) async fn commit_history(
@@ -270,20 +375,31 @@ impl Gateway {
     }
 
     /// What has become of a scheduled commit: made, when the history has it; called off elsewhere, when the device
-    /// neither made it nor is going to; unknown, when that is another device, or its history is too short.
-    async fn settle_scheduled(&self, change: &mut Change, history: &CommitInformation) -> Result<(), Error> {
+    /// neither made it nor is going to for as long as a commit may take; unknown, when that is another device, or its
+    /// history is too short. Until that is known it stays scheduled.
+    async fn settle_scheduled(
+        &self,
+        record: &DeviceRecord,
+        change: &mut Change,
+        history: &CommitInformation,
+    ) -> Result<(), Error> {
         if is_made(change, history) {
             return self
                 .end_scheduled(change, State::Committed, Outcome::Applied)
                 .await;
         }
         if history.scheduled.is_some() {
+            self.inner.gone.forget(&change.row.id);
             return Ok(());
         }
         if !continuity::goes_on(history, change.document.evidence.newest.as_ref()) {
             change.document.seen = Some(continuity::ANOTHER.to_owned());
             change.document.given_up = true;
             return self.end_scheduled(change, State::Unknown, Outcome::Unknown).await;
+        }
+        let commit_time = Duration::from_secs(record.settings.timeouts.commit_seconds);
+        if self.inner.gone.time(&change.row.id) < commit_time {
+            return Ok(());
         }
         self.end_scheduled(change, State::Cancelled, Outcome::NotApplied)
             .await
@@ -294,7 +410,10 @@ impl Gateway {
         change.set_outcome(outcome);
         let mut row = change.to_row();
         match self.inner.store.update_change(&mut row).await {
-            Ok(()) => change.row.updated_at = row.updated_at,
+            Ok(()) => {
+                change.row.updated_at = row.updated_at;
+                self.inner.operations.following.look();
+            }
             Err(error) => {
                 let id = &change.row.id;
                 tracing::error!(change = id, error = %error, "the end of a scheduled commit is not stored yet");
@@ -320,32 +439,38 @@ fn is_made(change: &Change, history: &CommitInformation) -> bool {
     history.entries.iter().any(|entry| entry.mentions(marker))
 }
 
-/// Since when devices neither have made a commit nor are going to: while they make it, they may say neither.
+/// Whether the device says that it called a commit off, and not that there was none.
+fn was_called_off(raw: &RawReply) -> bool {
+    let text = raw.source.read_to_string(MOST_WORDS);
+    text.is_ok_and(|text| text.contains("cleared"))
+}
+
+/// Since when devices neither have made a commit nor are going to: while they make it, they may say neither. One for all
+/// who look, so that none of them concludes early.
 #[derive(Debug, Default)]
-struct Gone(Mutex<HashMap<String, Instant>>);
+pub(in crate::service) struct Gone(Mutex<HashMap<String, Instant>>);
 
 impl Gone {
-    /// Whether that was so for as long as a commit may take.
-    fn for_long(&self, change: &Change, history: &CommitInformation, commit_time: Duration) -> bool {
-        // Every change under the lock is complete in itself.
-        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if history.scheduled.is_some() {
-            since.remove(&change.row.id);
-            return false;
-        }
+    /// It is so now; for how long, as far as anybody has looked.
+    pub(super) fn time(&self, change_id: &str) -> Duration {
         let now = Instant::now();
-        let begin = *since.entry(change.row.id.clone()).or_insert(now);
-        let long = now.saturating_duration_since(begin) >= commit_time;
-        if long {
-            since.remove(&change.row.id);
-        }
-        long
+        let begin = *self.since().entry(change_id.to_owned()).or_insert(now);
+        now.saturating_duration_since(begin)
     }
 
-    /// Forgets all but these.
-    fn keep(&self, rows: &[ChangeRecord]) {
-        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        since.retain(|id, _| rows.iter().any(|row| row.id == *id));
+    /// It is not so.
+    fn forget(&self, change_id: &str) {
+        self.since().remove(change_id);
+    }
+
+    /// Forgets all others.
+    fn keep(&self, is_kept: impl Fn(&str) -> bool) {
+        self.since().retain(|id, _| is_kept(id));
+    }
+
+    fn since(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        // Every change under the lock is complete in itself.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,13 +1,14 @@
 //! Sending the steps of a change, one at a time or several together, and judging their replies: a step that fails says
 //! what that means for the device.
 
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::steps::{Fate, Stop, Work};
 use crate::device::{self, Asked, DeviceError};
-use crate::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::pool::Touch;
 use crate::service::edit::ground::{Dialect, Ground};
@@ -121,7 +122,11 @@ impl Work {
         let noting = self.noting();
         let answers = self.journal.waiting(self.held.call_all(asked));
         let answers = match noting {
-            Some(noting) => tokio::join!(answers, noting).0,
+            Some(noting) => {
+                let (answers, noted) = tokio::join!(answers, noting);
+                self.noted = noted;
+                answers
+            }
             None => answers.await,
         };
         let answers = answers.unwrap_or_else(|error| vec![Err(error)]);
@@ -150,6 +155,19 @@ impl Work {
         sent
     }
 
+    /// Looks in the history whether others committed, and tells of it (E7). It is done beside what is sent next,
+    /// whose replies are judged when both are over. Where the newest commit is the last one that was made here, nobody has
+    /// to look.
+    pub fn noting(&mut self) -> Option<impl Future<Output = bool> + use<>> {
+        let history = self.history.take()?;
+        let (gateway, record) = (self.journal.gateway().clone(), self.record.clone());
+        if gateway.inner.looks.ends_with_ours(&record.id, &history) {
+            self.noted = true;
+            return None;
+        }
+        Some(async move { gateway.note_history(&record.id, record.name(), &history).await })
+    }
+
     /// What came of a step, which is told from now on.
     pub fn judge(&mut self, sent: Sent, undo: bool) -> Result<RawReply, Stop> {
         let Sent {
@@ -169,6 +187,11 @@ impl Work {
             undo,
             ..ChangeStepView::new(name, result, took)
         });
+        let was_sent = !matches!(&answer, Err(error) if error.outcome == device::Outcome::NotSent);
+        if name == StepName::Validate && answer.is_err() && was_sent && self.ground.dialect == Dialect::Junos
+        {
+            self.journal.gateway().check_was_lost(&self.record);
+        }
         let raw = answer.map_err(|error| self.lost(name, error))?;
         if name == StepName::Commit {
             let pace = &self.journal.gateway().inner.pace;
@@ -225,9 +248,11 @@ impl Work {
     fn refused(&mut self, step: StepName, touch: Touch, raw: RawReply) -> Stop {
         let (device, session_id, message_id) = (self.device().to_owned(), raw.session_id, raw.message_id);
         let members = reading::members(&raw.scan);
-        let errors = raw.scan.errors;
+        let errors = raw.scan.into_errors();
         let error = match (step, touch) {
-            (_, Touch::Acquires(_)) => failure::lock_refused(&device, session_id, errors),
+            (_, Touch::Acquires(_)) => {
+                failure::lock_refused(&device, self.ground.dialect, session_id, errors)
+            }
             (StepName::Edit | StepName::Validate | StepName::Commit, _) => {
                 failure::refused(&device, session_id, errors, failure::Asked::Write)
             }
@@ -237,8 +262,9 @@ impl Work {
         match step {
             StepName::Commit => {
                 self.journal.note(|change| change.set_members(&members));
-                // M1: with one member's success it is not as it was.
-                let fate = if members.iter().any(|member| member.succeeded) {
+                // M1: with one member's success it is not as it was, nor where the device itself says that it did a part.
+                let partly = error.outcome() == Outcome::Unknown;
+                let fate = if partly || members.iter().any(|member| member.succeeded) {
                     Fate::Unknown
                 } else {
                     Fate::Undo

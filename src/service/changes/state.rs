@@ -8,6 +8,8 @@
 //!     └───────────┴───────────┴────────────┴─> failed;  from committing also unknown, until evidence settles it
 //! ```
 
+use crate::store::FAILED;
+
 /// The states of E1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
@@ -74,7 +76,7 @@ impl State {
             Self::Kept => "kept",
             Self::Cancelled => "cancelled",
             Self::Discarded => "discarded",
-            Self::Failed => "failed",
+            Self::Failed => FAILED,
             Self::Unknown => "unknown",
         }
     }

@@ -2,7 +2,6 @@
 //! Sending is `sending`'s; undoing is not done here.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,17 +12,17 @@ use super::patience::Patience;
 use super::sending::{Sent, together};
 use super::state::State;
 use crate::device::{Held, HoldError};
-use crate::error::{Diff, Error, ErrorCode, Outcome};
+use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::commit_information::CommitInformation;
 use crate::pool::{Hold, Touch};
 use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Passage, Probe};
-use crate::service::edit::differing::Differing;
 use crate::service::edit::ground::{Confirm, Dialect, Ground, Verify};
 use crate::service::edit::reading;
 use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
+use crate::service::edit::verdict;
 use crate::service::edit::view::{RpcErrorView, ScheduledView};
 use crate::service::evidence::{self, Evidence, Moment, Newest};
 use crate::service::failure;
@@ -73,7 +72,9 @@ pub(super) struct Work {
     /// What tells later whether it was committed (E2).
     evidence: Evidence,
     /// The device's history, as long as nobody has looked whether others committed.
-    history: Option<CommitInformation>,
+    pub history: Option<CommitInformation>,
+    /// Somebody has, and what was found is stored.
+    pub noted: bool,
     /// The commit that has to be confirmed, once it was about to be sent.
     pub confirmed: Option<(ConfirmedCommit, Announced)>,
     /// What confirms or cancels that.
@@ -104,6 +105,7 @@ impl Work {
             committed: false,
             evidence: Evidence::default(),
             history: None,
+            noted: false,
             confirmed: None,
             probe: None,
             passage: None,
@@ -122,22 +124,24 @@ impl Work {
     /// All steps up to the commit and what follows from it. When there is nothing to commit, what remains is left out but
     /// for a save that was asked for in so many words (E7).
     pub async fn go(&mut self, steps: Vec<Step>) -> Result<(), Stop> {
-        let gone = self.go_through(steps.into()).await;
+        let steps = steps.into_iter().chain(self.save_unconfirmed());
+        let gone = self.go_through(steps.collect()).await;
         // Nothing was sent any more that it could have been done beside.
         if let Some(noting) = self.noting() {
-            noting.await;
+            self.noted = noting.await;
         }
         gone
     }
 
     async fn go_through(&mut self, mut steps: VecDeque<Step>) -> Result<(), Stop> {
         while let Some(next) = steps.front() {
-            let saves = next.name == StepName::Save && self.request.commit.save == Some(true);
-            if self.unchanged() && !saves {
+            if self.leaves_out(next.name) {
                 steps.pop_front();
                 continue;
             }
-            let count = match self.held.pipelines() {
+            // What goes along with an edit that fails is taken back with it, or it does not go along.
+            let taken_back = self.journal.change().document.undo_guaranteed;
+            let count = match taken_back && self.held.pipelines() {
                 true => together(&self.ground, steps.make_contiguous()),
                 false => 1,
             };
@@ -153,7 +157,10 @@ impl Work {
             for sent in sent {
                 let (name, tells) = (sent.name, sent.tells);
                 match self.judge(sent, false) {
-                    Ok(raw) => self.learn(name, tells, raw).await?,
+                    Ok(raw) => match self.learn(name, tells, raw).await {
+                        Err(stop) if tells == Tells::History && self.does_without(tells, &stop) => {}
+                        learnt => learnt?,
+                    },
                     Err(stop) if self.does_without(tells, &stop) => {}
                     // What was sent along with it is neither looked at nor told.
                     Err(stop) => return Err(stop),
@@ -374,7 +381,9 @@ impl Work {
             return pending;
         }
         match error {
-            HoldError::HeldHere(occupant) => locks::held_here(self.device(), occupant.as_ref(), &[]),
+            HoldError::HeldHere(occupant) => {
+                locks::held_here(self.device(), self.ground.dialect, occupant.as_ref(), &[])
+            }
             HoldError::Device(error) => {
                 let error = failure::device(error);
                 Error::new(ErrorCode::InUse, error.detail().to_owned()).with_device(self.device())
@@ -416,23 +425,13 @@ impl Work {
                 return Ok(sent.collect());
             }
             if stop.error.reason() == Some("candidate_modified")
-                && let Some(diff) = self.leftovers().await
+                && let Some(diff) = Box::pin(self.leftovers()).await
             {
                 let error = stop.error.with_diff(diff);
                 return Err(Stop { error, ..stop });
             }
             return Err(stop);
         }
-    }
-
-    /// What somebody left in the candidate, if the device tells.
-    async fn leftovers(&mut self) -> Option<Diff> {
-        let differing = Differing::new(self.ground.dialect, &self.held.capabilities()).ok()?;
-        let mut replies = Vec::new();
-        for step in differing.steps.clone() {
-            replies.push(self.send(step, false).await.ok()?);
-        }
-        differing.read(self.device(), replies).await.ok()
     }
 
     /// Keeps what a reply tells, and stops where it tells that the change must not go on.
@@ -461,16 +460,7 @@ impl Work {
             }
             Tells::Before => self.before = Some(Snapshot::read(raw).await.map_err(unreadable)?),
             Tells::Leftovers => {
-                let candidate = Snapshot::read(raw).await.map_err(unreadable)?;
-                let diff = self.before.as_ref().map(|before| before.difference(&candidate));
-                if let Some(diff) = diff.filter(|diff| !diff.is_empty()) {
-                    let error = Error::new(
-                        ErrorCode::LockDenied,
-                        "the candidate holds uncommitted changes of somebody else",
-                    )
-                    .with_reason("candidate_modified")
-                    .with_hint(failure::LEFTOVERS)
-                    .with_diff(diff);
+                if let Some(error) = self.others(raw).await.map_err(unreadable)? {
                     return Err(Stop { step, fate, error });
                 }
             }
@@ -506,14 +496,6 @@ impl Work {
         Ok(())
     }
 
-    /// Looks in the history whether others committed, and tells of it (E7). Nothing waits for that: it is done beside what
-    /// is sent next.
-    pub fn noting(&mut self) -> Option<impl Future<Output = ()> + use<>> {
-        let history = self.history.take()?;
-        let (gateway, record) = (self.journal.gateway().clone(), self.record.clone());
-        Some(async move { gateway.note_history(&record.id, record.name(), &history).await })
-    }
-
     /// `if_revision` (E7).
     fn check_revision(&self, step: StepName, found: Option<String>) -> Result<(), Stop> {
         let Some(wanted) = &self.request.if_revision else {
@@ -536,6 +518,13 @@ impl Work {
     fn note_commit(&mut self, raw: &RawReply) {
         let told = reading::committed(raw);
         self.committed = true;
+        if let Some(revision) = &told.revision {
+            self.journal.gateway().note_revision(self.device(), revision);
+        }
+        if self.noted {
+            let (gateway, id) = (self.journal.gateway(), &self.journal.change().row.id);
+            gateway.inner.looks.committed(&self.record.id, id);
+        }
         let at = self.request.commit.at.clone();
         self.journal.note(|change| {
             change.set_members(&told.members);
@@ -547,33 +536,26 @@ impl Work {
         });
     }
 
-    /// Holds what is running against what the candidate was.
+    /// Holds what is running against what was committed, and against what it was before.
     fn verify(&self, step: StepName, running: &Snapshot) -> Result<(), Stop> {
-        let Some(after) = self.after.as_ref().filter(|after| !after.same(running)) else {
-            return Ok(());
-        };
-        let partly = self.before.as_ref().is_some_and(|before| !before.same(running));
-        if partly && self.ground.verify != Verify::Whole {
-            return Ok(());
-        }
-        let diff = running.difference(after);
-        let (fate, code, detail) = if partly {
-            (
-                Fate::Unknown,
-                ErrorCode::PartialOperation,
-                "the device said ok to the commit, and running is only partly what was committed",
-            )
-        } else {
-            (
-                Fate::Ignored,
-                ErrorCode::OperationFailed,
-                "the device said ok to the commit, and running is not what was committed",
-            )
-        };
-        Err(Stop {
+        let digest = |known: &Option<Snapshot>| known.as_ref().map(Snapshot::digest);
+        let (before, after) = (digest(&self.before), digest(&self.after));
+        let verified = verdict::after_commit(
+            self.ground.verify,
+            before.as_deref(),
+            after.as_deref(),
+            &running.digest(),
+        );
+        verified.map_err(|error| Stop {
             step,
-            fate,
-            error: Error::new(code, detail).with_diff(diff),
+            fate: match error.outcome() {
+                Outcome::NotApplied => Fate::Ignored,
+                Outcome::NotSent | Outcome::Applied | Outcome::Unknown => Fate::Unknown,
+            },
+            error: match &self.after {
+                Some(after) => error.with_diff(running.difference(after)),
+                None => error,
+            },
         })
     }
 

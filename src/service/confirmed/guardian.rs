@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::probing::{Attempt, due, told};
-use super::looks::{Finding, Known, Looks};
+use super::looks::{Finding, Known, Looks, Seen};
 use super::record::ConfirmedCommit;
 use super::registry::Handle;
 use super::state::{By, Reason, State};
@@ -25,9 +25,8 @@ use crate::service::edit::view::ConfirmedCommitView;
 use crate::session::Status;
 use crate::store::DeviceRecord;
 
-/// When the gateway ends: how soon after the session the device is looked at. Its rollback is over by then, or is left
-/// to the next start.
-const LAST_LOOKS: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
+/// When the gateway ends: the longest time between looks at a device that undoes it.
+const LAST_PAUSE: Duration = Duration::from_secs(4);
 
 /// What callers want done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +46,8 @@ pub(super) struct Order {
     pub wanted: Wanted,
     /// The principal, for the device's comment.
     pub who: String,
+    /// Of the call that orders it.
+    pub operation_id: Option<String>,
     /// For what can be given up still.
     pub deadline: Instant,
     pub answer: oneshot::Sender<Result<ConfirmedCommitView, Error>>,
@@ -66,8 +67,12 @@ pub(super) struct Guardian {
     attempt: Option<Attempt>,
     /// When that is to be made, after the first one.
     next_attempt: Option<Instant>,
+    /// Since when the server is at work is asked for once.
+    asked_for_start: bool,
     /// The device was seen to have been started anew, and to have undone it because of that.
     restarted: bool,
+    /// In how many entries the device's history was seen to hold it, where that was told.
+    entries: Option<u8>,
     /// What the database has not taken yet.
     due: Due,
 }
@@ -109,7 +114,7 @@ impl Guardian {
         times: Times,
     ) -> Self {
         let session = held.as_ref().map(Held::watch);
-        let looks = if held.is_some() {
+        let looks = if held.is_some() && commit.state == State::Pending {
             Looks::none()
         } else {
             Looks::now(Reason::SessionLost)
@@ -125,7 +130,9 @@ impl Guardian {
             times,
             attempt: None,
             next_attempt: None,
+            asked_for_start: false,
             restarted: false,
+            entries: None,
             due: Due::Nothing,
         }
     }
@@ -133,8 +140,8 @@ impl Guardian {
     /// Until the device has done what it does, or the gateway ends.
     pub async fn run(mut self) {
         let ending = self.gateway.inner.ending.clone();
-        self.note_server_start().await;
         while self.is_open() {
+            self.note_server_start().await;
             let look = self.next_look();
             let probe = self.next_attempt();
             tokio::select! {
@@ -147,7 +154,7 @@ impl Guardian {
                 () = due(probe) => self.ask().await,
             }
         }
-        self.give_back().await;
+        self.withdraw().await;
         // Whoever has ordered something meanwhile is told how it ended.
         self.orders.close();
         while let Ok(order) = self.orders.try_recv() {
@@ -155,6 +162,16 @@ impl Guardian {
         }
         self.store_due().await;
         self.gateway.inner.confirmed.remove(&self.commit.row.id);
+    }
+
+    /// It is over: gives back what is held. Who waits for that has it next, so nothing is in his way before; unless the end
+    /// is not stored, as then it is told from here alone.
+    async fn withdraw(&mut self) {
+        if self.is_stored() {
+            self.gateway.inner.confirmed.remove(&self.commit.row.id);
+        }
+        self.give_back().await;
+        self.handle.settle();
     }
 
     /// Stores the end of it as soon as the database takes it. Until then those who look are told what is known here, and
@@ -187,6 +204,20 @@ impl Guardian {
         }
     }
 
+    /// Until then something is waited for: while it is told as pending, not longer than its time.
+    fn while_it_waits(&self, deadline: Instant) -> Instant {
+        match self.commit.state {
+            State::Pending => deadline.min(Instant::now() + self.commit.runs_for(&self.gateway.inner.clock)),
+            State::Confirming
+            | State::Cancelling
+            | State::Confirmed
+            | State::Cancelled
+            | State::RolledBack
+            | State::Kept
+            | State::Unknown => deadline,
+        }
+    }
+
     /// The gateway ends, and the session with it. What depends on the session is undone by that, which is seen to as
     /// far as time allows; anything else is taken up by the next start (D1).
     async fn leave(mut self) {
@@ -205,20 +236,34 @@ impl Guardian {
         );
         self.see("the gateway ended, and with it the session that it depended on");
         self.looks = Looks::now(Reason::SessionLost);
-        self.store().await;
-        for pause in LAST_LOOKS {
-            tokio::time::sleep(pause).await;
-            self.look().await;
-            if !self.is_open() {
-                return;
-            }
+        if self.commit.state == State::Pending {
+            self.conclude(State::Unknown, None, None).await;
+        } else {
+            self.store().await;
         }
+        let ended = self.gateway.inner.ended.clone();
+        let mut pause = Duration::ZERO;
+        while self.is_open() {
+            tokio::select! {
+                biased;
+                // What it has not undone by now is left to the next start.
+                () = ended.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            self.look().await;
+            pause = (2 * pause).clamp(Duration::from_secs(1), LAST_PAUSE);
+        }
+    }
+
+    /// Whether the session has to live although a reply is missing in it: its end would undo the commit (C2, E4). A late
+    /// reply is read and dropped (Q7).
+    fn keeps_session(&self) -> bool {
+        self.commit.needs_session() && self.held.as_ref().is_some_and(Held::is_open)
     }
 
     /// Whether its session has ended, and the device undoes it because of that (C2).
     fn is_doomed(&self) -> bool {
-        let document = &self.commit.document;
-        self.held.is_none() && !document.junos && document.persist.is_none()
+        self.held.is_none() && self.commit.needs_session()
     }
 
     async fn session_ended(&mut self) {
@@ -234,7 +279,14 @@ impl Guardian {
         };
         self.see("the session that it was made in has ended");
         self.looks = Looks::now(reason);
-        self.store().await;
+        let has_token = self.commit.document.persist.is_some();
+        if self.commit.state == State::Pending && (self.is_doomed() || reason == Reason::Killed && !has_token)
+        {
+            // The device is undoing it; that it has is told when it is seen.
+            self.conclude(State::Unknown, None, None).await;
+        } else {
+            self.store().await;
+        }
     }
 
     /// Looks at the device, and concludes what can be concluded.
@@ -245,23 +297,35 @@ impl Guardian {
             self.see("its time is up; what the device has done is being found out");
             self.conclude(State::Unknown, None, None).await;
         }
+        let before = (self.commit.state, self.commit.document.clone());
         let found = self.find().await;
+        if !self.commit.is_made() && found.as_ref().is_ok_and(Seen::shows_it) {
+            let work = self.known().work();
+            self.commit.found(&clock, work);
+        }
+        if let Some(entries) = self.entries {
+            self.commit.found_entries(&clock, entries);
+        }
         let known = self.known();
+        // With a token it does not depend on the session whose end it is looked at for.
+        let waits = found.is_ok() && self.commit.document.persist.is_some();
         match self.looks.judge(found, &known) {
             Finding::Wait(seen) => {
-                if self.commit.document.seen.as_deref() != Some(&seen) {
-                    self.see(&seen);
+                let is_news = self.commit.document.seen.as_deref() != Some(&seen);
+                self.see(&seen);
+                if self.commit.state == State::Pending && !waits {
+                    // It may be over by now.
+                    self.conclude(State::Unknown, None, None).await;
+                } else if is_news {
                     self.store().await;
                 }
             }
             Finding::Pending(seen) => {
                 self.see(&seen);
-                if self.commit.document.answered.is_none() {
-                    // It was made at some time since it was sent.
-                    self.commit.armed(&clock);
-                }
                 self.commit.set_answer_aside();
-                self.conclude(State::Pending, None, None).await;
+                if before != (State::Pending, self.commit.document.clone()) || !self.is_stored() {
+                    self.conclude(State::Pending, None, None).await;
+                }
             }
             Finding::Confirmed(by, seen) => {
                 self.see(&seen);
@@ -298,12 +362,13 @@ impl Guardian {
         Known {
             overdue: overdue.then(|| self.commit.overdue_for(clock)),
             sent: self.commit.since_sent(clock),
-            made: self.commit.document.answered.is_some(),
+            made: self.commit.is_made(),
             answer: self.commit.document.answer.clone(),
             earlier: self.commit.document.earlier.clone(),
             unanswered: self.commit.since_unanswered(clock),
             restarted: self.restarted,
             doomed: self.is_doomed(),
+            unguarded: self.held.is_none() && self.commit.document.junos,
             perhaps_later: Duration::from_secs(self.commit.document.perhaps_later),
             commit_time: self.times.commit,
             slowest: self.gateway.inner.pace.slowest(&self.commit.row.device),
@@ -329,6 +394,9 @@ impl Guardian {
         self.commit.ended(by, reason);
         if !state.is_open() {
             self.commit.document.session_id = None;
+            if let Some(entries) = self.entries {
+                self.commit.ended_with(entries);
+            }
             if let Some(probe) = &mut self.commit.document.probe {
                 probe.close(state == State::Confirmed && by == Some(By::Us));
             }
@@ -343,8 +411,8 @@ impl Guardian {
             Ok(()) => Due::Nothing,
             Err(error) => {
                 let id = &self.commit.row.id;
-                tracing::error!(confirmed_commit = id, error = %error, "what was never made could not be forgotten yet");
-                Due::Removal
+                tracing::error!(confirmed_commit = id, error = %error, "what was never made is not forgotten");
+                self.due_after(&error, Due::Removal)
             }
         };
     }
@@ -364,32 +432,42 @@ impl Guardian {
             Ok(()) => Due::Nothing,
             Err(error) => {
                 let (id, state) = (&self.commit.row.id, self.commit.state.as_str());
-                tracing::error!(confirmed_commit = id, state, error = %error, "a confirmed commit is not stored yet");
-                Due::Row
+                tracing::error!(confirmed_commit = id, state, error = %error, "a confirmed commit is not stored");
+                self.due_after(&error, Due::Row)
             }
         };
     }
 
-    /// Stores it before something is sent that counts: no row, no send.
-    async fn store_or_stop(&mut self) -> Result<(), Error> {
-        let stored = self.try_store().await;
-        if stored.is_err() && matches!(self.commit.state, State::Confirming | State::Cancelling) {
-            self.commit.state = State::Pending;
-            self.handle.show(&self.commit);
+    /// What is left to be done when it could not be: a row that is gone, or damaged, gets no better by another try.
+    fn due_after(&self, error: &Error, what: Due) -> Due {
+        if error.code() == ErrorCode::StoreUnavailable {
+            what
+        } else {
+            Due::Nothing
         }
-        stored
     }
 
     async fn try_store(&mut self) -> Result<(), Error> {
         // Shown when it is stored, and with it what it means for the change: who has seen the one finds the other.
         let stored = self.gateway.store_confirmed_commit(&mut self.commit).await;
         self.handle.show(&self.commit);
+        self.gateway.inner.operations.following.look();
         stored
     }
 
+    /// # Errors
+    /// `not-found`: it was removed, and another device may have its name by now.
     fn device(&self) -> impl Future<Output = Result<(Arc<DeviceRecord>, Arc<Device>), Error>> + use<> {
-        let (gateway, name) = (self.gateway.clone(), self.commit.row.device.clone());
-        async move { gateway.device(&name).await }
+        let gateway = self.gateway.clone();
+        let (name, id) = (self.commit.row.device.clone(), self.commit.row.device_id.clone());
+        async move {
+            let (record, device) = gateway.device(&name).await?;
+            if record.id != id {
+                let words = "its device was removed, and another one has its name";
+                return Err(Error::new(ErrorCode::NotFound, words));
+            }
+            Ok((record, device))
+        }
     }
 }
 

@@ -36,6 +36,23 @@ pub(super) enum Seen {
     },
 }
 
+impl Seen {
+    /// Whether the device has made the commit, whatever has become of it.
+    pub fn shows_it(&self) -> bool {
+        match self {
+            Self::History(Standing::Absent) | Self::AnotherHistory => false,
+            Self::History(
+                Standing::Newest { .. }
+                | Standing::OwnCommit { .. }
+                | Standing::Followed(_)
+                | Standing::Overlaid(_),
+            )
+            | Self::OwnCommit { .. } => true,
+            Self::Running(running) => *running == Running::AsExpected,
+        }
+    }
+}
+
 /// What is concluded. The words are for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Finding {
@@ -65,6 +82,8 @@ pub(super) struct Known {
     pub made: bool,
     /// The session has ended that it depended on, so the device undoes it whatever its time.
     pub doomed: bool,
+    /// Nothing of ours keeps others from committing, and the device's history tells when they did (junos).
+    pub unguarded: bool,
     /// What was sent to confirm or cancel it, and not answered.
     pub answer: Option<Answer>,
     /// What was sent before that, and not answered either.
@@ -85,7 +104,7 @@ pub(super) struct Known {
 
 impl Known {
     /// How long the device may be at work on what it was sent.
-    fn work(&self) -> Duration {
+    pub fn work(&self) -> Duration {
         self.commit_time.max(3 * self.slowest)
     }
 
@@ -132,6 +151,11 @@ impl Looks {
         self.next
     }
 
+    /// Why the device would undo it before its time.
+    pub fn cause(&self) -> Reason {
+        self.cause
+    }
+
     /// Whether there is no use in looking any more.
     pub fn is_over(&self) -> bool {
         self.over
@@ -150,7 +174,11 @@ impl Looks {
                 self.next = Some(Instant::now() + self.pause);
                 self.pause = (2 * self.pause).min(LONGEST_PAUSE);
             }
-            Finding::Pending(_) => *self = Self::none(),
+            Finding::Pending(_) => {
+                *self = Self::none();
+                // Somebody may commit on top of it long before its time is up.
+                self.next = known.unguarded.then(|| Instant::now() + LONGEST_PAUSE);
+            }
             Finding::Confirmed(..)
             | Finding::Cancelled(_)
             | Finding::RolledBack(..)
@@ -175,12 +203,15 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
         Reason::SessionLost | Reason::Timeout | Reason::Reboot => cause,
     };
     let cancels = |answers: &[Answer]| answers.iter().any(|answer| answer.cancels);
-    let undone = |words: &str| match &known.answer {
+    // Before its time, and unless the device did it by itself or because its session was killed, it can only be what was
+    // sent late.
+    let came_late = |by_itself: bool| {
+        let caused = by_itself || known.restarted || cause == Reason::Killed;
+        !caused && known.overdue.is_none() && cancels(&known.earlier)
+    };
+    let undone = |words: &str, by_itself: bool| match &known.answer {
         Some(answer) if answer.cancels => Finding::Cancelled(words.to_owned()),
-        // Before its time it can only be what was sent late.
-        None if known.overdue.is_none() && !known.restarted && cancels(&known.earlier) => {
-            Finding::Cancelled(words.to_owned())
-        }
+        Some(_) | None if came_late(by_itself) => Finding::Cancelled(words.to_owned()),
         Some(_) | None => Finding::RolledBack(reason, words.to_owned()),
     };
     // E4: what is not there yet may come as long as the device may be at work on it.
@@ -253,7 +284,7 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
         Ok(Seen::OwnCommit { above: None, running }) => {
             let words = "the device made a commit of its own after it";
             match (running, &known.answer) {
-                (Running::AsBefore, _) => undone(&format!("{words}, which undid it")),
+                (Running::AsBefore, _) => undone(&format!("{words}, which undid it"), true),
                 (Running::AsExpected | Running::Otherwise, _) if !is_late => {
                     Finding::Wait(format!("{words}, which did not undo it"))
                 }
@@ -274,7 +305,7 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
         }) => {
             let words = format!("{} made a confirmed commit after it", above.who);
             match running {
-                Running::AsBefore => undone(&format!("{words}, and the device undid both")),
+                Running::AsBefore => undone(&format!("{words}, and the device undid both"), true),
                 Running::AsExpected => {
                     Finding::Confirmed(By::Other, format!("{words}, which the device undid alone"))
                 }
@@ -292,7 +323,7 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
             Finding::Unknown("the device's history does not hold it any more".to_owned())
         }
         Ok(Seen::Running(Running::AsBefore)) if !known.made => not_there("running is as it was before it"),
-        Ok(Seen::Running(Running::AsBefore)) => undone("running is as it was before it"),
+        Ok(Seen::Running(Running::AsBefore)) => undone("running is as it was before it", false),
         Ok(Seen::Running(Running::AsExpected)) => active("running is as it was committed"),
         Ok(Seen::Running(Running::Otherwise)) if is_late => {
             Finding::Unknown("running is neither as it was before nor as it was committed".to_owned())
@@ -304,276 +335,4 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::netconf::junos::{CommitEntry, CommitInformation};
-    use crate::service::evidence::standing;
-
-    fn known() -> Known {
-        Known {
-            overdue: None,
-            sent: Duration::from_secs(10),
-            made: true,
-            doomed: false,
-            answer: None,
-            earlier: Vec::new(),
-            unanswered: None,
-            restarted: false,
-            perhaps_later: Duration::ZERO,
-            commit_time: Duration::from_secs(300),
-            slowest: Duration::from_secs(2),
-            now: 2_000,
-        }
-    }
-
-    fn overdue(seconds: u64) -> Known {
-        Known {
-            overdue: Some(Duration::from_secs(seconds)),
-            ..known()
-        }
-    }
-
-    fn conclude(seen: Seen, known: &Known) -> Finding {
-        judge(Ok(seen), known, Reason::SessionLost, Duration::ZERO)
-    }
-
-    const NEWEST: Seen = Seen::History(Standing::Newest {
-        waits: false,
-        entries: 1,
-    });
-    const UNDONE: Seen = Seen::OwnCommit {
-        above: None,
-        running: Running::AsBefore,
-    };
-    const LEFT: Seen = Seen::OwnCommit {
-        above: None,
-        running: Running::AsExpected,
-    };
-    const EXPECTED: Seen = Seen::Running(Running::AsExpected);
-    const BEFORE: Seen = Seen::Running(Running::AsBefore);
-
-    /// C5: a rollback that takes its time is waited for, and only what stays active long after is kept.
-    #[test]
-    fn active_after_its_time_is_not_confirmed() {
-        for seen in [NEWEST, EXPECTED] {
-            assert!(matches!(conclude(seen.clone(), &known()), Finding::Pending(_)));
-            for seconds in [0, 60, 179] {
-                let finding = conclude(seen.clone(), &overdue(seconds));
-                assert!(matches!(finding, Finding::Wait(_)), "{seconds}: {finding:?}");
-            }
-            assert!(matches!(conclude(seen.clone(), &overdue(180)), Finding::Kept(_)));
-            let slow = Known {
-                slowest: Duration::from_secs(100),
-                ..overdue(299)
-            };
-            assert!(matches!(conclude(seen, &slow), Finding::Wait(_)));
-        }
-    }
-
-    /// S29: why the device undid it: its timer, unless it was before that.
-    #[test]
-    fn a_rollback_has_its_reason() {
-        for seen in [UNDONE, BEFORE] {
-            let before = conclude(seen.clone(), &known());
-            assert!(matches!(before, Finding::RolledBack(Reason::SessionLost, _)));
-            let after = conclude(seen.clone(), &overdue(1));
-            assert!(matches!(after, Finding::RolledBack(Reason::Timeout, _)));
-            let killed = judge(Ok(seen), &overdue(1), Reason::Killed, Duration::ZERO);
-            assert!(matches!(killed, Finding::RolledBack(Reason::Killed, _)));
-        }
-    }
-
-    /// S29: a device that was started anew undid it because of that, also where its time is up by now.
-    #[test]
-    fn a_restart_is_a_reason() {
-        for known in [known(), overdue(60)] {
-            let restarted = Known {
-                restarted: true,
-                ..known
-            };
-            assert!(matches!(
-                conclude(UNDONE, &restarted),
-                Finding::RolledBack(Reason::Reboot, _)
-            ));
-        }
-    }
-
-    /// C5: a commit of the device's own that left it in place has not undone it.
-    #[test]
-    fn what_the_device_left_is_kept() {
-        for seconds in [0, 179] {
-            assert!(matches!(conclude(LEFT, &overdue(seconds)), Finding::Wait(_)));
-        }
-        assert!(matches!(conclude(LEFT, &known()), Finding::Wait(_)));
-        assert!(matches!(conclude(LEFT, &overdue(180)), Finding::Kept(_)));
-    }
-
-    /// C5: what was sent, not answered and carried out late is ours all the same, and is looked for meanwhile.
-    #[tokio::test(start_paused = true)]
-    async fn a_late_confirm_is_ours() {
-        let sent = |cancels| Answer {
-            marker: "[ncgate 02 alice]".to_owned(),
-            cancels,
-            sent: None,
-        };
-        let late = |cancels| Known {
-            earlier: vec![sent(cancels)],
-            unanswered: Some(Duration::from_secs(20)),
-            ..known()
-        };
-        let entry = |marker: &str| CommitEntry {
-            log: Some(marker.to_owned()),
-            ..CommitEntry::default()
-        };
-        let history = CommitInformation {
-            entries: vec![entry("[ncgate 02 alice]"), entry("[ncgate 01 alice]")],
-            scheduled: None,
-        };
-        let followed = || Seen::History(standing(&history, "[ncgate 01 alice]"));
-        let by_us = conclude(followed(), &late(false));
-        assert!(matches!(by_us, Finding::Confirmed(By::Us, _)));
-        assert!(matches!(conclude(followed(), &late(true)), Finding::Cancelled(_)));
-        assert!(matches!(conclude(BEFORE, &late(true)), Finding::Cancelled(_)));
-        let by_another = conclude(followed(), &known());
-        assert!(matches!(by_another, Finding::Confirmed(By::Other, _)));
-
-        let mut looks = Looks::now(Reason::SessionLost);
-        looks.judge(Ok(NEWEST), &late(false));
-        assert!(looks.next().is_some(), "it may come yet");
-        let over = Known {
-            unanswered: Some(Duration::from_secs(300)),
-            ..late(false)
-        };
-        looks.judge(Ok(NEWEST), &over);
-        assert!(looks.next().is_none());
-    }
-
-    /// C2: what depended on a session that has ended is not pending, and is undone for that reason.
-    #[test]
-    fn without_its_session_it_is_not_pending() {
-        let doomed = Known {
-            doomed: true,
-            ..known()
-        };
-        assert!(matches!(conclude(EXPECTED, &doomed), Finding::Wait(_)));
-        assert!(matches!(
-            conclude(BEFORE, &doomed),
-            Finding::RolledBack(Reason::SessionLost, _)
-        ));
-    }
-
-    /// C5, C6: with a confirm or a cancel that nobody answered the same sight means something else.
-    #[test]
-    fn an_unanswered_order_is_taken_into_account() {
-        let confirm = Answer {
-            marker: "[ncgate 02 alice]".to_owned(),
-            cancels: false,
-            sent: None,
-        };
-        let cancel = Answer {
-            cancels: true,
-            ..confirm.clone()
-        };
-        let after = |answer: &Answer, seen: &Seen| {
-            let known = Known {
-                answer: Some(Answer::clone(answer)),
-                ..overdue(200)
-            };
-            conclude(seen.clone(), &known)
-        };
-        assert!(
-            matches!(after(&confirm, &NEWEST), Finding::Unknown(_)),
-            "perhaps it arrived"
-        );
-        assert!(matches!(
-            after(&confirm, &BEFORE),
-            Finding::RolledBack(Reason::Timeout, _)
-        ));
-        assert!(matches!(after(&cancel, &BEFORE), Finding::Cancelled(_)));
-        assert!(matches!(after(&cancel, &EXPECTED), Finding::Kept(_)));
-    }
-
-    /// S29: what a kill undoes may be undone a moment later.
-    #[test]
-    fn a_kill_is_given_time() {
-        let at = |seconds| {
-            judge(
-                Ok(EXPECTED),
-                &known(),
-                Reason::Killed,
-                Duration::from_secs(seconds),
-            )
-        };
-        assert!(matches!(at(29), Finding::Wait(_)));
-        assert!(matches!(at(30), Finding::Pending(_)));
-    }
-
-    /// C5: a confirm that nobody answered may have arrived, unless the device says that it waits still.
-    #[test]
-    fn an_unanswered_confirm_is_not_pending() {
-        let sent = Known {
-            answer: Some(Answer {
-                marker: "[ncgate 02 alice]".to_owned(),
-                cancels: false,
-                sent: None,
-            }),
-            ..known()
-        };
-        for seen in [NEWEST, EXPECTED] {
-            assert!(matches!(conclude(seen, &sent), Finding::Wait(_)));
-        }
-        let waits = Seen::History(Standing::Newest {
-            waits: true,
-            entries: 1,
-        });
-        assert!(matches!(conclude(waits, &sent), Finding::Pending(_)));
-    }
-
-    /// E4: what was never seen is not taken for gone before the device has had its time.
-    #[test]
-    fn a_commit_that_is_not_there_yet_may_come() {
-        let fresh = |seconds| Known {
-            made: false,
-            sent: Duration::from_secs(seconds),
-            ..known()
-        };
-        for seen in [Seen::History(Standing::Absent), BEFORE] {
-            assert!(matches!(conclude(seen.clone(), &fresh(299)), Finding::Wait(_)));
-            assert!(matches!(conclude(seen, &fresh(300)), Finding::NeverMade(_)));
-        }
-        assert!(matches!(conclude(NEWEST, &fresh(5)), Finding::Pending(_)));
-    }
-
-    /// E4: what another history does not hold says nothing.
-    #[test]
-    fn another_history_tells_nothing() {
-        for made in [true, false] {
-            for (seconds, is_over) in [(1, false), (359, false), (360, true)] {
-                let known = Known {
-                    made,
-                    sent: Duration::from_secs(600),
-                    ..overdue(seconds)
-                };
-                let finding = conclude(Seen::AnotherHistory, &known);
-                let ended = matches!(finding, Finding::Unknown(_));
-                assert_eq!(ended, is_over, "{made}, {seconds}: {finding:?}");
-            }
-        }
-    }
-
-    /// C5: a device that cannot be asked is asked again, but not for ever.
-    #[test]
-    fn a_silent_device_is_given_up_in_the_end() {
-        let silent = |known: &Known| {
-            judge(
-                Err("no answer".to_owned()),
-                known,
-                Reason::Timeout,
-                Duration::ZERO,
-            )
-        };
-        assert_eq!(silent(&known()), Finding::Wait("no answer".to_owned()));
-        assert_eq!(silent(&overdue(359)), Finding::Wait("no answer".to_owned()));
-        assert_eq!(silent(&overdue(360)), Finding::Unknown("no answer".to_owned()));
-    }
-}
+mod tests;

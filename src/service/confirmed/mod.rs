@@ -1,11 +1,15 @@
 //! Confirmed commits (design section 7, conventions C1–C7): each has a durable record and a task that looks after it.
 //!
 //! `state`, `looks` and `probe` are pure: how one goes on, what is concluded from looking at the device, and what a
-//! caller's probe of it means; `script` knows the RPCs; `guardian` is the task; `registry` those that run; `passage` what
-//! must be over before one is sent.
+//! caller's probe of it means; `script` knows the RPCs; `guardian` is the task, `guarding` how one comes into its hands;
+//! `registry` those that run; `passage` what must be over before one is sent; `ordered` what came of orders that nobody
+//! answered; `kept_out` what is refused meanwhile.
 
 mod guardian;
+mod guarding;
+mod kept_out;
 mod looks;
+mod ordered;
 mod passage;
 mod probe;
 mod probe_request;
@@ -18,34 +22,29 @@ mod state;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use self::guardian::{Guardian, Order, Times, Wanted};
-pub(super) use self::passage::{Passage, Passages};
+use self::guardian::{Order, Times, Wanted};
+pub(super) use self::ordered::{Aim, Came};
+pub(super) use self::passage::{Passage, Passages, Passing};
 pub(super) use self::probe::Probe;
 pub(super) use self::record::{ConfirmedCommit, Document};
+use self::registry::Handle;
 pub(super) use self::registry::{Announced, Registry};
-use self::registry::{Handle, MOST_ORDERS};
 pub(super) use self::script::{disarm, rounded, start};
 pub(super) use self::state::State;
 use super::Gateway;
 use super::call::{CallContext, Role};
-use super::edit::ground::{Confirm, marker, unbuildable};
+use super::edit::commit::marker;
+use super::edit::ground::{Confirm, unbuildable};
 use super::edit::request::{ConfirmRequest, ExtendRequest, ListConfirmedCommits};
-use super::edit::view::{ConfirmedCommitList, ConfirmedCommitView, Planned};
-use super::evidence;
+use super::edit::view::{ChangeView, ConfirmedCommitList, ConfirmedCommitView, Planned};
 use super::failure;
-use super::history;
-use super::operations::Leaving;
-use super::time::{self, rfc3339};
+use super::time;
 use super::view::Plan;
-use crate::device::Held;
-use crate::error::{Error, ErrorCode, Origin, Outcome, PendingCommit, Resource};
+use crate::error::{Error, ErrorCode, Outcome, Resource};
 use crate::netconf::capability::Capabilities;
-use crate::netconf::junos::commit_information::CommitInformation;
-use crate::store::{
-    ChangeRecord, ConfirmedCommitFilter, ConfirmedCommitRecord, DeviceRecord, STARTING, StoreError,
-};
+use crate::store::{ChangeRecord, ConfirmedCommitFilter, ConfirmedCommitRecord, STARTING, StoreError};
 
 /// How long one that has ended is kept.
 const KEPT: ::time::Duration = ::time::Duration::days(7);
@@ -55,8 +54,6 @@ const LOOK: Duration = Duration::from_secs(3600);
 const SOME: u32 = 100;
 /// In place of a token in a plan.
 const NOT_SHOWN: &str = "(not shown)";
-/// By how much the clock of a device may be wrong, in seconds.
-const CLOCK_DOUBT: i64 = 60;
 /// The states of rows that somebody must look after.
 const OPEN: [&str; 5] = [STARTING, "pending", "confirming", "cancelling", "unknown"];
 
@@ -211,11 +208,12 @@ impl Gateway {
         };
         let handle = self.inner.confirmed.get(id).ok_or_else(over)?;
         let (record, live) = self.device(&row.device).await?;
-        self.begin(ctx, &record, Leaving::Finishes).await?;
+        self.begin_about(ctx, &record, id).await?;
         let (answer, answered) = oneshot::channel();
         let order = Order {
             wanted,
             who: ctx.principal.id().to_owned(),
+            operation_id: ctx.ticket.operation_id(),
             deadline: self.deadline(ctx, &live),
             answer,
         };
@@ -306,6 +304,24 @@ impl Gateway {
         }
     }
 
+    /// The confirmed commit that a change made, as it is now. `None`: it made none, or that is on record no more.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(super) async fn confirmed_of(
+        &self,
+        change: &ChangeView,
+    ) -> Result<Option<ConfirmedCommitView>, Error> {
+        let Some(id) = &change.confirmed_commit_id else {
+            return Ok(None);
+        };
+        match self.confirmed_row(id).await {
+            Ok(row) => self.confirmed_view(row).map(Some),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The least that may be asked for on a device: enough for two of its slowest commits (C1).
     pub(super) fn least_confirm_timeout(&self, device: &str) -> Duration {
         let slowest = self.inner.pace.slowest(device);
@@ -365,30 +381,6 @@ impl Gateway {
         format!("ncgate-{}", self.inner.store.new_token())
     }
 
-    /// Looks after a confirmed commit from now on, in a task of its own. `held` is the session that it was made in.
-    pub(super) fn guard(
-        &self,
-        announced: Announced,
-        commit: ConfirmedCommit,
-        held: Option<Held>,
-        record: &DeviceRecord,
-    ) {
-        let (handle, orders) = announced.take();
-        handle.show(&commit);
-        let guardian = Guardian::new(self.clone(), handle, commit, held, orders, Times::of(record));
-        self.inner
-            .tasks
-            .spawn(self.inner.guardians.track_future(guardian.run()));
-    }
-
-    /// Keeps everybody else out from now on: the commit is about to be sent (C3).
-    pub(super) fn announce(&self, commit: &ConfirmedCommit) -> Announced {
-        let (orders, incoming) = mpsc::channel(MOST_ORDERS);
-        let handle = Arc::new(Handle::new(commit.clone(), orders));
-        self.inner.confirmed.put(&commit.row.id, handle.clone());
-        Announced::new(self.clone(), handle, incoming)
-    }
-
     /// Stores what has become of one, and what that means for the change that made it.
     pub(super) async fn store_confirmed_commit(&self, commit: &mut ConfirmedCommit) -> Result<(), Error> {
         let mut row = commit.to_row();
@@ -404,13 +396,13 @@ impl Gateway {
 
     /// The device never made it: its row goes, and its change has failed.
     pub(super) async fn forget_confirmed_commit(&self, commit: &ConfirmedCommit) -> Result<(), Error> {
+        let row = &commit.row;
+        let mut change = self.change_never_made(&row.device_id, &row.change_id).await?;
         self.inner
             .store
-            .delete_confirmed_commit(&commit.row.id)
+            .delete_confirmed_commit(&row.id, change.as_mut())
             .await
-            .map_err(|error| self.store_error(error))?;
-        self.change_was_never_made(&commit.row.device_id, &commit.row.change_id)
-            .await
+            .map_err(|error| self.store_error(error))
     }
 
     async fn change_after(&self, commit: &ConfirmedCommit) -> Result<Option<ChangeRecord>, Error> {
@@ -422,88 +414,6 @@ impl Gateway {
     pub(super) fn confirmed_in(&self, device_id: &str, session_id: u64) -> Option<Arc<Handle>> {
         let handle = self.inner.confirmed.of_device(device_id)?;
         (handle.commit().document.session_id == Some(session_id)).then_some(handle)
-    }
-
-    /// Refuses what could confirm a commit by accident, or come between (C3).
-    ///
-    /// # Errors
-    /// `confirmed-commit-pending`, with who may confirm it and until when.
-    pub(super) fn no_confirmed_commit(&self, device_id: &str) -> Result<(), Error> {
-        let Some(handle) = self.inner.confirmed.of_device(device_id) else {
-            return Ok(());
-        };
-        let commit = handle.commit();
-        let detail = format!(
-            "a confirmed commit of {} is {} until {}",
-            commit.row.owner,
-            commit.state.as_str(),
-            rfc3339(commit.row.deadline)
-        );
-        Err(Error::new(ErrorCode::ConfirmedCommitPending, detail)
-            .with_device(&commit.row.device)
-            .with_origin(Origin::Gateway)
-            .with_pending_commit(PendingCommit {
-                id: Some(commit.row.id),
-                by: "us".to_owned(),
-                owner: Some(commit.row.owner),
-                deadline: Some(rfc3339(commit.row.deadline)),
-            })
-            .with_hint("its owner or an admin confirms, extends or cancels it"))
-    }
-
-    /// Refuses what changes a device while a confirmed commit is pending on it, or while it is not known what became of
-    /// an earlier commit (C3, D1).
-    ///
-    /// # Errors
-    /// `confirmed-commit-pending`; `invalid-state`, reason `resolving`.
-    pub(super) fn nothing_is_open(&self, device: &DeviceRecord) -> Result<(), Error> {
-        self.no_confirmed_commit(&device.id)?;
-        self.nothing_to_resolve(&device.id)
-            .map_err(|error| error.with_device(device.name()))
-    }
-
-    /// Refuses while somebody else's confirmed commit may be in its window, which a check or a commit would confirm (E2).
-    ///
-    /// # Errors
-    /// `confirmed-commit-pending`.
-    pub(super) fn no_commit_of_others(&self, history: &CommitInformation) -> Result<(), Error> {
-        let Some(entry) = evidence::pending_of_another(history, self.now_seconds(), CLOCK_DOUBT) else {
-            return Ok(());
-        };
-        let detail = format!(
-            "{} made a confirmed commit that is pending still, and that this would confirm",
-            evidence::who(entry)
-        );
-        Err(Error::new(ErrorCode::ConfirmedCommitPending, detail)
-            .with_pending_commit(PendingCommit {
-                id: None,
-                by: "other".to_owned(),
-                owner: entry.user.clone(),
-                deadline: evidence::deadline(entry),
-            })
-            .with_hint("wait until it is confirmed or undone; confirm_others: true goes on, for admins"))
-    }
-
-    /// As [`Self::no_commit_of_others`], for a check past edit sessions and changes. A user who may not see the history may
-    /// check all the same.
-    ///
-    /// # Errors
-    /// `confirmed-commit-pending`; why there is no session.
-    pub(super) async fn no_check_of_others(&self, ctx: &CallContext, device: &str) -> Result<(), Error> {
-        ctx.principal.require(Role::Configure)?;
-        let (record, live) = self.device(device).await?;
-        let (who, deadline) = (ctx.principal.id(), self.deadline(ctx, &live));
-        let shown = live.established(who, deadline).await.map_err(failure::device)?;
-        if !shown.capabilities.is_junos() {
-            return Ok(());
-        }
-        match history::read(&record, &live, who, deadline).await {
-            Ok(history) => self
-                .no_commit_of_others(&history)
-                .map_err(|error| error.with_device(device)),
-            Err(error) if evidence::is_hidden(&error) => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     /// Takes up those that an earlier process left behind (conventions D1, C5).
@@ -532,17 +442,28 @@ impl Gateway {
         if commit.is_settled() {
             return Ok(());
         }
-        let record = self.record(&commit.row.device).await?;
-        if record.id != commit.row.device_id {
-            let detail = "its device was removed, and another one has its name";
-            return Err(Error::new(ErrorCode::Internal, detail));
-        }
         commit.document.session_id = None;
+        let record = match self.record(&commit.row.device).await {
+            Ok(record) if record.id == commit.row.device_id => record,
+            Err(error) if error.code() != ErrorCode::NotFound => return Err(error),
+            Ok(_) | Err(_) => {
+                commit.state = State::Unknown;
+                commit.document.given_up = true;
+                commit.document.seen = Some("its device was removed".to_owned());
+                return self.store_confirmed_commit(&mut commit).await;
+            }
+        };
+        let told = commit.row.state != STARTING && commit.state != State::Unknown;
         if commit.state != State::Unknown {
             commit.state = State::Unknown;
             commit.document.seen = Some("the gateway was restarted; the device was not asked yet".to_owned());
         }
-        self.guard(self.announce(&commit), commit, None, &record);
+        let announced = self.announce(&commit);
+        if told && let Err(error) = self.store_confirmed_commit(&mut commit).await {
+            // It is stored with what is seen first.
+            tracing::error!(confirmed_commit = commit.row.id, error = %error, "it is not stored that it is unknown");
+        }
+        self.guard(announced, commit, None, &record);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::probe::Probe;
 use super::state::{By, Reason, State};
@@ -13,8 +14,8 @@ use crate::service::evidence::{Evidence, Moment};
 use crate::service::time::rfc3339;
 use crate::store::ConfirmedCommitRecord;
 
-/// Unanswered orders that are remembered.
-const MOST_EARLIER: usize = 8;
+/// Unanswered orders that are remembered, and extensions.
+pub(super) const MOST_EARLIER: usize = 8;
 
 /// What is not a column.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,8 @@ pub(in crate::service) struct Document {
     pub sent: Option<Moment>,
     /// When the device said ok: its timer has started.
     pub answered: Option<Moment>,
+    /// It was seen on the device, which has not said ok to it.
+    pub found: bool,
     pub session_id: Option<u64>,
     /// Running is to be copied to startup when it is confirmed.
     pub save: bool,
@@ -49,6 +52,8 @@ pub(in crate::service) struct Document {
     pub perhaps_later: u64,
     /// How often it was extended.
     pub extensions: u8,
+    /// The newest extensions that were sent, the newest last.
+    pub extending: Vec<Extension>,
     /// What confirms or cancels it, and how far that came.
     pub probe: Option<Probe>,
     pub seen: Option<String>,
@@ -65,6 +70,22 @@ pub(in crate::service) struct Answer {
     /// Just before it was sent.
     #[serde(default)]
     pub sent: Option<Moment>,
+    /// Of the call that ordered it; absent: a probe did.
+    #[serde(default)]
+    pub operation_id: Option<String>,
+}
+
+/// An extension that was sent and is not known to have been refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::service) struct Extension {
+    /// Of the call that ordered it.
+    pub operation_id: Option<String>,
+    /// Just before it was sent.
+    pub sent: Moment,
+    /// What the device was asked to wait from then on.
+    pub seconds: u64,
+    /// Whether the device has taken it; absent: nobody knows.
+    pub taken: Option<bool>,
 }
 
 /// A confirmed commit.
@@ -169,14 +190,40 @@ impl ConfirmedCommit {
         self.row.timeout_seconds = timeout.as_secs();
         self.document.sent = Some(Moment::now(clock));
         self.document.answered = None;
+        self.document.found = false;
         self.row.deadline_earliest = clock.wall() + timeout;
         self.row.deadline = self.row.deadline_earliest;
     }
 
     /// The device's timer has started.
     pub fn armed(&mut self, clock: &Clock) {
-        self.document.answered = Some(Moment::now(clock));
-        self.row.deadline = clock.wall() + self.timeout();
+        self.armed_at(clock, clock.now());
+    }
+
+    /// The same, when it was not noted at once: the device said ok at this moment.
+    pub fn armed_at(&mut self, clock: &Clock, at: Instant) {
+        let ago = clock.now().saturating_duration_since(at);
+        self.document.answered = Some(Moment::ago(clock, ago));
+        self.row.deadline = clock.wall() + self.timeout() - ago;
+    }
+
+    /// Whether the device undoes it when the session ends in which it was made (RFC 6241 section 8.4.1).
+    pub fn needs_session(&self) -> bool {
+        !self.document.junos && self.document.persist.is_none()
+    }
+
+    /// Whether the device is known to have made it.
+    pub fn is_made(&self) -> bool {
+        self.document.answered.is_some() || self.document.found
+    }
+
+    /// The device has made it, though it did not say so: some time since it was sent, in which it can have been at work
+    /// for `work` at most. Its time is up so much later, perhaps.
+    pub fn found(&mut self, clock: &Clock, work: Duration) {
+        let later = self.since_sent(clock).min(work);
+        self.document.found = true;
+        self.document.perhaps_later = self.document.perhaps_later.saturating_add(later.as_secs() + 1);
+        self.row.deadline = self.row.deadline_earliest + later;
     }
 
     /// What was sent and not answered is not to be seen, and may come yet.
@@ -192,9 +239,68 @@ impl ConfirmedCommit {
 
     /// How long ago the newest order was sent that was not answered.
     pub fn since_unanswered(&self, clock: &Clock) -> Option<Duration> {
-        let Document { answer, earlier, .. } = &self.document;
-        let newest = answer.as_ref().or(earlier.last())?;
-        Some(newest.sent.as_ref()?.elapsed(clock))
+        let Document {
+            answer,
+            earlier,
+            extending,
+            ..
+        } = &self.document;
+        let answer = answer.as_ref().or(earlier.last());
+        let answer = answer.and_then(|answer| answer.sent.as_ref());
+        let open = extending.iter().rev().find(|one| one.taken.is_none());
+        let sent = answer.into_iter().chain(open.map(|one| &one.sent));
+        sent.map(|moment| moment.elapsed(clock)).min()
+    }
+
+    /// An extension is about to be sent.
+    pub fn extending(&mut self, extension: Extension) {
+        let extending = &mut self.document.extending;
+        if extending.len() >= MOST_EARLIER {
+            extending.remove(0);
+        }
+        extending.push(extension);
+    }
+
+    /// The device holds this commit in so many entries of its history, as each extension is another one: what that tells
+    /// of extensions that were not answered. All of them arrived, or it does not tell which.
+    pub fn found_entries(&mut self, clock: &Clock, entries: u8) {
+        let known = self.document.extensions.saturating_add(1);
+        let found = usize::from(entries.saturating_sub(known));
+        let extending = &mut self.document.extending;
+        let open = extending.iter().filter(|one| one.taken.is_none()).count();
+        if found == 0 || found != open {
+            return;
+        }
+        let newest = extending.last().filter(|one| one.taken.is_none()).cloned();
+        for one in extending.iter_mut().filter(|one| one.taken.is_none()) {
+            one.taken = Some(true);
+        }
+        match newest {
+            Some(Extension { sent, seconds, .. }) => {
+                self.extended(clock, sent, Duration::from_secs(seconds));
+                self.document.extensions = entries.saturating_sub(1);
+            }
+            // A newer one was answered, and its deadline counts.
+            None => {
+                self.document.extensions = entries.saturating_sub(1);
+                self.document.perhaps_later = 0;
+            }
+        }
+    }
+
+    /// It is over, with so many entries in the device's history: what does not stand there was not taken.
+    pub fn ended_with(&mut self, entries: u8) {
+        if entries != self.document.extensions.saturating_add(1) {
+            return;
+        }
+        for one in self
+            .document
+            .extending
+            .iter_mut()
+            .filter(|one| one.taken.is_none())
+        {
+            one.taken = Some(false);
+        }
     }
 
     /// How much later its time is up if an extension by `timeout` arrives now.

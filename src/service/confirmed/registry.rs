@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::guardian::Order;
 use super::record::ConfirmedCommit;
+use super::state::State;
 use crate::service::Gateway;
 
 /// Orders that wait for one confirmed commit; whoever comes later is refused.
@@ -20,6 +21,8 @@ pub(in crate::service) struct Handle {
     commit: Mutex<ConfirmedCommit>,
     orders: mpsc::Sender<Order>,
     killed: AtomicBool,
+    /// The operation of the order that is being carried out.
+    serving: Mutex<Option<String>>,
     settled: CancellationToken,
 }
 
@@ -29,6 +32,7 @@ impl Handle {
             commit: Mutex::new(commit),
             orders,
             killed: AtomicBool::new(false),
+            serving: Mutex::default(),
             settled: CancellationToken::new(),
         }
     }
@@ -53,6 +57,18 @@ impl Handle {
 
     pub(super) fn is_killed(&self) -> bool {
         self.killed.load(Ordering::Acquire)
+    }
+
+    /// From now on this operation's order is carried out, or none.
+    pub(super) fn serve(&self, operation_id: Option<String>) {
+        // Every change under the lock is complete in itself.
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = operation_id;
+    }
+
+    /// The operation whose order is being carried out.
+    pub(super) fn serving(&self) -> Option<String> {
+        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        serving.clone()
     }
 
     /// Nothing more is done of its own accord.
@@ -93,6 +109,11 @@ impl Registry {
     /// Whether this one is looked after.
     pub fn contains(&self, id: &str) -> bool {
         self.lock().contains_key(id)
+    }
+
+    /// What this one is, if it is looked after.
+    pub fn state_of(&self, id: &str) -> Option<State> {
+        self.get(id).map(|handle| handle.lock().state)
     }
 
     /// Whether this one is in the hands of a probe.

@@ -160,6 +160,15 @@ pub(super) fn cancel(
     }]))
 }
 
+/// What takes back the rollback of [`cancel`] when the device has not committed it; junos.
+///
+/// # Errors
+/// What the device does not offer.
+pub(super) fn clear(capabilities: &Capabilities) -> Result<Step, RequestError> {
+    let load = LoadConfiguration::Rollback(0).rpc(capabilities)?;
+    Ok(Step::new(StepName::Discard, load, Touch::Releases(Hold::Edits)))
+}
+
 /// `<cancel-commit>` by the token: it undoes what waits under it, and is an error where nothing does.
 ///
 /// # Errors

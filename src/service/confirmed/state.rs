@@ -4,7 +4,7 @@
 //! pending ─┬─> confirming ─> confirmed          confirming, cancelling ─> pending: the device said no
 //!          ├─> cancelling ─> cancelled
 //!          └─> confirmed by others, rolled_back, kept
-//! unknown: whatever it was, evidence is being looked for; leads to any of the others but confirming and cancelling
+//! unknown: whatever it was, evidence is being looked for; leads to any of the others but cancelling
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,8 @@ impl State {
                     | Self::Kept
                     | Self::Unknown
             ),
-            Self::Unknown => !matches!(next, Self::Confirming | Self::Cancelling),
+            // Confirming: by a token, which the device knows or does not.
+            Self::Unknown => next != Self::Cancelling,
             Self::Confirmed | Self::Cancelled | Self::RolledBack | Self::Kept => false,
         }
     }
@@ -146,7 +147,7 @@ mod tests {
             "by an order that came late"
         );
         assert!(
-            !State::Unknown.leads_to(State::Confirming),
+            !State::Unknown.leads_to(State::Cancelling),
             "before it is known to be pending"
         );
     }

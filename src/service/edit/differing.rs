@@ -31,6 +31,11 @@ impl Differing {
         Ok(Self { dialect, steps })
     }
 
+    /// Whose comparison it is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// The word for the notation of the difference.
     pub fn format(&self) -> &'static str {
         match self.dialect {

@@ -1,29 +1,24 @@
 //! What a write works on: locked or not, the shared candidate, a copy or running; and the RPCs that follow from it.
 
 use super::load::Loader;
-use super::request::{CommitOptions, Edit, EditBody, Mode};
+use super::request::{Edit, EditBody, Mode};
 use super::script::{Step, StepName, Tells};
 use crate::error::Error;
-use crate::netconf::capability::{Capabilities, Capability, MissingCapability};
+use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::confirm_timeout::ConfirmTimeout;
 use crate::netconf::datastore::Datastore;
 use crate::netconf::junos::get_configuration::{Compare, Database};
 use crate::netconf::junos::{
-    self, AtTime, ClearSystemCommit, CloseConfiguration, CommitConfiguration, GetConfiguration,
-    LoadConfiguration, LockConfiguration, OpenConfiguration, UnlockConfiguration,
+    self, ClearSystemCommit, CloseConfiguration, CommitConfiguration, GetConfiguration, LoadConfiguration,
+    LockConfiguration, OpenConfiguration, UnlockConfiguration,
 };
 use crate::netconf::operation::{
-    Commit, ConfigInput, ConfigSource, ConfigTarget, CopyConfig, DiscardChanges, GetConfig, Lock, Unlock,
-    Validate,
+    ConfigInput, ConfigSource, ConfigTarget, CopyConfig, DiscardChanges, GetConfig, Lock, Unlock, Validate,
 };
 use crate::netconf::rpc::{RequestError, Rpc};
 use crate::pool::{Hold, Touch};
-use crate::service::confirmed;
 use crate::service::failure;
 use crate::service::url_policy::UrlPolicy;
-
-/// Bytes of the comment that a commit carries, the marker included.
-const MOST_LOG: usize = 512;
 
 /// Whose operations hold the session together: locks, commits, differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +121,19 @@ impl Ground {
             (Mode::Private | Mode::Ephemeral, _) | (Mode::Exclusive, Datastore::Candidate) => true,
             (Mode::Exclusive, Datastore::Running | Datastore::Startup) => {
                 edits == 1 && capabilities.has(Capability::RollbackOnError)
+            }
+        }
+    }
+
+    /// What is warned of in mode `shared` (S20).
+    pub fn unlocked(&self) -> &'static str {
+        match self.target {
+            Datastore::Candidate => {
+                "the shared candidate is not locked: the changes of others are committed together with these, and theirs \
+                 may undo these"
+            }
+            Datastore::Running | Datastore::Startup => {
+                "nothing is locked: others may change it meanwhile, and undo these changes"
             }
         }
     }
@@ -268,6 +276,29 @@ impl Ground {
         Ok(steps)
     }
 
+    /// Looking, before what takes the place of all of it, whether others left something in the shared candidate; on
+    /// other servers than Junos after running was read.
+    ///
+    /// # Errors
+    /// What the device does not offer.
+    pub fn others(&self, capabilities: &Capabilities) -> Result<Option<Step>, RequestError> {
+        let step = match (self.mode, self.target, self.dialect) {
+            (Mode::Shared, Datastore::Candidate, Dialect::Junos) => Step {
+                name: StepName::Check,
+                ..compare(capabilities)?
+            }
+            .telling(Tells::Leftovers),
+            (Mode::Shared, Datastore::Candidate, Dialect::Rfc) => read(
+                capabilities,
+                StepName::Check,
+                Datastore::Candidate,
+                Tells::Leftovers,
+            )?,
+            (Mode::Exclusive | Mode::Private | Mode::Ephemeral | Mode::Shared, ..) => return Ok(None),
+        };
+        Ok(Some(step))
+    }
+
     /// What the edits come to. Ephemeral instances have no comparison; what one is to become is read as evidence (E5).
     ///
     /// # Errors
@@ -285,117 +316,6 @@ impl Ground {
         }
     }
 
-    /// The commit, with `marker` in its comment where the device keeps comments (E3). `None`: edits act at once.
-    ///
-    /// # Errors
-    /// `invalid-argument` with the option's pointer below `at`, `capability-missing`.
-    pub fn commit(
-        &self,
-        capabilities: &Capabilities,
-        options: &CommitOptions,
-        marker: &str,
-        at: &str,
-    ) -> Result<Option<Step>, Error> {
-        self.check_commit_options(capabilities, options, at)?;
-        if let Some(Confirm { timeout, persist }) = &self.confirm {
-            let junos = CommitConfiguration {
-                log: Some(log(options.comment.as_deref(), marker)),
-                synchronize: options.synchronize,
-                force_synchronize: options.force_synchronize,
-                full: options.full,
-                ..CommitConfiguration::default()
-            };
-            let step = confirmed::start(capabilities, *timeout, persist.as_deref(), junos);
-            return step.map(Some).map_err(|error| unbuildable(&error, at));
-        }
-        let rpc = match (self.dialect, self.mode) {
-            (Dialect::Junos, mode) => {
-                let at_time = options.at.as_deref().map(AtTime::parse).transpose();
-                let commit = CommitConfiguration {
-                    log: (mode != Mode::Ephemeral).then(|| log(options.comment.as_deref(), marker)),
-                    at_time: at_time.map_err(|error| unbuildable(&error, at))?,
-                    synchronize: options.synchronize,
-                    force_synchronize: options.force_synchronize,
-                    full: options.full,
-                    ..CommitConfiguration::default()
-                };
-                commit.rpc(capabilities)
-            }
-            (Dialect::Rfc, _) if self.target == Datastore::Candidate => Commit::default().rpc(capabilities),
-            (Dialect::Rfc, _) => return Ok(None),
-        };
-        let rpc = rpc.map_err(|error| unbuildable(&error, at))?;
-        let step = Step::new(StepName::Commit, rpc, Touch::Releases(Hold::Edits));
-        Ok(Some(step.telling(Tells::Commit)))
-    }
-
-    fn check_commit_options(
-        &self,
-        capabilities: &Capabilities,
-        options: &CommitOptions,
-        at: &str,
-    ) -> Result<(), Error> {
-        let CommitOptions {
-            comment,
-            at: at_time,
-            synchronize,
-            force_synchronize,
-            full,
-            save: _,
-            confirm_timeout_seconds,
-            confirm_others: _,
-        } = options;
-        if confirm_timeout_seconds.is_some() {
-            self.check_confirmed(at_time.is_some(), at)?;
-        }
-        for (name, given) in [
-            ("at", at_time.is_some()),
-            ("synchronize", *synchronize),
-            ("force_synchronize", *force_synchronize),
-            ("full", *full),
-        ] {
-            if given {
-                capabilities
-                    .require(Capability::JunosXml, "commit", name)
-                    .map_err(|missing| failure::capability_missing(&missing))?;
-            }
-        }
-        for (name, given) in [
-            ("comment", comment.is_some()),
-            ("at", at_time.is_some()),
-            ("full", *full),
-        ] {
-            if given && self.mode == Mode::Ephemeral {
-                return Err(Error::invalid(
-                    format!("{at}/{name}"),
-                    "a commit of an ephemeral instance has no such option",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// What has to be confirmed needs the lock of the candidate until its end (C7).
-    fn check_confirmed(&self, scheduled: bool, at: &str) -> Result<(), Error> {
-        let pointer = format!("{at}/confirm_timeout_seconds");
-        if scheduled {
-            return Err(Error::invalid(pointer, "does not go with at"));
-        }
-        match (self.mode, self.target) {
-            (Mode::Exclusive, Datastore::Candidate) => Ok(()),
-            (Mode::Exclusive, Datastore::Running | Datastore::Startup) => {
-                Err(failure::capability_missing(&MissingCapability {
-                    operation: "commit".to_owned(),
-                    parameter: "confirmed".to_owned(),
-                    capability: Capability::Candidate.uri().to_owned(),
-                }))
-            }
-            (Mode::Private | Mode::Ephemeral | Mode::Shared, _) => {
-                Err(Error::invalid(pointer, "needs the mode exclusive"))
-            }
-        }
-    }
-
     /// Running to startup after a commit (E7): asked for, or where the device has a startup datastore.
     ///
     /// # Errors
@@ -409,7 +329,7 @@ impl Ground {
             return Ok(None);
         }
         let copy = running_to_startup(capabilities)?;
-        Ok(Some(Step::new(StepName::Save, copy, Touch::Nothing)))
+        Ok(Some(Step::new(StepName::Save, copy, Touch::Applies)))
     }
 
     /// Taking uncommitted edits back while going on to hold what is held. Empty where nothing can be taken back.
@@ -442,14 +362,31 @@ impl Ground {
         })
     }
 
-    /// Giving back what is held, last taken first: uncommitted edits, then locks or the copy. In mode `shared` the edits
-    /// stay, because the candidate is everybody's (L2).
+    /// Taking back what is in the candidate although the device said ok to its commit, where it is nobody else's, because
+    /// the lock of it is `held`. Copies and instances go with what was in them.
+    ///
+    /// # Errors
+    /// What the device does not offer.
+    pub fn discard_ignored(
+        &self,
+        capabilities: &Capabilities,
+        held: &[Hold],
+    ) -> Result<Vec<Step>, RequestError> {
+        match self.mode {
+            Mode::Exclusive if held.contains(&Hold::Lock(self.target)) => self.discard(capabilities),
+            Mode::Exclusive | Mode::Private | Mode::Ephemeral | Mode::Shared => Ok(Vec::new()),
+        }
+    }
+
+    /// Giving back what is held, last taken first: uncommitted edits, then locks or the copy. Without a lock the edits
+    /// stay, because the candidate is everybody's (L2): in mode `shared`, and on a device that locks nothing.
     ///
     /// # Errors
     /// What the device does not offer.
     pub fn release(&self, capabilities: &Capabilities, held: &[Hold]) -> Result<Vec<Step>, RequestError> {
         let mut steps = Vec::new();
-        if held.contains(&Hold::Edits) && self.mode == Mode::Exclusive {
+        let locked = self.mode == Mode::Exclusive && held.contains(&Hold::Lock(self.target));
+        if locked && held.contains(&Hold::Edits) {
             steps.extend(self.discard(capabilities)?);
         }
         for hold in [Hold::Private, Hold::Ephemeral] {
@@ -472,7 +409,7 @@ impl Ground {
     }
 
     /// What is held once [`Self::open`] went well and, perhaps, edits were made.
-    pub(super) fn held_after_open(&self, capabilities: &Capabilities, edits: bool) -> Vec<Hold> {
+    pub(in crate::service) fn held_after_open(&self, capabilities: &Capabilities, edits: bool) -> Vec<Hold> {
         let mut held = match self.mode {
             Mode::Shared => Vec::new(),
             Mode::Private => vec![Hold::Private],
@@ -564,37 +501,6 @@ fn close(capabilities: &Capabilities, hold: Hold) -> Result<Step, RequestError> 
 /// S21: the Junos XML protocol's own lock, where `<lock>` is not offered.
 fn junos_lock(capabilities: &Capabilities, datastore: Datastore) -> bool {
     datastore == Datastore::Candidate && capabilities.is_junos() && !capabilities.has(Capability::Candidate)
-}
-
-/// The comment of a commit: cut if need be, never the marker (E3). Characters that a comment cannot hold on one line
-/// become blanks; what could be taken for a marker is none.
-fn log(comment: Option<&str>, marker: &str) -> String {
-    let comment = comment.unwrap_or_default().trim();
-    if comment.is_empty() {
-        return marker.to_owned();
-    }
-    let mut room = MOST_LOG.saturating_sub(marker.len() + 1).min(comment.len());
-    while !comment.is_char_boundary(room) {
-        room -= 1;
-    }
-    let line = comment[..room].replace(['\r', '\n', '\t'], " ");
-    // Evidence is what the gateway wrote, never what a caller did (E3, E4).
-    let line = line.replace(MARKER_START, "(ncgate");
-    format!("{} {marker}", line.trim_end())
-}
-
-/// How every marker begins.
-const MARKER_START: &str = "[ncgate";
-
-/// What names a change in a device's history (E3).
-pub fn marker(id: &str, principal: &str) -> String {
-    format!("{MARKER_START} {id} {principal}]")
-}
-
-/// The id in the marker that a commit's comment holds.
-pub fn change_in_marker(comment: &str) -> Option<&str> {
-    let (_, marker) = comment.rsplit_once(MARKER_START)?;
-    marker.trim_start().split(' ').next().filter(|id| !id.is_empty())
 }
 
 /// A request that could not be built, with the place in the caller's body.

@@ -95,11 +95,15 @@ impl Loader<'_> {
                 )?)
             }
             (EditBody::Config(text), EditFormat::Xml) => Content::Elements(
-                edit::configuration(text, &Limits::default()).map_err(|error| refused(&error, at))?,
+                edit::configuration(text, &prepare::limits()).map_err(|error| refused(&error, at))?,
             ),
             (EditBody::Config(text), EditFormat::Text) => Content::Text(plain(text)),
             (EditBody::Config(text), EditFormat::Set) => Content::Set(plain(text)),
-            (EditBody::Config(text), EditFormat::DeviceJson) => Content::DeviceJson(text.clone()),
+            (EditBody::Config(text), EditFormat::DeviceJson) => {
+                let text = plain(text);
+                prepare::check_device_json(&text, &format!("{at}/config"))?;
+                Content::DeviceJson(text)
+            }
             (EditBody::Url(url), format) => Content::Url {
                 url: url.clone(),
                 format: match format {

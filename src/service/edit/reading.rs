@@ -2,7 +2,7 @@
 
 use super::snapshot::bounded;
 use super::view::RpcErrorView;
-use crate::error::{Diff, MemberResult};
+use crate::error::{Diff, MemberResult, Outcome};
 use crate::netconf::junos::commit_results::CommitResults;
 use crate::netconf::reply::{ReplyScan, TextReader};
 use crate::session::RawReply;
@@ -84,6 +84,14 @@ fn time_zone(at: &str) -> Option<String> {
     let (_, zone) = at.trim().rsplit_once(' ')?;
     zone.starts_with(|c: char| c.is_ascii_alphabetic())
         .then(|| zone.to_owned())
+}
+
+/// What became of startup when running could not be copied to it with this outcome.
+pub fn unsaved(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Unknown => "whether running was saved to startup is not known",
+        Outcome::NotSent | Outcome::NotApplied | Outcome::Applied => "running was not saved to startup",
+    }
 }
 
 /// Adds a reply's warnings to those of a write, and says so when there are too many.

@@ -78,6 +78,8 @@ pub struct Edit {
     pub body: EditBody,
     /// The caller knows that the whole configuration is replaced; `override` needs it.
     pub whole_configuration: bool,
+    /// In mode `shared`, of an edit that takes the place of everything: what others left in the candidate goes as well.
+    pub discard_others: bool,
     pub error_option: Option<ErrorOption>,
     pub test_option: Option<TestOption>,
     pub protocol: Option<Protocol>,
@@ -92,9 +94,25 @@ impl Edit {
             path: None,
             body,
             whole_configuration: false,
+            discard_others: false,
             error_option: None,
             test_option: None,
             protocol: None,
+        }
+    }
+
+    /// Whether nothing of what was there before stays.
+    pub fn takes_the_place_of_all(&self) -> bool {
+        match &self.body {
+            EditBody::Rollback(_) | EditBody::Rescue => true,
+            // At the top `delete` alone deletes everything.
+            EditBody::Config(lines) if self.format == EditFormat::Set => {
+                lines.lines().any(|line| line.trim() == "delete")
+            }
+            EditBody::Config(_) | EditBody::Url(_) => {
+                matches!(self.action, Some(Action::Override | Action::Update))
+            }
+            EditBody::ReplacePattern { .. } => false,
         }
     }
 }
@@ -154,6 +172,14 @@ impl Default for OpenEditSession {
 #[derive(Debug, Clone, PartialEq)]
 pub struct EditRequest {
     pub edit: Edit,
+    pub plan: bool,
+}
+
+/// `POST …/edit-sessions/{id}/validate`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ValidateRequest {
+    /// Also when somebody else's confirmed commit is pending, which a check may confirm; admins only.
+    pub confirm_others: bool,
     pub plan: bool,
 }
 
@@ -316,6 +342,8 @@ pub enum Endpoint {
 pub struct CopyConfigRequest {
     pub source: Endpoint,
     pub target: Endpoint,
+    /// To the candidate: what others left in it goes as well.
+    pub discard_others: bool,
     pub output: OutputOptions,
     pub plan: bool,
 }
@@ -324,6 +352,8 @@ pub struct CopyConfigRequest {
 #[derive(Debug, Clone)]
 pub struct DeleteConfigRequest {
     pub target: Endpoint,
+    /// Of the candidate: what others left in it goes as well.
+    pub discard_others: bool,
     pub output: OutputOptions,
     pub plan: bool,
 }
@@ -332,6 +362,8 @@ pub struct DeleteConfigRequest {
 #[derive(Debug, Clone)]
 pub struct ValidateConfigRequest {
     pub source: Endpoint,
+    /// Also when somebody else's confirmed commit is pending, which a check may confirm; admins only.
+    pub confirm_others: bool,
     pub output: OutputOptions,
     pub plan: bool,
 }

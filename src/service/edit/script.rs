@@ -156,6 +156,10 @@ pub fn change(
         steps.extend(history(&ground, capabilities, revisions)?);
     }
     steps.extend(ground.before(capabilities).map_err(built)?);
+    let wipes = |edit: &Edit| edit.takes_the_place_of_all() && !edit.discard_others;
+    if request.edits.iter().any(wipes) {
+        steps.extend(ground.others(capabilities).map_err(built)?);
+    }
     for (index, edit) in request.edits.iter().enumerate() {
         let mut edit = Cow::Borrowed(edit);
         if ground.target == Datastore::Running && undo_guaranteed && edit.error_option.is_none() {
@@ -183,10 +187,13 @@ pub fn change(
         let whole = matches!(ground.mode, Mode::Exclusive | Mode::Shared);
         if ground.verify != Verify::Nothing && !scheduled && commit.is_some() && whole {
             if ground.dialect == Dialect::Junos {
-                steps.push(
-                    read(capabilities, StepName::Verify, Datastore::Candidate, Tells::After)
-                        .map_err(built)?,
-                );
+                let known = [
+                    (Datastore::Running, Tells::Before),
+                    (Datastore::Candidate, Tells::After),
+                ];
+                for (datastore, tells) in known {
+                    steps.push(read(capabilities, StepName::Verify, datastore, tells).map_err(built)?);
+                }
             }
             steps.extend(commit);
             steps.push(
@@ -203,10 +210,10 @@ pub fn change(
             committed = commit.is_some();
             steps.extend(commit);
         }
-        if ground.confirm.is_none() {
-            let save = ground.save(capabilities, request.commit.save);
-            steps.extend(save.map_err(|error| unbuildable(&error, "/commit"))?);
-        }
+        let save = ground.save(capabilities, request.commit.save);
+        let save = save.map_err(|error| unbuildable(&error, "/commit"))?;
+        // Else when it is confirmed.
+        steps.extend(save.filter(|_| ground.confirm.is_none()));
     }
     let ending = if committed && ground.confirm.is_some() {
         // The session and its lock stay with the confirmed commit (C2, C7).
@@ -262,11 +269,7 @@ fn check_dry_run(ground: &Ground) -> Result<(), Error> {
 fn warnings(ground: &Ground, request: &ChangeRequest) -> Vec<String> {
     let mut warnings = Vec::new();
     match ground.mode {
-        Mode::Shared => warnings.push(
-            "the shared candidate is not locked: the changes of others are committed together with these, and theirs \
-             may undo these"
-                .to_owned(),
-        ),
+        Mode::Shared => warnings.push(ground.unlocked().to_owned()),
         Mode::Ephemeral => {
             if request.validate {
                 warnings.push("data of an ephemeral instance are not validated".to_owned());

@@ -1,6 +1,7 @@
 //! What callers of the write path get to see: plain data with the names of the API. Times are RFC 3339 in UTC; what a
 //! device says about itself (since when, how long idle) stays in the device's own words.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -34,9 +35,12 @@ pub struct RpcErrorView {
     pub error_app_tag: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_path: Option<String>,
+    /// The prefixes in `error_path` and what they stand for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub error_path_namespaces: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
-    /// The content of `<error-info>`, as XML.
+    /// The content of `<error-info>`, as XML that declares its prefixes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_info: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +73,7 @@ impl From<&RpcError> for RpcErrorView {
             error_severity: error.error_severity.clone(),
             error_app_tag: error.error_app_tag.clone(),
             error_path: error.error_path.clone(),
+            error_path_namespaces: error.error_path_namespaces.iter().cloned().collect(),
             error_message: error.error_message.clone(),
             error_info: error.error_info.clone(),
             bad_element: error.bad_element.clone(),
@@ -162,6 +167,19 @@ pub struct CommitView {
     /// It has to be confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmed_commit: Option<ConfirmedCommitView>,
+}
+
+impl From<ChangeView> for CommitView {
+    /// What the commit did, by its record.
+    fn from(change: ChangeView) -> Self {
+        Self {
+            id: change.id,
+            state: change.state,
+            members: change.members,
+            revision: change.revision,
+            confirmed_commit: change.confirmed_commit,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]

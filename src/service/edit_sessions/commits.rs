@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::looking::{Look, Seen};
-use super::sending::{Failed, Stopped};
+use super::sending::{Failed, Manner, Stopped};
+use super::unconfirmed::Unconfirmed;
 use super::{Used, record};
 use crate::device::{Held, Start};
 use crate::error::{Error, ErrorCode, Outcome};
@@ -16,17 +17,18 @@ use crate::netconf::datastore::Datastore;
 use crate::service::Gateway;
 use crate::service::call::{CallContext, Role};
 use crate::service::changes::{NewCommit, Recorded};
-use crate::service::confirmed::{self, Announced, ConfirmedCommit, NewConfirmedCommit, Passage, Probe};
+use crate::service::confirmed::{self, Passing, Probe};
+use crate::service::edit::commit::marker;
 use crate::service::edit::differing;
-use crate::service::edit::ground::{self, Confirm, Dialect, Ground, Verify, marker};
+use crate::service::edit::ground::{self, Ground, Verify};
 use crate::service::edit::reading::{self, Committed};
 use crate::service::edit::request::{CommitOptions, CommitRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
 use crate::service::edit::snapshot::Snapshot;
-use crate::service::edit::view::{ChangeView, CommitView, EditSessionView, Planned, RpcErrorView};
-use crate::service::evidence::{Evidence, Running};
+use crate::service::edit::verdict;
+use crate::service::edit::view::{EditSessionView, Planned};
+use crate::service::failure;
 use crate::service::operations::Ticket;
-use crate::service::{failure, held};
 use crate::session::RawReply;
 
 /// What the caller of a commit gets.
@@ -119,8 +121,9 @@ impl Gateway {
             probe,
             by,
             record,
+            answered: None,
             lost: None,
-            passage: None,
+            passing: None,
         };
         let (answer, answered) = oneshot::channel();
         self.inner.tasks.spawn(commit.run(look, steps, answer));
@@ -134,20 +137,9 @@ impl Gateway {
         let pending = session.commit.as_ref();
         let pending = pending.and_then(|commit| commit.confirmed_commit.as_ref());
         if let Some(change) = self.probed(&record_of_device, pending, by).await? {
-            session.commit = Some(commit_view(change));
+            session.commit = Some(change.into());
         }
         Ok(Planned::Done(session))
-    }
-}
-
-/// What a commit did, by its record.
-fn commit_view(change: ChangeView) -> CommitView {
-    CommitView {
-        id: change.id,
-        state: change.state,
-        members: change.members,
-        revision: change.revision,
-        confirmed_commit: change.confirmed_commit,
     }
 }
 
@@ -182,27 +174,19 @@ fn commit_steps(
     if looked_after {
         steps.push(read(Datastore::Running, Tells::Committed)?);
     }
-    if ground.confirm.is_none() {
-        // Else when it is confirmed.
-        steps.extend(ground.save(capabilities, options.save).map_err(built)?);
-    }
+    let save = ground.save(capabilities, options.save).map_err(built)?;
+    // Else when it is confirmed.
+    steps.extend(save.filter(|_| ground.confirm.is_none()));
     Ok(steps)
 }
 
 /// What came of a commit.
-enum Done {
+pub(super) enum Done {
     Committed(Committed),
     /// There was nothing to commit.
     Unchanged,
     /// It has to be confirmed.
-    Pending(Committed, Box<Pending>),
-}
-
-/// A confirmed commit, and the session that it was made in.
-struct Pending {
-    commit: ConfirmedCommit,
-    announced: Announced,
-    held: Option<Held>,
+    Pending(Committed, Box<Unconfirmed>),
 }
 
 /// A commit under way.
@@ -212,14 +196,16 @@ pub(super) struct Commit {
     pub ground: Ground,
     pub options: CommitOptions,
     /// What confirms or cancels it.
-    probe: Option<Probe>,
-    /// When its caller wants it to be over.
-    by: Option<Instant>,
+    pub probe: Option<Probe>,
+    /// When its caller wants it to be over. What counts, and what follows from it, has its own time.
+    pub by: Option<Instant>,
     pub record: Recorded,
-    /// What has to be confirmed, if it was made: no reply came.
-    lost: Option<(ConfirmedCommit, Announced)>,
+    /// When the device said ok to it.
+    pub answered: Option<Instant>,
+    /// What has to be confirmed, if it was made: no reply came, or another one than was to come.
+    pub lost: Option<Unconfirmed>,
     /// Until it is known what came of it, or others see that this is being found out.
-    passage: Option<Passage>,
+    passing: Option<Passing>,
 }
 
 impl Commit {
@@ -245,7 +231,7 @@ impl Commit {
             used,
             record,
             lost,
-            passage: _passage,
+            passing: _passing,
             ..
         } = self;
         let result = match result {
@@ -254,7 +240,7 @@ impl Commit {
                     Done::Committed(told) => record.committed(&told).await,
                     Done::Unchanged => record.unchanged().await,
                     Done::Pending(told, pending) => {
-                        let Pending {
+                        let Unconfirmed {
                             mut commit,
                             announced,
                             held,
@@ -266,7 +252,7 @@ impl Commit {
                     }
                 };
                 let mut session = used.view();
-                session.commit = Some(commit_view(change));
+                session.commit = Some(change.into());
                 Ok(Planned::Done(session))
             }
             Err(error) => {
@@ -274,7 +260,11 @@ impl Commit {
                 let change_id = record.change_id().to_owned();
                 let error = record.failed(used.on_device(error)).await;
                 match lost {
-                    Some((commit, announced)) => gateway.guard(announced, commit, None, &used.record),
+                    Some(Unconfirmed {
+                        commit,
+                        announced,
+                        held,
+                    }) => gateway.guard_unanswered(announced, commit, held, &used.record),
                     None if unknown => gateway.resolve(used.record.clone(), change_id),
                     None => {}
                 }
@@ -299,7 +289,7 @@ impl Commit {
         let edited = self.used.handle.edited();
         if self.look(look, looked).await? == Seen::NoDifference {
             self.used.handle.came_to_nothing(edited);
-            self.save_alone(steps, begun).await?;
+            self.save_alone(begun).await?;
             return Ok(Done::Unchanged);
         }
         match self.commit(steps, begun).await {
@@ -310,9 +300,13 @@ impl Commit {
         }
     }
 
-    /// Without a commit running is saved only if that was asked for in so many words (E7).
-    async fn save_alone(&mut self, mut steps: Vec<Step>, start: &Start) -> Result<(), Error> {
-        steps.retain(|step| step.name == StepName::Save && self.options.save == Some(true));
+    /// Without a commit running is saved only if that was asked for in so many words (E7); then there is nothing to wait
+    /// for that would have to be confirmed first.
+    async fn save_alone(&mut self, start: &Start) -> Result<(), Error> {
+        let wanted = self.options.save.filter(|save| *save);
+        let save = wanted.map(|_| self.ground.save(self.used.handle.capabilities(), wanted));
+        let save = save.transpose().map_err(|error| failure::unbuildable(&error))?;
+        let steps = Vec::from_iter(save.flatten());
         if steps.is_empty() {
             return Ok(());
         }
@@ -320,171 +314,133 @@ impl Commit {
         self.gateway.nothing_is_open(&self.used.record)?;
         let sent = self.send(steps, start, None).await;
         sent.map(drop).map_err(|failed| {
+            let unsaved = reading::unsaved(failed.error.outcome());
             let error = failed.error.with_outcome(Outcome::NotApplied);
-            error.with_hint(
-                "there was nothing to commit; running was not saved to startup, or no reply says so",
-            )
+            error.with_hint(format!("there was nothing to commit; {unsaved}"))
         })
-    }
-
-    /// What has to be confirmed, before it is sent. `None`: nothing has to be.
-    fn confirmed(&mut self) -> Option<(ConfirmedCommit, Announced)> {
-        let Confirm { timeout, persist } = self.ground.confirm.clone()?;
-        let capabilities = self.used.handle.capabilities();
-        let save = self.ground.save(capabilities, self.options.save);
-        let asked = self.options.confirm_timeout_seconds;
-        let rounded = asked.and_then(|asked| confirmed::rounded(asked, timeout.rfc()));
-        self.used.handle.warn(rounded.clone().map(record::warning));
-        let commit = self.gateway.new_confirmed_commit(NewConfirmedCommit {
-            device_id: &self.used.record.id,
-            device: self.used.record.name(),
-            owner: self.used.handle.who(),
-            change_id: self.record.change_id(),
-            request_id: self.record.request_id(),
-            timeout: timeout.rfc(),
-            document: confirmed::Document {
-                junos: self.ground.dialect == Dialect::Junos,
-                persist,
-                marker: self.record.marker().to_owned(),
-                evidence: self.record.evidence().clone(),
-                session_id: Some(self.used.handle.session_id()),
-                save: matches!(save, Ok(Some(_))),
-                synchronize: self.options.synchronize,
-                probe: self.probe.take(),
-                warnings: rounded.into_iter().map(RpcErrorView::warning).collect(),
-                ..confirmed::Document::default()
-            },
-        });
-        let announced = self.gateway.announce(&commit);
-        Some((commit, announced))
     }
 
     /// Stores that the commit may have been sent, sends it, and reads what came of it.
     async fn commit(&mut self, steps: Vec<Step>, start: &Start) -> Result<Done, Error> {
         // It looked at the device meanwhile, and another's confirmed commit may have been sent.
         self.gateway.nothing_is_open(&self.used.record)?;
-        let Some((mut commit, announced)) = self.confirmed() else {
-            self.passage = Some(self.gateway.pass(&self.used.record)?);
-            self.record.committing(None).await?;
-            return self.send_commit(steps, start, None).await.map(Done::Committed);
-        };
-        let longest = Instant::now() + self.used.commit_time();
-        let deadline = self.by.map_or(longest, |by| by.min(longest));
-        self.gateway.clear_way(&self.used.record, deadline).await?;
-        // That may have taken a while.
-        let timeout = commit.timeout();
-        commit.sending(&self.gateway.inner.clock, timeout);
-        self.record.committing(Some(&mut commit)).await?;
-        let (to, from) = oneshot::channel();
-        match self.send_commit(steps, start, Some(to)).await {
-            Ok(told) => {
-                commit.armed(&self.gateway.inner.clock);
-                commit.state = confirmed::State::Pending;
-                // Without a session it is looked for by evidence.
-                let held = from.await.ok();
-                let pending = Pending {
-                    commit,
-                    announced,
-                    held,
-                };
-                Ok(Done::Pending(told, Box::new(pending)))
-            }
-            Err(error) if error.outcome() == Outcome::Unknown => {
-                commit.document.session_id = None;
-                self.lost = Some((commit, announced));
-                Err(error)
-            }
-            Err(error) => {
-                match from.await {
-                    // The device said ok to everything, and nothing came of it.
-                    Ok(held) => self.disarm_in(&commit, held).await,
-                    Err(_) => self.disarm(&commit, start).await,
-                }
-                self.record.never_made(&commit.row.id).await;
-                Err(error)
-            }
+        if let Some((commit, announced)) = self.confirmed() {
+            return self.commit_confirmed(commit, announced, steps, start).await;
         }
+        self.passing = Some(self.gateway.passing(&self.used.record));
+        self.record.committing(None).await?;
+        self.send_commit(steps, start, None).await.map(Done::Committed)
     }
 
-    /// There are servers on which one that failed waits all the same, and undoes in the end what was committed since.
-    async fn disarm(&mut self, commit: &ConfirmedCommit, start: &Start) {
-        let Some(persist) = commit.document.persist.as_deref() else {
-            return;
-        };
-        if let Ok(step) = confirmed::disarm(self.used.handle.capabilities(), Some(persist)) {
-            // Servers that do it right refuse it, because nothing waits under this token.
-            let _ = self.send(vec![step], start, None).await;
-        }
-    }
-
-    /// The same in the session that has left the edit session; it ends.
-    async fn disarm_in(&self, commit: &ConfirmedCommit, mut held: Held) {
-        let step = match commit.document.persist.as_deref() {
-            Some(persist) => confirmed::disarm(&held.capabilities(), Some(persist)).ok(),
-            None => None,
-        };
-        if let Some(step) = step {
-            let deadline = Instant::now() + self.used.commit_time();
-            let _ = held::send(step, &mut held, self.used.record.name(), deadline).await;
-        }
-        held.finish().await;
-    }
-
-    async fn send_commit(
+    /// Sends it, and what tells whether it was done. `hand_over`: where the session goes if it may count.
+    pub async fn send_commit(
         &mut self,
         steps: Vec<Step>,
         start: &Start,
         hand_over: Option<oneshot::Sender<Held>>,
     ) -> Result<Committed, Error> {
+        // Saved is what is known to be committed.
+        let mut steps = steps;
+        let save = steps.pop_if(|last| last.name == StepName::Save);
         let tells: Vec<Tells> = steps.iter().map(|step| step.tells).collect();
         let (replies, failed) = match self.send(steps, start, hand_over).await {
             Ok(replies) => (replies, None),
             Err(failed) => (failed.before, Some((failed.step, failed.error))),
         };
+        self.by = None;
         let name = self.used.record.name();
         let mut told = None;
         let (mut before, mut after) = (None, None);
         for (tells, raw) in tells.into_iter().zip(replies) {
             match tells {
-                Tells::Commit => told = Some(reading::committed(&raw)),
+                Tells::Commit => {
+                    self.answered = Some(raw.completed_at);
+                    let committed = reading::committed(&raw);
+                    if let Some(revision) = &committed.revision {
+                        self.gateway.note_revision(name, revision);
+                    }
+                    told = Some(committed);
+                }
                 Tells::Before => before = Some(differing::snapshot(name, raw).await?),
                 Tells::After => after = Some(differing::snapshot(name, raw).await?),
                 Tells::Committed => {
                     let running = differing::snapshot(name, raw).await;
                     // What was sent may count by now.
                     let running = running.map_err(|error| error.with_outcome(Outcome::Unknown))?;
-                    match self.ground.verify {
-                        Verify::Nothing => {}
-                        Verify::Moved => moved(self.record.evidence(), &running)?,
-                        Verify::Whole => verify(before.as_ref(), after.as_ref(), &running)?,
+                    if let Err(error) = self.verify(before.as_ref(), after.as_ref(), &running) {
+                        return Err(self.discard_ignored(error, start).await);
                     }
                 }
                 Tells::Nothing | Tells::History | Tells::Leftovers | Tells::Difference => {}
             }
         }
-        match (told, failed) {
-            (Some(told), None) => Ok(told),
-            // The commit counts; what should have followed did not.
-            (Some(_), Some((StepName::Save, error))) => Err(error
-                .with_outcome(Outcome::Applied)
-                .with_hint("the commit is made; only running was not saved to startup")),
-            // It waits to be confirmed, which must not be lost sight of.
-            (Some(told), Some((StepName::Verify, error)))
-                if self.ground.verify == Verify::Moved && self.ground.confirm.is_some() =>
-            {
+        let told = match (told, failed) {
+            (Some(told), None) => told,
+            // As in a change: what should follow does so.
+            (Some(told), Some((StepName::Verify, error))) if self.ground.verify == Verify::Moved => {
                 let words = format!("running could not be read after the commit: {}", error.detail());
                 self.used.handle.warn([record::warning(words)]);
-                Ok(told)
+                told
             }
-            (Some(_), Some((_, error))) => Err(error
-                .with_outcome(if self.ground.verify == Verify::Whole {
-                    Outcome::Unknown
-                } else {
-                    Outcome::Applied
-                })
-                .with_hint("the device said ok to the commit; it was not verified")),
-            (None, Some((_, error))) => Err(error),
-            (None, None) => Err(Error::new(ErrorCode::Internal, "nothing was sent")),
+            (Some(_), Some((_, error))) => {
+                return Err(error
+                    .with_outcome(Outcome::Unknown)
+                    .with_hint("the device said ok to the commit; it was not verified"));
+            }
+            (None, Some((_, error))) => return Err(error),
+            (None, None) => return Err(Error::new(ErrorCode::Internal, "nothing was sent")),
+        };
+        if let Some(save) = save {
+            let saved = self.send(vec![save], start, None).await;
+            // The commit counts; what should have followed did not.
+            saved.map_err(|failed| {
+                let hint = format!("the commit is made; {}", reading::unsaved(failed.error.outcome()));
+                failed.error.with_outcome(Outcome::Applied).with_hint(hint)
+            })?;
+        }
+        Ok(told)
+    }
+
+    /// Holds what is running against what was committed, and against what it was before.
+    fn verify(
+        &self,
+        before: Option<&Snapshot>,
+        after: Option<&Snapshot>,
+        running: &Snapshot,
+    ) -> Result<(), Error> {
+        let evidence = self.record.evidence();
+        let known = |read: Option<&Snapshot>, seen: &Option<String>| {
+            let read = read.map(Snapshot::digest);
+            read.or_else(|| seen.clone())
+        };
+        let verified = verdict::after_commit(
+            self.ground.verify,
+            known(before, &evidence.before).as_deref(),
+            known(after, &evidence.expected).as_deref(),
+            &running.digest(),
+        );
+        verified.map_err(|error| match after {
+            Some(after) => error.with_diff(running.difference(after)),
+            None => error,
+        })
+    }
+
+    /// What was edited is in the candidate still, though by the books it was committed, if that came to nothing. What had
+    /// to be confirmed has left with its session.
+    async fn discard_ignored(&mut self, error: Error, start: &Start) -> Error {
+        let capabilities = self.used.handle.capabilities();
+        let held = self.ground.held_after_open(capabilities, false);
+        let discard = self.ground.discard_ignored(capabilities, &held);
+        let discard = discard.unwrap_or_default();
+        if error.outcome() != Outcome::NotApplied || self.ground.confirm.is_some() || discard.is_empty() {
+            return error;
+        }
+        match self.send(discard, start, None).await {
+            Ok(_) => error.with_hint("what was edited is discarded"),
+            Err(failed) => {
+                let detail = failed.error.detail();
+                error.with_hint(format!("what was edited is in the candidate still: {detail}"))
+            }
         }
     }
 
@@ -496,9 +452,15 @@ impl Commit {
         hand_over: Option<oneshot::Sender<Held>>,
     ) -> Result<Vec<RawReply>, Failed> {
         let names: Vec<StepName> = steps.iter().map(|step| step.name).collect();
+        let commits = names.contains(&StepName::Commit);
+        let manner = Manner {
+            hand_over,
+            passing: self.passing.as_ref().filter(|_| commits),
+            look: None,
+        };
         let sent = self
             .used
-            .send_by(self.by, steps, start.clone(), hand_over, &Ticket::default(), None)
+            .send_by(self.by, steps, start.clone(), &Ticket::default(), manner)
             .await;
         let replies = match &sent {
             Ok(replies) => replies,
@@ -519,41 +481,4 @@ impl Commit {
         }
         sent
     }
-}
-
-/// That something came of a commit by which running was to become another.
-fn moved(evidence: &Evidence, running: &Snapshot) -> Result<(), Error> {
-    let stays = evidence.running(&running.digest()) == Running::AsBefore;
-    if !stays || evidence.before == evidence.expected {
-        return Ok(());
-    }
-    let detail = "the device said ok to the commit, and running is as it was before";
-    Err(Error::new(ErrorCode::OperationFailed, detail)
-        .with_step(StepName::Verify.as_str())
-        .with_outcome(Outcome::NotApplied))
-}
-
-/// Holds what is running against what the candidate was (`verify_after_commit`).
-fn verify(before: Option<&Snapshot>, after: Option<&Snapshot>, running: &Snapshot) -> Result<(), Error> {
-    let Some(after) = after.filter(|after| !after.same(running)) else {
-        return Ok(());
-    };
-    let untouched = before.is_some_and(|before| before.same(running));
-    let (code, outcome, detail) = if untouched {
-        (
-            ErrorCode::OperationFailed,
-            Outcome::NotApplied,
-            "the device said ok to the commit, and running is as it was before",
-        )
-    } else {
-        (
-            ErrorCode::PartialOperation,
-            Outcome::Unknown,
-            "the device said ok to the commit, and running is not what was committed",
-        )
-    };
-    Err(Error::new(code, detail)
-        .with_step(StepName::Verify.as_str())
-        .with_outcome(outcome)
-        .with_diff(running.difference(after)))
 }

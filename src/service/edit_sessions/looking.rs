@@ -3,9 +3,11 @@
 //! (conventions E2, E5).
 
 use super::commits::Commit;
+use super::sending::Manner;
 use super::{Used, record};
 use crate::device::Start;
 use crate::error::{Error, Outcome};
+use crate::netconf::datastore::Datastore;
 use crate::netconf::rpc::RequestError;
 use crate::service::Gateway;
 use crate::service::call::CallContext;
@@ -14,7 +16,7 @@ use crate::service::edit::ground::{Dialect, Ground};
 use crate::service::edit::request::Mode;
 use crate::service::edit::script::Step;
 use crate::service::evidence::{self, Evidence, Newest};
-use crate::service::operations::Ticket;
+use crate::service::operations::{AtOnce, Ticket};
 use crate::service::{failure, history};
 
 /// What is looked at before a commit.
@@ -73,20 +75,23 @@ impl Look {
 }
 
 impl Used {
-    /// What is read before the first edit of an ephemeral instance, since it was opened or committed last: nothing else
-    /// tells later whether a commit of it was made (E5). Empty for everything else.
+    /// What is read before an edit, because nothing else tells later what came of it: an ephemeral instance before the
+    /// first edit since it was opened or committed last (E5), and what is running before each edit of that, as such an edit
+    /// acts at once (E4). Empty for everything else.
     ///
     /// # Errors
     /// What the device does not offer.
     pub fn before_edits(&self, ground: &Ground) -> Result<Vec<Step>, Error> {
-        if ground.mode != Mode::Ephemeral || self.handle.status().uncommitted() {
+        let first = ground.mode == Mode::Ephemeral && !self.handle.status().uncommitted();
+        if !first && ground.target == Datastore::Candidate {
             return Ok(Vec::new());
         }
         let built = ground.before(self.handle.capabilities());
         built.map_err(|error| self.on_device(failure::unbuildable(&error)))
     }
 
-    /// Sends [`Self::before_edits`]. An instance that the device does not show is edited all the same.
+    /// Sends [`Self::before_edits`], and tells what is running if that was read. What the device does not show is edited
+    /// all the same.
     ///
     /// # Errors
     /// As an edit; nothing was edited.
@@ -95,32 +100,50 @@ impl Used {
         gateway: &Gateway,
         ctx: &CallContext,
         steps: Vec<Step>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<AtOnce>, Error> {
         if steps.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
+        let at_once = self.handle.facts().datastore != Datastore::Candidate;
         let by = ctx.deadline.map(|_| gateway.deadline(ctx, &self.device));
         // A caller who leaves now takes the edit back, so the call does not count as sent.
+        let manner = Manner::default();
         let sent = self
-            .send_by(by, steps, Start::default(), None, &Ticket::default(), None)
+            .send_by(by, steps, Start::default(), &Ticket::default(), manner)
             .await;
         match sent {
             Ok(replies) => {
+                let mut before = None;
                 for raw in replies {
                     let read = differing::snapshot(self.record.name(), raw).await?;
-                    self.handle.note_before(read.digest());
+                    before = Some(read.digest());
                 }
-                Ok(())
+                if at_once {
+                    return Ok(before.map(|before| AtOnce {
+                        before,
+                        expected: None,
+                        session_id: Some(self.handle.session_id()),
+                    }));
+                }
+                before
+                    .into_iter()
+                    .for_each(|before| self.handle.note_before(before));
+                Ok(None)
             }
             Err(failed) if evidence::is_hidden(&failed.error) => {
-                self.warn_of(evidence::UNREAD, &failed.error);
-                Ok(())
+                let words = if at_once {
+                    evidence::UNSEEN
+                } else {
+                    evidence::UNREAD
+                };
+                self.warn_of(words, &failed.error);
+                Ok(None)
             }
             Err(failed) => Err(failed.error),
         }
     }
 
-    fn warn_of(&self, words: &str, refused: &Error) {
+    pub fn warn_of(&self, words: &str, refused: &Error) {
         let words = format!("{words}: {}", refused.detail());
         self.handle.warn([record::warning(words)]);
     }
@@ -152,10 +175,16 @@ impl Commit {
             ..Evidence::default()
         };
         if let Some(step) = history {
-            match self.send(vec![step], start, None).await {
+            let read = match self.send(vec![step], start, None).await {
                 Ok(replies) => {
-                    for raw in &replies {
-                        let history = history::parse_newest(&name, raw)?;
+                    let read = replies.iter().map(|raw| history::parse_newest(&name, raw));
+                    read.collect::<Result<Vec<_>, Error>>()
+                }
+                Err(failed) => Err(failed.error),
+            };
+            match read {
+                Ok(histories) => {
+                    for history in histories {
                         let id = &self.used.record.id;
                         self.gateway.note_history(id, &name, &history).await;
                         if !self.options.confirm_others {
@@ -166,10 +195,10 @@ impl Commit {
                     }
                 }
                 // A user who may not see the history may commit all the same.
-                Err(failed) if evidence::is_hidden(&failed.error) && self.ground.confirm.is_none() => {
-                    self.used.warn_of(evidence::HIDDEN, &failed.error);
+                Err(error) if evidence::is_hidden(&error) && self.ground.confirm.is_none() => {
+                    self.used.warn_of(evidence::HIDDEN, &error);
                 }
-                Err(failed) => return Err(failed.error),
+                Err(error) => return Err(error),
             }
         }
         let sent = self.send(differing.steps.clone(), start, None).await;

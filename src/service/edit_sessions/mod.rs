@@ -1,6 +1,6 @@
 //! Edit sessions: opened, looked at, renewed and ended (design section 5, conventions L1–L3). What is done in them is in
-//! `actions`, `commits` and `reads`, and sent by `sending`; `looking` is what is looked at before a commit; `opening` takes
-//! locks and copies; `record` is what is stored and shown.
+//! `actions`, `commits` and `reads`, and sent by `sending`; `looking` is what is looked at before a commit, `unconfirmed` one that has to be
+//! confirmed; `opening` takes locks and copies; `record` is what is stored and shown.
 
 mod actions;
 mod commits;
@@ -9,6 +9,7 @@ mod opening;
 mod reads;
 mod record;
 mod sending;
+mod unconfirmed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use crate::error::{Error, ErrorCode, Outcome, Resource};
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::lock_refusal::LockHolder;
+use crate::pool::Hold;
 use crate::store::{DeviceRecord, EditSessionRecord, OPENING, StoreError};
 
 /// The longest time to live, and the longest wait for a lock, in seconds.
@@ -76,9 +78,12 @@ impl Gateway {
         };
         let capabilities = live.offered(&shown);
         let ground = wanted.ground(&capabilities, &record).map_err(on_device)?;
-        let steps = ground
-            .open(&capabilities)
-            .map_err(|error| on_device(failure::unbuildable(&error)))?;
+        let built = |error| on_device(failure::unbuildable(&error));
+        let mut steps = ground.open(&capabilities).map_err(built)?;
+        if request.mode == Mode::Exclusive {
+            // What is looked at under the lock.
+            steps.extend(ground.before(&capabilities).map_err(built)?);
+        }
         if request.plan {
             return Ok(Planned::Plan(Plan {
                 device: device.to_owned(),
@@ -174,9 +179,21 @@ impl Gateway {
     ///
     /// # Cancel safety
     /// It ends all the same.
-    pub async fn delete_edit_session(&self, ctx: &CallContext, device: &str, id: &str) -> Result<(), Error> {
+    pub async fn delete_edit_session(
+        &self,
+        ctx: &CallContext,
+        device: &str,
+        id: &str,
+        plan: bool,
+    ) -> Result<Planned<()>, Error> {
         ctx.principal.require(Role::Configure)?;
         let used = self.use_edit_session(ctx, device, id).await?;
+        if plan {
+            let holds: Vec<Hold> = used.handle.status().holds.iter().collect();
+            let steps = used.ground()?.release(used.handle.capabilities(), &holds);
+            let steps = steps.map_err(|error| used.on_device(failure::unbuildable(&error)))?;
+            return Ok(Planned::Plan(used.plan(&steps)));
+        }
         self.begin(ctx, &used.record, Leaving::Finishes).await?;
         used.handle.stop(EditReason::Released);
         let status = used.handle.status();
@@ -186,7 +203,7 @@ impl Gateway {
         // An RPC of it may still run, for as long as a commit may.
         let deadline = self.deadline_beyond(ctx, &used.device, used.commit_time());
         let finished = tokio::time::timeout_at(deadline, used.handle.finished()).await;
-        finished.map_err(|_| {
+        finished.map(Planned::Done).map_err(|_| {
             let words = "the edit session is closed, but has not given back yet what it holds";
             Error::new(ErrorCode::DeviceTimeout, words)
                 .with_device(device)
@@ -299,6 +316,7 @@ impl Gateway {
 }
 
 /// An edit session in use by a caller.
+#[derive(Clone)]
 struct Used {
     device: Arc<Device>,
     record: Arc<DeviceRecord>,
@@ -337,6 +355,10 @@ impl Used {
         match error {
             RunError::Ended(_) => gone(&self.view()),
             RunError::NotHeld(error) => locks::not_held_now(&self.device, error),
+            RunError::NotAdmitted => {
+                let detail = "the call was taken back when its turn came";
+                self.on_device(Error::new(ErrorCode::InvalidState, detail))
+            }
         }
     }
 }

@@ -166,10 +166,7 @@ impl Opening {
             }
         }
         if self.ground.mode == Mode::Shared {
-            warnings.push(warning(
-                "the shared candidate is not locked: the changes of others are committed together with these, and \
-                 theirs may undo these",
-            ));
+            warnings.push(warning(self.ground.unlocked()));
         }
         if self.ground.mode == Mode::Ephemeral {
             warnings.push(warning(
@@ -202,14 +199,9 @@ impl Opening {
         if diff.is_empty() {
             return Ok(());
         }
-        let words = "the candidate holds uncommitted changes of somebody else";
-        Err(Error::new(ErrorCode::LockDenied, words)
+        Err(failure::candidate_modified(self.ground.dialect, diff)
             .with_device(&self.facts.device)
-            .with_step("lock")
-            .with_outcome(Outcome::NotApplied)
-            .with_reason("candidate_modified")
-            .with_hint(failure::LEFTOVERS)
-            .with_diff(diff))
+            .with_step("lock"))
     }
 
     /// What somebody left in the candidate, if the device tells.
@@ -268,7 +260,12 @@ impl Opening {
             }
             return Ok(raw);
         }
-        let error = failure::lock_refused(&self.facts.device, raw.session_id, raw.scan.errors);
+        let error = failure::lock_refused(
+            &self.facts.device,
+            self.ground.dialect,
+            raw.session_id,
+            raw.scan.into_errors(),
+        );
         if let Some(datastore) = lock {
             self.gateway.note_refusal(&self.facts.device, datastore, &error);
         }

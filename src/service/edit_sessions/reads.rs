@@ -160,10 +160,11 @@ impl Used {
         let deadline = gateway.deadline(ctx, &self.device);
         let work = Work {
             start: Start::default(),
-            hand_over: None,
+            counts: None,
+            look: None,
             steps: vec![(request, touch)],
             lane: None,
-            kept: None,
+            admit: None,
         };
         let answers = self
             .handle

@@ -15,13 +15,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// A warning of the gateway's own.
 pub(super) fn warning(words: impl Into<String>) -> RpcError {
-    RpcError {
-        error_type: Some("application".to_owned()),
-        error_severity: Some("warning".to_owned()),
-        error_app_tag: Some("ncgate".to_owned()),
-        error_message: Some(words.into()),
-        ..RpcError::default()
-    }
+    RpcError::from(&RpcErrorView::warning(words))
 }
 
 /// What is stored of it, brought up to date.
@@ -89,7 +83,8 @@ pub(super) async fn keep_record(
             }
         }
         tokio::select! {
-            () = gateway.inner.ending.cancelled() => break,
+            // Until then it is told as it is known here.
+            () = gateway.inner.ending.cancelled() => return,
             () = tokio::time::sleep(AGAIN) => {}
         }
     }

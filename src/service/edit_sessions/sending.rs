@@ -1,19 +1,21 @@
 //! Sends the steps of a call in its edit session, as one piece of work, and judges the replies.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Used;
-use crate::device::{self, DeviceError, EditMode, Held, Request, Start, Work};
-use crate::error::{Error, ErrorCode, Outcome};
+use crate::device::{
+    self, Answer, Counts, DeviceError, EditMode, HandOver, Held, Look, Request, RunError, Start, Work,
+};
+use crate::error::{Error, ErrorCode, MemberResult, Outcome};
 use crate::netconf::datastore::Datastore;
-use crate::netconf::rpc_error::RpcError;
 use crate::pool::Touch;
 use crate::service::Gateway;
 use crate::service::call::CallContext;
-use crate::service::confirmed::Passage;
+use crate::service::confirmed::Passing;
 use crate::service::edit::reading;
 use crate::service::edit::script::{Step, StepName};
 use crate::service::failure::{self, Asked};
@@ -28,6 +30,23 @@ pub(super) struct Failed {
     pub before: Vec<RawReply>,
     /// What came of the step itself; `None`: it was not sent.
     pub sent: Option<Stopped>,
+}
+
+/// In what manner steps are sent.
+#[derive(Default)]
+pub(super) struct Manner<'a> {
+    /// Where the session goes if their commit may count.
+    pub hand_over: Option<oneshot::Sender<Held>>,
+    /// What could confirm, which passes when its turn has come.
+    pub passing: Option<&'a Passing>,
+    /// What is looked at then.
+    pub look: Option<Looking>,
+}
+
+/// A look before something is sent, and why it kept that from being sent.
+pub(super) struct Looking {
+    pub look: Look,
+    pub refused: Arc<OnceLock<Error>>,
 }
 
 /// A step that was sent and did not go well.
@@ -61,25 +80,30 @@ impl Used {
         steps: Vec<Step>,
     ) -> Result<Vec<RawReply>, Failed> {
         let by = ctx.deadline.map(|_| gateway.deadline(ctx, &self.device));
-        self.send_by(by, steps, Start::default(), None, &ctx.ticket, None)
+        let manner = Manner::default();
+        self.send_by(by, steps, Start::default(), &ctx.ticket, manner)
             .await
     }
 
-    /// As [`Self::send`], unless it is taken back before. `by`: when the caller wants it to be over; `hand_over`: where
-    /// the session goes when all of it went well; `ticket`: of the call that is to know when something is sent; `passage`:
-    /// of what could confirm.
+    /// As [`Self::send`], unless it is taken back before. `by`: when the caller wants it to be over, but for a commit, which
+    /// has its own time once it is begun; `ticket`: of the call that is to know when something is sent.
     pub async fn send_by(
         &self,
         by: Option<Instant>,
         steps: Vec<Step>,
         start: Start,
-        hand_over: Option<oneshot::Sender<Held>>,
         ticket: &Ticket,
-        passage: Option<Passage>,
+        manner: Manner<'_>,
     ) -> Result<Vec<RawReply>, Failed> {
+        let Manner {
+            hand_over,
+            passing,
+            look,
+        } = manner;
         let names: Vec<(StepName, Touch)> = steps.iter().map(|step| (step.name, step.touch)).collect();
-        let commits = names.iter().any(|(name, _)| *name == StepName::Commit);
+        let commit = names.iter().position(|(name, _)| *name == StepName::Commit);
         let reads = names.iter().all(|(_, touch)| *touch == Touch::Nothing);
+        let saves = names.iter().all(|(name, _)| *name == StepName::Save);
         let checks = names.iter().any(|(name, _)| *name == StepName::Validate);
         let facts = self.handle.facts();
         let deadline = by.unwrap_or_else(|| {
@@ -93,8 +117,8 @@ impl Used {
         // Commits of private copies, and whatever is done to the candidate without its lock, take its lane.
         let in_lane = match facts.mode {
             EditMode::Exclusive | EditMode::Ephemeral => false,
-            EditMode::Private => commits,
-            EditMode::Shared => !reads && facts.datastore == Datastore::Candidate,
+            EditMode::Private => commit.is_some(),
+            EditMode::Shared => !reads && !saves && facts.datastore == Datastore::Candidate,
         };
         let requests = steps.into_iter().map(|step| {
             let Step { rpc, touch, .. } = step;
@@ -105,16 +129,30 @@ impl Used {
             };
             (operations::noting(ticket, request), touch)
         });
+        let (look, kept_from) = look.map_or((None, None), |Looking { look, refused }| {
+            (Some(look), Some(refused))
+        });
         let work = Work {
             steps: requests.collect(),
+            look,
             lane: in_lane.then(|| self.patience(deadline)),
             start,
-            hand_over,
-            kept: passage.map(|passage| Box::new(passage) as Box<dyn Send>),
+            counts: commit.map(|step| Counts {
+                step,
+                each: self.commit_time(),
+                hand_over: hand_over.map(|to| HandOver { to, may_count }),
+            }),
+            admit: passing.map(Passing::admit),
         };
         let answers = match self.handle.run(deadline, work).await {
             Ok(answers) => answers,
-            Err(error) => return Err(Failed::first(&names, self.ended(error))),
+            Err(error) => {
+                let turned = matches!(error, RunError::NotHeld(_) | RunError::NotAdmitted);
+                let in_the_way = passing.filter(|_| turned).and_then(Passing::in_the_way);
+                let in_the_way = in_the_way.or_else(|| kept_from?.get().cloned());
+                let error = in_the_way.map_or_else(|| self.ended(error), |error| self.on_device(error));
+                return Err(Failed::first(&names, error));
+            }
         };
         let mut replies = Vec::with_capacity(answers.len());
         for (answer, (step, _)) in answers.into_iter().zip(names) {
@@ -168,21 +206,55 @@ impl Used {
             | StepName::Unlock
             | StepName::Close => Asked::Read,
         };
-        let errors: Vec<RpcError> = raw.scan.errors;
+        let errors = raw.scan.into_errors();
         let error = failure::refused(self.record.name(), session_id, errors, asked)
             .with_step(step.as_str())
             .with_message(Some(session_id), Some(message_id));
+        // What the device runs is as it was, whatever became of the candidate (H3).
+        let beside = match step {
+            StepName::Edit => self.handle.facts().datastore == Datastore::Candidate,
+            StepName::Validate => true,
+            StepName::Lock
+            | StepName::Open
+            | StepName::Check
+            | StepName::Diff
+            | StepName::Commit
+            | StepName::Verify
+            | StepName::Save
+            | StepName::Discard
+            | StepName::Unlock
+            | StepName::Close => false,
+        };
+        if beside {
+            return error.with_outcome(Outcome::NotApplied);
+        }
         if step != StepName::Commit {
             return error;
         }
         // M1: with one member's success it is not as it was.
-        let error = if members.iter().any(|member| member.succeeded) {
+        let error = if is_done_by_one(&members) {
             error.with_outcome(Outcome::Unknown)
         } else {
             error
         };
         error.with_members(members)
     }
+}
+
+/// Whether a commit may count, by its answer.
+fn may_count(answer: &Answer) -> bool {
+    match answer {
+        Ok(raw) => {
+            !raw.scan.is_error()
+                || is_done_by_one(&reading::members(&raw.scan))
+                || failure::is_partly_done(raw.session_id, &raw.scan.errors)
+        }
+        Err(error) => error.outcome != device::Outcome::NotSent,
+    }
+}
+
+fn is_done_by_one(members: &[MemberResult]) -> bool {
+    members.iter().any(|member| member.succeeded)
 }
 
 /// No reply.

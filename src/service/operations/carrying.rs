@@ -4,7 +4,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -17,12 +16,8 @@ use super::ticket::{OnLeaving, Ticket};
 use super::view::{Operation, State};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::Gateway;
-use crate::service::attempts::Attempts;
+use crate::service::attempts::{Attempts, Few};
 use crate::store::{KeyEnd, OperationRecord, StoreError};
-
-/// How often the end of an operation is written to a database that does not answer, and the time between.
-const TRIES: usize = 3;
-const PAUSE: Duration = Duration::from_millis(300);
 
 /// A call as a door runs it.
 pub type Work<A> = Pin<Box<dyn Future<Output = A> + Send>>;
@@ -171,23 +166,30 @@ impl Gateway {
             .filter(|_| free || end.answer.is_some())
             .map(|key| KeyEnd {
                 scope: key.scope().to_owned(),
+                operation_id: begun.id.clone(),
                 answer: end.answer.clone().filter(|_| !free),
             });
         let mut ended = begun.row.map(|row| ended(ticket, &row, end));
-        for attempt in 1..=TRIES {
+        if let Some((_, row)) = &ended {
+            self.inner.operations.following.announce(row);
+        }
+        let mut few = Few::new();
+        loop {
             match self.store_end(ended.as_mut(), key.as_ref()).await {
                 Ok(()) => break,
-                Err(error) if attempt == TRIES => {
+                Err(_) if few.again().await => {}
+                Err(error) => {
                     tracing::error!(operation = begun.id, error = %error, "the end of an operation is not stored yet");
                     return self.store_end_later(begun.id, ended, key);
                 }
-                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
         self.inner.operations.ended(&begun.id);
+        self.follow_from_now(&begun.id);
     }
 
-    /// Goes on trying, in a task of its own. Until then the operation is told as running, and its key as in use.
+    /// Goes on trying, in a task of its own. Until then the operation is told as running, and its key as in use; a change
+    /// tells its own end, so its key may be freed and taken again meanwhile, and is another's then.
     fn store_end_later(
         &self,
         id: String,
@@ -204,6 +206,7 @@ impl Gateway {
                 }
             }
             gateway.inner.operations.ended(&id);
+            gateway.follow_from_now(&id);
         });
     }
 
@@ -230,16 +233,15 @@ fn ended(ticket: &Ticket, begun: &OperationRecord, end: End) -> (Option<Vec<u8>>
         Some(error) => (State::Failed, error.outcome()),
     };
     let response = noted.or(end.response).filter(|_| end.failure.is_none());
-    let large = response
-        .as_ref()
-        .map(Vec::len)
-        .filter(|bytes| *bytes > MOST_RESPONSE);
-    let omitted = large.map(|bytes| bytes as u64).or(end.omitted_bytes);
-    let document = Document {
-        request_id: Document::request_id_of(&begun.document),
-        failure: end.failure.as_ref().map(Failure::from),
-        omitted_bytes: omitted,
-    };
+    let (response, large) = kept(response);
+    let omitted = large.or(end.omitted_bytes);
+    let mut document = Document::of(&begun.document);
+    document.failure = end.failure.as_ref().map(Failure::from);
+    document.omitted_bytes = omitted;
+    if let Some(at_once) = &mut document.at_once {
+        let session_id = end.failure.as_ref().and_then(Error::session_id);
+        at_once.session_id = session_id.or(at_once.session_id);
+    }
     let row = OperationRecord {
         state: state.as_str().to_owned(),
         outcome: Some(outcome.as_str().to_owned()),
@@ -247,4 +249,12 @@ fn ended(ticket: &Ticket, begun: &OperationRecord, end: End) -> (Option<Vec<u8>>
         ..begun.clone()
     };
     (response.filter(|_| omitted.is_none()), row)
+}
+
+/// What is kept of a response (H7); else how long it is.
+pub(super) fn kept(response: Option<Vec<u8>>) -> (Option<Vec<u8>>, Option<u64>) {
+    match response {
+        Some(response) if response.len() > MOST_RESPONSE => (None, Some(response.len() as u64)),
+        response => (response, None),
+    }
 }

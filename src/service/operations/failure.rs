@@ -84,6 +84,13 @@ impl Failure {
         }
     }
 
+    /// The same, after it was found out what came of it.
+    pub fn found(mut self, outcome: Outcome, seen: &str) -> Self {
+        outcome.as_str().clone_into(&mut self.outcome);
+        self.hint = Some(seen.to_owned());
+        self
+    }
+
     /// The failure as it was told first, the operation named.
     pub fn error(&self, operation_id: &str) -> Error {
         let code = ErrorCode::parse(&self.code).unwrap_or(ErrorCode::Internal);
@@ -91,7 +98,7 @@ impl Failure {
         let mut error = Error::new(code, self.detail.clone())
             .with_outcome(outcome)
             .with_operation_id(operation_id)
-            .with_rpc_errors(self.rpc_errors.iter().map(RpcError::from).collect());
+            .with_rpc_errors(self.rpc_errors.iter().map(RpcError::from).collect::<Vec<_>>());
         if let Some(device) = &self.device {
             error = error.with_device(device);
         }
@@ -132,6 +139,7 @@ impl From<&RpcErrorView> for RpcError {
             error_severity: view.error_severity.clone(),
             error_app_tag: view.error_app_tag.clone(),
             error_path: view.error_path.clone(),
+            error_path_namespaces: view.error_path_namespaces.clone().into_iter().collect(),
             error_message: view.error_message.clone(),
             error_info: view.error_info.clone(),
             bad_element: view.bad_element.clone(),

@@ -4,11 +4,13 @@
 //! A key is taken together with the operation, before anything is sent; whatever is refused before that leaves it free.
 //! So does an answer that says that nothing was sent and that the call may be repeated: it would be the answer for a day.
 
+use super::following::About;
+use super::record::Document;
 use super::view::{Operation, State};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::Gateway;
 use crate::service::call::CallContext;
-use crate::service::edit::view::{ChangeView, CommitView, EditSessionView};
+use crate::service::edit::view::{ChangeView, ConfirmedCommitView, EditSessionView};
 use crate::store::KeyEnd;
 
 /// A call that may go on.
@@ -30,6 +32,9 @@ pub enum Again {
     /// The gateway ended before there was an answer; this is what came of the call.
     Change(Box<ChangeView>),
     EditSession(Box<EditSessionView>),
+    ConfirmedCommit(Box<ConfirmedCommitView>),
+    /// A change that was called off.
+    Cancelled(Box<ChangeView>),
     Failed(Error),
 }
 
@@ -88,8 +93,12 @@ impl Gateway {
         }
         match self.end_of(ctx, operation).await? {
             Again::Failed(error) if frees(&error) => {
-                let scope = key.scope().to_owned();
-                let freed = self.inner.store.end_key(&KeyEnd { scope, answer: None }).await;
+                let end = KeyEnd {
+                    scope: key.scope().to_owned(),
+                    operation_id: found.operation_id,
+                    answer: None,
+                };
+                let freed = self.inner.store.end_key(&end).await;
                 freed.map_err(|error| self.store_error(error))?;
                 Ok(Admitted::Go(entered))
             }
@@ -99,22 +108,25 @@ impl Gateway {
 
     /// What is answered for an operation that has ended, when nobody kept the answer.
     async fn end_of(&self, ctx: &CallContext, operation: Operation) -> Result<Again, Error> {
-        if operation.state == State::Succeeded && operation.is_change {
+        // Nobody is told that it is done while it is being found out what became of it.
+        let found_out = operation.outcome.as_deref() != Some(Outcome::Unknown.as_str());
+        if operation.state == State::Succeeded && operation.is_change && found_out {
             let row = self.inner.store.find_change(&operation.id).await;
             let row = row.map_err(|error| self.store_error(error))?;
-            let (change, edit_session) = self.change_for_its_caller(row)?;
+            let (mut change, edit_session) = self.change_for_its_caller(row)?;
+            change.confirmed_commit = self.confirmed_of(&change).await?;
             let Some(id) = edit_session else {
                 return Ok(Again::Change(Box::new(change)));
             };
             let mut session = self.get_edit_session(ctx, &operation.device, &id).await?;
-            session.commit = Some(CommitView {
-                id: change.id,
-                state: change.state,
-                members: change.members,
-                revision: change.revision,
-                confirmed_commit: None,
-            });
+            session.commit = Some(change.into());
             return Ok(Again::EditSession(Box::new(session)));
+        }
+        if operation.state == State::Succeeded
+            && !operation.is_change
+            && let Some(again) = self.again_about(ctx, &operation).await?
+        {
+            return Ok(again);
         }
         let unknown = || {
             let words = "the answer to the first call is lost; its operation tells what came of it";
@@ -124,6 +136,24 @@ impl Gateway {
                 .with_operation_id(&operation.id)
         };
         Ok(Again::Failed(operation.failure.clone().unwrap_or_else(unknown)))
+    }
+
+    /// What was ordered about, as it is now.
+    async fn again_about(&self, ctx: &CallContext, operation: &Operation) -> Result<Option<Again>, Error> {
+        let row = self.inner.store.get_operation(&operation.id).await;
+        let (row, _) = row.map_err(|error| self.store_error(error))?;
+        let (Some(about), Some(id)) = (About::of(&row.kind), Document::of(&row.document).about) else {
+            return Ok(None);
+        };
+        Ok(Some(match about {
+            About::ConfirmedCommit(_) => {
+                Again::ConfirmedCommit(Box::new(self.get_confirmed_commit(ctx, &id).await?))
+            }
+            About::ScheduledCommit => {
+                let change = self.get_change(ctx, &operation.device, &id).await?;
+                Again::Cancelled(Box::new(change))
+            }
+        }))
     }
 
     /// Older keys do not count any more.

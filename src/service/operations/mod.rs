@@ -3,11 +3,13 @@
 //!
 //! A change is its own operation: `changes` derives one from its record, and nothing else is stored for it. Any other call
 //! has a row, written before anything is sent. `ticket` is what a call carries with it, `running` knows what is under way
-//! in this process, `carrying` brings a call to its end whether or not its caller waits, `keys` answers calls that come
-//! again, `view` is what is shown.
+//! in this process, `carrying` brings a call to its end whether or not its caller waits, `following` finds out what came of
+//! orders that nobody answered, `at_once` what came of edits of running, `keys` answers calls that come again, `view` is what is shown.
 
+mod at_once;
 mod carrying;
 mod failure;
+mod following;
 mod keys;
 mod record;
 mod running;
@@ -29,6 +31,7 @@ use crate::device::Request;
 use crate::error::{Error, ErrorCode, Resource};
 use crate::store::{DeviceRecord, Listed, NewKey, OperationRecord, StoreError};
 
+pub(super) use at_once::AtOnce;
 pub use carrying::{Carried, End, Work};
 pub(super) use failure::Failure;
 pub(super) use keys::in_use;
@@ -60,13 +63,63 @@ impl Gateway {
         device: &DeviceRecord,
         leaving: Leaving,
     ) -> Result<(), Error> {
-        let Some(kind) = ctx.ticket.kind() else {
-            return Ok(());
-        };
         let document = Document {
             request_id: ctx.request_id.clone(),
             ..Document::default()
         };
+        self.begin_with(ctx, device, leaving, document).await
+    }
+
+    /// As [`Self::begin`], for an order about something that has a record of its own, by the id of that: the record tells
+    /// what came of the order if nobody else does. It goes on without its caller.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub(super) async fn begin_about(
+        &self,
+        ctx: &CallContext,
+        device: &DeviceRecord,
+        about: &str,
+    ) -> Result<(), Error> {
+        let document = Document {
+            request_id: ctx.request_id.clone(),
+            about: Some(about.to_owned()),
+            ..Document::default()
+        };
+        self.begin_with(ctx, device, Leaving::Finishes, document).await
+    }
+
+    /// As [`Self::begin`], for a call that changes at once what is running. `None`: the device does not show that, so that
+    /// nothing tells what came of the call should its reply be lost.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub(super) async fn begin_at_once(
+        &self,
+        ctx: &CallContext,
+        device: &DeviceRecord,
+        at_once: Option<AtOnce>,
+    ) -> Result<(), Error> {
+        let document = Document {
+            request_id: ctx.request_id.clone(),
+            at_once,
+            ..Document::default()
+        };
+        self.begin_with(ctx, device, Leaving::UnlessSent, document).await
+    }
+
+    async fn begin_with(
+        &self,
+        ctx: &CallContext,
+        device: &DeviceRecord,
+        leaving: Leaving,
+        mut document: Document,
+    ) -> Result<(), Error> {
+        let Some(kind) = ctx.ticket.kind() else {
+            return Ok(());
+        };
+        let resource = ctx.ticket.resource().map(str::to_owned);
+        document.resource = Some(resource.unwrap_or_else(|| format!("/v1/devices/{}", device.name())));
         let mut row = OperationRecord {
             id: self.inner.store.new_id(),
             kind: kind.to_owned(),
@@ -116,6 +169,7 @@ impl Gateway {
             Some(name) => Some(self.record(name).await?),
         };
         let device_id = device.as_ref().map(|record| record.id.as_str());
+        let followed = self.inner.operations.following.ids();
         let page = self
             .inner
             .store
@@ -125,7 +179,10 @@ impl Gateway {
         let mut operations = Vec::with_capacity(page.items.len());
         for listed in page.items {
             let mut operation = match listed {
-                Listed::Operation(row) => self.operation_of(row, None)?,
+                Listed::Operation(row) => {
+                    let waits = followed.contains(&row.id);
+                    self.operation_of(row, None, waits)?
+                }
                 Listed::Change(row) => self.operation_of_change(row)?,
             };
             operation.response = None;
@@ -178,8 +235,9 @@ impl Gateway {
     /// # Errors
     /// `not-found`.
     pub(super) async fn operation(&self, id: &str) -> Result<Operation, Error> {
+        let followed = self.inner.operations.following.contains(id);
         match self.inner.store.get_operation(id).await {
-            Ok((row, response)) => return self.operation_of(row, response),
+            Ok((row, response)) => return self.operation_of(row, response, followed),
             Err(StoreError::NotFound) => {}
             Err(error) => return Err(self.store_error(error)),
         }
@@ -190,14 +248,22 @@ impl Gateway {
         }
     }
 
-    fn operation_of(&self, row: OperationRecord, response: Option<Vec<u8>>) -> Result<Operation, Error> {
+    /// `followed`: it was being found out what came of it before the row was read.
+    fn operation_of(
+        &self,
+        row: OperationRecord,
+        response: Option<Vec<u8>>,
+        followed: bool,
+    ) -> Result<Operation, Error> {
+        let operations = &self.inner.operations;
         // One that nobody runs has lost its end.
-        let lost = !self.inner.operations.runs(&row.id);
-        record::operation(row, response, lost)
+        let lost = !operations.runs(&row.id);
+        let followed = followed || operations.following.contains(&row.id);
+        record::operation(row, response, lost, followed)
     }
 
-    /// What an earlier process left behind is told as it is: nobody knows what came of it (conventions D1). Changes are
-    /// found out by others.
+    /// What an earlier process left behind is told as it is: nobody knows what came of it (conventions D1). Of orders
+    /// about something that has a record it is found out, as it is of changes by others.
     ///
     /// # Errors
     /// When the store cannot be used.
@@ -212,6 +278,7 @@ impl Gateway {
         if settled > 0 {
             tracing::warn!(settled, "operations were under way when the gateway ended");
         }
+        self.follow_left_behind().await?;
         self.count_keys().await
     }
 

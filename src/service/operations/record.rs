@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::at_once::AtOnce;
 use super::failure::Failure;
 use super::view::{Operation, State};
 use crate::error::{Error, ErrorCode, Outcome};
@@ -17,14 +18,20 @@ pub(super) struct Document {
     pub failure: Option<Failure>,
     /// Of a response that is too large to be kept.
     pub omitted_bytes: Option<u64>,
+    /// The path under which what the call is about can be looked at.
+    pub resource: Option<String>,
+    /// What it was ordered about, if that has a record of its own, which tells what came of it (`following`).
+    pub about: Option<String>,
+    /// What is running before it, if it changes that at once.
+    pub at_once: Option<AtOnce>,
+    /// Neither that record nor the device tells, and they will not.
+    pub given_up: bool,
 }
 
 impl Document {
-    /// Of a stored document.
-    pub fn request_id_of(bytes: &[u8]) -> String {
-        serde_json::from_slice::<Self>(bytes)
-            .unwrap_or_default()
-            .request_id
+    /// As it was stored; a damaged one is empty.
+    pub fn of(bytes: &[u8]) -> Self {
+        serde_json::from_slice(bytes).unwrap_or_default()
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -32,7 +39,7 @@ impl Document {
     }
 }
 
-/// An operation as it was stored. `lost`: nobody runs it.
+/// An operation as it was stored. `lost`: nobody runs it. `followed`: what came of it is being found out.
 ///
 /// # Errors
 /// `internal`: the row is damaged.
@@ -40,6 +47,7 @@ pub(super) fn operation(
     row: OperationRecord,
     response: Option<Vec<u8>>,
     lost: bool,
+    followed: bool,
 ) -> Result<Operation, Error> {
     let damaged = || {
         let detail = format!("the stored row of operation {} is damaged", row.id);
@@ -66,7 +74,11 @@ pub(super) fn operation(
         device: row.device,
         owner: row.owner,
         state,
-        done: state != State::Running,
+        done: match state {
+            State::Running => false,
+            State::Unknown => document.given_up || !followed,
+            State::Succeeded | State::Failed => true,
+        },
         outcome,
         create_time: time::rfc3339(row.created_at),
         update_time: time::rfc3339(row.updated_at),
@@ -77,6 +89,7 @@ pub(super) fn operation(
         failure,
         response,
         omitted_bytes: document.omitted_bytes,
+        resource: document.resource,
     })
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::following::Following;
 use super::ticket::Ticket;
 
 /// How much of it there may be.
@@ -38,6 +39,8 @@ pub(in crate::service) struct Operations {
     /// Calls that go on without their callers.
     pub tasks: TaskTracker,
     pub(super) asynchronous: Arc<Semaphore>,
+    /// Operations that wait for what a record tells of them.
+    pub following: Following,
     /// Stored keys, more or less: what has expired counts until it is deleted.
     keys: AtomicU64,
     /// Ids of operations that are no changes.
@@ -52,6 +55,7 @@ impl Operations {
             bounds,
             tasks: TaskTracker::new(),
             asynchronous: Arc::new(Semaphore::new(bounds.asynchronous as usize)),
+            following: Following::default(),
             keys: AtomicU64::new(0),
             running: Mutex::default(),
             keyed: Mutex::default(),

@@ -108,6 +108,7 @@ struct Shared {
     kind: &'static str,
     key: Option<Key>,
     respond_async: bool,
+    about: Option<String>,
     begun: watch::Sender<Option<Begun>>,
     sent: AtomicBool,
     noted: Mutex<Noted>,
@@ -126,10 +127,24 @@ impl Ticket {
             kind,
             key,
             respond_async,
+            about: None,
             begun: watch::Sender::new(None),
             sent: AtomicBool::new(false),
             noted: Mutex::default(),
         })))
+    }
+
+    /// With the path under which what the call is about can be looked at. Before there are clones.
+    #[must_use]
+    pub fn about(mut self, path: Option<String>) -> Self {
+        if let Some(shared) = self.0.as_mut().and_then(Arc::get_mut) {
+            shared.about = path;
+        }
+        self
+    }
+
+    pub(super) fn resource(&self) -> Option<&str> {
+        self.0.as_ref()?.about.as_deref()
     }
 
     pub fn kind(&self) -> Option<&'static str> {

@@ -70,6 +70,8 @@ pub struct Operation {
     pub response: Option<String>,
     /// Of a response that is too large to be kept.
     pub omitted_bytes: Option<u64>,
+    /// The path under which what the call is about can be looked at; of a change, the change.
+    pub resource: Option<String>,
 }
 
 impl Operation {

@@ -101,9 +101,53 @@ async fn a_confirmed_commit_comes_back_as_it_was_stored() {
             "confirmed",
             "{kind}"
         );
-        store.delete_confirmed_commit(&made.id).await.unwrap();
+        store.delete_confirmed_commit(&made.id, None).await.unwrap();
         let gone = store.update_confirmed_commit(&mut made, None).await;
         assert!(matches!(gone, Err(StoreError::NotFound)), "{kind}");
+    }
+}
+
+/// C3, E1: a change that came to nothing leaves nothing behind that would keep others out, whoever stores its end; what
+/// the device is known to have made stays.
+#[tokio::test]
+async fn what_failed_waits_for_nothing() {
+    for (kind, store) in Backends::open().await.stores {
+        let (mut row, made) = journalled(&store, "d1").await;
+        row.state = FAILED.to_owned();
+        store.update_change(&mut row).await.unwrap();
+        let found = store.get_confirmed_commit(&made.id).await;
+        assert!(matches!(found, Err(StoreError::NotFound)), "{kind}");
+
+        let (mut row, mut made) = journalled(&store, "d1").await;
+        made.state = "pending".to_owned();
+        store.update_confirmed_commit(&mut made, None).await.unwrap();
+        row.state = FAILED.to_owned();
+        store.update_change(&mut row).await.unwrap();
+        assert!(store.get_confirmed_commit(&made.id).await.is_ok(), "{kind}");
+
+        // The device never made it: both are told in one transaction.
+        let (mut row, made) = journalled(&store, "d1").await;
+        row.state = FAILED.to_owned();
+        let forgotten = store.delete_confirmed_commit(&made.id, Some(&mut row)).await;
+        assert!(forgotten.is_ok(), "{kind}");
+        let found = store.get_change("d1", &row.id).await.unwrap();
+        assert_eq!(found.state, FAILED, "{kind}");
+    }
+}
+
+/// C5: what was to be stored long ago does not put back what has become of it since.
+#[tokio::test]
+async fn what_has_ended_does_not_begin_again() {
+    for (kind, store) in Backends::open().await.stores {
+        for (since, then) in [(STARTING, "pending"), ("rolled_back", "rolled_back")] {
+            let (mut row, mut made) = journalled(&store, "d1").await;
+            made.state = since.to_owned();
+            store.update_confirmed_commit(&mut made, None).await.unwrap();
+            made.state = "pending".to_owned();
+            store.begin_confirmed_commit(&mut made, &mut row).await.unwrap();
+            let found = store.get_confirmed_commit(&made.id).await.unwrap();
+            assert_eq!(found.state, then, "{kind}");
+        }
     }
 }
 

@@ -236,7 +236,7 @@ async fn records_tell_of_their_states() {
         store.update_confirmed_commit(&mut made, None).await.unwrap();
         made.state = "unknown".to_owned();
         store.update_confirmed_commit(&mut made, None).await.unwrap();
-        store.delete_confirmed_commit(&made.id).await.unwrap();
+        store.delete_confirmed_commit(&made.id, None).await.unwrap();
         let run = all(&store).await;
         assert_eq!(
             kinds(&run),
@@ -256,6 +256,7 @@ async fn records_tell_of_their_states() {
         let expected = EventFacts {
             change_id: Some(row.id.clone()),
             confirmed_commit_id: Some(made.id.clone()),
+            operation_id: Some(row.id.clone()),
             state: Some("pending_confirm".to_owned()),
             outcome: Some("applied".to_owned()),
             owner: Some("alice".to_owned()),

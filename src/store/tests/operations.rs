@@ -69,6 +69,39 @@ async fn an_operation_comes_back_as_it_was_stored() {
     }
 }
 
+/// E6, H8: a change is added with its key, or, while another one of its device waits for its time, neither is, and nothing is
+/// told.
+#[tokio::test]
+async fn a_change_is_added_unless_another_one_waits() {
+    const WAITS: &str = "scheduled";
+    for (kind, store) in Backends::open().await.stores {
+        let mut waiting = change(&store.new_id());
+        waiting.state = WAITS.to_owned();
+        let added = store.insert_change_unless(&mut waiting, None, WAITS).await;
+        assert!(added.unwrap(), "{kind}");
+        let mut told = store.watch_events();
+        told.mark_unchanged();
+        let mut row = change(&store.new_id());
+        let added = store.insert_change_unless(&mut row, Some(&key("s")), WAITS).await;
+        assert!(!added.unwrap(), "{kind}");
+        let missing = store.find_change(&row.id).await;
+        assert!(matches!(missing, Err(StoreError::NotFound)), "{kind}");
+        let since = START - time::Duration::DAY;
+        assert_eq!(store.find_key("s", since).await.unwrap(), None, "{kind}");
+        assert!(!told.has_changed().unwrap(), "{kind}");
+
+        // On another device, or when nobody asks.
+        let mut elsewhere = change(&store.new_id());
+        elsewhere.device_id = "d2".to_owned();
+        let added = store.insert_change_unless(&mut elsewhere, None, WAITS).await;
+        assert!(added.unwrap(), "{kind}");
+        store.insert_change(&mut row, Some(&key("s"))).await.unwrap();
+        let found = store.find_key("s", since).await.unwrap().unwrap();
+        assert_eq!(found.operation_id, row.id, "{kind}");
+        assert_eq!(store.find_change(&row.id).await.unwrap(), row, "{kind}");
+    }
+}
+
 /// H8: key and operation are stored together or not at all.
 #[tokio::test]
 async fn a_key_begins_one_operation() {
@@ -101,6 +134,7 @@ async fn a_key_begins_one_operation() {
         );
         let end = KeyEnd {
             scope: "s".to_owned(),
+            operation_id: first.id.clone(),
             answer: Some(b"answer".to_vec()),
         };
         store.end_operation(&mut first, None, Some(&end)).await.unwrap();
@@ -119,9 +153,25 @@ async fn a_key_begins_one_operation() {
             ..key("s")
         };
         store.insert_operation(&mut second, Some(&renewed)).await.unwrap();
+        // The end of the first one comes late: the key is another's by now, and stays it.
+        let late = KeyEnd { answer: None, ..end };
+        let answered = KeyEnd {
+            answer: Some(b"late".to_vec()),
+            ..late.clone()
+        };
+        for end in [&answered, &late] {
+            store.end_key(end).await.unwrap();
+            let found = store.find_key("s", START - time::Duration::DAY).await;
+            let found = found.unwrap().unwrap();
+            assert_eq!(
+                (found.operation_id, found.answer),
+                (second.id.clone(), None),
+                "{kind}"
+            );
+        }
         let free = KeyEnd {
-            scope: "s".to_owned(),
-            answer: None,
+            operation_id: second.id.clone(),
+            ..late
         };
         store.end_key(&free).await.unwrap();
         assert_eq!(store.count_keys().await.unwrap(), 0, "{kind}");
@@ -197,6 +247,34 @@ async fn operations_are_settled_and_forgotten() {
     }
 }
 
+/// D1: those in one state are found page by page, and more can be noted of one without a word about its state.
+#[tokio::test]
+async fn operations_are_found_by_their_state() {
+    for (kind, store) in Backends::open().await.stores {
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            let mut row = operation(&store.new_id(), "d1");
+            store.insert_operation(&mut row, None).await.unwrap();
+            ids.push(row.id);
+        }
+        let found = async |state: &str, after: &str| {
+            let rows = store.operations_in(state, after, 2).await.unwrap();
+            rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+        };
+        assert_eq!(found("running", "").await, ids[..2], "{kind}");
+        assert_eq!(found("running", &ids[1]).await, ids[2..], "{kind}");
+        assert!(found("unknown", "").await.is_empty(), "{kind}");
+        store.note_operation(&ids[0], b"more").await.unwrap();
+        let (noted, _) = store.get_operation(&ids[0]).await.unwrap();
+        assert_eq!(
+            (noted.state.as_str(), &noted.document[..]),
+            ("running", &b"more"[..])
+        );
+        let nobody = store.note_operation("none", b"more").await;
+        assert!(matches!(nobody, Err(StoreError::NotFound)), "{kind}");
+    }
+}
+
 /// X6: what is stored is sealed, and another key seals it anew.
 #[tokio::test]
 async fn operations_and_keys_are_sealed_and_sealed_anew() {
@@ -213,6 +291,7 @@ async fn operations_and_keys_are_sealed_and_sealed_anew() {
     store.insert_operation(&mut row, Some(&key("s"))).await.unwrap();
     let end = KeyEnd {
         scope: "s".to_owned(),
+        operation_id: row.id.clone(),
         answer: Some(b"canary-answer".to_vec()),
     };
     store

@@ -8,6 +8,56 @@ use crate::xml::error::{XmlError, XmlErrorKind};
 use crate::xml::event::{Event, Handler};
 use crate::xml::name::is_ncname;
 
+/// The version and the encoding that `text`, from `xml` to before `?>`, declares; `None`: it is no XML declaration (XML 1.0
+/// section 2.8), which has the version, maybe the encoding, maybe whether the document stands alone, in this order and
+/// nothing else.
+fn xml_declaration(text: &str) -> Option<(&str, Option<&str>)> {
+    let (version, mut rest) = pseudo_attribute(text.strip_prefix("xml")?, "version")?;
+    let digits = version.strip_prefix("1.").unwrap_or_default();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let mut declared = None;
+    if let Some((encoding, behind)) = pseudo_attribute(rest, "encoding") {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if !encoding.starts_with(|c: char| c.is_ascii_alphabetic()) || !encoding.bytes().all(is_name) {
+            return None;
+        }
+        declared = Some(encoding);
+        rest = behind;
+    }
+    if let Some((standalone, behind)) = pseudo_attribute(rest, "standalone") {
+        if !matches!(standalone, "yes" | "no") {
+            return None;
+        }
+        rest = behind;
+    }
+    rest.bytes().all(is_blank).then_some((version, declared))
+}
+
+/// Whether what is read is what is declared: XML 1.0 in UTF-8, of which ASCII is a part.
+fn is_as_read((version, encoding): (&str, Option<&str>)) -> bool {
+    let known = |encoding: &str| {
+        ["utf-8", "us-ascii"]
+            .iter()
+            .any(|name| encoding.eq_ignore_ascii_case(name))
+    };
+    version == "1.0" && encoding.is_none_or(known)
+}
+
+/// The value of `name = "value"` with blanks before it, and what comes behind. `None`: something else stands there.
+fn pseudo_attribute<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+    let blank = |c: char| c.is_ascii() && is_blank(c as u8);
+    let begun = text.strip_prefix(blank)?.trim_start_matches(blank);
+    let value = begun
+        .strip_prefix(name)?
+        .trim_start_matches(blank)
+        .strip_prefix('=')?
+        .trim_start_matches(blank);
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    value[1..].split_once(quote)
+}
+
 impl Tokenizer {
     /// Comment, CDATA, or what begins with `<!` and is refused.
     pub(super) fn declaration<H: Handler + ?Sized>(
@@ -81,13 +131,18 @@ impl Tokenizer {
             .split(|c: char| c.is_ascii() && is_blank(c as u8))
             .next()
             .unwrap_or_default();
+        let declared = xml_declaration(text).filter(|_| at_start);
         let legal = if target == "xml" {
-            at_start && text.contains("version") && !text.contains('<')
+            declared.is_some()
         } else {
             !self.refuse_instructions && is_ncname(target) && !target.eq_ignore_ascii_case("xml")
         };
         if !legal {
             return Err(self.fail_at(XmlErrorKind::ProcessingInstruction, at));
+        }
+        // Devices declare what they like; what a caller writes is read as it means it, or not at all.
+        if self.refuse_instructions && !declared.is_none_or(is_as_read) {
+            return Err(self.fail_at(XmlErrorKind::OtherXml, at));
         }
         Ok(end + 2)
     }

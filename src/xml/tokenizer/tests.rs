@@ -154,6 +154,68 @@ fn prolog_comments_declaration_and_byte_order_mark_are_fine() {
     );
 }
 
+/// XML 1.0 section 2.8: version, maybe encoding, maybe standalone, in this order.
+#[test]
+fn the_xml_declaration_follows_its_grammar() {
+    let verdict = |inside: &str| {
+        read(
+            &[format!("<?xml{inside}?><a/>").as_bytes()],
+            Tokenizer::new(Limits::default()),
+        )
+        .1
+    };
+    for good in [
+        " version='1.0'",
+        "\n version = \"1.1\" \t",
+        " version=\"1.0\" encoding='UTF-8'",
+        " version=\"1.0\" encoding='iso-8859-1' standalone='no' ",
+        " version=\"1.0\" standalone=\"yes\"",
+    ] {
+        assert_eq!(verdict(good), Ok(()), "{good}");
+    }
+    for bad in [
+        "",
+        " ",
+        " version",
+        " version=",
+        " version=1.0",
+        " version='1.0\"",
+        " version='2.0'",
+        " version='1.'",
+        " version='1.0a'",
+        "version='1.0'",
+        " encoding='UTF-8'",
+        " version='1.0'encoding='UTF-8'",
+        " encoding='UTF-8' version='1.0'",
+        " version='1.0' encoding=''",
+        " version='1.0' encoding='8'",
+        " version='1.0' encoding='a b'",
+        " version='1.0' standalone='maybe'",
+        " version='1.0' standalone='no' encoding='UTF-8'",
+        " version='1.0' version='1.0'",
+        " version='1.0' bogus='x'",
+        " version='1.0' x",
+    ] {
+        let refused = verdict(bad).expect_err(bad);
+        assert_eq!(refused.kind, XmlErrorKind::ProcessingInstruction, "{bad}");
+    }
+}
+
+/// X3: a byte that was no text is repaired in text, not in a name.
+#[test]
+fn what_stands_for_bad_bytes_is_no_name() {
+    let verdict = |text: &str| read(&[text.as_bytes()], Tokenizer::new(Limits::default())).1;
+    assert_eq!(verdict("<a b='\u{FFFD}'>\u{FFFD}</a>"), Ok(()));
+    for bad in [
+        "<in\u{FFFD}t/>",
+        "<a \u{FFFD}b='1'/>",
+        "<a></a\u{FFFD}>",
+        "<a><?\u{FFFD}?></a>",
+    ] {
+        assert!(verdict(bad).is_err(), "{bad}");
+    }
+}
+
 /// Every cut of a document with everything in it gives the same events.
 #[test]
 fn cuts_change_nothing() {

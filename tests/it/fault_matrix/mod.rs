@@ -4,6 +4,7 @@
 mod callers;
 mod crashes;
 mod network;
+mod orders;
 mod replies;
 
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::confirmed::clock;
 use super::doors::Door;
-use super::{TestGateway, eventually, junos, listen};
+use super::{TestGateway, eventually, junos, listen, sent};
 
 fn junos_edits(name: &str) -> Value {
     json!([{"config": {"snmp": {"contact": name}}}])
@@ -79,6 +79,20 @@ pub async fn unanswered(gateway: &TestGateway, door: Door, edits: &Value) -> Str
         .unwrap_err();
     assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
     refusal.change_id.expect("an id to follow")
+}
+
+/// Waits until the gateway has asked, beside a confirmed commit, since when the server is at work, so that no other request
+/// is under way. A Junos device is not asked.
+pub async fn start_is_known(gateway: &TestGateway, device: &RunningEmulator) {
+    if !sent(device, "commit-configuration").is_empty() {
+        return;
+    }
+    eventually("it is asked for its start", async || {
+        !sent(device, "statistics").is_empty()
+    })
+    .await;
+    // Behind the answer, in the same session or in a new one.
+    gateway.read("/v1/devices/mx1/sessions").await;
 }
 
 pub async fn change_ends_as(

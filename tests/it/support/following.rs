@@ -106,7 +106,11 @@ pub fn operation(operation: proto::Operation) -> Value {
         "state": operation.state,
         "done": operation.done,
         "outcome": operation.outcome,
-        "metadata": {"phase": metadata.phase},
+        "metadata": given(json!({
+            "phase": metadata.phase,
+            "omitted_bytes": metadata.omitted_bytes,
+            "resource": metadata.resource,
+        })),
         "error": operation.error.map(|error| json!({
             "code": error.code, "outcome": error.outcome, "reason": error.reason,
         })),

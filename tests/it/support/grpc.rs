@@ -142,6 +142,11 @@ pub fn header_members(header: proto::ReplyHeader) -> Map<String, Value> {
     if !errors.is_empty() {
         put("errors", json!(errors));
     }
+    if let Some(truncated) = header.errors_truncated {
+        put("errors_truncated", json!(truncated));
+        put("errors_total", json!(header.errors_total));
+        put("warnings_total", json!(header.warnings_total));
+    }
     put("complete", json!(header.complete));
     put("lossy", json!(header.lossy));
     put("mapping", json!(header.mapping));
@@ -162,7 +167,10 @@ fn data(content: Option<proto::payload::Content>) -> Value {
 }
 
 pub fn rpc_error(error: proto::RpcError) -> Value {
+    let namespaces = error.error_path_namespaces.into_iter();
+    let namespaces: Map<String, Value> = namespaces.map(|pair| (pair.prefix, json!(pair.uri))).collect();
     given(json!({
+        "error_path_namespaces": (!namespaces.is_empty()).then_some(namespaces),
         "error_type": error.error_type,
         "error_tag": error.error_tag,
         "error_severity": error.error_severity,
@@ -304,6 +312,9 @@ pub fn device(device: proto::Device) -> Value {
             "sessions": connection.sessions,
             "queued": connection.queued,
             "last_loss": last_loss,
+            "revision": connection
+                .revision
+                .map(|revision| json!({"id": revision.id, "seen_at": revision.seen_at})),
         })),
         "create_time": device.create_time,
         "update_time": device.update_time,

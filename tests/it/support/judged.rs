@@ -14,6 +14,8 @@ pub struct Holdings {
     candidate: Option<Arc<Node>>,
     startup: Option<Arc<Node>>,
     rescue: Option<Arc<Node>>,
+    /// The default ephemeral instance.
+    ephemeral: Arc<Node>,
     commits: usize,
 }
 
@@ -24,7 +26,18 @@ pub fn holdings(device: &RunningEmulator) -> Holdings {
         candidate: device.tree(Database::Candidate),
         startup: device.tree(Database::Startup),
         rescue: device.tree(Database::Rescue),
+        ephemeral: device.ephemeral(""),
         commits: device.history().len(),
+    }
+}
+
+impl Holdings {
+    /// The same, whatever is in the shared candidate.
+    pub fn without_candidate(self) -> Self {
+        Self {
+            candidate: None,
+            ..self
+        }
     }
 }
 

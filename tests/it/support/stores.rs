@@ -152,6 +152,7 @@ impl TestGateway {
                     target,
                     output,
                     plan,
+                    discard_others: flag(&body["discard_others"]),
                     ..Default::default()
                 };
                 let answer = client.copy_config(request).await.map_err(refused)?;
@@ -163,6 +164,7 @@ impl TestGateway {
                     target,
                     output,
                     plan,
+                    discard_others: flag(&body["discard_others"]),
                     ..Default::default()
                 };
                 let answer = client.delete_config(request).await.map_err(refused)?;
@@ -174,6 +176,7 @@ impl TestGateway {
                     source,
                     output,
                     plan,
+                    confirm_others: flag(&body["confirm_others"]),
                     ..Default::default()
                 };
                 let answer = client.validate_config(request).await.map_err(refused)?;

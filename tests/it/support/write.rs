@@ -53,6 +53,7 @@ fn edit(body: &Value) -> proto::Edit {
         path: text(&body["path"]),
         change,
         whole_configuration: flag(&body["whole_configuration"]),
+        discard_others: flag(&body["discard_others"]),
         error_option: word(
             &body["error_option"],
             proto::ErrorOption::from_str_name,
@@ -401,6 +402,27 @@ impl TestGateway {
         }
     }
 
+    /// What the end of an edit session would send.
+    pub async fn plan_close(&self, door: Door, device: &str, id: &str) -> Answered {
+        match door {
+            Door::Rest => {
+                let path = format!("{device}/edit-sessions/{id}?plan=true");
+                self.call(Method::DELETE, &path, None).await
+            }
+            Door::Grpc => {
+                let request = proto::DeleteEditSessionRequest {
+                    device: device.to_owned(),
+                    id: id.to_owned(),
+                    plan: true,
+                    ..Default::default()
+                };
+                let answer = self.edit_sessions().delete_edit_session(request).await;
+                let answer = answer.map_err(refused)?.into_inner();
+                Ok(grpc::plan(answer.plan.expect("a plan")))
+            }
+        }
+    }
+
     /// An edit in an edit session; `body` as `POST …/edit` takes it.
     pub async fn edit(&self, door: Door, device: &str, id: &str, body: Value) -> Answered {
         match door {
@@ -437,6 +459,7 @@ impl TestGateway {
                     device,
                     id,
                     plan,
+                    confirm_others: flag(&body["confirm_others"]),
                     ..Default::default()
                 };
                 let answer = client.validate_edit_session(request).await.map_err(refused)?;

@@ -1,28 +1,25 @@
-//! Callers: each has orders, one after the other; the next one comes when the one before is answered.
+//! Callers: each has orders, one after the other; the next one comes when the one before is answered, unless that is one
+//! to be made beside it.
 
 use std::time::Duration;
 
 use ncgate::service::Gateway;
-use ncgate::service::call::{CallContext, Role};
-use ncgate::service::edit::request::{
-    ChangeRequest, CommitOptions, CommitRequest, ConfirmRequest, DiscardRequest, Edit, EditBody, EditFormat,
-    EditRequest, Expect, ExtendRequest, KillRequest, Mode, OpenEditSession, ProbeRequest,
-};
-use ncgate::service::edit::view::Planned;
-use ncgate::service::request::{Arguments, RpcBody};
+use ncgate::service::call::Role;
+use ncgate::service::edit::request::{Edit, EditBody, EditFormat};
+use tokio_util::sync::CancellationToken;
 
+use super::asking::Asking;
 use super::device;
-use super::door::{Door, Got, Work, done};
 use super::gateway::context;
-use super::plan::{Confirm, ConfirmEnd, Kill, Later, Order, Probe, SessionEnd, Wish};
-use super::world::{START, Told, World, now, until};
+use super::plan::{Order, Wish};
+use super::world::{World, until};
 
 /// An order that comes again whenever the gateway was gone comes so often.
 const TRIES: u32 = 4;
 
 /// Goes through the orders that are left. What the gateway did not answer because it was gone is asked again where it has
-/// a key, and only there.
-pub async fn run(world: World, gateway: Gateway, caller: usize) {
+/// a key, and only there. `served`: the gateway serves nobody any more.
+pub async fn run(world: World, gateway: Gateway, served: CancellationToken, caller: usize) {
     loop {
         let next = {
             let state = world.state();
@@ -34,45 +31,58 @@ pub async fn run(world: World, gateway: Gateway, caller: usize) {
             let mut state = world.state();
             let tries = state.tries.entry(order.number).or_default();
             *tries += 1;
-            let again = order.manner.key && *tries < TRIES;
+            let again = order.manner.key && !order.beside && *tries < TRIES;
             state.next[caller] += usize::from(!again);
             again
         };
-        let asking = Asking {
-            ctx: context(&order.owner(), role(&order)),
-            device: world.plan().devices[order.device].name.clone(),
-            edit: edit(&world, &order),
-            world: world.clone(),
-            gateway: gateway.clone(),
-            order,
-        };
-        world.trace().line(
-            "caller",
-            format!(
-                "{:04} asks {}: {:?} {:?}",
-                asking.order.number, asking.device, asking.order.what, asking.order.manner
-            ),
-        );
-        let patience = asking.order.patience;
-        let asked = asking.ask();
-        match patience {
-            None => asked.await,
-            Some(span) => {
-                let left = tokio::time::timeout(Duration::from_millis(span), asked)
-                    .await
-                    .is_err();
-                if left {
-                    world.trace().line("caller", "leaves");
-                }
-            }
+        let beside = order.beside;
+        let asked = ask(world.clone(), gateway.clone(), order);
+        if beside {
+            tokio::spawn(served.clone().run_until_cancelled_owned(asked));
+        } else {
+            asked.await;
         }
         world.state().next[caller] += usize::from(again);
     }
 }
 
+async fn ask(world: World, gateway: Gateway, order: Order) {
+    let _asking = world.count(|state| &mut state.asking);
+    // Whoever takes a device away adds it again.
+    let stays = matches!(order.what, Wish::Remove(_));
+    let patience = order.patience.filter(|_| !stays);
+    let asking = Asking {
+        ctx: context(&order.owner(), role(&order)),
+        device: world.plan().devices[order.device].name.clone(),
+        edit: edit(&world, &order),
+        world: world.clone(),
+        gateway,
+        order,
+    };
+    world.trace().line(
+        "caller",
+        format!(
+            "{:04} asks {}: {:?} {:?}",
+            asking.order.number, asking.device, asking.order.what, asking.order.manner
+        ),
+    );
+    let asked = asking.ask();
+    match patience {
+        None => asked.await,
+        Some(span) => {
+            let left = tokio::time::timeout(Duration::from_millis(span), asked)
+                .await
+                .is_err();
+            if left {
+                world.trace().line("caller", "leaves");
+            }
+        }
+    }
+}
+
 fn role(order: &Order) -> Role {
     match order.what {
-        Wish::Kill(_) => Role::Admin,
+        Wish::Kill(_) | Wish::Patch(_) | Wish::Remove(_) => Role::Admin,
         Wish::Change { .. } | Wish::DryRun | Wish::EditSession { .. } => Role::Configure,
     }
 }
@@ -82,370 +92,4 @@ fn edit(world: &World, order: &Order) -> Edit {
     let broken = matches!(order.what, Wish::Change { broken: true, .. });
     let config = device::edit(profile, order.number, &order.word(), broken);
     Edit::new(EditFormat::Json, EditBody::Config(config))
-}
-
-struct Asking {
-    world: World,
-    gateway: Gateway,
-    ctx: CallContext,
-    device: String,
-    edit: Edit,
-    order: Order,
-}
-
-fn commit_options(confirm: Option<&Confirm>) -> CommitOptions {
-    CommitOptions {
-        confirm_timeout_seconds: confirm.map(|confirm| confirm.seconds),
-        ..CommitOptions::default()
-    }
-}
-
-/// As the device writes times.
-fn at(seconds: u64) -> String {
-    let at = START + now() + Duration::from_secs(seconds);
-    let (year, month, day) = at.to_calendar_date();
-    let (hour, minute, second) = at.to_hms();
-    let month = u8::from(month);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
-}
-
-impl Asking {
-    /// Has one thing done, through the door.
-    async fn call(
-        &self,
-        kind: &'static str,
-        part: &'static str,
-        work: impl Fn(CallContext) -> Work + Send + Sync,
-    ) -> Option<Got> {
-        let manner = self.order.manner;
-        let door = Door {
-            gateway: self.gateway.clone(),
-            kind,
-            about: format!("{}/{part}", self.device),
-            key: manner.key.then(|| format!("{}-{part}", self.order.number)),
-            respond_async: manner.respond_async,
-        };
-        let answer = door.call(&self.ctx, &work).await;
-        if let Err(refused) = &answer.said {
-            let line = format!("{:04} {part} is refused: {}", self.order.number, refused.words);
-            self.world.trace().line("caller", line);
-        }
-        let got = answer.said.clone().ok();
-        self.world.told(Told {
-            order: self.order.number,
-            part,
-            answer: answer
-                .said
-                .map(|got| got.state)
-                .map_err(|refused| refused.outcome),
-            derived: answer.derived,
-            operation: answer.operation,
-        });
-        got
-    }
-
-    async fn ask(self) {
-        match &self.order.what {
-            Wish::Change {
-                mode,
-                validate,
-                wait_seconds,
-                broken: _,
-                save,
-                later,
-                confirm,
-            } => {
-                let request = ChangeRequest {
-                    mode: mode.and_then(Mode::parse),
-                    edits: vec![self.edit.clone()],
-                    validate: *validate,
-                    wait_seconds: *wait_seconds,
-                    commit: CommitOptions {
-                        save: *save,
-                        at: later.map(|later| at(later.seconds)),
-                        ..commit_options(confirm.as_ref())
-                    },
-                    probe: self.probe(confirm.as_ref()),
-                    ..ChangeRequest::default()
-                };
-                let made = self.change("change", request).await;
-                if let (Some(made), Some(later)) = (&made, later) {
-                    self.call_off(&made.id, *later).await;
-                }
-                if let Some(id) = made.and_then(|made| made.confirmed)
-                    && let Some(confirm) = confirm
-                {
-                    self.go_on(&id, confirm).await;
-                }
-            }
-            Wish::DryRun => {
-                let request = ChangeRequest {
-                    edits: vec![self.edit.clone()],
-                    dry_run: true,
-                    ..ChangeRequest::default()
-                };
-                self.change("dry run", request).await;
-            }
-            Wish::Kill(kill) => self.kill(*kill).await,
-            Wish::EditSession {
-                mode,
-                ttl_seconds,
-                end,
-            } => self.edit_session(mode, *ttl_seconds, end).await,
-        }
-    }
-
-    async fn change(&self, part: &'static str, request: ChangeRequest) -> Option<Got> {
-        let (gateway, device) = (self.gateway.clone(), self.device.clone());
-        let work = move |ctx| -> Work {
-            let (gateway, device, request) = (gateway.clone(), device.clone(), request.clone());
-            Box::pin(async move { gateway.create_change(&ctx, &device, request).await.map(done) })
-        };
-        self.call("create_change", part, work).await
-    }
-
-    fn probe(&self, confirm: Option<&Confirm>) -> Option<ProbeRequest> {
-        let Probe {
-            holds,
-            delay_seconds,
-            interval_seconds,
-            give_up_seconds,
-        } = confirm?.probe?;
-        let name = match self.world.plan().devices[self.order.device].profile.junos() {
-            true => "get-interface-information",
-            false => "get",
-        };
-        let never = Expect {
-            pointer: "/what/is/not/there".to_owned(),
-            equals: "\"up\"".to_owned(),
-        };
-        Some(ProbeRequest {
-            rpc: RpcBody::Named {
-                name: name.to_owned(),
-                arguments: Arguments::None,
-            },
-            expect: if holds { Vec::new() } else { vec![never] },
-            delay_seconds: Some(delay_seconds),
-            interval_seconds: Some(interval_seconds),
-            give_up_seconds: Some(give_up_seconds),
-        })
-    }
-
-    async fn call_off(&self, id: &str, later: Later) {
-        let Some(after) = later.call_off else { return };
-        tokio::time::sleep(Duration::from_millis(after)).await;
-        let (gateway, device, id) = (self.gateway.clone(), self.device.clone(), id.to_owned());
-        let work = move |ctx| -> Work {
-            let (gateway, device, id) = (gateway.clone(), device.clone(), id.clone());
-            Box::pin(async move { gateway.cancel_change(&ctx, &device, &id, false).await.map(done) })
-        };
-        self.call("cancel_change", "call off", work).await;
-    }
-
-    async fn kill(&self, kill: Kill) {
-        let listed = self.gateway.list_sessions(&self.ctx, &self.device).await;
-        let sessions = match listed {
-            Ok(listed) => listed.sessions,
-            Err(error) => {
-                self.world
-                    .trace()
-                    .line("caller", format!("finds no sessions: {}", error.detail()));
-                return;
-            }
-        };
-        let Some(which) = kill.which.checked_rem(sessions.len() as u64) else {
-            return;
-        };
-        let victim = sessions[usize::try_from(which).unwrap_or(0)].session_id;
-        let request = KillRequest {
-            reason: Some("in the way".to_owned()),
-            if_user: kill.if_user.map(str::to_owned),
-            if_idle_seconds_at_least: kill.if_idle_seconds,
-            force: kill.force,
-            plan: false,
-        };
-        let (gateway, device) = (self.gateway.clone(), self.device.clone());
-        let work = move |ctx| -> Work {
-            let (gateway, device, request) = (gateway.clone(), device.clone(), request.clone());
-            Box::pin(async move {
-                gateway
-                    .kill_session(&ctx, &device, victim, request)
-                    .await
-                    .map(done)
-            })
-        };
-        self.call("kill_session", "kill", work).await;
-    }
-
-    async fn edit_session(&self, mode: &str, ttl_seconds: u64, end: &SessionEnd) {
-        let request = OpenEditSession {
-            mode: Mode::parse(mode).unwrap_or(Mode::Exclusive),
-            ttl_seconds,
-            ..OpenEditSession::default()
-        };
-        let (gateway, device) = (self.gateway.clone(), self.device.clone());
-        let work = move |ctx| -> Work {
-            let (gateway, device, request) = (gateway.clone(), device.clone(), request.clone());
-            Box::pin(async move {
-                gateway
-                    .create_edit_session(&ctx, &device, request)
-                    .await
-                    .map(done)
-            })
-        };
-        let Some(session) = self.call("create_edit_session", "open", work).await else {
-            return;
-        };
-        let request = EditRequest {
-            edit: self.edit.clone(),
-            plan: false,
-        };
-        let edited = self.in_session(
-            &session.id,
-            "apply_edit",
-            "edit",
-            move |gateway, ctx, device, id| {
-                let request = request.clone();
-                Box::pin(async move { gateway.apply_edit(&ctx, &device, &id, request).await.map(done) })
-            },
-        );
-        if edited.await.is_none() {
-            return;
-        }
-        match end {
-            SessionEnd::Commit(confirm) => {
-                let request = CommitRequest {
-                    options: commit_options(confirm.as_ref()),
-                    probe: self.probe(confirm.as_ref()),
-                    plan: false,
-                };
-                let committed = self.in_session(
-                    &session.id,
-                    "commit_edit_session",
-                    "commit",
-                    move |gateway, ctx, device, id| {
-                        let request = request.clone();
-                        Box::pin(async move {
-                            gateway
-                                .commit_edit_session(&ctx, &device, &id, request)
-                                .await
-                                .map(done)
-                        })
-                    },
-                );
-                if let Some(made) = committed.await.and_then(|made| made.confirmed)
-                    && let Some(confirm) = confirm
-                {
-                    self.go_on(&made, confirm).await;
-                }
-            }
-            SessionEnd::Discard => {
-                let discarded = self.in_session(
-                    &session.id,
-                    "discard_edit_session",
-                    "discard",
-                    |gateway, ctx, device, id| {
-                        let request = DiscardRequest::default();
-                        Box::pin(async move {
-                            gateway
-                                .discard_edit_session(&ctx, &device, &id, request)
-                                .await
-                                .map(done)
-                        })
-                    },
-                );
-                discarded.await;
-            }
-            SessionEnd::Delete => {
-                let deleted = self.in_session(
-                    &session.id,
-                    "delete_edit_session",
-                    "delete",
-                    |gateway, ctx, device, id| {
-                        Box::pin(async move {
-                            let deleted = gateway.delete_edit_session(&ctx, &device, &id).await;
-                            deleted.map(Planned::Done).map(done)
-                        })
-                    },
-                );
-                deleted.await;
-            }
-            SessionEnd::Nothing => {}
-        }
-    }
-
-    async fn in_session(
-        &self,
-        id: &str,
-        kind: &'static str,
-        part: &'static str,
-        work: impl Fn(Gateway, CallContext, String, String) -> Work + Send + Sync,
-    ) -> Option<Got> {
-        let (gateway, device) = (self.gateway.clone(), self.device.clone());
-        let work = |ctx| work(gateway.clone(), ctx, device.clone(), id.to_owned());
-        self.call(kind, part, work).await
-    }
-
-    /// What is done with a confirmed commit. Where there is a probe, only by who does not wait for that.
-    async fn go_on(&self, id: &str, confirm: &Confirm) {
-        if confirm.probe.is_some() && !self.order.manner.respond_async {
-            return;
-        }
-        let pause = |span: u64| tokio::time::sleep(Duration::from_millis(span));
-        if let Some((after, seconds)) = confirm.extend {
-            pause(after).await;
-            let request = ExtendRequest {
-                confirm_timeout_seconds: seconds,
-                plan: false,
-            };
-            let work = |gateway: Gateway, ctx, id: String| -> Work {
-                let request = request.clone();
-                Box::pin(async move {
-                    gateway
-                        .extend_confirmed_commit(&ctx, &id, request)
-                        .await
-                        .map(done)
-                })
-            };
-            self.of_commit("extend_confirmed_commit", "extend", id, work)
-                .await;
-        }
-        match confirm.end {
-            ConfirmEnd::Confirm(after) => {
-                pause(after).await;
-                let work = |gateway: Gateway, ctx, id: String| -> Work {
-                    let request = ConfirmRequest::default();
-                    Box::pin(async move {
-                        gateway
-                            .confirm_confirmed_commit(&ctx, &id, request)
-                            .await
-                            .map(done)
-                    })
-                };
-                self.of_commit("confirm_confirmed_commit", "confirm", id, work)
-                    .await;
-            }
-            ConfirmEnd::Cancel(after) => {
-                pause(after).await;
-                let work = |gateway: Gateway, ctx, id: String| -> Work {
-                    Box::pin(async move { gateway.cancel_confirmed_commit(&ctx, &id, false).await.map(done) })
-                };
-                self.of_commit("cancel_confirmed_commit", "cancel", id, work)
-                    .await;
-            }
-            ConfirmEnd::Nothing => {}
-        }
-    }
-
-    async fn of_commit(
-        &self,
-        kind: &'static str,
-        part: &'static str,
-        id: &str,
-        work: impl Fn(Gateway, CallContext, String) -> Work + Send + Sync,
-    ) {
-        let gateway = self.gateway.clone();
-        let work = |ctx| work(gateway.clone(), ctx, id.to_owned());
-        self.call(kind, part, work).await;
-    }
 }

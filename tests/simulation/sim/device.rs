@@ -9,6 +9,7 @@ use ncgate::emulator::device::Device;
 use ncgate::emulator::{Console, DeviceError, Emulator, Fault, Profile, Quirk, Rule};
 use turmoil::net::TcpListener;
 
+use super::glimpses;
 use super::meddling::meddle;
 use super::network::End;
 use super::plan::TROUBLE;
@@ -52,6 +53,7 @@ pub async fn run(world: World, number: usize) -> turmoil::Result {
     if plan.has(Quirk::LocksStay) || plan.has(Quirk::CandidateStays) {
         tokio::spawn(clear_up(device.clone()));
     }
+    tokio::spawn(glimpses::keep(world.clone(), number, device.clone()));
     tokio::spawn(calm_down(world.clone(), number, device.clone()));
     let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
     let wires = world.network().devices[number].2.clone();

@@ -67,6 +67,8 @@ pub struct Door {
     pub kind: &'static str,
     pub about: String,
     pub key: Option<String>,
+    /// It is another request with the same key.
+    pub odd: bool,
     pub respond_async: bool,
 }
 
@@ -97,8 +99,8 @@ impl Door {
         work: &(dyn Fn(CallContext) -> Work + Send + Sync),
     ) -> Option<Answer> {
         let key = self.key.as_ref().map(|text| {
-            let (who, request) = (ctx.principal.id(), self.about.as_bytes());
-            Key::new("key", text.as_bytes(), who, (self.kind, &self.about), &[request]).expect("a good key")
+            let (who, request) = (ctx.principal.id(), [self.about.as_bytes(), &[u8::from(self.odd)]]);
+            Key::new("key", text.as_bytes(), who, (self.kind, &self.about), &request).expect("a good key")
         });
         let ticket = Ticket::new(self.kind, key, self.respond_async);
         let ctx = CallContext {
@@ -187,8 +189,9 @@ fn replayed(again: Again) -> Answer {
             let said = serde_json::from_slice(&answer).expect("the answer that was kept");
             first(said, Some(operation_id))
         }
-        Again::Change(change) => derived(Ok(Got::from(*change))),
+        Again::Change(change) | Again::Cancelled(change) => derived(Ok(Got::from(*change))),
         Again::EditSession(session) => derived(Ok(Got::from(*session))),
+        Again::ConfirmedCommit(commit) => derived(Ok(Got::from(*commit))),
         Again::Failed(error) => derived(Err(Refusal::from(&error))),
     }
 }

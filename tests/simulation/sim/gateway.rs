@@ -15,17 +15,21 @@ use ncgate::session::spool::{Spool, SpoolLimits};
 use ncgate::store::{KeySource, Store, StoreOptions};
 use ncgate::transport::NetworkPolicy;
 use serde_json::json;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::network::connectors;
 use super::world::{COMMIT_SECONDS, PASSWORD, PORT, START, USER, World, now};
-use super::{callers, watch};
+use super::{callers, inventory, watch, witness};
 
 /// The least time that may be asked for between a commit and its confirmation: so that more happens in a run.
 const LEAST_CONFIRM: Duration = Duration::from_secs(10);
-/// Time for the polite end of sessions.
+/// Time for calls that are under way when the gateway is to end, and for the polite end of sessions.
+const DRAIN: Duration = Duration::from_secs(8);
 const GRACE: Duration = Duration::from_secs(5);
+/// After this time a gateway that could not start is started again.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// What a start makes.
 struct Started {
@@ -50,9 +54,11 @@ pub fn prepare(world: &World) {
                 store,
                 tasks,
             } = open(world, 0, &stamp).await.expect("a gateway");
-            add_devices(world, &gateway).await.expect("devices");
+            for number in 0..world.plan().devices.len() {
+                add_device(world, &gateway, number).await.expect("a device");
+            }
             gateway.drain();
-            gateway.close(GRACE).await;
+            gateway.close(GRACE, GRACE).await;
             tasks.close();
             tasks.wait().await;
             store.close().await;
@@ -128,16 +134,43 @@ pub async fn run(world: World) -> turmoil::Result {
         gateway,
         store,
         tasks,
-    } = open(&world, start, &stamp(boots, booted)).await?;
+    } = match open(&world, start, &stamp(boots, booted)).await {
+        Ok(started) => started,
+        Err(error) if world.state().store_fails => {
+            world.trace().line("gateway", format!("does not start: {error}"));
+            world.state().next_start = Some(now() + AGAIN);
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
     world.trace().line("gateway", "serves");
+    let served = CancellationToken::new();
     for caller in 0..world.plan().callers.len() {
-        tokio::spawn(callers::run(world.clone(), gateway.clone(), caller));
+        let calls = callers::run(world.clone(), gateway.clone(), served.clone(), caller);
+        tokio::spawn(served.clone().run_until_cancelled_owned(calls));
     }
-    tokio::spawn(watch::follow(world.clone(), gateway.clone()));
+    let absent = world.state().absent.clone();
+    for device in absent {
+        let adding = inventory::add(world.clone(), gateway.clone(), device);
+        tokio::spawn(served.clone().run_until_cancelled_owned(adding));
+    }
+    for follower in 0..2 {
+        tokio::spawn(watch::follow(world.clone(), gateway.clone(), follower));
+    }
+    tokio::spawn(witness::of_records(world.clone(), gateway.clone(), start));
+    tokio::spawn(witness::of_locks(world.clone(), gateway.clone(), start));
     tokio::spawn(watch::report(world.clone(), gateway.clone(), store.clone()));
     stop.cancelled().await;
     gateway.drain();
-    let polite = gateway.close(GRACE).await;
+    let drained = Instant::now() + DRAIN;
+    while world.state().calling > 0 && Instant::now() < drained {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    served.cancel();
+    let left = drained.saturating_duration_since(Instant::now());
+    gateway.operations_ended(left).await;
+    let left = drained.saturating_duration_since(Instant::now());
+    let polite = gateway.close(left.max(GRACE), GRACE).await;
     tasks.close();
     tasks.wait().await;
     store.close().await;
@@ -162,18 +195,20 @@ pub fn context(who: &str, role: Role) -> CallContext {
     }
 }
 
-async fn add_devices(world: &World, gateway: &Gateway) -> Result<(), Error> {
-    for (name, address, _) in world.network().devices.iter() {
-        let body = json!({
-            "name": name,
-            "address": address,
-            "port": PORT,
-            "username": USER,
-            "auth": {"password": PASSWORD},
-            "host_key": {"policy": "tofu"},
-            "timeouts": {"commit_seconds": COMMIT_SECONDS, "rpc_seconds": 20},
-        });
-        gateway.create_device(&admin(), &body.to_string()).await?;
-    }
-    Ok(())
+/// Adds a device as it was in the beginning.
+///
+/// # Errors
+/// As the service call.
+pub async fn add_device(world: &World, gateway: &Gateway, number: usize) -> Result<(), Error> {
+    let (name, address, _) = &world.network().devices[number];
+    let body = json!({
+        "name": name,
+        "address": address,
+        "port": PORT,
+        "username": USER,
+        "auth": {"password": PASSWORD},
+        "host_key": {"policy": "tofu"},
+        "timeouts": {"commit_seconds": COMMIT_SECONDS, "rpc_seconds": 20},
+    });
+    gateway.create_device(&admin(), &body.to_string()).await.map(drop)
 }

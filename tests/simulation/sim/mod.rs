@@ -6,18 +6,23 @@
 
 pub mod children;
 
+mod asking;
 mod callers;
 mod checker;
+mod database;
 mod device;
 mod dice;
 mod door;
 mod gateway;
+mod glimpses;
+mod inventory;
 mod meddling;
 mod network;
 mod plan;
 mod run;
 mod trace;
 mod watch;
+mod witness;
 mod world;
 
 pub use run::Verdict;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ncgate::device::{ConnectError, Connector, Connectors, Learned, Link, Opened, OverSsh};
+use ncgate::device::{ConnectError, Connector, Connectors, Learned, Link, Opened, OverSsh, Stage};
 use ncgate::session::stream::{PlainIncoming, PlainOutgoing};
 use ncgate::session::{self};
 use ncgate::transport::{BoxFuture, Dialed, Dialer, Phase, SshTarget, TransportError};
@@ -224,12 +224,18 @@ impl Connectors for Plain {
 }
 
 impl Connector for PlainConnector {
-    fn connect(&self, mut config: session::Config) -> BoxFuture<'_, Result<Opened, ConnectError>> {
+    fn connect<'a>(
+        &'a self,
+        mut config: session::Config,
+        stage: &'a Stage,
+    ) -> BoxFuture<'a, Result<Opened, ConnectError>> {
         Box::pin(async move {
+            stage.enter("tcp");
             let stream = self.network.dial(&self.address, self.port, true).await;
             let stream = stream.map_err(ConnectError::Transport)?;
             let (reader, writer) = tokio::io::split(stream);
             config.hello_timeout = CONNECT;
+            stage.enter("hello");
             let opened = session::open(PlainIncoming::new(reader), PlainOutgoing::new(writer), config).await;
             let (handle, actor) = opened.map_err(ConnectError::Hello)?;
             Ok(Opened {

@@ -9,7 +9,7 @@ use super::network::{End, Network, Wires};
 use super::plan::{Happening, Plan, TROUBLE};
 use super::trace::Trace;
 use super::world::{COMMIT_SECONDS, World};
-use super::{device, gateway};
+use super::{database, device, gateway};
 
 /// By how much time goes on at once; messages between hosts come at such moments only.
 const TICK: Duration = Duration::from_millis(40);
@@ -139,6 +139,11 @@ impl Runner<'_> {
 
     /// What is due.
     fn happen(&mut self, now: Duration) {
+        let next_start = self.world.state().next_start;
+        if next_start.is_some_and(|at| at <= now) {
+            self.world.state().next_start = None;
+            self.sim.bounce(GATEWAY);
+        }
         while let Some(event) = self.world.plan().events.get(self.next).cloned() {
             if Duration::from_millis(event.at) > now {
                 return;
@@ -160,17 +165,31 @@ impl Runner<'_> {
                 Happening::CutGateway(device) => cut(device, End::Gateway),
                 Happening::CutDevice(device) => cut(device, End::Device),
                 Happening::Kill => {
+                    world.state().next_start = None;
                     if self.sim.is_host_running(GATEWAY) {
                         self.sim.crash(GATEWAY);
                     }
                 }
-                Happening::Stop => world.state().stop.cancel(),
+                Happening::Stop => {
+                    let mut state = world.state();
+                    state.next_start = None;
+                    state.stop.cancel();
+                }
+                Happening::StoreFails(table) => {
+                    world.state().store_fails = true;
+                    database::fail(world.directory(), table);
+                }
+                Happening::StoreWorks => {
+                    world.state().store_fails = false;
+                    database::mend(world.directory());
+                }
                 Happening::Start { reboot } => {
                     if reboot {
                         let mut state = world.state();
                         state.boots += 1;
                         state.booted = now;
                     }
+                    world.state().next_start = None;
                     // A polite end that takes too long is cut short.
                     self.sim.bounce(GATEWAY);
                 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-/// Lines kept to be shown.
-const KEPT: usize = 4000;
+/// Lines kept to be shown: more than a run has.
+const KEPT: usize = 100_000;
 
 /// Clones are the same trace.
 #[derive(Clone, Default)]

@@ -1,6 +1,6 @@
 //! What outlives the hosts of a run: the plan, how far the callers are, and what is reported in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -12,9 +12,11 @@ use ncgate::service::operations::Operation;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+use super::glimpses::Glimpse;
 use super::network::Network;
 use super::plan::Plan;
 use super::trace::Trace;
+use super::witness::Claim;
 
 /// 2026-01-02 03:04:05 UTC.
 pub const START: OffsetDateTime = match OffsetDateTime::from_unix_timestamp(1_767_323_045) {
@@ -56,12 +58,26 @@ pub struct State {
     pub next: Vec<usize>,
     /// How often each was asked for.
     pub tries: BTreeMap<u32, u32>,
-    /// The events that somebody was told who follows them all, and goes on where he was.
-    pub followed: Vec<EventView>,
-    /// What was wrong with that.
+    /// Orders that are not over, and calls that are not answered.
+    pub asking: usize,
+    pub calling: usize,
+    /// Whether the database takes nothing, or not everything.
+    pub store_fails: bool,
+    /// When a gateway that could not start is started again.
+    pub next_start: Option<Duration>,
+    /// Devices that are removed at the moment.
+    pub absent: BTreeSet<usize>,
+    /// What lists told of devices that were removed since.
+    pub former: BTreeMap<usize, Former>,
+    pub followers: Vec<Follower>,
+    /// What was wrong with what followers were told.
     pub missed: Vec<String>,
     /// What callers were told, in order.
     pub told: Vec<Told>,
+    /// What the gateway said when it was asked, in order.
+    pub claims: Vec<Claim>,
+    /// What devices were meanwhile, each in order.
+    pub glimpses: BTreeMap<usize, Vec<Glimpse>>,
     /// What the gateway says, newest.
     pub gateway: GatewayReport,
     /// Devices are to report.
@@ -69,10 +85,32 @@ pub struct State {
     pub devices: BTreeMap<usize, DeviceReport>,
 }
 
+/// Of a device that was removed.
+#[derive(Clone, Debug, Default)]
+pub struct Former {
+    pub name: String,
+    pub changes: Vec<ChangeView>,
+    pub edit_sessions: Vec<EditSessionView>,
+}
+
+/// Somebody who follows events, and goes on where he was when the gateway was gone, or when he was.
+#[derive(Clone, Debug, Default)]
+pub struct Follower {
+    /// Follows those of this device only.
+    pub device: Option<String>,
+    /// What he was told.
+    pub told: Vec<EventView>,
+    /// Where he goes on.
+    pub at: Option<String>,
+}
+
 /// The answer to an order, or to a part of it.
 #[derive(Clone, Debug)]
 pub struct Told {
+    pub at: Duration,
     pub order: u32,
+    /// Who asked for something else with the same key.
+    pub odd: bool,
     /// `change`, `commit`, `confirm`, `cancel`, `extend`, …
     pub part: &'static str,
     /// The state in which the thing was, or the outcome of the error.
@@ -80,6 +118,15 @@ pub struct Told {
     /// Not as it was said first, but as it was found out.
     pub derived: bool,
     pub operation: Option<String>,
+}
+
+/// One of those that [`State`] counts, for as long as it is there.
+pub struct Counted(World, fn(&mut State) -> &mut usize);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *self.1(&mut self.0.state()) -= 1;
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -113,8 +160,14 @@ pub struct DeviceReport {
 
 impl World {
     pub fn new(plan: Plan, trace: Trace, network: Network, directory: PathBuf, via_ssh: bool) -> Self {
+        let first = plan.devices.first().map(|device| device.name.clone());
+        let of_one = Follower {
+            device: first,
+            ..Follower::default()
+        };
         let state = State {
             next: vec![0; plan.callers.len()],
+            followers: vec![Follower::default(), of_one],
             ..State::default()
         };
         Self(Arc::new(Inner {
@@ -149,6 +202,11 @@ impl World {
 
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().expect("no panic under the lock")
+    }
+
+    pub fn count(&self, which: fn(&mut State) -> &mut usize) -> Counted {
+        *which(&mut self.state()) += 1;
+        Counted(self.clone(), which)
     }
 
     pub fn told(&self, told: Told) {

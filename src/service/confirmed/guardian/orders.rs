@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Guardian, Order, Wanted};
+use super::session::Purpose;
+use super::{Due, Guardian, Order, Wanted};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::confirmed::looks::{Finding, Looks, Seen};
-use crate::service::confirmed::record::Answer;
+use crate::service::confirmed::record::{Answer, Extension};
 use crate::service::confirmed::state::{By, Reason, State};
 use crate::service::confirmed::{check_timeout, script};
-use crate::service::edit::ground;
+use crate::service::edit::commit::marker;
 use crate::service::evidence::{Moment, Running, Standing};
 use crate::service::failure;
 
@@ -20,29 +21,37 @@ const MARGIN: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// What it goes back to when an order is refused, or cannot be stored.
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    pub state: State,
+    /// An order that nobody answered, and that may have been carried out.
+    pub unanswered: Option<Answer>,
+}
+
 impl Guardian {
     pub(super) async fn serve(&mut self, order: Order) {
         let Order {
             wanted,
             who,
+            operation_id,
             deadline,
             answer,
         } = order;
         if answer.is_closed() {
             return;
         }
+        self.handle.serve(operation_id);
+        let deadline = self.while_it_waits(deadline);
         let result = match wanted {
             Wanted::Confirm { accept_candidate } => self.confirm(&who, deadline, accept_candidate).await,
             Wanted::Cancel => self.cancel(&who, deadline).await,
             Wanted::Extend { seconds } => self.extend(deadline, seconds).await,
         };
+        self.handle.serve(None);
         if !self.is_open() {
             // Who is told that it is over finds the device free.
-            self.give_back().await;
-            if self.is_stored() {
-                self.gateway.inner.confirmed.remove(&self.commit.row.id);
-            }
-            self.handle.settle();
+            self.withdraw().await;
         }
         // Whoever left is told by the record.
         let _ = answer.send(match result {
@@ -58,61 +67,91 @@ impl Guardian {
         deadline: Instant,
         accept_candidate: bool,
     ) -> Result<(), Error> {
-        self.in_time("confirmed")?;
-        self.take_session(deadline, accept_candidate).await?;
+        let before = self.confirmable("confirmed").await?;
+        let purpose = if accept_candidate {
+            Purpose::ConfirmWithCandidate
+        } else {
+            Purpose::Commit
+        };
+        self.take_session(deadline, purpose).await?;
         self.stands(deadline).await?;
         self.candidate_is_clean(deadline, accept_candidate).await?;
-        let marker = self.answer_marker(who);
+        let marker = self.answer_marker(who, "confirm");
         let step = self.build(|caps, commit| script::confirm(caps, commit, &marker))?;
-        self.commit.document.answer = Some(Answer {
-            marker,
-            cancels: false,
-            sent: Some(Moment::now(&self.gateway.inner.clock)),
-        });
-        self.commit.enter(State::Confirming)?;
-        self.store_or_stop().await?;
-        self.in_time("confirmed")?;
+        self.order(State::Confirming, marker, &before).await?;
+        if let Err(error) = self.in_time("confirmed") {
+            return Err(self.refused(error, before).await);
+        }
         match self.send_commit(step).await {
             Ok(()) => {}
             Err(error) if error.outcome() == Outcome::Unknown => {
                 return Err(self.unanswered(error).await);
             }
-            Err(error) => return Err(self.refused(error).await),
+            Err(error) => return Err(self.refused(error, before).await),
         }
         self.verify_confirmed(accept_candidate).await
+    }
+
+    /// Stores what is sent next: no row, no send.
+    async fn order(&mut self, state: State, marker: String, before: &Before) -> Result<(), Error> {
+        self.commit.enter(state)?;
+        // What was sent before it and not answered may have been carried out all the same.
+        self.commit.set_answer_aside();
+        self.commit.document.answer = Some(Answer {
+            marker,
+            cancels: state == State::Cancelling,
+            sent: Some(Moment::now(&self.gateway.inner.clock)),
+            operation_id: self.handle.serving(),
+        });
+        let stored = self.try_store().await;
+        if let Err(error) = &stored {
+            // Nobody is to take it for one that was sent, nor for one that nobody answered.
+            self.forget_order(before);
+            self.commit.state = before.state;
+            self.handle.show(&self.commit);
+            self.due = self.due_after(error, Due::Row);
+        }
+        stored
+    }
+
+    /// The newest order has changed nothing.
+    fn forget_order(&mut self, before: &Before) {
+        let document = &mut self.commit.document;
+        if before.unanswered.is_some() && document.earlier.last() == before.unanswered.as_ref() {
+            document.earlier.pop();
+        }
+        document.answer.clone_from(&before.unanswered);
     }
 
     /// After a rollback a commit is a new one that answers ok as well: what is running decides (C4).
     async fn verify_confirmed(&mut self, accepted_more: bool) -> Result<(), Error> {
         let wait = Instant::now() + self.times.commit;
-        let stays = if accepted_more && !self.commit.document.junos {
-            Ok(Some(true))
-        } else {
-            self.find_here(wait).await.map(|found| match found {
-                Seen::History(Standing::Newest { waits: false, .. } | Standing::Followed(_))
-                | Seen::OwnCommit {
-                    above: None,
-                    running: Running::AsExpected,
-                }
-                | Seen::Running(Running::AsExpected) => Some(true),
-                Seen::OwnCommit {
-                    above: None,
-                    running: Running::AsBefore,
-                }
-                | Seen::Running(Running::AsBefore) => Some(false),
-                Seen::History(
-                    Standing::Newest { waits: true, .. }
-                    | Standing::OwnCommit { .. }
-                    | Standing::Overlaid(_)
-                    | Standing::Absent,
-                )
-                | Seen::AnotherHistory
-                | Seen::OwnCommit { .. }
-                | Seen::Running(Running::Otherwise) => None,
-            })
-        };
+        let stays = self.find_here(wait).await.map(|found| match found {
+            Seen::History(Standing::Newest { waits: false, .. } | Standing::Followed(_))
+            | Seen::OwnCommit {
+                above: None,
+                running: Running::AsExpected,
+            }
+            | Seen::Running(Running::AsExpected) => Some(true),
+            Seen::OwnCommit {
+                above: None,
+                running: Running::AsBefore,
+            }
+            | Seen::Running(Running::AsBefore) => Some(false),
+            Seen::History(
+                Standing::Newest { waits: true, .. }
+                | Standing::OwnCommit { .. }
+                | Standing::Overlaid(_)
+                | Standing::Absent,
+            )
+            | Seen::AnotherHistory
+            | Seen::OwnCommit { .. } => None,
+            // What came into the candidate since is in running as well.
+            Seen::Running(Running::Otherwise) => accepted_more.then_some(true),
+        });
         match stays {
             Ok(Some(true)) => {
+                self.see("the device took the confirming commit, and shows that it stays");
                 self.save().await;
                 self.conclude(State::Confirmed, Some(By::Us), None).await;
                 Ok(())
@@ -135,21 +174,19 @@ impl Guardian {
 
     /// Undoes it now (C6).
     pub(super) async fn cancel(&mut self, who: &str, deadline: Instant) -> Result<(), Error> {
-        self.is_pending()?;
-        self.take_session(deadline, false).await?;
+        let before = self.is_pending_now().await?;
+        let purpose = match self.commit.document.persist {
+            Some(_) => Purpose::Undo,
+            None => Purpose::Commit,
+        };
+        self.take_session(deadline, purpose).await?;
         let entries = self.stands(deadline).await?;
-        let marker = self.answer_marker(who);
+        let marker = self.answer_marker(who, "cancel");
         let steps = self.build(|caps, commit| script::cancel(caps, commit, &marker, entries))?;
         if self.commit.document.junos {
             self.candidate_is_clean(deadline, false).await?;
         }
-        self.commit.document.answer = Some(Answer {
-            marker,
-            cancels: true,
-            sent: Some(Moment::now(&self.gateway.inner.clock)),
-        });
-        self.commit.enter(State::Cancelling)?;
-        self.store_or_stop().await?;
+        self.order(State::Cancelling, marker, &before).await?;
         match steps {
             // Only the end of the session undoes it.
             None => self.end_session().await,
@@ -160,7 +197,10 @@ impl Guardian {
                         Err(error) if error.outcome() == Outcome::Unknown => {
                             return Err(self.unanswered(error).await);
                         }
-                        Err(error) => return Err(self.refused(error).await),
+                        Err(error) => {
+                            self.clear_candidate().await;
+                            return Err(self.refused(error, before).await);
+                        }
                     }
                 }
             }
@@ -188,7 +228,7 @@ impl Guardian {
                 Finding::Confirmed(by, seen) => {
                     self.see(&seen);
                     self.conclude(State::Confirmed, Some(by), None).await;
-                    return Err(self.not_pending());
+                    return Err(self.not_pending().with_outcome(Outcome::NotApplied));
                 }
                 Finding::Wait(seen)
                 | Finding::Pending(seen)
@@ -207,13 +247,14 @@ impl Guardian {
 
     /// A new deadline, counted from now (S28).
     async fn extend(&mut self, deadline: Instant, seconds: u64) -> Result<(), Error> {
+        let before_it = self.is_pending_now().await?;
         self.in_time("extended")?;
         let least = self.gateway.least_confirm_timeout(&self.commit.row.device);
         check_timeout(seconds, least, "/confirm_timeout_seconds")?;
         let timeout = script::effective(self.commit.document.junos, seconds)
             .map_err(|error| failure::unbuildable(&error))?
             .rfc();
-        self.take_session(deadline, false).await?;
+        self.take_session(deadline, Purpose::Commit).await?;
         self.stands(deadline).await?;
         self.candidate_is_clean(deadline, false).await?;
         let step = self.build(|caps, commit| script::extend(caps, commit, timeout))?;
@@ -221,17 +262,32 @@ impl Guardian {
         // Until the device has answered the earlier deadline counts, whatever happens to the gateway.
         let before = self.commit.document.perhaps_later;
         self.commit.document.perhaps_later = self.commit.later_by(&clock, timeout).as_secs();
+        let sent = Moment::now(&clock);
+        self.commit.extending(Extension {
+            operation_id: self.handle.serving(),
+            sent: sent.clone(),
+            seconds: timeout.as_secs(),
+            taken: None,
+        });
         if let Err(error) = self.try_store().await {
             self.commit.document.perhaps_later = before;
+            self.commit.document.extending.pop();
             return Err(error);
         }
-        let sent = Moment::now(&clock);
-        match self.send_commit(step).await {
+        match self.send_extension(step).await {
             Ok(()) => {
                 self.commit.extended(&clock, sent, timeout);
+                if let Some(extension) = self.commit.document.extending.last_mut() {
+                    extension.taken = Some(true);
+                }
                 script::warn_of_rounding(&mut self.commit.document.warnings, seconds, timeout);
                 self.stop_probe();
-                self.store().await;
+                // Where its earlier time was up before the answer came, the device says ok to a commit that it has undone, too.
+                let is_late = self.commit.state == State::Unknown;
+                self.conclude(State::Pending, None, None).await;
+                if is_late {
+                    self.looks = Looks::now(Reason::Timeout);
+                }
                 self.handle.settle();
                 Ok(())
             }
@@ -243,7 +299,45 @@ impl Guardian {
             }
             Err(error) => {
                 self.commit.document.perhaps_later = before;
-                Err(self.refused(error).await)
+                self.commit.document.extending.pop();
+                // Its time may be up by now: then it is not as it was before.
+                if self.commit.state == State::Unknown {
+                    self.store().await;
+                    self.looks = Looks::now(Reason::Timeout);
+                    return Err(error.with_outcome(Outcome::NotApplied));
+                }
+                Err(self.refused(error, before_it).await)
+            }
+        }
+    }
+
+    /// What is not known at the moment, as after a start of the gateway, may be known by one look.
+    async fn is_pending_now(&mut self) -> Result<Before, Error> {
+        if self.commit.state == State::Unknown && !self.is_overdue() {
+            self.look().await;
+        }
+        self.is_pending()?;
+        Ok(self.before())
+    }
+
+    fn before(&self) -> Before {
+        Before {
+            state: self.commit.state,
+            unanswered: self.commit.document.answer.clone(),
+        }
+    }
+
+    /// C5: with a token that is in time the device itself says whether there is anything to confirm, whatever running looks
+    /// like.
+    async fn confirmable(&mut self, done: &str) -> Result<Before, Error> {
+        let pending = self.is_pending_now().await;
+        let by_token = self.commit.document.persist.is_some() && !self.is_overdue();
+        match pending {
+            Err(_) if by_token && self.commit.state == State::Unknown && self.is_open() => Ok(self.before()),
+            Err(error) => Err(error),
+            Ok(before) => {
+                self.in_time(done)?;
+                Ok(before)
             }
         }
     }
@@ -271,16 +365,34 @@ impl Guardian {
         Err(Error::new(ErrorCode::InvalidState, detail).with_reason("too_late"))
     }
 
-    /// The device said no: it is as pending as before, unless it is over.
-    async fn refused(&mut self, error: Error) -> Error {
+    /// Junos makes the commit of before out of the candidate, which is ours; it must not stay there for whoever commits
+    /// next.
+    async fn clear_candidate(&mut self) {
+        if !self.commit.document.junos || self.held.is_none() {
+            return;
+        }
+        let cleared = match self.build(|caps, _| script::clear(caps)) {
+            Ok(step) => self.send_commit(step).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = cleared {
+            let id = &self.commit.row.id;
+            tracing::warn!(confirmed_commit = id, error = %error, "a refused rollback is left in the candidate");
+            // The device discards with the session what that has not committed.
+            self.end_session().await;
+        }
+    }
+
+    /// The device said no: it is as it was before, unless it is over.
+    async fn refused(&mut self, error: Error, before: Before) -> Error {
         // Stored with the rest: a later start must not take it for one that nobody answered.
-        self.commit.document.answer = None;
-        if self.commit.state != State::Pending {
-            self.conclude(State::Pending, None, None).await;
+        self.forget_order(&before);
+        if self.commit.state != before.state {
+            self.conclude(before.state, None, None).await;
         } else {
             self.store().await;
         }
-        self.looks = Looks::now(Reason::Timeout);
+        self.looks = Looks::now(self.looks.cause());
         error.with_outcome(Outcome::NotApplied)
     }
 
@@ -288,9 +400,11 @@ impl Guardian {
     async fn unanswered(&mut self, error: Error) -> Error {
         self.see("no reply came; what the device has done is being found out");
         self.conclude(State::Unknown, None, None).await;
-        self.session = None;
-        self.held = None;
-        self.commit.document.session_id = None;
+        if !self.keeps_session() {
+            self.session = None;
+            self.held = None;
+            self.commit.document.session_id = None;
+        }
         self.looks = Looks::now(Reason::SessionLost);
         Error::new(ErrorCode::OutcomeUnknown, error.detail().to_owned())
             .with_message(error.session_id(), error.message_id().map(str::to_owned))
@@ -298,8 +412,12 @@ impl Guardian {
             .with_hint("its record tells what came of it; it is not sent again")
     }
 
-    fn answer_marker(&self, who: &str) -> String {
-        ground::marker(&self.gateway.inner.store.new_id(), who)
+    /// What names an order in the device's history: its operation (E3); what a probe orders is part of the change, and no
+    /// second commit of it.
+    fn answer_marker(&self, who: &str, wanted: &str) -> String {
+        let id = self.handle.serving();
+        let id = id.unwrap_or_else(|| format!("{}/{wanted}", self.commit.row.change_id));
+        marker(&id, who)
     }
 
     pub(super) fn about(&self, error: Error) -> Error {

@@ -27,6 +27,8 @@ use crate::service::{Gateway, devices, prepare};
 
 /// Bytes of a reply that are looked into.
 const MOST: u64 = 4 << 20;
+/// From so many bytes on, a reply is looked into beside the threads that serve everybody.
+const LARGE: u64 = 256 << 10;
 
 /// Why an attempt was not enough.
 pub(super) struct Miss {
@@ -72,10 +74,22 @@ impl Guardian {
         }))
     }
 
-    /// The probe while it runs, and while it is known that there is something to confirm.
+    /// The probe while it runs, and while there is something to confirm, or may be: of a device that cannot be asked nobody
+    /// knows, and the probe is what asks.
     fn probing(&self) -> Option<&Probe> {
-        let probe = self.commit.document.probe.as_ref()?;
-        (probe.is_running() && self.commit.state == State::Pending && !self.is_doomed()).then_some(probe)
+        let document = &self.commit.document;
+        let probe = document.probe.as_ref()?;
+        let waits = match self.commit.state {
+            State::Pending => true,
+            State::Unknown => self.commit.is_made() && document.answer.is_none() && !self.is_overdue(),
+            State::Confirming
+            | State::Cancelling
+            | State::Confirmed
+            | State::Cancelled
+            | State::RolledBack
+            | State::Kept => false,
+        };
+        (probe.is_running() && waits && !self.is_doomed()).then_some(probe)
     }
 
     /// Asks the device, unless it is too late.
@@ -128,7 +142,7 @@ impl Guardian {
     /// It holds. Tells whether that was the end of it: what keeps the commit from being confirmed may pass.
     async fn confirm_for_probe(&mut self) -> bool {
         let owner = self.commit.row.owner.clone();
-        let deadline = Instant::now() + self.times.rpc;
+        let deadline = self.while_it_waits(Instant::now() + self.times.rpc);
         let Err(error) = self.confirm(&owner, deadline, false).await else {
             return true;
         };
@@ -160,7 +174,7 @@ impl Guardian {
         }
         self.end_probe(ProbeState::GaveUp).await;
         let owner = self.commit.row.owner.clone();
-        let deadline = Instant::now() + self.times.rpc;
+        let deadline = self.while_it_waits(Instant::now() + self.times.rpc);
         if let Err(error) = self.cancel(&owner, deadline).await {
             self.log_refused("cancelled", &error);
             if self.commit.state == State::Pending {
@@ -240,8 +254,12 @@ async fn ask(
         ));
         return Err(Miss { why, reached: true });
     }
-    let read = devices::blocking(move || value(reply.data)).await;
-    let data = read.map_err(|error| miss(error, true))?;
+    let data = if reply.data.stored_bytes() < LARGE {
+        value(reply.data)
+    } else {
+        let read = devices::blocking(move || value(reply.data)).await;
+        read.map_err(|error| miss(error, true))?
+    };
     let told = data.map_err(failure).and_then(|data| judge(&expect, &data));
     told.map_err(|why| Miss { why, reached: true })
 }

@@ -1,5 +1,6 @@
 //! The session that a confirmed commit needs: taken, asked, and given back (conventions C2, C7).
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,6 +12,7 @@ use crate::netconf::capability::Capabilities;
 use crate::netconf::rpc::RequestError;
 use crate::pool::Hold;
 use crate::service::confirmed::record::ConfirmedCommit;
+use crate::service::confirmed::state::State;
 use crate::service::edit::differing::Differing;
 use crate::service::edit::ground::{Dialect, Ground};
 use crate::service::edit::reading;
@@ -25,13 +27,20 @@ use crate::service::{failure, locks};
 /// How long the end of a session is waited for. It goes on by itself.
 const GOODBYE: Duration = Duration::from_secs(10);
 
+/// What a session is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A commit of the candidate, which has to be as running is.
+    Commit,
+    /// The confirming commit, together with what has come into the candidate since.
+    ConfirmWithCandidate,
+    /// `<cancel-commit>` by its token, which leaves the candidate alone.
+    Undo,
+}
+
 impl Guardian {
     /// A session with the lock of the candidate: the one that made the commit, or a new one where that is as good.
-    pub(super) async fn take_session(
-        &mut self,
-        deadline: Instant,
-        accept_candidate: bool,
-    ) -> Result<(), Error> {
+    pub(super) async fn take_session(&mut self, deadline: Instant, purpose: Purpose) -> Result<(), Error> {
         if self.held.is_some() {
             return Ok(());
         }
@@ -61,9 +70,15 @@ impl Guardian {
                 // RFC 6241 (7.5) refuses the lock of running to other sessions while a confirmed commit is pending; there
                 // are servers that refuse the candidate's too, though this session has the token, and nobody else gets
                 // it either. Whether the candidate is clean is looked at in any case.
-                Err(error) if error.code() == ErrorCode::InUse && self.commit.document.persist.is_some() => {}
+                Err(error)
+                    if self.commit.document.persist.is_some()
+                        && matches!(error.code(), ErrorCode::InUse | ErrorCode::ConfirmedCommitPending) => {}
+                // Undoing by token needs no candidate (RFC 6241 section 8.4.4.1).
+                Err(error) if purpose == Purpose::Undo && is_refused(&error) => {}
                 // What is to be confirmed as well keeps the lock from being had.
-                Err(error) if error.reason() == Some("candidate_modified") && accept_candidate => {}
+                Err(error)
+                    if error.reason() == Some("candidate_modified")
+                        && purpose == Purpose::ConfirmWithCandidate => {}
                 Err(error) if error.reason() == Some("candidate_modified") => {
                     self.held = Some(held);
                     let told = self.candidate_is_clean(deadline, false).await;
@@ -146,6 +161,31 @@ impl Guardian {
         Ok(())
     }
 
+    /// Sends an extension. Where the time is up before it is answered, nobody knows until then.
+    pub(super) async fn send_extension(&mut self, step: Step) -> Result<(), Error> {
+        let device = self.commit.row.device.clone();
+        let began = Instant::now();
+        let up = self.while_it_waits(began + self.times.commit);
+        let mut held = self.held.take().ok_or_else(no_session)?;
+        let sent = {
+            let mut sending = pin!(send(step, &mut held, &device, began + self.times.commit));
+            tokio::select! {
+                biased;
+                sent = &mut sending => sent,
+                () = tokio::time::sleep_until(up) => {
+                    self.see("its time is up, and its extension is not answered yet");
+                    self.conclude(State::Unknown, None, None).await;
+                    sending.await
+                }
+            }
+        };
+        self.held = Some(held);
+        let raw = sent?;
+        self.gateway.inner.pace.took(&device, began.elapsed());
+        reading::warn(&mut self.commit.document.warnings, &raw.scan);
+        Ok(())
+    }
+
     /// Running to startup, after the confirm (E7). What fails is a warning: the commit is confirmed.
     pub(super) async fn save(&mut self) {
         if !self.commit.document.save {
@@ -162,7 +202,7 @@ impl Guardian {
             Ok(Err(error)) | Err(error) => Err(error),
         };
         if let Err(error) = result {
-            let words = format!("running was not saved to startup: {}", error.detail());
+            let words = format!("{}: {}", reading::unsaved(error.outcome()), error.detail());
             self.commit.document.warnings.push(RpcErrorView::warning(words));
         }
     }
@@ -210,6 +250,11 @@ impl Guardian {
     pub(super) fn ground(&self, capabilities: &Capabilities) -> Result<Ground, Error> {
         Ground::new(capabilities, Mode::Exclusive, None)
     }
+}
+
+/// Whether the device said no, so that the session is as good as before.
+fn is_refused(error: &Error) -> bool {
+    !error.rpc_errors().is_empty()
 }
 
 fn no_session() -> Error {

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::Guardian;
 use crate::error::{Error, ErrorCode};
+use crate::netconf::capability::Capability;
 use crate::service::confirmed::looks::Seen;
 use crate::service::confirmed::record::ConfirmedCommit;
 use crate::service::continuity;
@@ -14,6 +15,8 @@ use crate::service::history::Records;
 struct Sight {
     seen: Seen,
     restarted: bool,
+    /// In how many entries the history holds the commit, where it tells.
+    entries: Option<u8>,
 }
 
 impl Guardian {
@@ -22,13 +25,15 @@ impl Guardian {
     pub(super) async fn find(&mut self) -> Result<Seen, String> {
         // Who waits for another session does not wait for long where there is this one.
         let patience = self.times.rpc / if self.held.is_some() { 4 } else { 1 };
-        match self.find_beside(Instant::now() + patience).await {
+        let deadline = self.while_it_waits(Instant::now() + patience);
+        match self.find_beside(deadline).await {
             Ok(seen) => Ok(seen),
             Err(error) => {
-                let deadline = Instant::now() + self.times.rpc;
-                let here = match self.held {
-                    Some(_) => self.find_here(deadline).await.ok(),
-                    None => None,
+                let deadline = self.while_it_waits(Instant::now() + self.times.rpc);
+                // Behind a reply that the device owes it would wait, and be given up too soon.
+                let here = match &self.held {
+                    Some(held) if held.is_idle() => self.find_here(deadline).await.ok(),
+                    Some(_) | None => None,
                 };
                 here.ok_or_else(|| {
                     format!(
@@ -50,9 +55,8 @@ impl Guardian {
             who: &self.commit.row.owner,
         };
         let overdue = self.is_overdue();
-        let Sight { seen, restarted } = look(&mut records, &self.commit, overdue, deadline).await?;
-        self.restarted = restarted;
-        Ok(seen)
+        let sight = look(&mut records, &self.commit, overdue, deadline).await?;
+        Ok(self.saw(sight))
     }
 
     /// The same in the session that is held.
@@ -61,22 +65,35 @@ impl Guardian {
     /// As a read.
     pub(super) async fn find_here(&mut self, deadline: Instant) -> Result<Seen, Error> {
         let (commit, overdue) = (self.commit.clone(), self.is_overdue());
-        let Sight { seen, restarted } = look(&mut self.records()?, &commit, overdue, deadline).await?;
-        self.restarted = restarted;
-        Ok(seen)
+        let sight = look(&mut self.records()?, &commit, overdue, deadline).await?;
+        Ok(self.saw(sight))
     }
 
-    fn is_overdue(&self) -> bool {
+    fn saw(&mut self, sight: Sight) -> Seen {
+        self.restarted = sight.restarted;
+        self.entries = sight.entries;
+        sight.seen
+    }
+
+    pub(super) fn is_overdue(&self) -> bool {
         self.commit.runs_for(&self.gateway.inner.clock).is_zero()
     }
 
-    /// Since when the server is at work, where no history tells later whether it was started anew.
+    /// Asks, once the device has made the commit and owes no reply in its session, since when its server is at work, where no
+    /// history tells later whether it was started anew. In that session: another one may have to be opened, and whoever
+    /// orders something meanwhile would be told of its failure.
     pub(super) async fn note_server_start(&mut self) {
-        let document = &self.commit.document;
-        if document.junos || document.server_start.is_some() || self.held.is_none() {
+        let Some(held) = &self.held else { return };
+        if self.asked_for_start || !self.commit.is_made() || !held.is_idle() {
             return;
         }
-        let deadline = Instant::now() + self.times.rpc;
+        self.asked_for_start = true;
+        let document = &self.commit.document;
+        let tells = held.capabilities().has(Capability::Monitoring);
+        if document.junos || document.server_start.is_some() || !tells {
+            return;
+        }
+        let deadline = self.while_it_waits(Instant::now() + self.times.rpc);
         let told = match self.records() {
             Ok(mut records) => records.server_start(deadline).await,
             Err(error) => Err(error),
@@ -103,12 +120,21 @@ async fn look(
         // A token is not bound to a start of the server, nor to its end.
         let told = running == Running::AsBefore && !(overdue && document.persist.is_some());
         let restarted = told && has_restarted(records, document.server_start.as_deref(), deadline).await;
-        let seen = Seen::Running(running);
-        return Ok(Sight { seen, restarted });
+        return Ok(Sight {
+            seen: Seen::Running(running),
+            restarted,
+            entries: None,
+        });
     }
     let history = records.commits(deadline).await?;
     let standing = evidence::standing(&history, &document.marker);
     let Standing::OwnCommit { above, at } = standing else {
+        let entries = match &standing {
+            Standing::Newest { entries, .. } => Some(*entries),
+            Standing::Absent | Standing::OwnCommit { .. } | Standing::Followed(_) | Standing::Overlaid(_) => {
+                None
+            }
+        };
         let missing = standing == Standing::Absent;
         let seen = if missing && !continuity::goes_on(&history, document.evidence.newest.as_ref()) {
             Seen::AnotherHistory
@@ -118,6 +144,7 @@ async fn look(
         return Ok(Sight {
             seen,
             restarted: false,
+            entries,
         });
     };
     let Places { own, ours, before } = at;
@@ -140,8 +167,11 @@ async fn look(
     } else {
         false
     };
-    let seen = Seen::OwnCommit { above, running };
-    Ok(Sight { seen, restarted })
+    Ok(Sight {
+        seen: Seen::OwnCommit { above, running },
+        restarted,
+        entries: Some(before.saturating_sub(ours)),
+    })
 }
 
 /// Whether the server says that it is at work since another time than before.

@@ -5,7 +5,7 @@ mod edits;
 use super::*;
 use crate::netconf::capability::Capability;
 use crate::pool::Hold;
-use crate::service::edit::ground::marker;
+use crate::service::edit::commit::marker;
 use crate::service::edit::request::{Action, CommitOptions, Protocol};
 
 const OLD_JUNOS: &[&str] = &[
@@ -444,6 +444,7 @@ fn verified_change_reads_running_after_the_commit() {
         made(Mode::Exclusive, None),
         [
             compare.clone(),
+            "<get-config><source><running/></source></get-config>".to_owned(),
             "<get-config><source><candidate/></source></get-config>".to_owned(),
             "<commit-configuration><log>m</log></commit-configuration>".to_owned(),
             "<get-config><source><running/></source></get-config>".to_owned(),

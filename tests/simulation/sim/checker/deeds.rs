@@ -1,14 +1,17 @@
 //! What the gateway says of a device, held against what the device did.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ncgate::emulator::Quirk;
-use ncgate::emulator::config::{Cause, Deed as DeviceDeed, What};
+use ncgate::emulator::config::{Cause, What};
 use ncgate::service::edit::view::ChangeView;
 use ncgate::service::edit::view::ConfirmedCommitView;
 
 use super::{confirm_of, shares};
+use crate::sim::glimpses::Glimpse;
 use crate::sim::plan::{Confirm, ConfirmEnd, Deed, DevicePlan, Order, Trouble, Wish};
+use crate::sim::witness::Claim;
 use crate::sim::world::{DeviceReport, Told, USER};
 
 /// Whoever waits, if it is none of our callers.
@@ -19,11 +22,15 @@ pub struct Judge<'a> {
     pub report: &'a DeviceReport,
     pub confirmed: &'a [ConfirmedCommitView],
     pub told: &'a [Told],
+    pub glimpses: &'a [Glimpse],
+    pub claims: &'a [Claim],
+    /// When the gateway and the device could not reach each other, or one of them did not know that they could not.
+    pub apart: &'a [(Duration, Duration)],
     pub broken: &'a mut Vec<String>,
 }
 
 impl Judge<'_> {
-    fn say(&mut self, what: String) {
+    pub(super) fn say(&mut self, what: String) {
         self.broken.push(format!("{}: {what}", self.plan.name));
     }
 
@@ -40,6 +47,11 @@ impl Judge<'_> {
             let in_vain = |change: &&ChangeView| {
                 order.manner.key && change.state == "failed" && change.outcome.as_deref() == Some("not_sent")
             };
+            let in_vain_ids: Vec<&str> = changes
+                .iter()
+                .filter(|change| in_vain(change))
+                .map(|change| &*change.id)
+                .collect();
             let counting: Vec<&ChangeView> = changes
                 .iter()
                 .copied()
@@ -57,6 +69,7 @@ impl Judge<'_> {
                 // What is in the shared candidate stays there, and whoever commits commits it.
                 continue;
             }
+            self.moments(order, made.first().copied(), &in_vain_ids);
             match change {
                 None if made.is_empty() => {}
                 None => self.say(format!("{owner} was committed, and there is no change")),
@@ -67,52 +80,8 @@ impl Judge<'_> {
             }
         }
         self.confirms(orders);
+        self.held();
         self.leftovers(orders);
-    }
-
-    fn contains(&self, deed: usize, word: &str) -> bool {
-        self.report.deeds[deed].1.contains(word)
-    }
-
-    /// The deeds that brought a word into the configuration, rollbacks apart. Where edits outlive their sessions, whoever
-    /// commits commits them, which is nothing that the gateway could help.
-    fn made(&self, word: &str) -> Vec<usize> {
-        let anybody = !self.plan.has(Quirk::CandidateStays);
-        let deeds = 0..self.report.deeds.len();
-        deeds
-            .filter(|number| {
-                let deed = &self.report.deeds[*number].0;
-                deed.is_commit()
-                    && (anybody || deed.user == USER)
-                    && self.contains(*number, word)
-                    && !(*number > 0 && self.contains(*number - 1, word))
-            })
-            .collect()
-    }
-
-    /// The first deed after this one that took the word away.
-    fn undone(&self, word: &str, made: usize) -> Option<&DeviceDeed> {
-        let later = made + 1..self.report.deeds.len();
-        let mut gone = later.filter(|deed| !self.contains(*deed, word));
-        gone.next().map(|deed| &self.report.deeds[deed].0)
-    }
-
-    /// The first deed after this one that confirmed, unless it was undone before. Where the device has lost its timer, the
-    /// next commit is taken for it: in the device's records the two look the same. So is a confirmed commit of somebody
-    /// else on top of it.
-    fn confirming(&self, made: usize) -> Option<&DeviceDeed> {
-        let mut kept = false;
-        for (deed, _) in self.report.deeds.iter().skip(made + 1) {
-            match deed.what {
-                What::Commit { confirms: true } | What::Confirmation => return Some(deed),
-                What::Commit { confirms: false } | What::ConfirmedCommit { .. } if kept => return Some(deed),
-                What::ConfirmedCommit { .. } if deed.user != USER => return Some(deed),
-                What::Commit { confirms: false } | What::ConfirmedCommit { .. } => {}
-                What::Rollback(_) => return None,
-                What::Kept => kept = true,
-            }
-        }
-        None
     }
 
     fn change(&mut self, order: &Order, change: &ChangeView, made: Option<usize>) {
@@ -120,8 +89,10 @@ impl Judge<'_> {
         let outcome = change.outcome.as_deref().unwrap_or("absent");
         let what = format!("{owner} is {} ({outcome})", change.state);
         let commits = self.report.deeds.iter();
+        // What its probe orders says that it does.
+        let marker = format!("[ncgate {} ", change.id);
         let sent = commits
-            .filter(|(deed, _)| deed.is_commit() && deed.says(&change.id))
+            .filter(|(deed, _)| deed.is_commit() && deed.says(&marker))
             .count();
         // An extension is the same commit again.
         let extensions = usize::from(confirm_of(order).is_some_and(|confirm| confirm.extend.is_some()));
@@ -153,7 +124,7 @@ impl Judge<'_> {
                 "{what}, and was to be confirmed, where nobody sees whether it is"
             ));
         }
-        let undone = self.undone(&word, made);
+        let undone = self.undone(&word, made).map(|deed| self.deed(deed));
         let rolled_back = undone.is_some_and(|deed| matches!(deed.what, What::Rollback(_)));
         let restarted = undone.is_some_and(|deed| deed.what == What::Rollback(Cause::Restarted));
         match &*change.state {
@@ -167,27 +138,17 @@ impl Judge<'_> {
             "cancelled" if later => self.say(format!("{what}, and was committed")),
             "cancelled" if undone.is_none() => self.say(format!("{what}, and is still there")),
             "kept" if rolled_back => self.say(format!("{what}, and was rolled back")),
-            "kept" if self.waits(made) => self.say(format!("{what}, and waits still")),
+            "kept" if self.ending(made).is_none() => self.say(format!("{what}, and waits still")),
             "confirmed" => self.confirmed(order, change, made, &what),
             _ => {}
         }
-    }
-
-    /// Whether nothing has ended the waiting for a confirm.
-    fn waits(&self, made: usize) -> bool {
-        let mut later = self.report.deeds.iter().skip(made + 1);
-        !later.any(|(deed, _)| match deed.what {
-            What::Commit { confirms } => confirms,
-            What::Confirmation | What::Rollback(_) | What::Kept => true,
-            What::ConfirmedCommit { .. } => deed.user != USER,
-        })
     }
 
     fn confirmed(&mut self, order: &Order, change: &ChangeView, made: usize, what: &str) {
         let by = self.confirmed.iter().find(|commit| commit.change_id == change.id);
         let by = by.and_then(|commit| commit.by.clone()).unwrap_or_default();
         let ours = by == "us";
-        match self.confirming(made) {
+        match self.confirming(made).map(|deed| self.deed(deed)) {
             None => self.say(format!("{what} by {by}, and nobody confirmed it")),
             Some(deed) if (deed.user == USER) != ours => {
                 let deed = format!("{deed:?}");
@@ -236,6 +197,10 @@ impl Judge<'_> {
             return;
         }
         let there = ["committed", "pending_confirm", "confirmed", "rolled_back", "kept"];
+        // What was taken back again is not there: found out late, or where nobody sees that it ever was.
+        let undone = made.and_then(|made| self.undone(&order.word(), made));
+        let is_gone =
+            undone.is_some() && answer == Err("not_applied") && (told.derived || !self.plan.profile.junos());
         match answer {
             Ok(state) if there.contains(&state) && made.is_none() => {
                 self.say(format!("{what}, and it was never committed"));
@@ -243,7 +208,7 @@ impl Judge<'_> {
             Err("applied") if made.is_none() => self.say(format!("{what}, and it was never committed")),
             // What was not sent may come again with the same key.
             Err("not_sent") if order.manner.key => return,
-            Ok("unchanged") | Err("not_sent" | "not_applied") if made.is_some() => {
+            Ok("unchanged") | Err("not_sent" | "not_applied") if made.is_some() && !is_gone => {
                 self.say(format!("{what}, and it was committed"));
             }
             _ => {}
@@ -253,6 +218,7 @@ impl Judge<'_> {
             Ok("scheduled") => &["committed", "cancelled", "unknown"],
             Ok(other) => &[other],
             Err("applied") => &["committed"],
+            Err("not_applied") if is_gone => &["failed", "cancelled", "rolled_back"],
             Err("not_sent" | "not_applied") => &["", "failed"],
             Err(_) => return,
         };
@@ -391,7 +357,7 @@ fn blinds(plan: &DevicePlan) -> bool {
         || deeds.any(|deed| matches!(deed, Deed::Fault(HISTORY, Trouble::Forbid | Trouble::Unheard)))
 }
 
-fn said(told: &Told) -> Result<&str, &str> {
+pub(super) fn said(told: &Told) -> Result<&str, &str> {
     let answer = told.answer.as_ref();
     answer.map(|state| &**state).map_err(|outcome| &**outcome)
 }

@@ -3,14 +3,20 @@
 //! It knows nothing of how the gateway finds out. A device is a list of deeds, each with the configuration after it; every
 //! order has a word of its own, and has been carried out when its word came into the configuration.
 
+mod courses;
 mod deeds;
+mod moments;
 mod promises;
 mod records;
+mod stays;
+
+use std::time::Duration;
 
 use ncgate::emulator::config::Deed;
 
 use self::deeds::Judge;
-use super::plan::{Confirm, Order, SessionEnd, Wish};
+use super::plan::{Confirm, Event, Happening, Order, SessionEnd, Wish};
+use super::witness::Claim;
 use super::world::{USER, World};
 
 /// Everything that is not as it has to be.
@@ -26,11 +32,16 @@ pub fn check(world: &World) -> Vec<String> {
             .filter(|order| order.device == *number)
             .collect();
         let changes = gateway.changes.get(*number).map_or(&[][..], Vec::as_slice);
+        let claims = state.claims.iter().filter(|claim| claim.device == *name);
+        let claims: Vec<Claim> = claims.cloned().collect();
         let judge = Judge {
             plan: &world.plan().devices[*number],
             report,
             confirmed: &gateway.confirmed,
             told: &state.told,
+            glimpses: state.glimpses.get(number).map_or(&[][..], Vec::as_slice),
+            claims: &claims,
+            apart: &apart(&world.plan().events, *number),
             broken: &mut broken,
         };
         judge.all(&orders, changes);
@@ -53,9 +64,30 @@ pub fn check(world: &World) -> Vec<String> {
     }
     broken.extend(gateway.left_open.iter().cloned());
     broken.extend(records::check(&state));
+    broken.extend(stays::check(&world.plan().events, &state));
     let orders = world.plan().callers.iter().flatten();
     broken.extend(promises::check(orders, &state));
     broken
+}
+
+/// When the gateway and a device were parted, each time from the beginning until both know, or can.
+fn apart(events: &[Event], device: usize) -> Vec<(Duration, Duration)> {
+    let after = |at: u64, what: Happening| {
+        let mut later = events.iter().filter(|event| event.at >= at && event.what == what);
+        later.next().map_or(u64::MAX, |event| event.at)
+    };
+    let spans = events.iter().filter_map(|event| {
+        let end = match event.what {
+            Happening::Hold(held) if held == device => after(event.at, Happening::Release(device)),
+            // What is dropped never comes: the connections of before are of no use any more.
+            Happening::Partition(parted) if parted == device => {
+                after(event.at, Happening::Repair(device)).max(after(event.at, Happening::CutGateway(device)))
+            }
+            _ => return None,
+        };
+        Some((Duration::from_millis(event.at), Duration::from_millis(end)))
+    });
+    spans.collect()
 }
 
 /// How many changes have no end that anybody knows.
@@ -123,6 +155,6 @@ fn confirm_of(order: &Order) -> Option<&Confirm> {
             end: SessionEnd::Commit(confirm),
             ..
         } => confirm.as_ref(),
-        Wish::EditSession { .. } | Wish::DryRun | Wish::Kill(_) => None,
+        Wish::EditSession { .. } | Wish::DryRun | Wish::Kill(_) | Wish::Patch(_) | Wish::Remove(_) => None,
     }
 }

@@ -1,6 +1,6 @@
 //! What callers were told at the door: the same with the same key, and what the operations say in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ncgate::service::operations::{Operation, State as OperationState};
 
@@ -19,11 +19,11 @@ pub fn check<'a>(orders: impl Iterator<Item = &'a Order>, state: &State) -> Vec<
         let Some(id) = &told.operation else { continue };
         match operations.get(&**id) {
             None => broken.push(format!("{told:?}, and there is no such operation")),
-            Some(operation) if !told.derived => kept(told, operation, &mut broken),
-            Some(_) => {}
+            Some(operation) => kept(told, operation, &mut broken),
         }
     }
     for order in orders.filter(|order| order.manner.key) {
+        one_request(order, state, &mut broken);
         let mut said: BTreeMap<&str, Vec<&Told>> = BTreeMap::new();
         let told = state.told.iter();
         for told in told.filter(|told| told.order == order.number && !told.derived) {
@@ -43,6 +43,26 @@ pub fn check<'a>(orders: impl Iterator<Item = &'a Order>, state: &State) -> Vec<
         }
     }
     broken
+}
+
+/// A key is that of one request: nobody else is answered who asks for something else with it.
+fn one_request(order: &Order, state: &State, broken: &mut Vec<String>) {
+    let told = state.told.iter();
+    let mut answered: BTreeMap<&str, BTreeSet<bool>> = BTreeMap::new();
+    for told in told.filter(|told| told.order == order.number && told.operation.is_some()) {
+        // What was not sent leaves the key to the next one.
+        if told.answer != Err("not_sent".to_owned()) {
+            answered.entry(told.part).or_default().insert(told.odd);
+        }
+    }
+    for (part, requests) in answered {
+        if requests.len() > 1 {
+            broken.push(format!(
+                "{} had two requests answered with the key of its {part}",
+                order.owner()
+            ));
+        }
+    }
 }
 
 /// What an operation says in the end is what its caller was told, unless nobody knew then.

@@ -14,9 +14,10 @@ type Courses<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 pub fn check(state: &State) -> Vec<String> {
     let report = &state.gateway;
     let mut broken = state.missed.clone();
-    operations(report, &mut broken);
+    let unlisted = unlisted(state);
+    operations(report, &unlisted, &mut broken);
     if report.settled {
-        events(report, &mut broken);
+        events(report, &unlisted, &mut broken);
         followed(state, &mut broken);
     } else {
         broken.push("something goes on for ever".to_owned());
@@ -24,7 +25,22 @@ pub fn check(state: &State) -> Vec<String> {
     broken
 }
 
-fn operations(report: &GatewayReport, broken: &mut Vec<String>) {
+/// Changes that were asked for just when their device was removed, and for which nothing was sent: no list has them.
+fn unlisted(state: &State) -> BTreeSet<&str> {
+    let operations = state.gateway.operations.iter();
+    let in_vain = operations.filter(|operation| {
+        operation.is_change
+            && operation.state == OperationState::Failed
+            && operation.outcome.as_deref() == Some("not_sent")
+            && state
+                .former
+                .values()
+                .any(|former| former.name == operation.device)
+    });
+    in_vain.map(|operation| &*operation.id).collect()
+}
+
+fn operations(report: &GatewayReport, unlisted: &BTreeSet<&str>, broken: &mut Vec<String>) {
     let changes: BTreeMap<&str, &ChangeView> = report
         .changes
         .iter()
@@ -52,6 +68,7 @@ fn operations(report: &GatewayReport, broken: &mut Vec<String>) {
         }
         seen.insert(&**id);
         match changes.get(&**id) {
+            None if unlisted.contains(&**id) => {}
             None => broken.push(format!("{what}, and its change is not there")),
             Some(change) if change.state != operation.phase || change.outcome != operation.outcome => {
                 broken.push(format!(
@@ -67,7 +84,7 @@ fn operations(report: &GatewayReport, broken: &mut Vec<String>) {
     }
 }
 
-fn events(report: &GatewayReport, broken: &mut Vec<String>) {
+fn events(report: &GatewayReport, unlisted: &BTreeSet<&str>, broken: &mut Vec<String>) {
     let ids: Vec<u64> = report
         .events
         .iter()
@@ -78,7 +95,9 @@ fn events(report: &GatewayReport, broken: &mut Vec<String>) {
     }
     let courses = courses(&report.events, "change.", |event| event.change_id.as_deref());
     let ends = report.changes.iter().flatten();
-    let ends = ends.map(|change| (&*change.id, &*change.state));
+    let ends = ends
+        .map(|change| (&*change.id, &*change.state))
+        .chain(unlisted.iter().map(|id| (*id, "failed")));
     compare("change", &courses, &ends.collect(), change_goes_on, broken);
 
     let courses = self::courses(&report.events, "confirmed_commit.", |event| {
@@ -97,8 +116,13 @@ fn events(report: &GatewayReport, broken: &mut Vec<String>) {
     let courses = self::courses(&report.events, "edit_session.", |event| {
         event.edit_session_id.as_deref()
     });
+    // One that was being opened just when its device was removed is in no list either.
+    let removed = report.events.iter().filter(|event| {
+        event.kind == "edit_session.lost" && event.reason.as_deref() == Some("device_removed")
+    });
+    let removed = removed.filter_map(|event| Some((event.edit_session_id.as_deref()?, "lost")));
     let ends = report.edit_sessions.iter().flatten();
-    let ends = ends.map(|session| (&*session.id, &*session.state));
+    let ends = ends.map(|session| (&*session.id, &*session.state)).chain(removed);
     let opened_once = |before: &str, next: &str| before == "opened" && next != before;
     compare("edit session", &courses, &ends.collect(), opened_once, broken);
 
@@ -107,8 +131,13 @@ fn events(report: &GatewayReport, broken: &mut Vec<String>) {
     });
     let ends = report.operations.iter().filter(|operation| !operation.is_change);
     let ends = ends.map(|operation| (&*operation.id, operation.state.as_str()));
-    let begun_once = |before: &str, next: &str| before == "running" && next != before;
-    compare("operation", &courses, &ends.collect(), begun_once, broken);
+    // What nobody knew may be found out.
+    let goes_on = |before: &str, next: &str| match before {
+        "running" => next != before,
+        "unknown" => ["succeeded", "failed"].contains(&next),
+        _ => false,
+    };
+    compare("operation", &courses, &ends.collect(), goes_on, broken);
 }
 
 fn courses<'a>(
@@ -202,18 +231,34 @@ fn commit_goes_on(before: &str, next: &str) -> bool {
     }
 }
 
-/// Whoever follows events is told each once, in order, also across restarts of the gateway.
+/// Whoever follows events is told each once, in order, also across restarts of the gateway and his own absences.
 fn followed(state: &State, broken: &mut Vec<String>) {
-    let Some(first) = state.followed.first() else {
-        broken.push("nobody was told of anything".to_owned());
-        return;
-    };
-    let mut stored = state.gateway.events.iter();
-    let all = stored.by_ref().skip_while(|event| event.id != first.id);
-    for (stored, told) in all.zip(&state.followed) {
-        if stored != told {
-            broken.push(format!("the event {stored:?} was told as {told:?}"));
-            return;
+    for follower in &state.followers {
+        let Some(first) = follower.told.first() else {
+            // One device may have had nothing to tell of.
+            if follower.device.is_none() {
+                broken.push("nobody was told of anything".to_owned());
+            }
+            continue;
+        };
+        let stored = state.gateway.events.iter();
+        let meant = stored
+            .filter(|event| follower.device.is_none() || event.device == follower.device)
+            .skip_while(|event| event.id != first.id);
+        let mut told = follower.told.iter();
+        // What came since the gateway was asked last is not looked at.
+        for stored in meant {
+            match told.next() {
+                Some(told) if told == stored => {}
+                Some(told) => {
+                    broken.push(format!("the event {stored:?} was told as {told:?}"));
+                    break;
+                }
+                None => {
+                    broken.push(format!("the event {stored:?} was not told"));
+                    break;
+                }
+            }
         }
     }
 }

@@ -40,6 +40,9 @@ const OTHERS: &[Quirk] = &[
     Quirk::CandidateStays,
 ];
 
+/// Where edits go to running at once.
+const WITHOUT_CANDIDATE: &[Quirk] = &[Quirk::NoRunningLock, Quirk::LocksStay];
+
 /// What goes wrong goes wrong with one of these.
 const OPERATIONS_OF_JUNOS: &[&str] = &[
     "commit-configuration",
@@ -77,6 +80,8 @@ pub fn device(seed: u64, number: usize) -> DevicePlan {
         Profile::Rfc,
         Profile::RfcNoStartup,
         Profile::Rfc10,
+        Profile::Rfc10,
+        Profile::RfcRunning,
     ]);
     let quirks = quirks(&mut dice, profile);
     let mut meddling = Vec::new();
@@ -104,7 +109,11 @@ fn quirks(dice: &mut Dice, profile: Profile) -> Vec<Quirk> {
         let span = Duration::from_secs(dice.between(3, 40));
         quirks.push(Quirk::SlowRollback(span));
     }
-    let known = if profile.junos() { JUNOS } else { OTHERS };
+    let known = match profile {
+        Profile::RfcRunning => WITHOUT_CANDIDATE,
+        profile if profile.junos() => JUNOS,
+        _ => OTHERS,
+    };
     for often in [40, 15] {
         let quirk = dice.of(known);
         if dice.percent(often) && !quirks.contains(&quirk) {
@@ -129,6 +138,8 @@ fn deed(dice: &mut Dice, profile: Profile) -> Deed {
         59..=65 => Deed::Lock(dice.between(1_000, 40_000)),
         66..=73 => Deed::Type(number_of(dice), dice.between(1_000, 40_000)),
         74..=80 => Deed::Commit(number_of(dice)),
+        // Whoever edits running at once cannot know that it is to be undone.
+        81..=91 if !profile.has_candidate() => Deed::Commit(number_of(dice)),
         81..=86 => Deed::CommitConfirmed(number_of(dice), 1, dice.percent(40)),
         87..=91 => Deed::Confirm,
         92 => Deed::Check,

@@ -1,6 +1,7 @@
 //! What happens to links and to the gateway.
 
 use super::{Event, Happening, TROUBLE};
+use crate::sim::database::TABLES;
 use crate::sim::dice::Dice;
 
 pub fn events(seed: u64, devices: usize) -> Vec<Event> {
@@ -45,10 +46,23 @@ pub fn events(seed: u64, devices: usize) -> Vec<Event> {
         }
         let polite = dice.percent(30);
         add(at, if polite { Happening::Stop } else { Happening::Kill });
-        at += dice.between(200, 30_000) + if polite { 10_000 } else { 0 };
+        at += dice.between(200, 30_000) + if polite { 16_000 } else { 0 };
         let reboot = dice.percent(15);
         add(at, Happening::Start { reboot });
         at += dice.between(5_000, 120_000);
+    }
+    if dice.percent(25) {
+        let mut at = dice.between(5_000, TROUBLE - 60_000);
+        for _ in 0..dice.between(1, 3) {
+            let table = dice.percent(60).then(|| dice.of(TABLES));
+            add(at, Happening::StoreFails(table));
+            at = TROUBLE.min(at + dice.of(&[200, 2_000, 20_000, 60_000]));
+            add(at, Happening::StoreWorks);
+            at += dice.between(500, 60_000);
+            if at > TROUBLE - 1_000 {
+                break;
+            }
+        }
     }
     events.sort_by_key(|event| event.at);
     events

@@ -58,6 +58,8 @@ pub struct Order {
     pub what: Wish,
     /// The caller waits so long and leaves.
     pub patience: Option<u64>,
+    /// The next order does not wait for the answer to this one.
+    pub beside: bool,
     pub manner: Manner,
 }
 
@@ -68,6 +70,18 @@ pub struct Manner {
     pub key: bool,
     /// `Prefer: respond-async`: the operation is waited for.
     pub respond_async: bool,
+    /// Others who ask for the same with the same key.
+    pub others: Others,
+}
+
+/// Those who use a key that somebody uses already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    pub count: u64,
+    /// The last of them comes so many milliseconds after the first call.
+    pub within: u64,
+    /// The last of them asks for something else.
+    pub odd: bool,
 }
 
 impl Order {
@@ -101,6 +115,10 @@ pub enum Wish {
     },
     DryRun,
     Kill(Kill),
+    /// An admin changes what the gateway knows of the device.
+    Patch(Patch),
+    /// An admin removes the device, and adds it again so many milliseconds later.
+    Remove(u64),
     EditSession {
         mode: &'static str,
         ttl_seconds: u64,
@@ -125,6 +143,15 @@ pub struct Kill {
     pub if_user: Option<&'static str>,
     pub if_idle_seconds: Option<u64>,
     pub force: bool,
+}
+
+/// What is changed of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patch {
+    /// Its sessions have nothing to do with that.
+    Label(u64),
+    /// How long it may take for an answer, in seconds: its sessions are opened anew.
+    RpcSeconds(u64),
 }
 
 /// What decides in the place of the caller whether a commit is good.
@@ -242,6 +269,9 @@ pub enum Happening {
     Kill,
     /// It ends politely.
     Stop,
+    /// From now on this table of the database takes nothing, or none does.
+    StoreFails(Option<&'static str>),
+    StoreWorks,
     /// It starts; with `reboot` the machine had been started anew.
     Start {
         reboot: bool,
@@ -261,8 +291,14 @@ pub fn plan(seed: u64) -> Plan {
             let mut orders = Vec::new();
             while at < TROUBLE - 20_000 {
                 number += 1;
-                orders.push(orders::order(&mut dice, number, at, &devices));
-                at += dice.between(500, 60_000);
+                let last = orders.last().filter(|order: &&Order| order.beside);
+                let device = last.map(|order| order.device);
+                let order = orders::order(&mut dice, number, at, &devices, device);
+                at += match order.beside {
+                    true => dice.between(0, 300),
+                    false => dice.between(500, 60_000),
+                };
+                orders.push(order);
             }
             orders
         })

@@ -1,16 +1,24 @@
 //! What callers want.
 
-use super::{Confirm, ConfirmEnd, DevicePlan, Kill, Later, Manner, Order, Probe, SessionEnd, Wish};
+use super::{
+    Confirm, ConfirmEnd, DevicePlan, Kill, Later, Manner, Order, Others, Patch, Probe, SessionEnd, Wish,
+};
 use crate::sim::dice::Dice;
 
-pub fn order(dice: &mut Dice, number: u32, at: u64, devices: &[DevicePlan]) -> Order {
-    let device = usize::try_from(dice.between(0, devices.len() as u64 - 1)).unwrap_or(0);
+/// The device is anyone unless one is given.
+pub fn order(dice: &mut Dice, number: u32, at: u64, devices: &[DevicePlan], device: Option<usize>) -> Order {
+    let any = usize::try_from(dice.between(0, devices.len() as u64 - 1)).unwrap_or(0);
+    let device = device.unwrap_or(any);
     let junos = devices[device].profile.junos();
     let what = match dice.between(0, 99) {
         0..=3 => Wish::DryRun,
         4..=6 => Wish::Kill(kill(dice)),
-        7..=34 => plain(dice, junos),
-        35..=69 => Wish::Change {
+        7..=10 => Wish::Patch(patch(dice)),
+        11..=12 => Wish::Remove(dice.between(0, 3_000)),
+        13..=37 => plain(dice, junos),
+        // Without a candidate there is nothing to confirm, and an edit session changes running with every edit.
+        _ if !devices[device].profile.has_candidate() => plain(dice, false),
+        38..=70 => Wish::Change {
             mode: None,
             validate: dice.percent(80),
             wait_seconds: wait(dice),
@@ -27,15 +35,33 @@ pub fn order(dice: &mut Dice, number: u32, at: u64, devices: &[DevicePlan]) -> O
         device,
         what,
         patience: dice.percent(15).then(|| dice.between(50, 20_000)),
+        beside: dice.percent(12),
         manner: manner(dice),
     }
 }
 
 fn manner(dice: &mut Dice) -> Manner {
+    let key = dice.percent(35);
+    let others = Others {
+        count: dice.between(1, 3),
+        within: dice.of(&[0, 0, 300, 4_000, 30_000]),
+        odd: dice.percent(30),
+    };
     Manner {
-        key: dice.percent(35),
-        // With those who do not wait two runs of a seed differ now and then, in the order within a moment.
-        respond_async: false,
+        key,
+        respond_async: dice.percent(20),
+        others: if key && dice.percent(30) {
+            others
+        } else {
+            Others::default()
+        },
+    }
+}
+
+fn patch(dice: &mut Dice) -> Patch {
+    match dice.between(0, 2) {
+        0 => Patch::Label(dice.between(0, 3)),
+        _ => Patch::RpcSeconds(dice.between(15, 25)),
     }
 }
 

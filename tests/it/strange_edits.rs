@@ -1,0 +1,179 @@
+//! Edits that mean something else than they seem to: refused, or sent as what they are (W5, W8, X2, X8, H1).
+
+use ncgate::emulator::Profile;
+use serde_json::{Value, json};
+
+use crate::support::doors::{DOORS, Door, bad, good};
+use crate::support::{TestGateway, junos, listen};
+
+fn planned(edit: &Value) -> Value {
+    json!({"edits": [edit], "plan": true})
+}
+
+/// Stands for where a mark of the whole configuration is refused.
+const MARKED: &str = "the configuration";
+
+/// W5, W8: what stands beside the statements is about the configuration; that is one, and not left out without a word.
+#[tokio::test]
+async fn a_configuration_is_one_with_its_metadata() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    for (config, field) in [
+        (
+            json!({"@": {"operation": "delete"}, "snmp": {"contact": "x"}}),
+            MARKED,
+        ),
+        (
+            json!({"@": {"operation": "replace"}, "snmp": {"contact": "x"}}),
+            MARKED,
+        ),
+        (
+            json!({"@": {"operation": "boom"}, "snmp": {"contact": "x"}}),
+            "edits.0.config.@.operation",
+        ),
+        (
+            json!({"configuration": [{"snmp": {"contact": "x"}}, {"system": {"host-name": "y"}}]}),
+            "edits.0.config.configuration",
+        ),
+        (json!({"configuration": []}), "edits.0.config.configuration"),
+    ] {
+        for door in DOORS {
+            let body = planned(&json!({"config": config}));
+            let refusal = bad(door, gateway.change(door, "mx1", body).await);
+            assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+            let field = match (field, door) {
+                // The place in the document is told in words, which those of gRPC begin with.
+                (MARKED, Door::Rest) => "edits.0.config",
+                (MARKED, Door::Grpc) => "edits.0.config.configuration",
+                (field, _) => field,
+            };
+            assert_eq!(refusal.fields, [field], "{refusal:?}");
+        }
+    }
+    for door in DOORS {
+        for (config, sent) in [
+            (
+                json!({"@": {"changed": "yes"}, "snmp": {"contact": "x"}}),
+                "<configuration changed=\"yes\"><snmp><contact>x</contact></snmp></configuration>",
+            ),
+            (
+                json!({"configuration": [{"snmp": {"contact": "x"}}]}),
+                "<configuration><snmp><contact>x</contact></snmp></configuration>",
+            ),
+        ] {
+            let body = planned(&json!({"config": config}));
+            let plan = good(door, gateway.change(door, "mx1", body).await);
+            let load = plan["rpcs"][2].as_str().expect("XML");
+            assert!(load.contains(sent), "{load}");
+        }
+    }
+    gateway.stop().await;
+    device.stop().await;
+}
+
+/// X2: an attribute is a mark by its namespace, whatever its prefix is called.
+#[tokio::test]
+async fn a_foreign_attribute_is_no_operation() {
+    let foreign = r#"<snmp xmlns:nc="urn:x" nc:operation="delete"/>"#;
+    let root = r#"<configuration xmlns="urn:example:router">"#;
+    for (profile, config, mark) in [
+        (Profile::Junos, foreign.to_owned(), "delete=\"delete\""),
+        (
+            Profile::Rfc,
+            format!("{root}{foreign}</configuration>"),
+            "xmlns:nc=\"urn:ietf",
+        ),
+    ] {
+        let (gateway, device) = TestGateway::with_device(junos().profile(profile)).await;
+        for door in DOORS {
+            let body = planned(&json!({"format": "xml", "config": config}));
+            let plan = good(door, gateway.change(door, "mx1", body).await);
+            let rpcs = plan["rpcs"].to_string().replace("\\\"", "\"");
+            assert!(
+                rpcs.contains(r#"<snmp xmlns:nc="urn:x" nc:operation="delete"/>"#),
+                "{rpcs}"
+            );
+            assert!(!rpcs.contains(mark), "{rpcs}");
+            // The real one beside it stays what it is.
+            let real = config.replace(
+                "<snmp ",
+                "<snmp xmlns:o=\"urn:ietf:params:xml:ns:netconf:base:1.0\" o:operation=\"delete\" ",
+            );
+            let body = planned(&json!({"format": "xml", "config": real}));
+            let plan = good(door, gateway.change(door, "mx1", body).await);
+            let rpcs = plan["rpcs"].to_string().replace("\\\"", "\"");
+            assert!(rpcs.contains(r#"nc:operation="delete""#), "{rpcs}");
+            match profile {
+                Profile::Junos => assert!(rpcs.contains("delete=\"delete\""), "{rpcs}"),
+                _ => assert!(rpcs.contains(":operation=\"delete\" nc:operation"), "{rpcs}"),
+            }
+        }
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
+/// W3, design section 6: the device's own JSON is sent as it is, unless it would mean different things to different readers, or
+/// takes the place of everything without being told so.
+#[tokio::test]
+async fn json_of_the_device_is_looked_at() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    for (config, field) in [
+        (
+            r#"{"configuration": {"snmp": {"contact": "a", "contact": "b"}}}"#,
+            "edits.0.config.configuration.snmp.contact",
+        ),
+        (
+            r#"{"configuration": {"@": {"operation": "delete"}, "snmp": {"contact": "a"}}}"#,
+            "edits.0.config.configuration.@.operation",
+        ),
+        (
+            r#"{"configuration": {"snmp": "#,
+            "edits.0.config.configuration.snmp",
+        ),
+    ] {
+        for door in DOORS {
+            let body = json!({"edits": [{"format": "device_json", "config": config}]});
+            let refusal = bad(door, gateway.change(door, "mx1", body).await);
+            assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+            assert_eq!(refusal.fields, [field], "{refusal:?}");
+        }
+    }
+    assert!(
+        device
+            .stats()
+            .requests
+            .iter()
+            .all(|request| !request.contains("load-configuration"))
+    );
+    gateway.stop().await;
+    device.stop().await;
+}
+
+/// Design section 6: `replace` without a mark that anybody sees; X8: URLs that are read in more than one way.
+#[tokio::test]
+async fn urls_are_neither_replaced_with_nor_ambiguous() {
+    let gateway =
+        TestGateway::with(|settings| settings.device_urls = Some("file:,ftp://192.0.2.1".to_owned())).await;
+    let device = listen(junos().profile(Profile::Rfc)).await;
+    gateway.add("mx1", &device, json!({})).await;
+    for door in DOORS {
+        let edit = json!({"action": "replace", "format": "xml", "url": "file:///x"});
+        let refusal = bad(door, gateway.change(door, "mx1", planned(&edit)).await);
+        assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+        assert_eq!(refusal.fields, ["edits.0.action"], "{refusal:?}");
+        for url in [
+            r"ftp://192.0.2.1\@evil.example/x",
+            "ftp://192.0.2.1 @evil.example/x",
+            "ftp://192.0.2.1\t/x",
+        ] {
+            let edit = json!({"format": "xml", "url": url});
+            let refusal = bad(door, gateway.change(door, "mx1", planned(&edit)).await);
+            assert_eq!(refusal.fields, ["edits.0.url"], "{refusal:?}");
+            let body = json!({"source": {"url": url}, "target": "candidate", "plan": true});
+            let refusal = bad(door, gateway.whole(door, "mx1", "copy", body).await);
+            assert_eq!(refusal.fields, ["source.url"], "{refusal:?}");
+        }
+    }
+    gateway.stop().await;
+    device.stop().await;
+}
