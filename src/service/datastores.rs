@@ -421,11 +421,8 @@ async fn before_it_changes(
         }
     }
     let mut digests = digests.into_iter();
-    let at_once = digests.next().map(|before| AtOnce {
-        before,
-        expected: digests.next(),
-        session_id: None,
-    });
+    let before = digests.next();
+    let at_once = before.map(|before| AtOnce::new(before, digests.next()));
     Ok((at_once, None))
 }
 

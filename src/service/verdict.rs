@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::evidence::Running;
 
+/// Between looks: twice as long each time.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// How much longer than a commit may take the device is looked at.
 pub(super) const BEYOND: Duration = Duration::from_secs(180);
 

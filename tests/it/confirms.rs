@@ -10,10 +10,10 @@ use ncgate::service::edit::request::ConfirmRequest;
 use serde_json::{Value, json};
 
 use crate::support::commits::{commit_ends_as, id, pair, quirky, running, start, start_is_known, to_contact};
-use crate::support::confirmed::pass;
+use crate::support::confirmed::{clock, pass, time_passes_until, while_time_passes};
 use crate::support::doors::{DOORS, Door, bad, good};
 use crate::support::events::{all, of_kind};
-use crate::support::{TestGateway, eventually, sent};
+use crate::support::{TestGateway, eventually, junos, listen};
 
 /// Ends the session of a confirmed commit that outlives it, and with it the lock of the candidate.
 async fn lose_session(gateway: &TestGateway, device: &RunningEmulator, commit: &str) {
@@ -136,6 +136,16 @@ async fn a_lost_lock_is_taken_again() {
     }
 }
 
+/// A Junos device that is given more time for its answers than passes in a test.
+async fn patient() -> (TestGateway, RunningEmulator) {
+    let clock = clock();
+    let gateway = TestGateway::at(clock.clone(), |_| {}).await;
+    let device = listen(junos().clock(clock)).await;
+    let timeouts = json!({"timeouts": {"rpc_seconds": 600, "commit_seconds": 600}});
+    gateway.add("mx1", &device, timeouts).await;
+    (gateway, device)
+}
+
 /// Row 22, C4: a confirm that the device comes to when it has undone the commit already is a new commit there, to which it says
 /// ok, or nothing. Neither is told as confirmed.
 #[tokio::test]
@@ -146,29 +156,24 @@ async fn row_22_a_confirm_after_the_rollback_is_no_confirm() {
             (Fault::Late(late()), ("invalid-state", "not_applied")),
             (Fault::DropThenOperation(late()), ("outcome-unknown", "unknown")),
         ] {
-            let (gateway, device, edits) = pair(Profile::Junos, None).await;
+            let (gateway, device) = patient().await;
             let before = running(&device);
+            let edits = to_contact(Profile::Junos, "east");
             let commit = id(&start(&gateway, door, &edits).await);
             pass(Duration::from_secs(60)).await;
-            let commits = sent(&device, "commit-configuration").len();
             device
                 .faults()
                 .add(Rule::on("commit-configuration", fault).once());
             let ordering = gateway.order(door, &commit, "confirm", Value::Null);
-            let passing = async {
-                eventually("the confirm is sent", async || {
-                    sent(&device, "commit-configuration").len() > commits
-                })
-                .await;
-                for _ in 0..11 {
-                    pass(Duration::from_secs(10)).await;
-                    // The device answers in real time, which must not be outrun.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            };
-            let (ordered, ()) = tokio::join!(ordering, passing);
-            let refusal = bad(door, ordered);
+            let step = Duration::from_secs(2);
+            let refusal = bad(door, while_time_passes(step, ordering).await);
             assert_eq!(refusal.verdict(), verdict, "{refusal:?}");
+            let marker = "[ncgate ";
+            time_passes_until(step, "it is over", async || {
+                let told = good(door, gateway.confirmed_commit(door, &commit).await);
+                told["state"] == "rolled_back" && device.device().commits_with(marker).len() == 2
+            })
+            .await;
 
             let ended = commit_ends_as(&gateway, door, &commit, "rolled_back").await;
             assert_eq!(ended["reason"], "timeout", "{ended}");

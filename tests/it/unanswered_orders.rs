@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ncgate::emulator::config::What;
-use ncgate::emulator::{Fault, Gate, Profile, Rule};
+use ncgate::emulator::{Fault, Gate, Profile, Rule, Until};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions, Connection, Executor};
 
 use crate::support::child::Child;
 use crate::support::commits::{commit_ends_as, id, pair, to_contact};
-use crate::support::confirmed::{clock, pass};
+use crate::support::confirmed::{clock, pass, time_passes_until};
 use crate::support::doors::{DOORS, Door};
 use crate::support::events::{Wanted, all, kinds};
 use crate::support::{TestGateway, eventually, junos, listen};
@@ -127,6 +127,44 @@ async fn an_order_outlives_the_gateway() {
         );
         assert_eq!(device.device().deeds().len(), sent, "{order}");
         gateway.stop().await;
+    }
+}
+
+/// C5, E4: the device comes late to an extension whose session is gone: it was seen without it before, and is told with the new
+/// deadline as soon as it is seen.
+#[tokio::test]
+async fn an_extension_that_comes_late_is_found() {
+    let clock = clock();
+    let gateway = TestGateway::at(clock.clone(), |_| {}).await;
+    let device = listen(junos().clock(clock)).await;
+    let timeouts = json!({"timeouts": {"rpc_seconds": 600, "commit_seconds": 300}});
+    gateway.add("mx1", &device, timeouts).await;
+    let commit = id(&start(&gateway, &to_contact(Profile::Junos, "east")).await);
+    let gate = Gate::new();
+    let late = Fault::DropThenOperation(Until::Opened(gate.clone()));
+    device.faults().add(Rule::on("commit-configuration", late).once());
+    let lost = gateway.order(Door::Rest, &commit, "extend", body("extend")).await;
+    assert_eq!(lost.unwrap_err().outcome, "unknown");
+    commit_ends_as(&gateway, Door::Rest, &commit, "pending").await;
+    let operation = id(&operation_of(&gateway, "extend_confirmed_commit").await);
+    let told = gateway.operation(Door::Rest, &operation, 0).await;
+    assert_eq!(
+        (&told["state"], &told["done"]),
+        (&json!("unknown"), &json!(false))
+    );
+    gate.open();
+    time_passes_until(Duration::from_secs(5), "the extension is found", async || {
+        gateway.operation(Door::Rest, &operation, 0).await["done"] == true
+    })
+    .await;
+    for door in DOORS {
+        ends_as(&gateway, door, &operation, "succeeded", "applied").await;
+        let found = gateway.confirmed_commit(door, &commit).await.unwrap();
+        assert_eq!(
+            (&found["state"], &found["timeout_seconds"]),
+            (&json!("pending"), &json!(2400)),
+            "{found}"
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::commits::{commit_ends_as, id, pair, quirky, running, start, start_is_known, to_contact};
-use crate::support::confirmed::{clock, pass};
+use crate::support::confirmed::{clock, pass, while_time_passes};
 use crate::support::database::{freeze, open, thaw};
 use crate::support::doors::{DOORS, Door};
 use crate::support::proxy::{Network, Proxy};
@@ -199,9 +199,23 @@ async fn a_late_reply_costs_no_session() {
         change.is_ok_and(|change| change["state"] == "pending_confirm")
     })
     .await;
-    gate.open();
     let change = gateway.get_change(Door::Rest, "mx1", &change).await.unwrap();
     let commit = change["confirmed_commit_id"].as_str().unwrap();
+    // Behind that reply nothing is sent.
+    for (door, order, body) in [
+        (Door::Rest, "confirm", Value::Null),
+        (Door::Grpc, "extend", json!({"confirm_timeout_seconds": 7200})),
+    ] {
+        let commits = sent(&device, "commit").len();
+        let ordering = gateway.order(door, commit, order, body);
+        let refusal = while_time_passes(Duration::from_secs(5), ordering)
+            .await
+            .unwrap_err();
+        assert_eq!(refusal.verdict(), ("invalid-state", "not_sent"), "{refusal:?}");
+        assert_eq!(refusal.reason.as_deref(), Some("reply_overdue"), "{refusal:?}");
+        assert_eq!(sent(&device, "commit").len(), commits, "{order}");
+    }
+    gate.open();
     let confirmed = gateway
         .order(Door::Rest, commit, "confirm", Value::Null)
         .await

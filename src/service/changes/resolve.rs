@@ -17,12 +17,9 @@ use crate::service::edit::request::Mode;
 use crate::service::edit::view::ScheduledView;
 use crate::service::evidence::{self, Standing};
 use crate::service::history;
-use crate::service::verdict::{BEYOND, Conclusion, Sight, compared, conclude};
+use crate::service::verdict::{BEYOND, Conclusion, FIRST_PAUSE, LONGEST_PAUSE, Sight, compared, conclude};
 use crate::store::{ChangeRecord, DeviceRecord, StoreError};
 
-/// Between looks: twice as long each time.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Rows looked at together when the gateway starts.
 const SOME: u32 = 100;
 

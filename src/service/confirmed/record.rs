@@ -75,6 +75,13 @@ pub(in crate::service) struct Answer {
     pub operation_id: Option<String>,
 }
 
+/// Those that were sent and are not known to have been refused, as they were at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::service) struct Orders {
+    newest: Option<Answer>,
+    earlier: Vec<Answer>,
+}
+
 /// An extension that was sent and is not known to have been refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::service) struct Extension {
@@ -237,6 +244,19 @@ impl ConfirmedCommit {
         }
     }
 
+    pub fn orders(&self) -> Orders {
+        Orders {
+            newest: self.document.answer.clone(),
+            earlier: self.document.earlier.clone(),
+        }
+    }
+
+    /// What was ordered since has changed nothing.
+    pub fn put_back(&mut self, orders: Orders) {
+        self.document.answer = orders.newest;
+        self.document.earlier = orders.earlier;
+    }
+
     /// How long ago the newest order was sent that was not answered.
     pub fn since_unanswered(&self, clock: &Clock) -> Option<Duration> {
         let Document {
@@ -339,5 +359,66 @@ impl ConfirmedCommit {
             create_time: rfc3339(row.created_at),
             update_time: rfc3339(row.updated_at),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn commit() -> ConfirmedCommit {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        ConfirmedCommit {
+            row: ConfirmedCommitRecord {
+                id: "c".to_owned(),
+                device_id: "d".to_owned(),
+                device: "mx1".to_owned(),
+                change_id: "h".to_owned(),
+                owner: "alice".to_owned(),
+                state: State::Pending.as_str().to_owned(),
+                by: None,
+                reason: None,
+                request_id: None,
+                timeout_seconds: 600,
+                deadline: now,
+                deadline_earliest: now,
+                document: Vec::new(),
+                created_at: now,
+                updated_at: now,
+            },
+            state: State::Pending,
+            document: Document::default(),
+        }
+    }
+
+    fn order(number: usize) -> Option<Answer> {
+        Some(Answer {
+            marker: number.to_string(),
+            cancels: false,
+            sent: None,
+            operation_id: None,
+        })
+    }
+
+    /// C4, H7: an order that was refused takes none of those with it that nobody answered, not even where there are as many as
+    /// are remembered.
+    #[test]
+    fn a_refused_order_takes_none_with_it() {
+        let mut commit = commit();
+        for number in 0..=MOST_EARLIER + 1 {
+            let before = commit.orders();
+            commit.set_answer_aside();
+            commit.document.answer = order(number);
+            commit.put_back(before.clone());
+            assert_eq!(commit.orders(), before);
+            // The same, without an answer.
+            commit.set_answer_aside();
+            commit.document.answer = order(number);
+        }
+        assert_eq!(commit.document.answer, order(MOST_EARLIER + 1));
+        let earlier: Vec<_> = commit.document.earlier.iter().cloned().map(Some).collect();
+        assert_eq!(earlier, (1..=MOST_EARLIER).map(order).collect::<Vec<_>>());
     }
 }

@@ -120,9 +120,8 @@ impl Used {
                 }
                 if at_once {
                     return Ok(before.map(|before| AtOnce {
-                        before,
-                        expected: None,
                         session_id: Some(self.handle.session_id()),
+                        ..AtOnce::new(before, None)
                     }));
                 }
                 before

@@ -13,41 +13,47 @@ use super::record::Document;
 use super::view::State;
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::Gateway;
+use crate::service::evidence::{Evidence, Running};
 use crate::service::history;
-use crate::service::verdict::{Conclusion, Sight, conclude};
+use crate::service::verdict::{Conclusion, FIRST_PAUSE, LONGEST_PAUSE, Sight, compared, conclude};
 use crate::store::OperationRecord;
-
-/// Between looks: twice as long each time.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// What is known of running before the call is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(in crate::service) struct AtOnce {
-    /// Its digest, hexadecimal.
-    pub before: String,
-    /// Digest of what it is to become, where that can be told beforehand.
-    pub expected: Option<String>,
+    /// What it was, and what it is to become where that can be told beforehand.
+    pub evidence: Evidence,
     /// The session that the call is sent in.
     pub session_id: Option<u64>,
 }
 
 impl AtOnce {
-    fn sight(&self, running: &str) -> Sight {
-        if self.before == running {
-            return Sight::AsBefore("running is as it was before".to_owned());
+    /// By digests of running, hexadecimal.
+    pub fn new(before: String, expected: Option<String>) -> Self {
+        let evidence = Evidence {
+            before: Some(before),
+            expected,
+            ..Evidence::default()
+        };
+        Self {
+            evidence,
+            session_id: None,
         }
-        match &self.expected {
-            Some(expected) if expected == running => {
-                Sight::Applied("running is as it was to become".to_owned())
+    }
+
+    fn sight(&self, running: &str) -> Sight {
+        match self.evidence.running(running) {
+            // It does not come by itself what it was to become.
+            Running::Otherwise if self.evidence.expected.is_some() => {
+                Sight::Untold("running is neither as it was before nor as it was to become".to_owned())
             }
-            Some(_) => Sight::Untold("running is neither as it was before nor as it was to become".to_owned()),
-            None => Sight::Untold(
+            Running::Otherwise => Sight::Untold(
                 "running is not as it was before: the call was carried out, at least in part, or somebody else has \
                  changed it"
                     .to_owned(),
             ),
+            found => compared("running", found),
         }
     }
 }
@@ -161,11 +167,7 @@ mod tests {
     /// E4: running tells of a call what it was, and nothing else does.
     #[test]
     fn running_is_judged_by_its_digests() {
-        let at_once = |expected: Option<&str>| AtOnce {
-            before: "aa".to_owned(),
-            expected: expected.map(str::to_owned),
-            session_id: None,
-        };
+        let at_once = |expected: Option<&str>| AtOnce::new("aa".to_owned(), expected.map(str::to_owned));
         for (expected, running, applied, before) in [
             (Some("bb"), "bb", true, false),
             (Some("bb"), "aa", false, true),

@@ -297,7 +297,8 @@ fn is_empty(said: &[Node]) -> bool {
     match said {
         [Node::Element(only)] => {
             let plain = only.local == "configuration" && only.ns.is_none() && only.attributes.is_empty();
-            plain && only.children.is_empty()
+            let silent = |node: &Node| matches!(node, Node::Text(text) if text.is_empty());
+            plain && only.children.iter().all(silent)
         }
         _ => false,
     }

@@ -81,8 +81,8 @@ pub async fn unanswered(gateway: &TestGateway, door: Door, edits: &Value) -> Str
     refusal.change_id.expect("an id to follow")
 }
 
-/// Waits until the gateway has asked, beside a confirmed commit, since when the server is at work, so that no other request
-/// is under way. A Junos device is not asked.
+/// Waits until the gateway has asked, in the session of a confirmed commit, since when the server is at work, so that no
+/// other request is under way. A Junos device is not asked.
 pub async fn start_is_known(gateway: &TestGateway, device: &RunningEmulator) {
     if !sent(device, "commit-configuration").is_empty() {
         return;
@@ -91,7 +91,7 @@ pub async fn start_is_known(gateway: &TestGateway, device: &RunningEmulator) {
         !sent(device, "statistics").is_empty()
     })
     .await;
-    // Behind the answer, in the same session or in a new one.
+    // It is answered before this is, which goes by another session.
     gateway.read("/v1/devices/mx1/sessions").await;
 }
 

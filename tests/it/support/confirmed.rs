@@ -27,6 +27,35 @@ pub async fn pass(time: Duration) {
     tokio::time::resume();
 }
 
+/// How long a device has for its answers between two steps of time. What is asked of it must be given much more time.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Lets time pass in such steps until it ends.
+pub async fn while_time_passes<T>(step: Duration, ends: impl Future<Output = T>) -> T {
+    let mut ends = std::pin::pin!(ends);
+    for _ in 0..500 {
+        tokio::select! {
+            biased;
+            end = &mut ends => return end,
+            () = tokio::time::sleep(PAUSE) => pass(step).await,
+        }
+    }
+    panic!("it does not end within {:?}", 500 * step);
+}
+
+/// Lets time pass in such steps until `check` is true.
+pub async fn time_passes_until(step: Duration, what: &str, mut check: impl AsyncFnMut() -> bool) {
+    let checking = async {
+        while !check().await {
+            tokio::time::sleep(PAUSE / 2).await;
+        }
+    };
+    tokio::select! {
+        () = checking => {}
+        () = while_time_passes(step, std::future::pending()) => panic!("still not: {what}"),
+    }
+}
+
 pub fn confirmed_commit(commit: proto::ConfirmedCommit) -> Value {
     given(json!({
         "id": commit.id,

@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::session::Purpose;
 use super::{Due, Guardian, Order, Wanted};
+use crate::device::Held;
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::confirmed::looks::{Finding, Looks, Seen};
-use crate::service::confirmed::record::{Answer, Extension};
+use crate::service::confirmed::record::{Answer, Extension, Orders};
 use crate::service::confirmed::state::{By, Reason, State};
 use crate::service::confirmed::{check_timeout, script};
 use crate::service::edit::commit::marker;
@@ -25,8 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(super) struct Before {
     pub state: State,
-    /// An order that nobody answered, and that may have been carried out.
-    pub unanswered: Option<Answer>,
+    pub orders: Orders,
 }
 
 impl Guardian {
@@ -106,21 +106,12 @@ impl Guardian {
         let stored = self.try_store().await;
         if let Err(error) = &stored {
             // Nobody is to take it for one that was sent, nor for one that nobody answered.
-            self.forget_order(before);
+            self.commit.put_back(before.orders.clone());
             self.commit.state = before.state;
             self.handle.show(&self.commit);
             self.due = self.due_after(error, Due::Row);
         }
         stored
-    }
-
-    /// The newest order has changed nothing.
-    fn forget_order(&mut self, before: &Before) {
-        let document = &mut self.commit.document;
-        if before.unanswered.is_some() && document.earlier.last() == before.unanswered.as_ref() {
-            document.earlier.pop();
-        }
-        document.answer.clone_from(&before.unanswered);
     }
 
     /// After a rollback a commit is a new one that answers ok as well: what is running decides (C4).
@@ -257,6 +248,7 @@ impl Guardian {
         self.take_session(deadline, Purpose::Commit).await?;
         self.stands(deadline).await?;
         self.candidate_is_clean(deadline, false).await?;
+        self.in_time("extended")?;
         let step = self.build(|caps, commit| script::extend(caps, commit, timeout))?;
         let clock = self.gateway.inner.clock.clone();
         // Until the device has answered the earlier deadline counts, whatever happens to the gateway.
@@ -323,7 +315,7 @@ impl Guardian {
     fn before(&self) -> Before {
         Before {
             state: self.commit.state,
-            unanswered: self.commit.document.answer.clone(),
+            orders: self.commit.orders(),
         }
     }
 
@@ -366,9 +358,10 @@ impl Guardian {
     }
 
     /// Junos makes the commit of before out of the candidate, which is ours; it must not stay there for whoever commits
-    /// next.
+    /// next. The end of the session clears it as well; why it ended is told elsewhere.
     async fn clear_candidate(&mut self) {
-        if !self.commit.document.junos || self.held.is_none() {
+        let lives = |held: &Option<Held>| held.as_ref().is_some_and(Held::is_open);
+        if !self.commit.document.junos || !lives(&self.held) {
             return;
         }
         let cleared = match self.build(|caps, _| script::clear(caps)) {
@@ -378,15 +371,17 @@ impl Guardian {
         if let Err(error) = cleared {
             let id = &self.commit.row.id;
             tracing::warn!(confirmed_commit = id, error = %error, "a refused rollback is left in the candidate");
-            // The device discards with the session what that has not committed.
-            self.end_session().await;
+            if lives(&self.held) {
+                // The device discards with the session what that has not committed.
+                self.end_session().await;
+            }
         }
     }
 
     /// The device said no: it is as it was before, unless it is over.
     async fn refused(&mut self, error: Error, before: Before) -> Error {
         // Stored with the rest: a later start must not take it for one that nobody answered.
-        self.forget_order(&before);
+        self.commit.put_back(before.orders);
         if self.commit.state != before.state {
             self.conclude(before.state, None, None).await;
         } else {

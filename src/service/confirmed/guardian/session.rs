@@ -41,8 +41,10 @@ pub(super) enum Purpose {
 impl Guardian {
     /// A session with the lock of the candidate: the one that made the commit, or a new one where that is as good.
     pub(super) async fn take_session(&mut self, deadline: Instant, purpose: Purpose) -> Result<(), Error> {
-        if self.held.is_some() {
-            return Ok(());
+        if let Some(held) = &self.held {
+            // Behind a reply that the device owes it would wait, and nobody could tell in time what came of it.
+            let idle = tokio::time::timeout_at(deadline, held.idle()).await;
+            return idle.map_err(|_| owed());
         }
         if self.is_doomed() {
             let detail = "the session that could do this has ended; the device undoes the commit";
@@ -255,6 +257,14 @@ impl Guardian {
 /// Whether the device said no, so that the session is as good as before.
 fn is_refused(error: &Error) -> bool {
     !error.rpc_errors().is_empty()
+}
+
+fn owed() -> Error {
+    let detail =
+        "the device has not answered yet what was sent before it in the session that the commit depends on";
+    Error::new(ErrorCode::InvalidState, detail)
+        .with_reason("reply_overdue")
+        .with_hint("try again; if the answer does not come, the device undoes the commit when its time is up")
 }
 
 fn no_session() -> Error {
