@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub use self::holds::{Hold, Holds, Touch};
 
@@ -244,6 +245,11 @@ impl<C: Connect> Pinned<C> {
     /// Waits until no RPC is outstanding any more, or the session has ended.
     pub async fn idle(&self) {
         self.session().idle().await;
+    }
+
+    /// As [`SessionHandle::endure`].
+    pub async fn endure(&self, until: Instant) {
+        self.session().endure(until).await;
     }
 
     /// Ends the session politely, as [`SessionHandle::close`].

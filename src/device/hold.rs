@@ -365,6 +365,11 @@ impl Held {
         self.grip().pinned.idle().await;
     }
 
+    /// Until then the session is not given up because a reply is late in it.
+    pub async fn endure(&self, until: Instant) {
+        self.grip().pinned.endure(until).await;
+    }
+
     /// Whether the device takes RPCs of one holder without waiting for replies in between (Q2).
     pub fn pipelines(&self) -> bool {
         self.grip().core.settings.pipelining
@@ -476,12 +481,24 @@ impl Held {
     ///
     /// # Cancel safety
     /// Safe: it runs to its end, in a task of its own if need be.
-    pub async fn finish(mut self) {
+    pub async fn finish(self) {
+        self.over(false).await;
+    }
+
+    /// Ends the session, although the device may owe a reply in it.
+    ///
+    /// # Cancel safety
+    /// As [`Self::finish`].
+    pub async fn end(self) {
+        self.over(true).await;
+    }
+
+    async fn over(mut self, at_once: bool) {
         if let Some(grip) = self.0.take() {
             let tracker = grip.core.around.tracker.clone();
             let (done, told) = oneshot::channel();
             let job = async move {
-                grip.finish().await;
+                grip.finish(at_once).await;
                 // Nobody to tell is no harm.
                 let _ = done.send(());
             };
@@ -509,7 +526,7 @@ impl Drop for Held {
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let tracker = grip.core.around.tracker.clone();
-            tracker.spawn_on(grip.finish(), &runtime);
+            tracker.spawn_on(grip.finish(false), &runtime);
         }
     }
 }
@@ -542,9 +559,11 @@ impl Grip {
     }
 
     /// The turns go last: who is next must find the device free.
-    async fn finish(self) {
-        // A reply may still be on its way to a caller who left.
-        self.pinned.idle().await;
+    async fn finish(self, at_once: bool) {
+        if !at_once {
+            // A reply may still be on its way to a caller who left.
+            self.pinned.idle().await;
+        }
         match self.pinned.release() {
             Ok(lent) => drop(lent),
             Err(pinned) => {

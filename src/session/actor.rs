@@ -321,6 +321,7 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
                     }
                 }
             }
+            Some(Command::Endure { until }) => self.on(Event::Endure { until }),
             Some(Command::Close {
                 id,
                 message,
@@ -350,7 +351,7 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
                     answer(call.reply, Err(SessionError::NotOpen));
                 }
             }
-            Command::Close { .. } => {}
+            Command::Endure { .. } | Command::Close { .. } => {}
         }
     }
 

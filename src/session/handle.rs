@@ -100,6 +100,9 @@ pub(super) enum Command {
         batch: Vec<Outbound>,
         traces: Traces,
     },
+    Endure {
+        until: Instant,
+    },
     Close {
         id: u64,
         message: Bytes,
@@ -136,6 +139,7 @@ impl std::fmt::Debug for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Call { batch, .. } => write!(f, "Call of {}", batch.len()),
+            Self::Endure { .. } => f.write_str("Endure"),
             Self::Close { .. } => f.write_str("Close"),
         }
     }
@@ -244,6 +248,12 @@ impl SessionHandle {
         let _ = status
             .wait_for(|status| status.outstanding == 0 || status.ended.is_some())
             .await;
+    }
+
+    /// Until then the session is not given up because a reply is late (Q7, C2).
+    pub async fn endure(&self, until: Instant) {
+        // If nobody takes it, the session has ended.
+        let _ = self.commands.send(Command::Endure { until }).await;
     }
 
     /// Ends the session politely (S30): outstanding replies are read, `<close-session>` is sent, its answer awaited,

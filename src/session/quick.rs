@@ -170,6 +170,7 @@ impl<S: FnMut(&str) -> (Does, Duration) + Send + 'static> Quick<S> {
                     }
                 }
             }
+            Command::Endure { until } => self.on(Event::Endure { until }),
             Command::Close { id, deadline, .. } => self.on(Event::Close { id, deadline }),
         }
     }

@@ -68,6 +68,8 @@ pub enum Event {
     },
     /// The caller of this RPC does not wait any longer.
     CallerGone { id: u64 },
+    /// Until then no late reply is a reason to give the session up (C2): what it holds is worth more.
+    Endure { until: Instant },
     /// Time has passed.
     Tick,
     /// End the session politely (S30). `id` becomes the message-id of `<close-session>`.
@@ -104,7 +106,7 @@ pub enum Refused {
     LineFull,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Pending {
     id: u64,
     deadline: Instant,
@@ -116,13 +118,13 @@ struct Pending {
     is_close: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Waiting {
     rpcs: Vec<Submitted>,
 }
 
 /// One NETCONF session.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct State {
     phase: Phase,
     ready_at: Option<Instant>,
@@ -130,6 +132,8 @@ pub struct State {
     pending: VecDeque<Pending>,
     line: VecDeque<Waiting>,
     close: Option<(u64, Instant)>,
+    /// Before it the session is not given up for a late reply.
+    endures: Option<Instant>,
     traces: Traces,
     /// What we send may come back to us (S3).
     echo: bool,
@@ -144,6 +148,7 @@ impl State {
             pending: VecDeque::new(),
             line: VecDeque::new(),
             close: None,
+            endures: None,
             traces: Traces::None,
             echo: false,
         }
@@ -178,9 +183,9 @@ impl State {
     pub fn next_wake(&self) -> Option<Instant> {
         let pending = self.pending.iter().map(|p| {
             if p.abandoned {
-                p.give_up
+                self.gives_up(p)
             } else {
-                p.deadline.min(p.give_up)
+                p.deadline.min(self.gives_up(p))
             }
         });
         let waiting = self
@@ -209,6 +214,7 @@ impl State {
                 | Event::MessageBegins
                 | Event::Message { .. }
                 | Event::CallerGone { .. }
+                | Event::Endure { .. }
                 | Event::Tick
                 | Event::Close { .. }
                 | Event::Lost(_) => Ok(actions),
@@ -226,6 +232,7 @@ impl State {
                 self.message(message_id, root, is_reply, &mut actions);
             }
             Event::CallerGone { id } => self.caller_gone(id),
+            Event::Endure { until } => self.endures = self.endures.max(Some(until)),
             Event::Tick => self.tick(now, &mut actions),
             Event::Close { id, deadline } => self.close(id, deadline, &mut actions),
             Event::Lost(cause) => self.end(cause, &mut actions),
@@ -365,11 +372,8 @@ impl State {
                 }
             }
         }
-        if let Some(late) = self
-            .pending
-            .iter()
-            .find(|pending| pending.give_up <= now && !pending.is_close)
-        {
+        let late = |pending: &&Pending| self.gives_up(pending) <= now && !pending.is_close;
+        if let Some(late) = self.pending.iter().find(late) {
             let id = late.id;
             return self.end(
                 EndCause::ReplyOverdue {
@@ -380,6 +384,14 @@ impl State {
         }
         if self.close.is_some_and(|(_, deadline)| deadline <= now) {
             self.end(EndCause::CloseUnanswered, actions);
+        }
+    }
+
+    /// When the session is given up if this is not answered. Whoever closes it waits for nothing but the end.
+    fn gives_up(&self, pending: &Pending) -> Instant {
+        match self.endures {
+            Some(until) if matches!(self.phase, Phase::Open) => pending.give_up.max(until),
+            Some(_) | None => pending.give_up,
         }
     }
 

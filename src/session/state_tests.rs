@@ -205,6 +205,37 @@ fn session_ends_at_twice_the_deadline() {
     );
 }
 
+/// C2, Q7: a session that something depends on is not given up for a late reply; its callers are told in time all the same,
+/// and whoever closes it is not kept waiting.
+#[test]
+fn what_something_depends_on_is_not_given_up() {
+    let now = Instant::now();
+    let mut state = open(now);
+    submit(&mut state, &[1], now + seconds(10), now);
+    let until = now + seconds(100);
+    state.on(Event::Endure { until }, now).unwrap();
+    // An earlier end does not take it back.
+    let sooner = now + seconds(50);
+    state.on(Event::Endure { until: sooner }, now).unwrap();
+    assert_eq!(told(state.on(Event::Tick, now + seconds(10))), ["expire 1 sent"]);
+    assert_eq!(state.next_wake(), Some(until));
+    assert_eq!(
+        told(state.on(Event::Tick, now + seconds(99))),
+        Vec::<String>::new()
+    );
+    let mut closed = state.clone();
+    assert_eq!(told(state.on(Event::Tick, until)), ["end reply_overdue"]);
+
+    let deadline = now + seconds(200);
+    closed
+        .on(Event::Close { id: 9, deadline }, now + seconds(60))
+        .unwrap();
+    assert_eq!(
+        told(closed.on(Event::Tick, now + seconds(60))),
+        ["end reply_overdue"]
+    );
+}
+
 /// Q7: a caller who leaves before sending takes its RPC along; after sending the reply is dropped.
 #[test]
 fn caller_may_leave_at_any_time() {

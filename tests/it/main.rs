@@ -92,4 +92,5 @@ mod unanswered_orders;
 mod undecided;
 mod under_way;
 mod versions;
+mod waiting_orders;
 mod whole_configs;

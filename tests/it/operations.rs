@@ -10,8 +10,10 @@ use ncgate::service::calls::CALLS;
 use proto::change_service_client::ChangeServiceClient;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::Executor;
 
 use crate::support::child::Child;
+use crate::support::database::open;
 use crate::support::doors::{DOORS, Door, plain};
 use crate::support::{TestGateway, answer, eventually, junos, listen, sent};
 
@@ -199,6 +201,44 @@ async fn a_call_need_not_be_waited_for() {
     assert_eq!(change["state"], "committed");
     let too_long = gateway.get(&format!("/v1/operations/{id}?wait_seconds=61")).await;
     assert_eq!(too_long.0, StatusCode::BAD_REQUEST);
+}
+
+/// H3, H7: once a call has begun it is accepted, whatever the database does then: nobody is told to try again what is carried
+/// out all the same.
+#[tokio::test]
+async fn what_has_begun_is_accepted() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ncgate.db");
+    let url = format!("sqlite://{}", file.display());
+    let gateway = TestGateway::with(|settings| settings.database = Some(url)).await;
+    let device = listen(junos()).await;
+    gateway.add("mx1", &device, json!({})).await;
+    // Rows that cannot be read before they are written again.
+    let mut database = open(&file).await;
+    let damage = "CREATE TRIGGER damage AFTER INSERT ON operations BEGIN \
+                  UPDATE operations SET document = x'00' WHERE id = NEW.id; END";
+    database.execute(damage).await.unwrap();
+    let path = "/v1/devices/mx1/rpc/request-shell-execute";
+    let prefer = [("Prefer", "respond-async")];
+    let gate = Gate::new();
+    let held = Rule::on("request-shell-execute", Fault::HoldReply(gate.clone()));
+    device.faults().add(held.once());
+    let accepted = gateway.post_with(path, &prefer, &json!({})).await;
+    assert_eq!(accepted.status, StatusCode::ACCEPTED, "{}", accepted.text);
+    let operation = accepted.json();
+    assert_eq!(
+        (&operation["state"], &operation["done"], &operation["kind"]),
+        (&json!("running"), &json!(false), &json!("call_named_rpc"))
+    );
+    gate.reached().await;
+    gate.open();
+    eventually("it has ended", async || {
+        let (status, operation) = gateway
+            .get(&format!("/v1/operations/{}", text(&operation["id"])))
+            .await;
+        status == StatusCode::OK && operation["done"] == true
+    })
+    .await;
 }
 
 /// H7: reads ignore the preference; what is refused before there is an operation is refused as ever.

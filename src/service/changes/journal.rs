@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
+use super::operation;
 use super::record::Change;
 use super::state::State;
 use crate::error::{Diff, Error, ErrorCode, Outcome};
@@ -83,7 +84,7 @@ impl Journal {
         }
         (change.row.created_at, change.row.updated_at) = (row.created_at, row.updated_at);
         gateway.inner.changes.put(&change);
-        ticket.begun_as_change(&change.row.id);
+        ticket.begun_as_change(operation::begun(&change));
         Self {
             gateway,
             change,

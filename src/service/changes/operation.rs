@@ -60,6 +60,11 @@ struct Doing {
     probes: bool,
 }
 
+/// One that has just begun.
+pub(super) fn begun(change: &Change) -> Operation {
+    operation(change, Doing::default())
+}
+
 fn operation(change: &Change, doing: Doing) -> Operation {
     let (row, document) = (&change.row, &change.document);
     let state = match change.state {

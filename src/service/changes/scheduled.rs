@@ -24,6 +24,7 @@ use crate::service::edit::ground;
 use crate::service::edit::view::{ChangeView, Planned};
 use crate::service::failure::{self, Asked};
 use crate::service::history;
+use crate::service::operations::Leaving;
 use crate::session::RawReply;
 use crate::store::{ChangeRecord, DeviceRecord, StoreError};
 
@@ -88,7 +89,7 @@ impl Gateway {
         if change.state != State::Scheduled {
             return Err(not_scheduled(&change));
         }
-        self.begin_about(ctx, &record, id).await?;
+        self.begin_about(ctx, &record, id, Leaving::Finishes).await?;
         let request = Request {
             selection: None,
             ..Request::new(|caps| ground::clear_scheduled(caps).map(|step| step.rpc))

@@ -5,6 +5,7 @@ mod orders;
 mod probing;
 mod session;
 mod sight;
+pub(super) mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::probing::{Attempt, due, told};
+use self::turn::{Ordered, Turn};
 use super::looks::{Finding, Known, Looks, Seen};
 use super::record::ConfirmedCommit;
 use super::registry::Handle;
@@ -22,6 +24,7 @@ use crate::error::{Error, ErrorCode};
 use crate::service::Gateway;
 use crate::service::attempts::Attempts;
 use crate::service::edit::view::ConfirmedCommitView;
+use crate::service::operations::Ticket;
 use crate::session::Status;
 use crate::store::DeviceRecord;
 
@@ -47,7 +50,8 @@ pub(super) struct Order {
     /// The principal, for the device's comment.
     pub who: String,
     /// Of the call that orders it.
-    pub operation_id: Option<String>,
+    pub ticket: Ticket,
+    pub turn: Turn,
     /// For what can be given up still.
     pub deadline: Instant,
     pub answer: oneshot::Sender<Result<ConfirmedCommitView, Error>>,
@@ -61,6 +65,8 @@ pub(super) struct Guardian {
     held: Option<Held>,
     session: Option<watch::Receiver<Status>>,
     orders: mpsc::Receiver<Order>,
+    /// The one that is being carried out.
+    order: Option<Ordered>,
     looks: Looks,
     times: Times,
     /// Of its probe, under way.
@@ -126,6 +132,7 @@ impl Guardian {
             held,
             session,
             orders,
+            order: None,
             looks,
             times,
             attempt: None,
@@ -140,8 +147,12 @@ impl Guardian {
     /// Until the device has done what it does, or the gateway ends.
     pub async fn run(mut self) {
         let ending = self.gateway.inner.ending.clone();
+        self.keep_session().await;
         while self.is_open() {
-            self.note_server_start().await;
+            if let Some(order) = self.note_server_start().await {
+                self.serve(order).await;
+                continue;
+            }
             let look = self.next_look();
             let probe = self.next_attempt();
             tokio::select! {
@@ -278,7 +289,8 @@ impl Guardian {
             Reason::SessionLost
         };
         self.see("the session that it was made in has ended");
-        self.looks = Looks::now(reason);
+        let was_its_time = self.is_overdue() && reason == Reason::SessionLost;
+        self.looks = Looks::now(if was_its_time { Reason::Timeout } else { reason });
         let has_token = self.commit.document.persist.is_some();
         if self.commit.state == State::Pending && (self.is_doomed() || reason == Reason::Killed && !has_token)
         {

@@ -21,12 +21,21 @@ impl Gateway {
             return Ok(());
         };
         let commit = handle.commit();
-        let detail = format!(
-            "a confirmed commit of {} is {} until {}",
-            commit.row.owner,
-            commit.state.as_str(),
-            rfc3339(commit.row.deadline)
-        );
+        let (owner, state) = (&commit.row.owner, commit.state.as_str());
+        let (detail, hint) = if commit.state.is_open() {
+            (
+                format!(
+                    "a confirmed commit of {owner} is {state} until {}",
+                    rfc3339(commit.row.deadline)
+                ),
+                "its owner or an admin confirms, extends or cancels it",
+            )
+        } else {
+            (
+                format!("a confirmed commit of {owner} is {state}, which is not stored yet"),
+                "try again when the database takes it",
+            )
+        };
         Err(Error::new(ErrorCode::ConfirmedCommitPending, detail)
             .with_device(&commit.row.device)
             .with_origin(Origin::Gateway)
@@ -36,7 +45,7 @@ impl Gateway {
                 owner: Some(commit.row.owner),
                 deadline: Some(rfc3339(commit.row.deadline)),
             })
-            .with_hint("its owner or an admin confirms, extends or cancels it"))
+            .with_hint(hint))
     }
 
     /// Refuses what changes a device while a confirmed commit is pending on it, or while it is not known what became of

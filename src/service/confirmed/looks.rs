@@ -199,6 +199,7 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
     let reason = match cause {
         Reason::Killed => Reason::Killed,
         Reason::SessionLost | Reason::Timeout | Reason::Reboot if known.restarted => Reason::Reboot,
+        Reason::SessionLost if known.doomed => Reason::SessionLost,
         Reason::SessionLost | Reason::Timeout | Reason::Reboot if known.overdue.is_some() => Reason::Timeout,
         Reason::SessionLost | Reason::Timeout | Reason::Reboot => cause,
     };

@@ -22,15 +22,17 @@ mod state;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
+use self::guardian::turn::{Turn, too_late};
 use self::guardian::{Order, Times, Wanted};
 pub(super) use self::ordered::{Aim, Came};
 pub(super) use self::passage::{Passage, Passages, Passing};
 pub(super) use self::probe::Probe;
 pub(super) use self::record::{ConfirmedCommit, Document};
-use self::registry::Handle;
 pub(super) use self::registry::{Announced, Registry};
+use self::registry::{Handle, MOST_ORDERS};
 pub(super) use self::script::{disarm, rounded, start};
 pub(super) use self::state::State;
 use super::Gateway;
@@ -40,6 +42,7 @@ use super::edit::ground::{Confirm, unbuildable};
 use super::edit::request::{ConfirmRequest, ExtendRequest, ListConfirmedCommits};
 use super::edit::view::{ChangeView, ConfirmedCommitList, ConfirmedCommitView, Planned};
 use super::failure;
+use super::operations::Leaving;
 use super::time;
 use super::view::Plan;
 use crate::error::{Error, ErrorCode, Outcome, Resource};
@@ -208,23 +211,41 @@ impl Gateway {
         };
         let handle = self.inner.confirmed.get(id).ok_or_else(over)?;
         let (record, live) = self.device(&row.device).await?;
-        self.begin_about(ctx, &record, id).await?;
-        let (answer, answered) = oneshot::channel();
+        self.begin_about(ctx, &record, id, Leaving::UnlessSent).await?;
+        let (answer, mut answered) = oneshot::channel();
+        let deadline = self.deadline(ctx, &live);
+        let turn = Turn::new();
         let order = Order {
             wanted,
             who: ctx.principal.id().to_owned(),
-            operation_id: ctx.ticket.operation_id(),
-            deadline: self.deadline(ctx, &live),
+            ticket: ctx.ticket.clone(),
+            turn: turn.clone(),
+            deadline,
             answer,
         };
-        if handle.orders().try_send(order).is_err() {
-            let detail = "too many orders wait for this confirmed commit, or it has just ended";
-            return Err(about(Error::new(ErrorCode::InvalidState, detail)));
+        let _waiting = turn.waiting();
+        match handle.orders().try_send(order) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                let detail = format!("{MOST_ORDERS} orders wait for this confirmed commit already");
+                return Err(about(
+                    Error::new(ErrorCode::QueueFull, detail).with_reason("orders"),
+                ));
+            }
+            Err(TrySendError::Closed(_)) => {
+                let detail = "the confirmed commit has just ended";
+                return Err(about(Error::new(ErrorCode::InvalidState, detail)));
+            }
         }
         // What counts has its own time; a caller's deadline is for what comes before.
         let most = Times::of(&record);
-        let longest = self.deadline(ctx, &live) + 3 * most.commit + 3 * most.rpc;
-        match tokio::time::timeout_at(longest, answered).await {
+        let longest = deadline + 3 * most.commit + 3 * most.rpc;
+        let answer = match tokio::time::timeout_at(deadline, &mut answered).await {
+            Err(_) if turn.give_up() => return Err(about(too_late())),
+            Err(_) => tokio::time::timeout_at(longest, answered).await,
+            answer @ Ok(_) => answer,
+        };
+        match answer {
             Ok(Ok(result)) => result.map(|commit| Planned::Done(ctx.ticket.answers(commit))),
             Ok(Err(_)) => match self.confirmed_row(id).await {
                 Ok(row) if row.state == State::Pending.as_str() => {

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
@@ -75,8 +76,13 @@ impl<A: 'static> Drop for Underway<A> {
         match self.ticket.on_leaving() {
             OnLeaving::Ends => drop(work),
             OnLeaving::GoesOn => gateway.go_on(&self.runtime, Box::pin(async move { drop(work.await) })),
-            OnLeaving::EndsWith(outcome) => {
+            OnLeaving::EndsWith(_) => {
                 drop(work);
+                // What another task sends for it may have left just before.
+                let outcome = match self.ticket.on_leaving() {
+                    OnLeaving::EndsWith(outcome) => outcome,
+                    OnLeaving::GoesOn | OnLeaving::Ends => Outcome::Unknown,
+                };
                 let ticket = self.ticket.clone();
                 let error = Error::new(ErrorCode::Cancelled, "the caller left").with_outcome(outcome);
                 let end = End {
@@ -136,13 +142,13 @@ impl Gateway {
             let found = begun.wait_for(Option::is_some).await;
             found
                 .ok()
-                .and_then(|begun| begun.as_ref().map(|begun| begun.id.clone()))
+                .and_then(|begun| begun.as_ref().map(|begun| begun.first.clone()))
         };
         let answer = tokio::select! {
             biased;
-            Some(id) = begun => {
-                let operation = self.operation(&id).await?;
-                return Ok(Carried::Accepted(Box::new(operation)));
+            // Nothing can fail from here on: whoever was refused would call again, and it would be carried out twice.
+            Some(first) = begun => {
+                return Ok(Carried::Accepted(Box::new(Arc::unwrap_or_clone(first))));
             }
             answer = answered => answer,
         };

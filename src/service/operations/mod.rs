@@ -71,7 +71,7 @@ impl Gateway {
     }
 
     /// As [`Self::begin`], for an order about something that has a record of its own, by the id of that: the record tells
-    /// what came of the order if nobody else does. It goes on without its caller.
+    /// what came of the order if nobody else does.
     ///
     /// # Errors
     /// As [`Self::begin`].
@@ -80,13 +80,14 @@ impl Gateway {
         ctx: &CallContext,
         device: &DeviceRecord,
         about: &str,
+        leaving: Leaving,
     ) -> Result<(), Error> {
         let document = Document {
             request_id: ctx.request_id.clone(),
             about: Some(about.to_owned()),
             ..Document::default()
         };
-        self.begin_with(ctx, device, Leaving::Finishes, document).await
+        self.begin_with(ctx, device, leaving, document).await
     }
 
     /// As [`Self::begin`], for a call that changes at once what is running. `None`: the device does not show that, so that
@@ -139,7 +140,8 @@ impl Gateway {
             .await
             .map_err(|error| self.store_error(error).with_device(device.name()))?;
         self.inner.operations.begun(&row.id, key.is_some());
-        ctx.ticket.begun_as(row, leaving);
+        let first = record::begun(&row, document);
+        ctx.ticket.begun_as(row, first, leaving);
         Ok(())
     }
 

@@ -59,6 +59,21 @@ pub(super) fn operation(
         .map(String::from_utf8)
         .transpose()
         .map_err(|_| damaged())?;
+    Ok(told(row, (stored, document), response, lost, followed))
+}
+
+/// One that has just begun.
+pub(super) fn begun(row: &OperationRecord, document: Document) -> Operation {
+    told(row.clone(), (State::Running, document), None, false, false)
+}
+
+fn told(
+    row: OperationRecord,
+    (stored, document): (State, Document),
+    response: Option<String>,
+    lost: bool,
+    followed: bool,
+) -> Operation {
     let (state, outcome) = match stored {
         State::Running if lost => (State::Unknown, Some(Outcome::Unknown.as_str().to_owned())),
         state => (state, row.outcome),
@@ -68,7 +83,7 @@ pub(super) fn operation(
         (None, State::Unknown) => Some(interrupted(&row.id, &row.device)),
         (None, State::Running | State::Succeeded | State::Failed) => None,
     };
-    Ok(Operation {
+    Operation {
         id: row.id,
         kind: row.kind,
         device: row.device,
@@ -90,7 +105,7 @@ pub(super) fn operation(
         response,
         omitted_bytes: document.omitted_bytes,
         resource: document.resource,
-    })
+    }
 }
 
 /// The gateway ended before the operation did, or its end could not be stored.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use super::view::Operation;
 use crate::error::{Error, Outcome};
 use crate::store::OperationRecord;
 
@@ -88,6 +89,8 @@ pub(super) struct Begun {
     pub leaving: Leaving,
     /// Absent for a change.
     pub row: Option<Arc<OperationRecord>>,
+    /// As it was then: whoever does not wait for its end is told so, whatever the database does meanwhile.
+    pub first: Arc<Operation>,
 }
 
 /// What a caller who leaves means for the call.
@@ -172,20 +175,22 @@ impl Ticket {
         self.0.as_ref().map(|shared| shared.begun.subscribe())
     }
 
-    pub(super) fn begun_as(&self, row: OperationRecord, leaving: Leaving) {
+    pub(super) fn begun_as(&self, row: OperationRecord, first: Operation, leaving: Leaving) {
         self.begin(Begun {
             id: row.id.clone(),
             leaving,
             row: Some(Arc::new(row)),
+            first: Arc::new(first),
         });
     }
 
-    /// The change of this id stands for the call.
-    pub(in crate::service) fn begun_as_change(&self, id: &str) {
+    /// A change stands for the call.
+    pub(in crate::service) fn begun_as_change(&self, first: Operation) {
         self.begin(Begun {
-            id: id.to_owned(),
+            id: first.id.clone(),
             leaving: Leaving::Itself,
             row: None,
+            first: Arc::new(first),
         });
     }
 
@@ -258,6 +263,7 @@ impl Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::operations::record::{self, Document};
 
     fn key(principal: &str, call: &str, resource: &str, text: &str, request: &[u8]) -> Key {
         Key::new("k", text.as_bytes(), principal, (call, resource), &[request]).unwrap()
@@ -306,17 +312,24 @@ mod tests {
             updated_at: crate::service::time::EPOCH,
             document: Vec::new(),
         };
+        let first = |id: &str| {
+            let row = OperationRecord {
+                id: id.to_owned(),
+                ..row()
+            };
+            record::begun(&row, Document::default())
+        };
         let ticket = Ticket::new("copy_config", None, false);
         assert_eq!(ticket.on_leaving(), OnLeaving::Ends);
-        ticket.begun_as(row(), Leaving::UnlessSent);
+        ticket.begun_as(row(), first("o"), Leaving::UnlessSent);
         assert_eq!(ticket.on_leaving(), OnLeaving::EndsWith(Outcome::NotSent));
         ticket.sent();
         assert_eq!(ticket.on_leaving(), OnLeaving::GoesOn);
         let opening = Ticket::new("create_edit_session", None, false);
-        opening.begun_as(row(), Leaving::TakenBack);
+        opening.begun_as(row(), first("o"), Leaving::TakenBack);
         assert_eq!(opening.on_leaving(), OnLeaving::EndsWith(Outcome::NotApplied));
         let change = Ticket::new("create_change", None, false);
-        change.begun_as_change("c");
+        change.begun_as_change(first("c"));
         assert_eq!(change.on_leaving(), OnLeaving::Ends);
         let keyed = Ticket::new("copy_config", Some(key("a", "b", "c", "d", b"")), false);
         assert_eq!(keyed.on_leaving(), OnLeaving::GoesOn);

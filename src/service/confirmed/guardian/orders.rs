@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::session::Purpose;
+use super::turn::Ordered;
 use super::{Due, Guardian, Order, Wanted};
 use crate::device::Held;
 use crate::error::{Error, ErrorCode, Outcome};
@@ -34,13 +35,16 @@ impl Guardian {
         let Order {
             wanted,
             who,
-            operation_id,
+            ticket,
+            turn,
             deadline,
             answer,
         } = order;
-        if answer.is_closed() {
+        let operation_id = ticket.operation_id();
+        let Some(ordered) = Ordered::new(turn, ticket, deadline) else {
             return;
-        }
+        };
+        self.order = Some(ordered);
         self.handle.serve(operation_id);
         let deadline = self.while_it_waits(deadline);
         let result = match wanted {
@@ -49,6 +53,7 @@ impl Guardian {
             Wanted::Extend { seconds } => self.extend(deadline, seconds).await,
         };
         self.handle.serve(None);
+        self.order = None;
         if !self.is_open() {
             // Who is told that it is over finds the device free.
             self.withdraw().await;
@@ -92,8 +97,14 @@ impl Guardian {
         self.verify_confirmed(accept_candidate).await
     }
 
+    /// That whoever gave the order has not given it up. What a probe orders nobody gives up.
+    fn is_wanted(&self) -> Result<(), Error> {
+        self.order.as_ref().map_or(Ok(()), Ordered::send)
+    }
+
     /// Stores what is sent next: no row, no send.
     async fn order(&mut self, state: State, marker: String, before: &Before) -> Result<(), Error> {
+        self.is_wanted()?;
         self.commit.enter(state)?;
         // What was sent before it and not answered may have been carried out all the same.
         self.commit.set_answer_aside();
@@ -250,6 +261,7 @@ impl Guardian {
         self.candidate_is_clean(deadline, false).await?;
         self.in_time("extended")?;
         let step = self.build(|caps, commit| script::extend(caps, commit, timeout))?;
+        self.is_wanted()?;
         let clock = self.gateway.inner.clock.clone();
         // Until the device has answered the earlier deadline counts, whatever happens to the gateway.
         let before = self.commit.document.perhaps_later;
@@ -266,6 +278,7 @@ impl Guardian {
             self.commit.document.extending.pop();
             return Err(error);
         }
+        self.keep_session().await;
         match self.send_extension(step).await {
             Ok(()) => {
                 self.commit.extended(&clock, sent, timeout);

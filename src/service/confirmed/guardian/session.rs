@@ -43,8 +43,17 @@ impl Guardian {
     pub(super) async fn take_session(&mut self, deadline: Instant, purpose: Purpose) -> Result<(), Error> {
         if let Some(held) = &self.held {
             // Behind a reply that the device owes it would wait, and nobody could tell in time what came of it.
-            let idle = tokio::time::timeout_at(deadline, held.idle()).await;
-            return idle.map_err(|_| owed());
+            let by = if self.commit.needs_session() {
+                deadline
+            } else {
+                deadline.min(Instant::now() + self.times.rpc / 4)
+            };
+            match tokio::time::timeout_at(by, held.idle()).await {
+                Ok(()) => return Ok(()),
+                Err(_) if self.commit.needs_session() => return Err(owed()),
+                // Another session is as good.
+                Err(_) => self.end_session().await,
+            }
         }
         if self.is_doomed() {
             let detail = "the session that could do this has ended; the device undoes the commit";
@@ -94,6 +103,18 @@ impl Guardian {
         self.commit.document.session_id = Some(held.session_id());
         self.held = Some(held);
         Ok(())
+    }
+
+    /// Where the device undoes it with its session, that is not given up for a late reply (C2).
+    pub(super) async fn keep_session(&self) {
+        let Some(held) = &self.held else { return };
+        if self.commit.needs_session() {
+            let clock = &self.gateway.inner.clock;
+            let later = Duration::from_secs(self.commit.document.perhaps_later);
+            // The device's timer may start as late as it answers.
+            held.endure(Instant::now() + self.commit.runs_for(clock) + later + self.times.commit)
+                .await;
+        }
     }
 
     /// That the device has neither undone it, nor anybody confirmed it; how many of the newest commits are this one.
@@ -213,6 +234,11 @@ impl Guardian {
     pub(super) async fn give_back(&mut self) {
         let Some(mut held) = self.held.take() else { return };
         self.session = None;
+        if !held.is_idle() {
+            // Behind a reply that may not come the locks would wait; the end of the session gives them back as well.
+            let _ = tokio::time::timeout(GOODBYE, held.end()).await;
+            return;
+        }
         let capabilities = held.capabilities();
         let holds: Vec<Hold> = held.holds().iter().collect();
         let steps = self
@@ -237,7 +263,7 @@ impl Guardian {
         self.session = None;
         self.commit.document.session_id = None;
         if let Some(held) = self.held.take() {
-            let _ = tokio::time::timeout(GOODBYE, held.finish()).await;
+            let _ = tokio::time::timeout(GOODBYE, held.end()).await;
         }
     }
 

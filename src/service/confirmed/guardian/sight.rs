@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::Guardian;
+use super::{Guardian, Order};
 use crate::error::{Error, ErrorCode};
 use crate::netconf::capability::Capability;
 use crate::service::confirmed::looks::Seen;
@@ -81,28 +81,36 @@ impl Guardian {
 
     /// Asks, once the device has made the commit and owes no reply in its session, since when its server is at work, where no
     /// history tells later whether it was started anew. In that session: another one may have to be opened, and whoever
-    /// orders something meanwhile would be told of its failure.
-    pub(super) async fn note_server_start(&mut self) {
-        let Some(held) = &self.held else { return };
+    /// orders something meanwhile would be told of its failure. An order that comes meanwhile comes back.
+    pub(super) async fn note_server_start(&mut self) -> Option<Order> {
+        let deadline = self.while_it_waits(Instant::now() + self.times.rpc);
+        let ending = self.gateway.inner.ending.clone();
+        let held = self.held.as_mut()?;
         if self.asked_for_start || !self.commit.is_made() || !held.is_idle() {
-            return;
+            return None;
         }
-        self.asked_for_start = true;
         let document = &self.commit.document;
         let tells = held.capabilities().has(Capability::Monitoring);
         if document.junos || document.server_start.is_some() || !tells {
-            return;
+            self.asked_for_start = true;
+            return None;
         }
-        let deadline = self.while_it_waits(Instant::now() + self.times.rpc);
-        let told = match self.records() {
-            Ok(mut records) => records.server_start(deadline).await,
-            Err(error) => Err(error),
+        let device = &self.commit.row.device;
+        let mut records = Records::Held { held, device };
+        let told = tokio::select! {
+            biased;
+            // It is asked again when the session owes nothing any more.
+            Some(order) = self.orders.recv() => return Some(order),
+            () = ending.cancelled() => return None,
+            told = records.server_start(deadline) => told,
         };
+        self.asked_for_start = true;
         // Without it only the reason of a rollback is told less exactly.
         if let Ok(Some(start)) = told {
             self.commit.document.server_start = Some(start);
             self.store().await;
         }
+        None
     }
 }
 

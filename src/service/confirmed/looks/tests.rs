@@ -74,6 +74,12 @@ fn a_rollback_has_its_reason() {
         assert!(matches!(before, Finding::RolledBack(Reason::SessionLost, _)));
         let after = conclude(seen.clone(), &overdue(1));
         assert!(matches!(after, Finding::RolledBack(Reason::Timeout, _)));
+        let doomed = Known {
+            doomed: true,
+            ..overdue(1)
+        };
+        let seen_late = conclude(seen.clone(), &doomed);
+        assert!(matches!(seen_late, Finding::RolledBack(Reason::SessionLost, _)));
         let killed = judge(Ok(seen), &overdue(1), Reason::Killed, Duration::ZERO);
         assert!(matches!(killed, Finding::RolledBack(Reason::Killed, _)));
     }
