@@ -241,14 +241,16 @@ impl Opening {
             () = self.core.replaced() => Err(self.core.refuse(Failure::Draining)),
         };
         let result = pinned.map(|pinned| {
-            let key = self.holders.add(Holder {
+            let holder = Holder {
                 device: self.core.name().to_owned(),
                 session_id: pinned.session_id(),
                 id: self.claim.id.clone(),
                 who: self.claim.who.clone(),
                 holds: pinned.holds(),
                 since: self.core.around.clock.wall(),
-            });
+                lives: true,
+            };
+            let key = self.holders.add(holder, pinned.watch());
             Held(Some(Grip {
                 core: self.core,
                 sessions: self.sessions,
@@ -555,7 +557,8 @@ impl Grip {
 
     fn note(&self) {
         let (session_id, holds) = (self.pinned.session_id(), self.pinned.holds());
-        self.holders.update(self.key, session_id, holds);
+        self.holders
+            .update(self.key, self.pinned.watch(), (session_id, holds));
     }
 
     /// The turns go last: who is next must find the device free.

@@ -123,7 +123,7 @@ impl Gateway {
             })
             .collect();
         // Those that are held since before the device got other settings.
-        for holder in device.holders() {
+        for holder in device.holders().into_iter().filter(|holder| holder.lives) {
             if !sessions.iter().any(|ours| ours.session_id == holder.session_id) {
                 sessions.push(SessionView {
                     session_id: holder.session_id,

@@ -225,6 +225,7 @@ impl Gateway {
         };
         let mut locks: Vec<LockView> = ours
             .iter()
+            .filter(|holder| holder.lives)
             .flat_map(|holder| our_locks(&record, &live, holder))
             .collect();
         let now = self.inner.clock.wall();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ncgate::emulator::config::{Store, What};
+use ncgate::emulator::config::{Restart, Store, What};
 use ncgate::emulator::{Fault, Gate, Profile, Quirk, Rule, RunningEmulator, Until};
 use ncgate::service::call::{CallContext, Principal, Role};
 use ncgate::service::edit::request::ConfirmRequest;
@@ -230,5 +230,28 @@ async fn who_waits_for_the_end_of_it_comes_next() {
         assert_eq!(good(door, confirmed)["state"], "confirmed");
         assert_eq!(good(door, changed)["state"], "committed");
         assert!(running(&device).contains("contact west"));
+    }
+}
+
+/// C4, C5: a server that has undone it and takes any token says ok to an extension as well, which is a confirmed commit of
+/// nothing there. It is told as what it is, and leaves nothing behind that keeps others out.
+#[tokio::test]
+async fn ok_to_an_extension_of_what_is_undone_is_none() {
+    for door in DOORS {
+        let (gateway, device, edits) = quirky(Profile::Rfc, &[Quirk::UnknownTokensCommit]).await;
+        let before = running(&device);
+        let commit = id(&start(&gateway, door, &edits).await);
+        device.device().with_engine(|engine| engine.stop());
+        device
+            .device()
+            .with_engine(|engine| engine.start(Restart::Reverts, 0));
+        let body = json!({"confirm_timeout_seconds": 600});
+        let refusal = bad(door, gateway.order(door, &commit, "extend", body).await);
+        assert_eq!(refusal.outcome, "not_applied", "{refusal:?}");
+        commit_ends_as(&gateway, door, &commit, "rolled_back").await;
+        assert_eq!(running(&device), before);
+        assert!(!device.device().is_rollback_pending());
+        let next = json!({"edits": to_contact(Profile::Rfc, "west")});
+        good(door, gateway.change(door, "mx1", next).await);
     }
 }

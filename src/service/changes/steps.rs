@@ -327,7 +327,16 @@ impl Work {
             .patience
             .deadline
             .map_or(longest, |callers| callers.min(longest));
-        gateway.clear_way(&self.record, deadline).await?;
+        let mut session = self.held.watch();
+        let cleared = tokio::select! {
+            biased;
+            cleared = gateway.clear_way(&self.record, deadline) => cleared,
+            _ = session.wait_for(|status| status.ended.is_some()) => {
+                let ended = Error::new(ErrorCode::SessionLost, "the session has ended");
+                Err(ended.with_device(self.device()))
+            }
+        };
+        cleared?;
         // That may have taken a while.
         let clock = &gateway.inner.clock;
         commit.sending(clock, timeout.rfc());

@@ -154,12 +154,17 @@ pub async fn run(world: World) -> turmoil::Result {
         let adding = inventory::add(world.clone(), gateway.clone(), device);
         tokio::spawn(served.clone().run_until_cancelled_owned(adding));
     }
+    let closed = CancellationToken::new();
     for follower in 0..2 {
-        tokio::spawn(watch::follow(world.clone(), gateway.clone(), follower));
+        let following = watch::follow(world.clone(), gateway.clone(), follower);
+        tokio::spawn(closed.clone().run_until_cancelled_owned(following));
     }
-    tokio::spawn(witness::of_records(world.clone(), gateway.clone(), start));
-    tokio::spawn(witness::of_locks(world.clone(), gateway.clone(), start));
-    tokio::spawn(watch::report(world.clone(), gateway.clone(), store.clone()));
+    let records = witness::of_records(world.clone(), gateway.clone(), start);
+    tokio::spawn(closed.clone().run_until_cancelled_owned(records));
+    let locks = witness::of_locks(world.clone(), gateway.clone(), start);
+    tokio::spawn(closed.clone().run_until_cancelled_owned(locks));
+    let report = watch::report(world.clone(), gateway.clone(), store.clone());
+    tokio::spawn(closed.clone().run_until_cancelled_owned(report));
     stop.cancelled().await;
     gateway.drain();
     let drained = Instant::now() + DRAIN;
@@ -173,6 +178,8 @@ pub async fn run(world: World) -> turmoil::Result {
     let polite = gateway.close(left.max(GRACE), GRACE).await;
     tasks.close();
     tasks.wait().await;
+    // Nobody asks a process that has closed its database; a host's tasks live to the end of the step.
+    closed.cancel();
     store.close().await;
     world
         .trace()

@@ -28,6 +28,8 @@ pub struct Shape {
     pub deeds: usize,
     /// It is at work on taking a commit back.
     pub undoing: bool,
+    /// It has power, and answers.
+    pub up: bool,
 }
 
 /// Writes down what changes, for ever.
@@ -52,9 +54,11 @@ fn look(device: &Device) -> Shape {
         .filter(|(_, session)| session.user == USER)
         .map(|(id, _)| *id)
         .collect();
+    let up = device.is_up();
     device.with_engine(|engine| Shape {
         sessions: ours,
         deeds: engine.deeds().count(),
         undoing: engine.undoing_until().is_some(),
+        up,
     })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::session::Purpose;
+use super::session::{Extended, Purpose};
 use super::turn::Ordered;
 use super::{Due, Guardian, Order, Wanted};
 use crate::device::Held;
@@ -279,9 +279,25 @@ impl Guardian {
             return Err(error);
         }
         self.keep_session().await;
-        match self.send_extension(step).await {
-            Ok(()) => {
+        let extended = self.send_extension(step).await;
+        let running = extended.as_ref().map(|extended| extended.running.as_ref());
+        match running {
+            Ok(Some(Ok(Running::AsBefore))) => return Err(self.nothing_to_extend(before).await),
+            Ok(Some(Ok(Running::Otherwise) | Err(_))) => {
+                let words = "the device said ok to the extension, and does not show that the commit stands";
+                self.stop_probe();
+                let error = self
+                    .unanswered(Error::new(ErrorCode::OutcomeUnknown, words))
+                    .await;
+                self.handle.settle();
+                return Err(error);
+            }
+            Ok(None | Some(Ok(Running::AsExpected))) | Err(_) => {}
+        }
+        match extended {
+            Ok(Extended { answered, .. }) => {
                 self.commit.extended(&clock, sent, timeout);
+                self.commit.armed_at(&clock, answered);
                 if let Some(extension) = self.commit.document.extending.last_mut() {
                     extension.taken = Some(true);
                 }
@@ -314,6 +330,27 @@ impl Guardian {
                 Err(self.refused(error, before_it).await)
             }
         }
+    }
+
+    /// The device has undone the commit before it came to the extension, which is a new confirmed commit of nothing: that would
+    /// keep everybody out until its time is up.
+    async fn nothing_to_extend(&mut self, perhaps_later: u64) -> Error {
+        self.commit.document.perhaps_later = perhaps_later;
+        self.commit.document.extending.pop();
+        self.stop_probe();
+        let steps = self.build(|caps, commit| script::cancel(caps, commit, "", 1));
+        let mut undone = false;
+        for step in steps.ok().flatten().unwrap_or_default() {
+            undone = self.send_commit(step).await.is_ok();
+        }
+        if !undone {
+            self.end_session().await;
+        }
+        self.see("the device said ok to the extension, but had undone the commit before");
+        self.looks = Looks::now(Reason::Timeout);
+        self.look().await;
+        self.handle.settle();
+        self.not_pending().with_outcome(Outcome::NotApplied)
     }
 
     /// What is not known at the moment, as after a start of the gateway, may be known by one look.

@@ -19,7 +19,7 @@ use crate::service::edit::reading;
 use crate::service::edit::request::Mode;
 use crate::service::edit::script::Step;
 use crate::service::edit::view::RpcErrorView;
-use crate::service::evidence::{self, Standing};
+use crate::service::evidence::{self, Running, Standing};
 use crate::service::held::{look, send};
 use crate::service::history::Records;
 use crate::service::{failure, locks};
@@ -36,6 +36,15 @@ pub(super) enum Purpose {
     ConfirmWithCandidate,
     /// `<cancel-commit>` by its token, which leaves the candidate alone.
     Undo,
+}
+
+/// The device has said ok to an extension.
+#[derive(Debug)]
+pub(super) struct Extended {
+    pub answered: Instant,
+    /// What running was right after it, where no history tells that the device had undone the commit before: an extension is
+    /// a new commit then, and is said ok to as well.
+    pub running: Option<Result<Running, Error>>,
 }
 
 impl Guardian {
@@ -184,14 +193,32 @@ impl Guardian {
         Ok(())
     }
 
-    /// Sends an extension. Where the time is up before it is answered, nobody knows until then.
-    pub(super) async fn send_extension(&mut self, step: Step) -> Result<(), Error> {
+    /// Sends an extension. Where the time is up before it is known what came of it, nobody knows until then.
+    pub(super) async fn send_extension(&mut self, step: Step) -> Result<Extended, Error> {
         let device = self.commit.row.device.clone();
         let began = Instant::now();
-        let up = self.while_it_waits(began + self.times.commit);
+        let commit_time = self.times.commit;
+        let up = self.while_it_waits(began + commit_time);
+        let evidence = (!self.commit.document.junos).then(|| self.commit.document.evidence.clone());
         let mut held = self.held.take().ok_or_else(no_session)?;
         let sent = {
-            let mut sending = pin!(send(step, &mut held, &device, began + self.times.commit));
+            let mut sending = pin!(async {
+                let raw = send(step, &mut held, &device, began + commit_time).await?;
+                let answered = Instant::now();
+                let running = match evidence {
+                    None => None,
+                    Some(evidence) => {
+                        let held = &mut held;
+                        let mut records = Records::Held {
+                            held,
+                            device: &device,
+                        };
+                        let running = records.running(answered + commit_time).await;
+                        Some(running.map(|running| evidence.running(&running.digest())))
+                    }
+                };
+                Ok::<_, Error>((raw, Extended { answered, running }))
+            });
             tokio::select! {
                 biased;
                 sent = &mut sending => sent,
@@ -203,10 +230,11 @@ impl Guardian {
             }
         };
         self.held = Some(held);
-        let raw = sent?;
-        self.gateway.inner.pace.took(&device, began.elapsed());
+        let (raw, extended) = sent?;
+        let took = extended.answered.saturating_duration_since(began);
+        self.gateway.inner.pace.took(&device, took);
         reading::warn(&mut self.commit.document.warnings, &raw.scan);
-        Ok(())
+        Ok(extended)
     }
 
     /// Running to startup, after the confirm (E7). What fails is a warning: the commit is confirmed.

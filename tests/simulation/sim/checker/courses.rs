@@ -13,7 +13,7 @@ impl Judge<'_> {
         &self.report.deeds[deed].0
     }
 
-    fn contains(&self, deed: usize, word: &str) -> bool {
+    pub(super) fn contains(&self, deed: usize, word: &str) -> bool {
         self.report.deeds[deed].1.contains(word)
     }
 

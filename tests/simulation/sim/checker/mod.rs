@@ -66,7 +66,7 @@ pub fn check(world: &World) -> Vec<String> {
     broken.extend(records::check(&state));
     broken.extend(stays::check(&world.plan().events, &state));
     let orders = world.plan().callers.iter().flatten();
-    broken.extend(promises::check(orders, &state));
+    broken.extend(promises::check(&world.plan().events, orders, &state));
     broken
 }
 

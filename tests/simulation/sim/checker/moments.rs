@@ -162,7 +162,7 @@ impl Judge<'_> {
             "confirmed" => self.confirming(made),
             "rolled_back" | "cancelled" => self.undone(word, made),
             "kept" => self.ending(made),
-            "extended" => self.extension(made),
+            "extended" => self.extension(word, made),
             _ => return,
         };
         match since.map(|deed| self.when(deed)) {
@@ -171,13 +171,52 @@ impl Judge<'_> {
         }
     }
 
-    /// The first extension of ours after this deed.
-    fn extension(&self, made: usize) -> Option<usize> {
-        let mut later = made + 1..self.report.deeds.len();
-        later.find(|deed| {
-            let deed = self.deed(*deed);
-            matches!(deed.what, What::ConfirmedCommit { extends: true, .. }) && deed.user == USER
-        })
+    /// The first extension of ours after this deed, as long as what it brought is there: nothing extends what is undone. To a
+    /// device that has lost its timer an extension is a confirmed commit of its own.
+    fn extension(&self, word: &str, made: usize) -> Option<usize> {
+        let owner = format!(" {}]", word.replace("op-", "caller-"));
+        let mut is_kept = false;
+        for number in made + 1..self.report.deeds.len() {
+            if !self.contains(number, word) {
+                return None;
+            }
+            let deed = self.deed(number);
+            match deed.what {
+                What::Kept => is_kept = true,
+                What::ConfirmedCommit { extends, .. } if deed.user == USER => {
+                    let is_his = deed.log.is_none() || deed.says(&owner);
+                    if extends || is_kept && is_his {
+                        return Some(number);
+                    }
+                }
+                What::ConfirmedCommit { .. }
+                | What::Commit { .. }
+                | What::Confirmation
+                | What::Rollback(_) => {}
+            }
+        }
+        None
+    }
+
+    /// Whether the session of the newest commit of ours had ended while the device was up: then there is none to tell that
+    /// the device starts again.
+    fn was_alone(&self, made: usize, ending: usize, over: Duration) -> bool {
+        let is_ours = |number: &usize| {
+            let deed = self.deed(*number);
+            deed.user == USER && matches!(deed.what, What::ConfirmedCommit { .. })
+        };
+        let newest = (made..ending).rev().find(is_ours).unwrap_or(made);
+        let Some(session) = self.deed(newest).session else {
+            return false;
+        };
+        let since = self
+            .glimpses
+            .partition_point(|glimpse| glimpse.shape.deeds <= newest);
+        let mut until = self.glimpses[since..]
+            .iter()
+            .take_while(|glimpse| glimpse.at <= over);
+        let gone = until.find(|glimpse| !glimpse.shape.sessions.contains(&session));
+        gone.is_some_and(|glimpse| glimpse.shape.up)
     }
 
     fn waits(&mut self, telling: &Telling, made: usize) {
@@ -221,7 +260,9 @@ impl Judge<'_> {
                 } else {
                     NOTICED
                 };
-                late <= most || self.is_apart(over, *told)
+                let is_alone =
+                    deed.what == What::Rollback(Cause::Restarted) && self.was_alone(made, ending, over);
+                late <= most || is_alone || self.is_apart(over, *told)
             }
             What::Rollback(Cause::Cancelled)
             | What::Commit { .. }

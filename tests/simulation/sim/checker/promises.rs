@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ncgate::service::operations::{Operation, State as OperationState};
 
-use crate::sim::plan::Order;
+use super::stays;
+use crate::sim::plan::{Event, Order};
 use crate::sim::world::{State, Told};
 
-pub fn check<'a>(orders: impl Iterator<Item = &'a Order>, state: &State) -> Vec<String> {
+pub fn check<'a>(events: &[Event], orders: impl Iterator<Item = &'a Order>, state: &State) -> Vec<String> {
     let mut broken = Vec::new();
+    let from_memory = stays::from_memory(events);
     let operations: BTreeMap<&str, &Operation> = state
         .gateway
         .operations
@@ -19,7 +21,12 @@ pub fn check<'a>(orders: impl Iterator<Item = &'a Order>, state: &State) -> Vec<
         let Some(id) = &told.operation else { continue };
         match operations.get(&**id) {
             None => broken.push(format!("{told:?}, and there is no such operation")),
-            Some(operation) => kept(told, operation, &mut broken),
+            Some(operation) => {
+                let is_forgotten = from_memory
+                    .iter()
+                    .any(|(begin, end)| *begin <= told.at && told.at <= *end);
+                kept(told, operation, is_forgotten, &mut broken);
+            }
         }
     }
     for order in orders.filter(|order| order.manner.key) {
@@ -65,15 +72,31 @@ fn one_request(order: &Order, state: &State, broken: &mut Vec<String>) {
     }
 }
 
-/// What an operation says in the end is what its caller was told, unless nobody knew then.
-fn kept(told: &Told, operation: &Operation, broken: &mut Vec<String>) {
+/// What an operation says in the end is what its caller was told, unless nobody knew then. What was told from memory
+/// (`is_forgotten`) went with it: the next start tells what the database holds, which is less, and nothing else.
+fn kept(told: &Told, operation: &Operation, is_forgotten: bool, broken: &mut Vec<String>) {
     let state = operation.state;
-    let agrees = match told
+    let said = told
         .answer
         .as_ref()
         .map(|state| &**state)
-        .map_err(|outcome| &**outcome)
-    {
+        .map_err(|outcome| &**outcome);
+    let says_less = match state {
+        OperationState::Unknown => true,
+        OperationState::Failed => {
+            let undone = operation.is_change && operation.outcome.as_deref() == Some("not_applied");
+            undone
+                && matches!(
+                    said,
+                    Err("not_sent" | "not_applied") | Ok("unchanged" | "discarded")
+                )
+        }
+        OperationState::Running | OperationState::Succeeded => false,
+    };
+    if is_forgotten && says_less {
+        return;
+    }
+    let agrees = match said {
         Ok(_) => {
             state == OperationState::Succeeded || (operation.is_change && state == OperationState::Unknown)
         }

@@ -98,7 +98,9 @@ fn events(report: &GatewayReport, unlisted: &BTreeSet<&str>, broken: &mut Vec<St
     let ends = ends
         .map(|change| (&*change.id, &*change.state))
         .chain(unlisted.iter().map(|id| (*id, "failed")));
-    compare("change", &courses, &ends.collect(), change_goes_on, broken);
+    let goes_on =
+        |so_far: &[&str], next: &str| change_goes_on(so_far.last().copied().unwrap_or_default(), next);
+    compare("change", &courses, &ends.collect(), goes_on, broken);
 
     let courses = self::courses(&report.events, "confirmed_commit.", |event| {
         event.confirmed_commit_id.as_deref()
@@ -123,7 +125,7 @@ fn events(report: &GatewayReport, unlisted: &BTreeSet<&str>, broken: &mut Vec<St
     let removed = removed.filter_map(|event| Some((event.edit_session_id.as_deref()?, "lost")));
     let ends = report.edit_sessions.iter().flatten();
     let ends = ends.map(|session| (&*session.id, &*session.state)).chain(removed);
-    let opened_once = |before: &str, next: &str| before == "opened" && next != before;
+    let opened_once = |so_far: &[&str], next: &str| so_far.last() == Some(&"opened") && next != "opened";
     compare("edit session", &courses, &ends.collect(), opened_once, broken);
 
     let courses = self::courses(&report.events, "operation.", |event| {
@@ -132,9 +134,9 @@ fn events(report: &GatewayReport, unlisted: &BTreeSet<&str>, broken: &mut Vec<St
     let ends = report.operations.iter().filter(|operation| !operation.is_change);
     let ends = ends.map(|operation| (&*operation.id, operation.state.as_str()));
     // What nobody knew may be found out.
-    let goes_on = |before: &str, next: &str| match before {
-        "running" => next != before,
-        "unknown" => ["succeeded", "failed"].contains(&next),
+    let goes_on = |so_far: &[&str], next: &str| match so_far.last() {
+        Some(&"running") => next != "running",
+        Some(&"unknown") => ["succeeded", "failed"].contains(&next),
         _ => false,
     };
     compare("operation", &courses, &ends.collect(), goes_on, broken);
@@ -163,12 +165,15 @@ fn compare(
     what: &str,
     courses: &Courses,
     ends: &BTreeMap<&str, &str>,
-    leads: impl Fn(&str, &str) -> bool,
+    leads: impl Fn(&[&str], &str) -> bool,
     broken: &mut Vec<String>,
 ) {
     for (id, course) in courses {
-        for two in course.windows(2).filter(|two| !leads(two[0], two[1])) {
-            broken.push(format!("the {what} {id} was told as {} after {}", two[1], two[0]));
+        for next in 1..course.len() {
+            if !leads(&course[..next], course[next]) {
+                let (before, next) = (course[next - 1], course[next]);
+                broken.push(format!("the {what} {id} was told as {next} after {before}"));
+            }
         }
         let last = course.last().copied().unwrap_or_default();
         match ends.get(id) {
@@ -218,12 +223,16 @@ fn change_goes_on(before: &str, next: &str) -> bool {
     }
 }
 
-/// Design section 7.
-fn commit_goes_on(before: &str, next: &str) -> bool {
+/// Design section 7. A cancel that nobody answered may be carried out late.
+fn commit_goes_on(so_far: &[&str], next: &str) -> bool {
     const ENDS: [&str; 3] = ["confirmed", "rolled_back", "kept"];
     let ended = ENDS.contains(&next);
-    match before {
-        "pending" => ended || ["confirming", "cancelling", "unknown"].contains(&next),
+    match so_far.last().copied().unwrap_or_default() {
+        "pending" => {
+            ended
+                || ["confirming", "cancelling", "unknown"].contains(&next)
+                || next == "cancelled" && so_far.contains(&"cancelling")
+        }
         "confirming" => ended || ["pending", "unknown"].contains(&next),
         "cancelling" => ended || ["pending", "cancelled", "unknown"].contains(&next),
         "unknown" => ended || ["pending", "cancelled", "never_made"].contains(&next),

@@ -66,7 +66,7 @@ pub fn check(events: &[Event], state: &State) -> Vec<String> {
 }
 
 /// When ends were told that the gateway alone knew, and forgot when it ended before the database took them.
-fn from_memory(events: &[Event]) -> Vec<(Duration, Duration)> {
+pub(super) fn from_memory(events: &[Event]) -> Vec<(Duration, Duration)> {
     let first = |at: u64, is_meant: &dyn Fn(&Happening) -> bool| {
         let mut later = events
             .iter()
