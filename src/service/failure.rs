@@ -375,6 +375,9 @@ fn transport(error: &TransportError) -> Error {
             let pointer = format!("{host}/{}", field.replace('.', "/"));
             Error::new(ErrorCode::InvalidArgument, words).with_field(pointer, "is needed to connect")
         }
+        TransportError::KnownHosts { .. } => Error::new(ErrorCode::Internal, words)
+            .with_reason("known_hosts")
+            .with_hint("the operator names the file with --known-hosts (NCGATE_KNOWN_HOSTS); or store the key in host_key.keys with another policy"),
         TransportError::Resolve { .. } => {
             Error::new(ErrorCode::DeviceUnreachable, words).with_reason("resolve")
         }
