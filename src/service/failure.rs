@@ -450,7 +450,10 @@ fn hello(cause: &EndCause) -> Error {
 fn session(error: &SessionError) -> Error {
     let words = chain(error);
     match error {
-        SessionError::NotOpen | SessionError::LineFull => Error::new(ErrorCode::SessionLost, words),
+        SessionError::NotOpen { cause: Some(cause) } if cause.is_protocol_error() => {
+            Error::new(ErrorCode::DeviceProtocolError, words)
+        }
+        SessionError::NotOpen { .. } | SessionError::LineFull => Error::new(ErrorCode::SessionLost, words),
         SessionError::Write(_) => Error::new(ErrorCode::InvalidArgument, words),
         SessionError::DeadlineBeforeSending => Error::new(ErrorCode::DeadlineInQueue, words),
         SessionError::Timeout { .. } => Error::new(ErrorCode::DeviceTimeout, words)
