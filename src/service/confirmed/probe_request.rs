@@ -50,7 +50,7 @@ impl Gateway {
             return Err(Error::invalid("/probe", detail));
         }
         let prepared = prepare::rpc(&request.rpc, Format::Json, "/probe/rpc")?;
-        match self.judge(&prepared, false, "/probe/rpc")? {
+        match self.judge(&prepared, false)? {
             Runs::Pooled => {}
             Runs::Alone { .. } => {
                 let detail = format!(
