@@ -244,7 +244,10 @@ impl ConvertArgs {
             exact_text: self.text == TextName::Exact,
             ..ToXmlOptions::default()
         };
-        writeln!(out, "{}", convert_to_xml(&String::from_utf8(bytes)?, &options)?)?;
+        let text = String::from_utf8(bytes)?;
+        // Some editors begin a file with this mark; a reader of files may leave it out (RFC 8259 section 8.1).
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        writeln!(out, "{}", convert_to_xml(text, &options)?)?;
         Ok(())
     }
 
@@ -429,6 +432,8 @@ mod tests {
             let refused = convert(&["--to", "json"], broken.as_bytes()).unwrap_err();
             assert_eq!(refused.exit(), Exit::Failure, "{broken}");
         }
+        let marked = convert(&["--to", "xml"], "\u{feff}{\"a\":1}".as_bytes()).unwrap();
+        assert_eq!(marked.0, "<a>1</a>\n");
         for broken in ["", "[]", "{\"a\":1,\"a\":2}", "{\"a b\":1}", "{\"a\":1,\"b\":2}"] {
             let refused = convert(&["--to", "xml"], broken.as_bytes()).unwrap_err();
             assert_eq!(refused.exit(), Exit::Failure, "{broken}");

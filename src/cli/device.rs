@@ -7,9 +7,10 @@ use ureq::http::Method;
 use zeroize::Zeroizing;
 
 use super::client::{ClientArgs, Request};
+use super::document::Document;
 use super::exit::{Exit, Failure};
 use super::output::{self, Columns};
-use super::{input, rpc};
+use super::{edit, input, rpc};
 
 const DEVICES: Columns = &[
     ("NAME", "/name"),
@@ -240,7 +241,8 @@ impl DeviceCommand {
             } => {
                 let document = settings.document(name.as_deref(), &Secrets::of_process())?;
                 let request = Request::new(Method::POST, &["devices"]);
-                show(client, request.body("application/json", bytes(&document)), None)
+                let body = edit::body(&document)?;
+                show(client, request.body("application/json", body), None)
             }
             Self::Update {
                 name,
@@ -251,10 +253,10 @@ impl DeviceCommand {
             } => {
                 let mut patch = settings.document(None, &Secrets::of_process())?;
                 for member in unset {
-                    set(&mut patch, member, Value::Null);
+                    set(&mut patch, member, &Value::Null)?;
                 }
                 let request = Request::new(Method::PATCH, &["devices", name])
-                    .body("application/merge-patch+json", bytes(&patch));
+                    .body("application/merge-patch+json", edit::body(&patch)?);
                 show(client, guarded(request, if_match), None)
             }
             Self::Remove {
@@ -391,21 +393,15 @@ fn guarded(request: Request, if_match: &Option<String>) -> Request {
     }
 }
 
-fn bytes(document: &Value) -> Vec<u8> {
-    document.to_string().into_bytes()
+/// Sets a member below the root; `path` has dots between names.
+fn set(document: &mut Document, path: &str, value: &Value) -> Result<(), Failure> {
+    let path: Vec<&str> = path.split('.').collect();
+    laid(document.set(&path, value))
 }
 
-/// Sets a member below the root; `path` has dots between names.
-fn set(document: &mut Value, path: &str, value: Value) {
-    let mut place = document;
-    for name in path.split('.') {
-        if !place.is_object() {
-            *place = Value::Object(Map::new());
-        }
-        // Just made an object of it, so there is such a place.
-        place = &mut place[name];
-    }
-    *place = value;
+/// What was read is JSON, and so is what is laid over it.
+fn laid(result: Result<(), serde_json::Error>) -> Result<(), Failure> {
+    result.map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// Secrets that the environment holds.
@@ -432,7 +428,7 @@ impl Secrets {
 
 impl SettingsArgs {
     /// The JSON document that says what the flags say.
-    pub(super) fn document(&self, name: Option<&str>, secrets: &Secrets) -> Result<Value, Failure> {
+    pub(super) fn document(&self, name: Option<&str>, secrets: &Secrets) -> Result<Document, Failure> {
         let stdin = PathBuf::from("-");
         let password_file = if self.password_stdin {
             Some(&stdin)
@@ -451,12 +447,13 @@ impl SettingsArgs {
             ));
         }
         let mut document = match &self.file {
-            Some(path) => rpc::json_file(path)?,
-            None => Value::Object(Map::new()),
+            Some(path) => {
+                let written = rpc::as_written(&input::read(path)?, path)?;
+                serde_json::from_str(written.get())
+                    .map_err(|_| Failure::Usage("--file must hold a JSON object".to_owned()))?
+            }
+            None => Document::default(),
         };
-        if !document.is_object() {
-            return Err(Failure::Usage("--file must hold a JSON object".to_owned()));
-        }
         let texts = [
             ("name", name),
             ("address", self.address.as_deref()),
@@ -469,23 +466,24 @@ impl SettingsArgs {
         ];
         for (member, text) in texts {
             if let Some(text) = text {
-                set(&mut document, member, Value::from(text));
+                set(&mut document, member, &Value::from(text))?;
             }
         }
         if let Some(port) = self.port {
-            set(&mut document, "port", Value::from(port));
+            set(&mut document, "port", &Value::from(port))?;
         }
         if let Some(max_sessions) = self.max_sessions {
-            set(&mut document, "pool.max_sessions", Value::from(max_sessions));
+            set(&mut document, "pool.max_sessions", &Value::from(max_sessions))?;
         }
         if !self.host_key.is_empty() {
-            set(&mut document, "host_key.keys", Value::from(self.host_key.clone()));
+            set(
+                &mut document,
+                "host_key.keys",
+                &Value::from(self.host_key.clone()),
+            )?;
         }
         for (key, value) in &self.label {
-            if !document["labels"].is_object() {
-                document["labels"] = Value::Object(Map::new());
-            }
-            document["labels"][key.as_str()] = Value::from(value.as_str());
+            laid(document.set(&["labels", key], &Value::from(value.as_str())))?;
         }
         let password = match password_file {
             Some(path) => Some(input::read_secret(path)?),
@@ -502,7 +500,7 @@ impl SettingsArgs {
             ("auth.passphrase", passphrase),
         ] {
             if let Some(secret) = secret {
-                set(&mut document, member, Value::from(secret.as_str()));
+                set(&mut document, member, &Value::from(secret.as_str()))?;
             }
         }
         Ok(document)

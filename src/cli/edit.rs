@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::exit::Failure;
 use super::input;
+use super::rpc::{arguments, raw};
 
 /// One edit.
 #[derive(Debug, Default, clap::Args)]
@@ -260,16 +261,18 @@ pub struct ProbeArgs {
 }
 
 /// What a place of a reply has to hold.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Expectation {
     pointer: String,
-    equals: Value,
+    /// JSON as it was written.
+    equals: Box<RawValue>,
 }
 
 /// A probe as the API takes it.
 #[derive(Debug, Serialize)]
 pub struct Probe<'a> {
-    rpc: Value,
+    /// JSON as it was written: order, repeated names and digits are for the gateway to judge.
+    rpc: Box<RawValue>,
     expect: &'a [Expectation],
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_seconds: Option<u64>,
@@ -296,7 +299,7 @@ impl ProbeArgs {
             serde_json::from_str(rpc)
                 .map_err(|error| Failure::Usage(format!("--probe-rpc is not JSON: {error}")))?
         } else {
-            json!({ rpc.as_str(): super::rpc::arguments(&self.probe_argument) })
+            raw(&json!({ rpc.as_str(): arguments(&self.probe_argument) }))?
         };
         Ok(Some(Probe {
             rpc,
@@ -316,7 +319,10 @@ fn expectation(text: &str) -> Result<Expectation, String> {
             let json = serde_json::from_str(value).map_err(|error| format!("not JSON after :=: {error}"))?;
             (pointer, json)
         }
-        None => (pointer, Value::from(value)),
+        None => (
+            pointer,
+            raw(&Value::from(value)).map_err(|failure| failure.to_string())?,
+        ),
     };
     Ok(Expectation {
         pointer: pointer.to_owned(),
@@ -349,10 +355,15 @@ mod tests {
     /// S31: text unless it is said to be JSON; what is behind the first = is the value.
     #[test]
     fn expectations_are_text_or_json() {
-        let read = |text: &str| expectation(text).map(|read| (read.pointer, read.equals));
-        assert_eq!(read("/a/0=1"), Ok(("/a/0".to_owned(), json!("1"))));
-        assert_eq!(read("/a=b=c"), Ok(("/a".to_owned(), json!("b=c"))));
-        assert_eq!(read("/a:=null"), Ok(("/a".to_owned(), Value::Null)));
+        let read = |text: &str| expectation(text).map(|read| (read.pointer, read.equals.get().to_owned()));
+        for (text, pointer, equals) in [
+            ("/a/0=1", "/a/0", "\"1\""),
+            ("/a=b=c", "/a", "\"b=c\""),
+            ("/a:=null", "/a", "null"),
+            ("/a:=[1.50, 1.5]", "/a", "[1.50, 1.5]"),
+        ] {
+            assert_eq!(read(text), Ok((pointer.to_owned(), equals.to_owned())));
+        }
         assert!(read("/a").is_err());
         assert!(read("/a:=up").is_err());
     }
@@ -366,12 +377,16 @@ mod tests {
                 probe_argument: arguments.iter().map(|text| (*text).to_owned()).collect(),
                 ..ProbeArgs::default()
             };
-            let probe = args.probe().map(|probe| probe.map(|probe| probe.rpc));
+            let probe = args
+                .probe()
+                .map(|probe| probe.map(|probe| probe.rpc.get().to_owned()));
             probe.map_err(|failure| failure.exit())
         };
-        let expected = json!({"get-x": {"name": "a", "terse": null}});
+        let expected = r#"{"get-x":{"name":"a","terse":null}}"#.to_owned();
         assert_eq!(probe("get-x", &["name=a", "terse"]), Ok(Some(expected.clone())));
-        assert_eq!(probe(&expected.to_string(), &[]), Ok(Some(expected)));
+        assert_eq!(probe(&expected, &[]), Ok(Some(expected)));
+        let written = r#"{"get-x": {"b": 1.50, "a": 18446744073709551616, "b": 2}}"#.to_owned();
+        assert_eq!(probe(&written, &[]), Ok(Some(written)));
         assert!(probe("{\"a\": 1}", &["b"]).is_err());
         assert!(probe("{", &[]).is_err());
         assert!(ProbeArgs::default().probe().is_ok_and(|probe| probe.is_none()));

@@ -9,6 +9,7 @@ mod confirmed_commit;
 mod convert;
 mod datastore;
 mod device;
+mod document;
 mod edit;
 mod edit_session;
 mod event;

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
 use super::client::{ClientArgs, Request};
 use super::device::show;
 use super::exit::{Exit, Failure};
-use super::{input, output};
+use super::{edit, input, output};
 
 /// How a reply is to be returned.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -109,25 +111,35 @@ impl RpcArgs {
                     }
                     return Ok(request.body("application/xml", text.as_bytes().to_vec()));
                 }
-                json_text(&text, path)?
+                as_written(&text, path)?
             }
-            (None, Some(name)) => json!({ name.as_str(): arguments(&self.arguments) }),
+            (None, Some(name)) => raw(&json!({ name.as_str(): arguments(&self.arguments) }))?,
             (None, None) => {
                 return Err(Failure::Usage(
                     "the name of an RPC is needed, or --body".to_owned(),
                 ));
             }
         };
-        let mut body = Map::from_iter([("rpc".to_owned(), rpc)]);
-        if !self.attribute.is_empty() {
-            let attributes = self
-                .attribute
-                .iter()
-                .map(|(name, value)| (name.clone(), Value::from(value.as_str())));
-            body.insert("attributes".to_owned(), Value::Object(attributes.collect()));
-        }
-        Ok(request.body("application/json", Value::Object(body).to_string().into_bytes()))
+        let body = Body {
+            rpc,
+            attributes: &self.attribute,
+        };
+        Ok(request.body("application/json", edit::body(&body)?))
     }
+}
+
+/// The body of one RPC.
+#[derive(Serialize)]
+struct Body<'a> {
+    /// JSON as it was written: order, repeated names and digits are for the gateway to judge.
+    rpc: Box<RawValue>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "members")]
+    attributes: &'a [(String, String)],
+}
+
+/// An object, in which a name that was given twice stands twice.
+fn members<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
 /// `name=value` is an element with text, `name` an empty one, and a name given twice a list of both.
@@ -182,28 +194,36 @@ impl BatchArgs {
     }
 
     fn request(&self) -> Result<Request, Failure> {
-        let operations = match &self.body {
+        let operations: Vec<Box<RawValue>> = match &self.body {
             None => self
                 .names
                 .iter()
-                .map(|name| json!({ name.as_str(): null }))
-                .collect(),
-            Some(path) => match json_file(path)? {
-                Value::Array(operations) => operations,
-                _ => return Err(Failure::Usage("--body must hold a JSON array".to_owned())),
-            },
+                .map(|name| raw(&json!({ name.as_str(): null })))
+                .collect::<Result<_, _>>()?,
+            Some(path) => {
+                let array = as_written(&input::read(path)?, path)?;
+                serde_json::from_str(array.get())
+                    .map_err(|_| Failure::Usage("--body must hold a JSON array".to_owned()))?
+            }
         };
-        let rpcs: Vec<Value> = operations
+        let rpcs: Vec<Body<'_>> = operations
             .into_iter()
-            .map(|operation| json!({ "rpc": operation }))
+            .map(|rpc| Body { rpc, attributes: &[] })
             .collect();
-        let body = json!({"rpcs": rpcs, "on_error": self.on_error});
+        let body = edit::body(&Batch {
+            rpcs,
+            on_error: &self.on_error,
+        })?;
         let request = Request::new(Method::POST, &["devices", &self.device, "rpc"]);
-        Ok(self
-            .reply
-            .apply(request, None)
-            .body("application/json", body.to_string().into_bytes()))
+        Ok(self.reply.apply(request, None).body("application/json", body))
     }
+}
+
+/// The body of several RPCs.
+#[derive(Serialize)]
+struct Batch<'a> {
+    rpcs: Vec<Body<'a>>,
+    on_error: &'a str,
 }
 
 /// `ncgate cli`
@@ -251,14 +271,15 @@ impl CliArgs {
     }
 }
 
-/// The JSON in a file, or on standard input.
-pub(super) fn json_file(path: &Path) -> Result<Value, Failure> {
-    json_text(&input::read(path)?, path)
-}
-
-fn json_text(text: &str, path: &Path) -> Result<Value, Failure> {
+/// JSON with its order, repeated names and digits.
+pub(super) fn as_written(text: &str, path: &Path) -> Result<Box<RawValue>, Failure> {
     serde_json::from_str(text)
         .map_err(|error| Failure::Usage(format!("{} is not JSON: {error}", path.display())))
+}
+
+/// JSON that was made of arguments.
+pub(super) fn raw(value: &Value) -> Result<Box<RawValue>, Failure> {
+    to_raw_value(value).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 #[cfg(test)]

@@ -360,6 +360,7 @@ impl SingleUse {
         } = self;
         let mut request = Some(request);
         let (mut call, mut kept) = (None, None);
+        let mut not_open = None;
         for _ in 0..=RETRIES {
             let checkout = Own::get(&core, &sessions);
             tokio::pin!(checkout);
@@ -415,7 +416,8 @@ impl SingleUse {
             };
             let result = own.call(call).await;
             // A session that died in the pool took nothing. Whatever was sent is sent once (Q3).
-            if matches!(result, Err(SessionError::NotOpen)) {
+            if let Err(SessionError::NotOpen { cause }) = result {
+                not_open = cause;
                 continue;
             }
             observe(&core, "single_use", &result);
@@ -427,7 +429,11 @@ impl SingleUse {
             drop((kept, turn));
             return;
         }
-        let error = DeviceError::not_sent(core.name(), Step::Reply, Failure::Session(SessionError::NotOpen));
+        let error = DeviceError::not_sent(
+            core.name(),
+            Step::Reply,
+            Failure::Session(SessionError::NotOpen { cause: not_open }),
+        );
         let _ = answer.send(Ok(Err(error)));
     }
 }
@@ -544,7 +550,7 @@ pub(super) fn observe(core: &Core, class: &'static str, result: &Result<RawReply
         Err(SessionError::Storage { .. }) => metrics.rpc(class, "storage", Duration::ZERO),
         // Nothing was sent.
         Err(
-            SessionError::NotOpen
+            SessionError::NotOpen { .. }
             | SessionError::LineFull
             | SessionError::Write(_)
             | SessionError::DeadlineBeforeSending,

@@ -111,6 +111,7 @@ impl ConnectError {
         match self {
             Self::Transport(error) => match error.innermost() {
                 TransportError::Prerequisite { .. } => "prerequisite",
+                TransportError::KnownHosts { .. } => "known-hosts",
                 TransportError::Resolve { .. } => "resolve",
                 TransportError::AddressDenied { .. } => "address-not-allowed",
                 TransportError::Refused { .. } => "connection-refused",

@@ -538,8 +538,8 @@ fn all_not_open(results: &Result<Vec<Result<RawReply, SessionError>>, SessionErr
     match results {
         Ok(results) => results
             .iter()
-            .all(|result| matches!(result, Err(SessionError::NotOpen))),
-        Err(error) => matches!(error, SessionError::NotOpen),
+            .all(|result| matches!(result, Err(SessionError::NotOpen { .. }))),
+        Err(error) => matches!(error, SessionError::NotOpen { .. }),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Gateway;
 use super::call::{CallContext, Role};
+use super::config_options::{check_schema, first_option};
 use super::failure::Asked;
 use super::output::Output;
 use super::prepare;
@@ -40,6 +41,7 @@ impl Gateway {
         let (record, device) = self.device(name).await?;
         let on_device = |error: Error| error.with_device(name);
         let output = Output::new(&request.output, record.settings.partial).map_err(on_device)?;
+        check_schema(&request).map_err(on_device)?;
         let wanted = Wanted::new(&request, output.format, &self.inner.urls).map_err(on_device)?;
         let is_junos = self.is_junos(ctx, &device).await?;
         let request = wanted
@@ -229,6 +231,9 @@ impl Wanted {
                 "path, filter and xpath exclude each other",
             ));
         }
+        if request.xpath.is_none() && !request.xpath_namespaces.is_empty() {
+            return Err(Error::invalid("?xpath_namespace", "belongs to xpath"));
+        }
         let selection = if let Some(path) = &request.path {
             What::Path(ConfigPath::parse(path).map_err(|error| Error::invalid("?path", error.to_string()))?)
         } else if let Some(filter) = &request.filter {
@@ -350,13 +355,7 @@ impl Wanted {
             Format::DeviceJson => junos::Format::Json,
         };
         if options.schema {
-            return match self.selection {
-                What::All => Ok(Read::Schema(GetXnmInformation)),
-                _ => Err(Error::invalid(
-                    "?schema",
-                    "the schema comes whole; path and filter do not apply",
-                )),
-            };
+            return Ok(Read::Schema(GetXnmInformation));
         }
         let whole = matches!(self.selection, What::All) && first_option(&options).is_none();
         let database = match self.source {
@@ -461,38 +460,6 @@ fn configuration_of(path: &ConfigPath) -> Result<Fragment, Error> {
         .map_err(unwritable)?;
     writer.close().map_err(unwritable)?;
     writer.finish().map_err(unwritable)
-}
-
-/// The first option that only Junos has.
-fn first_option(options: &JunosConfigOptions) -> Option<&'static str> {
-    let JunosConfigOptions {
-        inherit,
-        groups,
-        interface_ranges,
-        changed,
-        commit_scripts,
-        key,
-        recurse,
-        count,
-        start,
-        matching,
-        schema,
-    } = options;
-    [
-        (inherit.is_some(), "inherit"),
-        (*groups, "groups"),
-        (*interface_ranges, "interface_ranges"),
-        (*changed, "changed"),
-        (commit_scripts.is_some(), "commit_scripts"),
-        (*key, "key"),
-        (recurse.is_some(), "recurse"),
-        (count.is_some(), "count"),
-        (start.is_some(), "start"),
-        (matching.is_some(), "matching"),
-        (*schema, "schema"),
-    ]
-    .into_iter()
-    .find_map(|(given, name)| given.then_some(name))
 }
 
 /// A filter whose namespaces may depend on the device's modules.

@@ -11,7 +11,7 @@ use super::request::{IfMatch, ListRequest};
 use super::target::{self, ssh_target};
 use super::view::{ConnectionView, DeviceList, DeviceView};
 use super::{Gateway, time};
-use crate::device::model::{self, DeviceSecrets, DeviceSettings, FieldFault};
+use crate::device::model::{self, DeviceSecrets, DeviceSettings, FieldFault, HostKeyPolicy, HostKeySettings};
 use crate::error::{Error, ErrorCode};
 use crate::store::{DeviceRecord, StoreError};
 
@@ -32,6 +32,7 @@ impl Gateway {
             .await?
             .map_err(faults)?;
         self.check_addresses(&settings)?;
+        self.check_known_hosts(&settings)?;
         check_usable(&settings, &secrets)?;
         let _changing = self.inner.changing.lock().await;
         let record = self
@@ -113,6 +114,10 @@ impl Gateway {
         .await?
         .map_err(faults)?;
         self.check_addresses(&settings)?;
+        // What was stored when there was such a file is no reason to refuse another setting.
+        if asks_known_hosts(&read.settings).is_none() {
+            self.check_known_hosts(&settings)?;
+        }
         check_usable(&settings, &secrets)?;
         if settings == read.settings && secrets == read.secrets {
             // Nothing to store, so nothing that others read has changed either.
@@ -205,6 +210,17 @@ impl Gateway {
                 StoreError::NotFound => unknown_device(name),
                 other => self.store_error(other).with_device(name),
             })
+    }
+
+    /// A device is not stored with a policy that this gateway has no file for.
+    fn check_known_hosts(&self, settings: &DeviceSettings) -> Result<(), Error> {
+        match asks_known_hosts(settings) {
+            Some(pointer) if self.inner.known_hosts.0.as_os_str().is_empty() => Err(Error::invalid(
+                pointer,
+                "the gateway has no known_hosts file: it is named with --known-hosts (NCGATE_KNOWN_HOSTS)",
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Literal addresses must lie in the allowed networks from the start; names are judged when they are dialled
@@ -344,6 +360,9 @@ pub(super) fn page_size(wanted: u32) -> Result<u32, Error> {
 
 /// A device that nobody has added, or that the caller may not see.
 pub(super) fn unknown_device(name: &str) -> Error {
+    if name.is_empty() {
+        return Error::invalid("/device", "is required");
+    }
     Error::new(ErrorCode::NotFound, format!("there is no device named {name:?}"))
         .with_device(name)
         .with_hint(
@@ -380,6 +399,16 @@ fn etag_mismatch() -> Error {
         "the device has changed since it was read",
     )
     .with_hint("read it again and repeat the change with its new ETag")
+}
+
+/// Where the policy `known_hosts` is asked for, of the device or of a jump host.
+fn asks_known_hosts(settings: &DeviceSettings) -> Option<String> {
+    let asks = |host_key: &HostKeySettings| host_key.policy == HostKeyPolicy::KnownHosts;
+    if asks(&settings.host_key) {
+        return Some("/host_key/policy".to_owned());
+    }
+    let jump = settings.proxy_jump.iter().position(|jump| asks(&jump.host_key))?;
+    Some(format!("/proxy_jump/{jump}/host_key/policy"))
 }
 
 /// A host key or a version that cannot be read is found when it is given, not at the first connect.

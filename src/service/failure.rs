@@ -375,6 +375,9 @@ fn transport(error: &TransportError) -> Error {
             let pointer = format!("{host}/{}", field.replace('.', "/"));
             Error::new(ErrorCode::InvalidArgument, words).with_field(pointer, "is needed to connect")
         }
+        TransportError::KnownHosts { .. } => Error::new(ErrorCode::Internal, words)
+            .with_reason("known_hosts")
+            .with_hint("the operator names the file with --known-hosts (NCGATE_KNOWN_HOSTS); or store the key in host_key.keys with another policy"),
         TransportError::Resolve { .. } => {
             Error::new(ErrorCode::DeviceUnreachable, words).with_reason("resolve")
         }
@@ -447,7 +450,10 @@ fn hello(cause: &EndCause) -> Error {
 fn session(error: &SessionError) -> Error {
     let words = chain(error);
     match error {
-        SessionError::NotOpen | SessionError::LineFull => Error::new(ErrorCode::SessionLost, words),
+        SessionError::NotOpen { cause: Some(cause) } if cause.is_protocol_error() => {
+            Error::new(ErrorCode::DeviceProtocolError, words)
+        }
+        SessionError::NotOpen { .. } | SessionError::LineFull => Error::new(ErrorCode::SessionLost, words),
         SessionError::Write(_) => Error::new(ErrorCode::InvalidArgument, words),
         SessionError::DeadlineBeforeSending => Error::new(ErrorCode::DeadlineInQueue, words),
         SessionError::Timeout { .. } => Error::new(ErrorCode::DeviceTimeout, words)

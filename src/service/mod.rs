@@ -9,6 +9,7 @@ mod changes;
 mod check;
 mod cli;
 mod config;
+mod config_options;
 mod confirmed;
 mod continuity;
 mod datastores;

@@ -19,6 +19,9 @@ pub(super) struct Prepared {
     /// The local name of the operation element.
     pub operation: String,
     pub body: Fragment,
+    /// Where the caller wrote which operation it is, and where what is in it.
+    pub place: String,
+    pub inside: String,
     format: junos::Format,
 }
 
@@ -34,7 +37,8 @@ impl Prepared {
     }
 }
 
-/// Builds the XML of an RPC. `pointer` is where the caller wrote it (`/rpc`, `/rpcs/0/rpc`).
+/// Builds the XML of an RPC. `pointer` is where the caller wrote a whole one (`/rpc`, `/rpcs/0/rpc`); one that is named has
+/// its name and its arguments in places of their own.
 pub(super) fn rpc(body: &RpcBody, format: Format, pointer: &str) -> Result<Prepared, Error> {
     let fragment = match body {
         RpcBody::Whole(Content::Json(text)) => {
@@ -44,9 +48,17 @@ pub(super) fn rpc(body: &RpcBody, format: Format, pointer: &str) -> Result<Prepa
         RpcBody::Named { name, arguments } => named(name, arguments)?,
     };
     let operation = fragment.root_name().to_owned();
+    let (place, inside) = match body {
+        RpcBody::Whole(_) => (pointer, pointer),
+        RpcBody::Named {
+            arguments: Arguments::Pairs(_),
+            ..
+        } => ("/name", ""),
+        RpcBody::Named { .. } => ("/name", "/arguments"),
+    };
     if operation == "rpc" {
         return Err(
-            Error::invalid(pointer, "the request is wrapped in <rpc>").with_hint(
+            Error::invalid(place, "the request is wrapped in <rpc>").with_hint(
                 "send the operation element alone; extra attributes of <rpc> go into \"attributes\"",
             ),
         );
@@ -54,6 +66,8 @@ pub(super) fn rpc(body: &RpcBody, format: Format, pointer: &str) -> Result<Prepa
     Ok(Prepared {
         operation,
         body: fragment,
+        place: place.to_owned(),
+        inside: inside.to_owned(),
         format: wire_format(format)?,
     })
 }

@@ -117,6 +117,8 @@ pub struct BatchRequest {
 #[derive(Debug, Clone)]
 pub struct BatchItem {
     pub rpc: RpcBody,
+    /// The caller wrote the operation as the item itself, not in its member `rpc`.
+    pub bare: bool,
     pub attributes: Vec<(String, String)>,
 }
 

@@ -44,10 +44,7 @@ impl Gateway {
         let prepared = prepare::rpc(&request.rpc, output.format, "/rpc").map_err(on_device)?;
         check_attributes(&request.attributes, "/attributes").map_err(on_device)?;
         let asked = asked(&request.rpc);
-        match self
-            .judge(&prepared, request.safe_only, "/rpc")
-            .map_err(on_device)?
-        {
+        match self.judge(&prepared, request.safe_only).map_err(on_device)? {
             Runs::Pooled if request.plan => Err(on_device(Error::invalid(
                 "?plan",
                 "the RPC changes nothing, so there is nothing to plan",
@@ -106,12 +103,15 @@ impl Gateway {
         let mut requests = Vec::with_capacity(request.rpcs.len());
         let mut asked_of = Vec::with_capacity(request.rpcs.len());
         for (index, item) in request.rpcs.into_iter().enumerate() {
-            let pointer = format!("/rpcs/{index}/rpc");
+            let pointer = match item.bare {
+                true => format!("/rpcs/{index}"),
+                false => format!("/rpcs/{index}/rpc"),
+            };
             let prepared = prepare::rpc(&item.rpc, output.format, &pointer).map_err(on_device)?;
             check_attributes(&item.attributes, &format!("/rpcs/{index}/attributes")).map_err(on_device)?;
-            if let Runs::Alone { .. } = self.judge(&prepared, false, &pointer).map_err(on_device)? {
+            if let Runs::Alone { .. } = self.judge(&prepared, false).map_err(on_device)? {
                 let detail = format!("{} is not a read-only RPC", prepared.operation);
-                return Err(on_device(Error::invalid(pointer, detail))
+                return Err(on_device(Error::invalid(prepared.place, detail))
                     .with_hint("a batch holds read-only RPCs; send this one alone"));
             }
             asked_of.push(asked(&item.rpc));
@@ -208,9 +208,9 @@ impl Gateway {
         })
     }
 
-    /// Where an RPC may run, if anywhere. `pointer` is where the caller wrote it.
-    pub(super) fn judge(&self, prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Error> {
-        self.check_urls(&prepared.body, pointer)?;
+    /// Where an RPC may run, if anywhere.
+    pub(super) fn judge(&self, prepared: &Prepared, safe_only: bool) -> Result<Runs, Error> {
+        self.check_urls(&prepared.body, &prepared.inside)?;
         // The operator's list is for operational RPCs: it opens no way around the resources, nor for CLI text.
         if self.inner.read_only_rpcs.contains(&prepared.operation)
             && prepared.operation != "command"
@@ -218,7 +218,7 @@ impl Gateway {
         {
             return Ok(Runs::Pooled);
         }
-        judge(prepared, safe_only, pointer)
+        judge(prepared, safe_only)
     }
 }
 
@@ -243,7 +243,7 @@ pub(super) enum Runs {
     },
 }
 
-fn judge(prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Error> {
+fn judge(prepared: &Prepared, safe_only: bool) -> Result<Runs, Error> {
     match classify(&Rpc::new(prepared.body.clone())) {
         OperationClass::ReadOnly => Ok(Runs::Pooled),
         OperationClass::Operational | OperationClass::EndsSession if safe_only => Err(Error::new(
@@ -254,7 +254,7 @@ fn judge(prepared: &Prepared, safe_only: bool, pointer: &str) -> Result<Runs, Er
         OperationClass::Operational => Ok(Runs::Alone { ends: false }),
         OperationClass::EndsSession => Ok(Runs::Alone { ends: true }),
         OperationClass::Configuration { resource } | OperationClass::Session { resource } => {
-            Err(use_resource(&prepared.operation, resource, pointer))
+            Err(use_resource(&prepared.operation, resource, &prepared.place))
         }
     }
 }

@@ -316,7 +316,7 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
                     }
                     Err(refused) => {
                         for call in batch {
-                            answer(call.reply, Err(refusal(&refused)));
+                            answer(call.reply, Err(self.refusal(&refused)));
                         }
                     }
                 }
@@ -348,7 +348,7 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
         match command {
             Command::Call { batch, .. } => {
                 for call in batch {
-                    answer(call.reply, Err(SessionError::NotOpen));
+                    answer(call.reply, Err(self.not_open()));
                 }
             }
             Command::Endure { .. } | Command::Close { .. } => {}
@@ -458,16 +458,31 @@ impl<I: Incoming, O: Outgoing> Actor<I, O> {
                 cause: cause.clone(),
                 reply_begun: begun,
             },
-            Phase::HelloSent | Phase::Open | Phase::Closing | Phase::Closed(_) => SessionError::NotOpen,
+            Phase::HelloSent | Phase::Open | Phase::Closing | Phase::Closed(_) => self.not_open(),
         };
         answer(slot.reply, Err(error));
     }
 
-    fn publish(&self) {
-        let ended = match self.state.phase() {
+    fn not_open(&self) -> SessionError {
+        SessionError::NotOpen { cause: self.ended() }
+    }
+
+    fn refusal(&self, refused: &Refused) -> SessionError {
+        match refused {
+            Refused::NotOpen => self.not_open(),
+            Refused::LineFull => SessionError::LineFull,
+        }
+    }
+
+    fn ended(&self) -> Option<EndCause> {
+        match self.state.phase() {
             Phase::Closed(cause) => Some(cause.clone()),
             Phase::HelloSent | Phase::Open | Phase::Closing => None,
-        };
+        }
+    }
+
+    fn publish(&self) {
+        let ended = self.ended();
         let (outstanding, clean) = (self.state.outstanding(), self.state.is_clean());
         self.status.send_if_modified(|status| {
             let changed = status.outstanding != outstanding
@@ -501,13 +516,6 @@ fn slot(call: Outbound, now: Instant) -> Slot {
 /// Answers a caller; tells whether it still listened.
 fn answer(reply: ReplySender, result: Result<RawReply, SessionError>) -> bool {
     reply.send(result).is_ok()
-}
-
-fn refusal(refused: &Refused) -> SessionError {
-    match refused {
-        Refused::NotOpen => SessionError::NotOpen,
-        Refused::LineFull => SessionError::LineFull,
-    }
 }
 
 pub(super) async fn sleep_until(deadline: Option<Instant>) {

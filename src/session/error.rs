@@ -107,7 +107,11 @@ impl EndCause {
 pub enum SessionError {
     /// The session had ended before the RPC could be sent.
     #[error("the session is not open any more")]
-    NotOpen,
+    NotOpen {
+        /// Why, where it is known.
+        #[source]
+        cause: Option<EndCause>,
+    },
     #[error("too many requests wait in this session")]
     LineFull,
     #[error("the request cannot be written as XML")]
@@ -138,14 +142,14 @@ impl SessionError {
     /// Whether the RPC left for the device, or may have.
     pub fn sent(&self) -> bool {
         match self {
-            Self::NotOpen | Self::LineFull | Self::Write(_) | Self::DeadlineBeforeSending => false,
+            Self::NotOpen { .. } | Self::LineFull | Self::Write(_) | Self::DeadlineBeforeSending => false,
             Self::Timeout { .. } | Self::Lost { .. } | Self::Storage { .. } => true,
         }
     }
 
     pub fn message_id(&self) -> Option<&str> {
         match self {
-            Self::NotOpen | Self::LineFull | Self::Write(_) | Self::DeadlineBeforeSending => None,
+            Self::NotOpen { .. } | Self::LineFull | Self::Write(_) | Self::DeadlineBeforeSending => None,
             Self::Timeout { message_id }
             | Self::Lost { message_id, .. }
             | Self::Storage { message_id, .. } => Some(message_id),
@@ -156,7 +160,7 @@ impl SessionError {
     /// the reply had come.
     pub fn allows_another_try(&self) -> bool {
         match self {
-            Self::NotOpen => true,
+            Self::NotOpen { .. } => true,
             Self::Lost {
                 cause, reply_begun, ..
             } => !reply_begun && !cause.is_protocol_error(),

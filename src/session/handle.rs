@@ -311,16 +311,16 @@ impl SessionHandle {
         match sent {
             Ok(()) => {}
             Err(TrySendError::Full(unsent)) => command = Some(unsent),
-            Err(TrySendError::Closed(_)) => return Err(SessionError::NotOpen),
+            Err(TrySendError::Closed(_)) => return Err(self.not_open()),
         }
         match command {
-            Some(command) => self
-                .commands
-                .send(command)
-                .await
-                .map_err(|_| SessionError::NotOpen),
+            Some(command) => self.commands.send(command).await.map_err(|_| self.not_open()),
             None => Ok(()),
         }
+    }
+
+    fn not_open(&self) -> SessionError {
+        SessionError::NotOpen { cause: self.ended() }
     }
 
     fn close_message(&self, id: u64) -> Bytes {

@@ -141,7 +141,7 @@ impl<S: FnMut(&str) -> (Does, Duration) + Send + 'static> Quick<S> {
         while let Some(command) = commands.recv().await {
             if let Command::Call { batch, .. } = command {
                 for call in batch {
-                    answer(call, Err(SessionError::NotOpen));
+                    answer(call, Err(SessionError::NotOpen { cause: None }));
                 }
             }
         }
@@ -165,7 +165,7 @@ impl<S: FnMut(&str) -> (Does, Duration) + Send + 'static> Quick<S> {
                     }
                     Err(_) => {
                         for call in batch {
-                            answer(call, Err(SessionError::NotOpen));
+                            answer(call, Err(SessionError::NotOpen { cause: None }));
                         }
                     }
                 }
@@ -249,7 +249,7 @@ impl<S: FnMut(&str) -> (Does, Duration) + Send + 'static> Quick<S> {
                             cause: hung_up(),
                             reply_begun: begun,
                         },
-                        false => SessionError::NotOpen,
+                        false => SessionError::NotOpen { cause: None },
                     };
                     if let Some(call) = self.calls.remove(&id) {
                         answer(call, Err(error));

@@ -140,10 +140,16 @@ async fn wrong_message_id_closes_the_session() {
     };
     assert_eq!((message_id.as_str(), got.as_str()), ("1", "4711"));
     assert!(error.sent() && !error.allows_another_try());
-    assert!(matches!(
-        session.call(call("get")).await.unwrap_err(),
-        SessionError::NotOpen
-    ));
+    let later = session.call(call("get")).await.unwrap_err();
+    assert!(
+        matches!(
+            &later,
+            SessionError::NotOpen {
+                cause: Some(EndCause::UnknownMessageId { .. })
+            }
+        ),
+        "{later:?}"
+    );
     assert_eq!(session.closed().await.label(), "unknown_message_id");
 }
 
@@ -170,7 +176,7 @@ async fn a_call_in_a_dropped_session_may_have_been_sent() {
     assert_eq!(message_id, "1");
     assert!(error.sent() && !error.allows_another_try());
     let later = session.call(call("get")).await.unwrap_err();
-    assert!(matches!(later, SessionError::NotOpen) && !later.sent());
+    assert!(matches!(later, SessionError::NotOpen { .. }) && !later.sent());
 }
 
 /// Q5: a missing message-id is accepted when one RPC is outstanding, and ends the session when several are.

@@ -122,6 +122,9 @@ pub enum TransportError {
     /// A prerequisite of SSH is missing or unusable (S1); `field` names the setting.
     #[error("{field}: {detail}")]
     Prerequisite { field: &'static str, detail: String },
+    /// The gateway's own known_hosts file is not there, or cannot be read.
+    #[error("{detail}")]
+    KnownHosts { detail: String },
     #[error("cannot resolve {host}")]
     Resolve {
         host: String,

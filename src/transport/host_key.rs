@@ -122,7 +122,7 @@ impl HostKeyPolicy {
     /// What is to be checked against at one connect to this host.
     ///
     /// # Errors
-    /// `Prerequisite` if the known_hosts file cannot be read.
+    /// `KnownHosts` if there is no known_hosts file, or it cannot be read.
     pub(super) async fn load(&self, host: &str, port: u16) -> Result<Expected, TransportError> {
         let plain = |keys: &[HostKey], trust_first| Expected {
             keys: keys.to_vec(),
@@ -132,16 +132,16 @@ impl HostKeyPolicy {
         match self {
             Self::Pinned(keys) => Ok(plain(keys, false)),
             Self::Tofu { learned } => Ok(plain(learned, true)),
+            Self::KnownHosts { path } if path.as_os_str().is_empty() => Err(TransportError::KnownHosts {
+                detail: "the gateway has no known_hosts file".to_owned(),
+            }),
             Self::KnownHosts { path } => {
                 let (path, host) = (path.clone(), host.to_owned());
                 // A file read blocks; a known_hosts file may be on a network file system.
                 tokio::task::spawn_blocking(move || read_known_hosts(&path, &host, port))
                     .await
                     .unwrap_or_else(|error| Err(error.to_string()))
-                    .map_err(|detail| TransportError::Prerequisite {
-                        field: "host_key.path",
-                        detail,
-                    })
+                    .map_err(|detail| TransportError::KnownHosts { detail })
             }
         }
     }
@@ -338,13 +338,7 @@ mod tests {
         };
         let error = missing.load("mx1", 830).await.err().unwrap();
         assert!(
-            matches!(
-                error,
-                TransportError::Prerequisite {
-                    field: "host_key.path",
-                    ..
-                }
-            ),
+            matches!(&error, TransportError::KnownHosts { detail } if detail.contains("absent")),
             "{error}"
         );
     }

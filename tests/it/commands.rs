@@ -289,3 +289,78 @@ async fn exit_codes_tell_failures_apart() {
     let nobody = run(&["status", "--server", &server], "").await;
     assert_eq!(nobody.code, 5, "{nobody:?}");
 }
+
+/// W1–W3: what the caller wrote in JSON is judged by the gateway as it was written: digits stay, and a name that stands
+/// twice is refused where it stands.
+#[tokio::test]
+async fn json_is_sent_as_it_was_written() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let digits = r#"{"clear-arp-table": {"z": 1.50, "a": 18446744073709551616, "e": 1E400}}"#;
+    let plan = ["rpc", "mx1", "--body", "-", "--plan", "-o", "json"];
+    let planned = gateway.ncgate_with(&plan, digits).await.json();
+    assert_eq!(
+        planned["rpcs"],
+        json!(["<clear-arp-table><z>1.50</z><a>18446744073709551616</a><e>1E400</e></clear-arp-table>"])
+    );
+
+    let body = |command: &'static str| [command, "mx1", "--body", "-", "-o", "json"];
+    let add = ["device", "add", "r1", "--file", "-", "-o", "json"];
+    let update = ["device", "update", "mx1", "--file", "-", "-o", "json"];
+    for (arguments, input, pointer) in [
+        (
+            &body("rpc")[..],
+            r#"{"get-interface-information": {"interface-name": "a", "interface-name": "b"}}"#,
+            "/rpc/get-interface-information/interface-name",
+        ),
+        (
+            &body("batch"),
+            r#"[{"get-chassis-inventory": null}, {"get-interface-information": {"terse": null, "terse": 1}}]"#,
+            "/rpcs/1/rpc/get-interface-information/terse",
+        ),
+        (
+            &add,
+            r#"{"address": "192.0.2.1", "username": "a", "username": "b"}"#,
+            "/username",
+        ),
+        (
+            &add,
+            r#"{"address": "192.0.2.1", "pool": {"max_sessions": 1, "max_sessions": 2}}"#,
+            "/pool/max_sessions",
+        ),
+        (&update, r#"{"labels": {"a": "1", "a": "2"}}"#, "/labels/a"),
+    ] {
+        let refused = gateway.ncgate_with(arguments, input).await.problem(2);
+        assert_eq!(refused["errors"][0]["pointer"], pointer, "{refused}");
+    }
+
+    let twice = ["--attribute", "ticket=1", "--attribute", "ticket=2"];
+    let refused = gateway
+        .ncgate(&[&["rpc", "mx1", "get-chassis-inventory", "-o", "json"][..], &twice].concat())
+        .await
+        .problem(2);
+    assert_eq!(refused["errors"][0]["pointer"], "/attributes/ticket", "{refused}");
+
+    let probe = [
+        "change",
+        "create",
+        "mx1",
+        "-",
+        "--confirm-timeout",
+        "120",
+        "--probe-rpc",
+        r#"{"get-interface-information": {"interface-name": "a", "interface-name": "b"}}"#,
+        "--probe-expect",
+        "/a=b",
+        "-o",
+        "json",
+    ];
+    let refused = gateway
+        .ncgate_with(&probe, "set snmp contact x\n")
+        .await
+        .problem(2);
+    assert_eq!(
+        refused["errors"][0]["pointer"], "/probe/rpc/get-interface-information/interface-name",
+        "{refused}"
+    );
+    assert_eq!(device.stats().count("get-interface-information"), 0);
+}

@@ -450,3 +450,67 @@ async fn circuit_opens_and_a_check_closes_it() {
         gateway.delete(door, "r1", "").await.expect("it is removed");
     }
 }
+
+/// X7, M3: a device is not stored with a policy that the gateway has no file for; one that was stored before is no fault of
+/// who reads it.
+#[tokio::test]
+async fn known_hosts_need_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let database = format!("sqlite://{}", directory.path().join("ncgate.db").display());
+    let absent = directory.path().join("absent");
+    let start = async |known_hosts: Option<&std::path::Path>| {
+        TestGateway::with(|settings| {
+            settings.database = Some(database.clone());
+            settings.known_hosts = known_hosts.map(|path| path.display().to_string());
+        })
+        .await
+    };
+    let asking = json!({"host_key": {"policy": "known_hosts"}});
+
+    let gateway = start(None).await;
+    for door in DOORS {
+        let refusal = bad(door, gateway.create(door, &at(830, asking.clone())).await);
+        assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"));
+        assert!(refusal.fields[0].ends_with("host_key.policy"), "{refusal:?}");
+        assert!(refusal.detail.contains("--known-hosts"), "{}", refusal.detail);
+        let jump = json!({"address": "127.0.0.1", "username": "u", "auth": {"password": "p"},
+            "host_key": {"policy": "known_hosts"}});
+        let behind = at(830, json!({"proxy_jump": [jump]}));
+        let refusal = bad(door, gateway.create(door, &behind).await);
+        assert!(refusal.fields[0].contains("proxy_jump"), "{refusal:?}");
+        good(door, gateway.create(door, &at(830, json!({}))).await);
+        let refusal = bad(door, gateway.update(door, "r1", &asking, "").await);
+        assert!(refusal.fields[0].ends_with("host_key.policy"), "{refusal:?}");
+        gateway.delete(door, "r1", "").await.expect("it is removed");
+    }
+    gateway.stop().await;
+
+    // A file that is named and cannot be read.
+    let gateway = start(Some(&absent)).await;
+    let device = listen(junos()).await;
+    for door in DOORS {
+        let refusal = refused(&gateway, door, &at(device.addr().port(), asking.clone())).await;
+        assert_eq!(
+            (refusal.code.as_str(), refusal.origin.as_str()),
+            ("internal", "gateway")
+        );
+        assert_eq!(refusal.reason.as_deref(), Some("known_hosts"));
+        assert!(refusal.detail.contains("absent"), "{}", refusal.detail);
+    }
+    let port = device.addr().port();
+    good(DOORS[0], gateway.create(DOORS[0], &at(port, asking)).await);
+    gateway.stop().await;
+
+    // The same device in a gateway to which none is named any more.
+    let gateway = start(None).await;
+    for door in DOORS {
+        let name = "get-chassis-inventory";
+        let refusal = bad(door, gateway.named(door, "r1", name, Value::Null, plain()).await);
+        assert_eq!(refusal.verdict(), ("internal", "not_sent"), "{refusal:?}");
+        assert!(refusal.hint.is_some_and(|hint| hint.contains("--known-hosts")));
+        let label = json!({"labels": {"door": format!("{door:?}")}});
+        good(door, gateway.update(door, "r1", &label, "").await);
+    }
+    assert_eq!(device.stats().auth_attempts, 0);
+    gateway.stop().await;
+}

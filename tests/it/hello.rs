@@ -395,3 +395,31 @@ async fn sessions_end_politely() {
         .await;
     }
 }
+
+/// S15, Q5, M3: a device that sends its hello twice breaks the protocol, and that is what every call is told.
+#[tokio::test]
+async fn second_hello_is_named_as_the_cause() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let capabilities = Profile::Junos.capabilities();
+        let capabilities: Vec<&str> = capabilities.iter().map(String::as_str).collect();
+        let Fault::HelloText(one) = hello(&capabilities) else {
+            panic!("a hello");
+        };
+        let twice = format!("{one}]]>]]>{one}");
+        device.faults().add(Rule::always(Fault::HelloText(twice)));
+        for _ in 0..2 {
+            let read = gateway
+                .named(door, "mx1", "get-chassis-inventory", Value::Null, plain())
+                .await;
+            let refusal = bad(door, read);
+            assert_eq!(refusal.code, "device-protocol-error", "{refusal:?}");
+            let names_it = ["nobody asked for", "<hello>"]
+                .iter()
+                .any(|words| refusal.detail.contains(words));
+            assert!(names_it, "{}", refusal.detail);
+        }
+        gateway.stop().await;
+        device.stop().await;
+    }
+}

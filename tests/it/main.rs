@@ -81,6 +81,7 @@ mod rpc;
 mod same_rules;
 mod scheduled;
 mod secrets;
+mod severities;
 mod shutdown;
 mod standard_streams;
 mod stored_configs;

@@ -7,6 +7,7 @@ use proto::rpc_service_client::RpcServiceClient;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tonic::Request;
+use tonic_types::StatusExt;
 
 use crate::support::doors::{DOORS, Refusal, bad, good};
 use crate::support::{PASSWORD, TestGateway, USER, answer, code, junos};
@@ -63,6 +64,42 @@ async fn pointers_name_the_place_where_it_stood() {
         (format!("{rpc}/get-x"), json!({"a": {"b c": 1}}), "/a/b c"),
         (format!("{rpc}/get%20x"), json!({}), "{name}"),
         (format!("{rpc}/get-x?plan=true"), json!({"a": 1}), "?plan"),
+        (rpc.to_owned(), json!({"rpcs": [{"1bad": null}]}), "/rpcs/0/1bad"),
+        (
+            rpc.to_owned(),
+            json!({"rpcs": [{"get-x": null}, {"get-y": {"b c": 1}}]}),
+            "/rpcs/1/get-y/b c",
+        ),
+        (
+            rpc.to_owned(),
+            json!({"rpcs": [{"rpc": {"1bad": null}}]}),
+            "/rpcs/0/rpc/1bad",
+        ),
+        (
+            format!("{rpc}?plan=true"),
+            json!({"rpcs": [{"get-x": null}]}),
+            "?plan",
+        ),
+        (
+            rpc.to_owned(),
+            json!({"rpcs": [{"get-x": null}], "plan": true}),
+            "/plan",
+        ),
+        (
+            format!("{rpc}?format=text"),
+            body(json!({"format": "json"})),
+            "/format",
+        ),
+        (
+            format!("{rpc}?partial=keep"),
+            body(json!({"partial": "discard"})),
+            "/partial",
+        ),
+        (
+            "/v1/devices/mx1/cli?format=text".to_owned(),
+            json!({"command": "show version", "format": "json"}),
+            "/format",
+        ),
     ] {
         let (status, problem) = gateway.post(&path, &sent).await;
         assert_eq!(
@@ -89,6 +126,54 @@ async fn pointers_name_the_place_where_it_stood() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {problem}");
         assert_eq!(pointer(&problem), expected, "{path}: {problem}");
     }
+}
+
+/// H2, M4, Q9: what is wrong with the operation is told at its name; what is wrong with an attribute at the attribute,
+/// also when its name looks like a number.
+#[tokio::test]
+async fn names_are_places() {
+    let (gateway, _device) = TestGateway::with_device(junos()).await;
+    let commit = "/v1/devices/mx1/rpc/commit";
+    for (method, place) in [(Method::GET, "{name}"), (Method::POST, "{name}")] {
+        let (status, problem) = answer(gateway.request(method, commit)).await;
+        assert_eq!(
+            (status, code(&problem)),
+            (StatusCode::BAD_REQUEST, "use-resource")
+        );
+        assert_eq!(pointer(&problem), place, "{problem}");
+    }
+    let attribute = |name: &str| proto::Attribute {
+        name: name.to_owned(),
+        value: "1".to_owned(),
+    };
+    let call = |name: &str, attributes: &[&str]| proto::CallNamedRpcRequest {
+        device: "mx1".to_owned(),
+        rpc: Some(proto::NamedRpc {
+            name: name.to_owned(),
+            attributes: attributes.iter().copied().map(attribute).collect(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    for (request, place) in [
+        (call("commit", &[]), "rpc.name"),
+        (call("get-x", &["ok", "0"]), "rpc.attributes"),
+    ] {
+        let mut client = RpcServiceClient::new(gateway.channel());
+        let status = client.call_named_rpc(request).await.expect_err("it is refused");
+        let details = status.get_error_details();
+        let violation = &details.bad_request().expect("a place").field_violations[0];
+        assert_eq!(violation.field, place, "{violation:?}");
+    }
+    let nowhere = proto::CallNamedRpcRequest {
+        device: String::new(),
+        ..call("get-x", &[])
+    };
+    let mut client = RpcServiceClient::new(gateway.channel());
+    let status = client.call_named_rpc(nowhere).await.expect_err("it is refused");
+    let refusal = Refusal::of_status(&status);
+    assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"));
+    assert_eq!(refusal.fields, ["device"]);
 }
 
 /// H6: what is longer than anybody waits is refused, not cut.

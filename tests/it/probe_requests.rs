@@ -36,6 +36,13 @@ async fn what_cannot_be_probed_is_refused() {
                 "probe.expect.0.pointer",
             ),
             (
+                probed(
+                    Profile::Junos,
+                    json!({"expect": [{"pointer": "/answer/state", "equals": 1}]}),
+                ),
+                "probe.expect.0.equals",
+            ),
+            (
                 probed(Profile::Junos, json!({"interval_seconds": 0})),
                 "probe.interval_seconds",
             ),

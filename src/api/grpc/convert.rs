@@ -111,7 +111,11 @@ pub fn batch(rpcs: Vec<proto::Rpc>) -> Result<Vec<BatchItem>, Error> {
         .enumerate()
         .map(|(at, item)| {
             let (rpc, attributes) = rpc(&format!("rpcs[{at}]"), Some(item))?;
-            Ok(BatchItem { rpc, attributes })
+            Ok(BatchItem {
+                rpc,
+                bare: false,
+                attributes,
+            })
         })
         .collect()
 }

@@ -37,6 +37,15 @@ struct Field {
     repeated: bool,
 }
 
+impl Field {
+    /// Whether its members are told by their names, which may look like numbers: a map, or attributes, which to the
+    /// service are one.
+    fn is_named(&self) -> bool {
+        let message = self.message.as_deref();
+        message.is_some_and(|message| message == "Attribute" || message.ends_with("Entry"))
+    }
+}
+
 /// The fields of every message of `ncgate.v1`, by their names.
 static MESSAGES: LazyLock<HashMap<String, HashMap<String, Field>>> = LazyLock::new(|| {
     let files =
@@ -124,6 +133,7 @@ fn walk(request: &str, holder: &str, tokens: &[&str]) -> Option<(String, usize)>
         path.push_str(name);
         used += 1;
         if field.repeated
+            && !field.is_named()
             && let Some(index) = tokens.get(used).and_then(|token| token.parse::<usize>().ok())
         {
             path.push_str(&format!("[{index}]"));
@@ -147,6 +157,7 @@ fn called<'a>(message: &str, token: &'a str) -> &'a str {
     match (message, token) {
         ("Edit", "config") => "content",
         ("Rpc", "rpc") => "body",
+        ("ConfigQuery", "xpath_namespace") => "xpath_namespaces",
         (_, token) => token,
     }
 }
@@ -164,6 +175,8 @@ mod tests {
             ("CallRpc", "/rpc/a b/0", "rpc.body#/a b/0"),
             ("CallRpc", "/rpc/body/x~1y", "rpc.body#/body/x~1y"),
             ("CallRpc", "/attributes/message-id", "rpc.attributes#/message-id"),
+            ("CallRpc", "/attributes/0", "rpc.attributes#/0"),
+            ("CallNamedRpc", "/attributes/7", "rpc.attributes#/7"),
             ("CallRpc", "?format", "output.format"),
             ("CallRpc", "?plan", "plan"),
             ("CallEditSessionRpc", "/rpc/a", "rpc.body#/a"),
@@ -207,7 +220,9 @@ mod tests {
                 "/proxy_jump/1/host_key/keys/0",
                 "device.proxy_jump[1].host_key.keys[0]",
             ),
+            ("GetConfig", "?xpath_namespace", "query.xpath_namespaces"),
             ("CreateDevice", "/labels/a~1b", "device.labels#/a~1b"),
+            ("CreateDevice", "/labels/0", "device.labels#/0"),
             ("CreateDevice", "/auth/password", "device.auth.password"),
             ("ListDevices", "?page_size", "page_size"),
             ("KillSession", "/force", "force"),

@@ -115,9 +115,13 @@ fn admit(app: &App, request: &Request, request_id: &str) -> Result<CallContext, 
 
 /// `Request-Timeout: <seconds>` (H6).
 fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
-    let Some(value) = headers.get(REQUEST_TIMEOUT) else {
+    let mut values = headers.get_all(REQUEST_TIMEOUT).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        return Err(ApiError::invalid("Request-Timeout", "stands more than once"));
+    }
     let seconds = value
         .to_str()
         .ok()
@@ -190,6 +194,9 @@ mod tests {
         assert_eq!(deadline(&headers(&[])).ok(), Some(None));
         let found = deadline(&headers(&[("request-timeout", "5")])).ok().flatten();
         assert_eq!(found, Some(Duration::from_secs(5)));
+        let twice = deadline(&headers(&[("request-timeout", "5"), ("request-timeout", "6")]));
+        let twice = twice.expect_err("H1: none of them is chosen silently");
+        assert_eq!(twice.error.fields()[0].pointer, "Request-Timeout");
         let longest = deadline(&headers(&[("request-timeout", "3600")])).ok().flatten();
         assert_eq!(longest, Some(LONGEST_DEADLINE));
         for bad in ["0", "-1", "1.5", "+5", "", "3601", "soon", "99999999999999999999"] {

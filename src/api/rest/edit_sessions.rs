@@ -22,7 +22,7 @@ use super::places::{self, Places};
 use super::problem::{ApiError, Problem};
 use super::query::Query;
 use super::rpc::{self, RpcAnswer};
-use super::rpc_input::{Body, RpcInput, read_body};
+use super::rpc_input::{Body, RpcInput, Said, read_body};
 use crate::api::App;
 use crate::service::edit::request::EditRequest;
 use crate::service::edit::view::{DiffView, EditSessionList, EditSessionView, Planned};
@@ -371,15 +371,17 @@ pub async fn call_rpc(
             safe_only: false,
             plan: plan.unwrap_or(false),
         },
-        (Media::Json | Media::MergePatch | Media::Text, text) => match read_body(text, output, plan)? {
-            Body::One(request) => request,
-            Body::Batch(_) => {
-                return Err(ApiError::invalid(
-                    "/rpcs",
-                    "an edit session takes one RPC at a time",
-                ));
+        (Media::Json | Media::MergePatch | Media::Text, text) => {
+            match read_body(text, Said::new(output, plan, &places))? {
+                Body::One(request) => request,
+                Body::Batch(_) => {
+                    return Err(ApiError::invalid(
+                        "/rpcs",
+                        "an edit session takes one RPC at a time",
+                    ));
+                }
             }
-        },
+        }
     };
     let outcome = app
         .gateway

@@ -57,6 +57,11 @@ impl Places {
         }
     }
 
+    /// Whether the query has this option.
+    pub fn has_option(&self, name: &str) -> bool {
+        self.given(name).is_some()
+    }
+
     fn given(&self, name: &str) -> Option<String> {
         self.query
             .iter()

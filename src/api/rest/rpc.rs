@@ -19,7 +19,7 @@ use super::output::OutputQuery;
 use super::places::{self, Places};
 use super::problem::{ApiError, Problem};
 use super::query::Query;
-use super::rpc_input::{Body, CliInput, RpcInput, read_body, read_cli};
+use super::rpc_input::{Body, CliInput, RpcInput, Said, read_body, read_cli};
 use crate::api::App;
 use crate::api::edge;
 use crate::api::pace::Chain;
@@ -92,31 +92,33 @@ pub async fn call(
             safe_only: false,
             plan: plan.unwrap_or(false),
         },
-        (Media::Json | Media::MergePatch | Media::Text, text) => match read_body(text, output, plan)? {
-            Body::One(mut request) => {
-                request.attributes.extend(attributes);
-                request
-            }
-            Body::Batch(batch) => {
-                if let Some((name, _)) = attributes.first() {
-                    return Err(ApiError::invalid(
-                        format!("?attr.{name}"),
-                        "each RPC of a batch has attributes of its own",
-                    ));
+        (Media::Json | Media::MergePatch | Media::Text, text) => {
+            match read_body(text, Said::new(output, plan, &places))? {
+                Body::One(mut request) => {
+                    request.attributes.extend(attributes);
+                    request
                 }
-                if answer == Answer::Xml {
-                    return Err(ApiError::new(
-                        ErrorCode::NotAcceptable,
-                        "the results of a batch can be had as application/json",
-                    ));
+                Body::Batch(batch) => {
+                    if let Some((name, _)) = attributes.first() {
+                        return Err(ApiError::invalid(
+                            format!("?attr.{name}"),
+                            "each RPC of a batch has attributes of its own",
+                        ));
+                    }
+                    if answer == Answer::Xml {
+                        return Err(ApiError::new(
+                            ErrorCode::NotAcceptable,
+                            "the results of a batch can be had as application/json",
+                        ));
+                    }
+                    let started = Instant::now();
+                    let results = app.gateway.batch_rpcs(&context, &device, batch).await;
+                    let results = results.map_err(|error| places.tell(error))?;
+                    edge::log_failures(&context.request_id, "batch_rpcs", started.elapsed(), &results);
+                    return batch_answer(&app, &context, connection.as_ref(), &device, results).await;
                 }
-                let started = Instant::now();
-                let results = app.gateway.batch_rpcs(&context, &device, batch).await;
-                let results = results.map_err(|error| places.tell(error))?;
-                edge::log_failures(&context.request_id, "batch_rpcs", started.elapsed(), &results);
-                return batch_answer(&app, &context, connection.as_ref(), &device, results).await;
             }
-        },
+        }
     };
     let outcome = app.gateway.call_rpc(&context, &device, request).await;
     let outcome = outcome.map_err(|error| places.tell(error))?;
@@ -273,7 +275,7 @@ pub async fn cli(
     let output = query.output(answer)?;
     let plan = query.switch("plan")?;
     query.finish()?;
-    let request = read_cli(input.json()?, output, plan)?;
+    let request = read_cli(input.json()?, Said::new(output, plan, &places))?;
     let outcome = app.gateway.run_cli(&context, &device, request).await;
     let outcome = outcome.map_err(|error| places.tell(error))?;
     respond(&app, &context, connection.as_ref(), answer, outcome).await

@@ -7,6 +7,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder};
 
 use super::json::Object;
 use super::output::{FormatName, MappingName, NamespaceName, PartialName, TextName};
+use super::places::Places;
 use super::problem::ApiError;
 use super::query;
 use crate::service::request::{
@@ -86,13 +87,34 @@ pub enum Body {
     Batch(BatchRequest),
 }
 
-/// Reads the body of `POST …/rpc`. `output` and `plan` are what the query says.
+/// What the query says.
+#[derive(Clone, Default)]
+pub struct Said {
+    output: OutputOptions,
+    plan: Option<bool>,
+    /// Whether it names a format; without one there is a usual one.
+    format: bool,
+}
+
+impl Said {
+    /// `output` and `plan` as they were taken from the query, and what stood there.
+    pub fn new(output: OutputOptions, plan: Option<bool>, places: &Places) -> Self {
+        Self {
+            output,
+            plan,
+            format: places.has_option("format"),
+        }
+    }
+}
+
+/// Reads the body of `POST …/rpc`.
 ///
 /// # Errors
 /// What is missing, unknown or of the wrong type, with its pointer.
-pub fn read_body(text: &str, output: OutputOptions, plan: Option<bool>) -> Result<Body, ApiError> {
+pub fn read_body(text: &str, said: Said) -> Result<Body, ApiError> {
     let mut body = Object::parse(text)?;
-    let output = body_output(&mut body, output)?;
+    let plan_place = if said.plan.is_some() { "?plan" } else { "/plan" };
+    let (output, plan) = (body_output(&mut body, &said)?, said.plan);
     let plan = body_switch(&mut body, "plan", plan)?;
     let Some(items) = body.objects("rpcs")? else {
         let (rpc, attributes) = read_rpc(&mut body)?;
@@ -107,7 +129,7 @@ pub fn read_body(text: &str, output: OutputOptions, plan: Option<bool>) -> Resul
     };
     if plan {
         return Err(ApiError::invalid(
-            "/plan",
+            plan_place,
             "a batch changes nothing, so there is nothing to plan",
         ));
     }
@@ -127,12 +149,17 @@ pub fn read_body(text: &str, output: OutputOptions, plan: Option<bool>) -> Resul
             if let Some(operation) = item.lone_member(&["rpc", "attributes"]) {
                 return Ok(BatchItem {
                     rpc: RpcBody::Whole(Content::Json(operation)),
+                    bare: true,
                     attributes: Vec::new(),
                 });
             }
             let (rpc, attributes) = read_rpc(&mut item)?;
             item.finish()?;
-            Ok(BatchItem { rpc, attributes })
+            Ok(BatchItem {
+                rpc,
+                bare: false,
+                attributes,
+            })
         })
         .collect::<Result<_, ApiError>>()?;
     Ok(Body::Batch(BatchRequest {
@@ -154,12 +181,19 @@ fn read_rpc(body: &mut Object<'_>) -> Result<(RpcBody, Vec<(String, String)>), A
 }
 
 /// The options of the body, each of which may stand in the query instead.
-pub fn body_output(body: &mut Object<'_>, query: OutputOptions) -> Result<OutputOptions, ApiError> {
-    let mut output = query;
+fn body_output(body: &mut Object<'_>, said: &Said) -> Result<OutputOptions, ApiError> {
+    let mut output = said.output.clone();
+    let twice = |name: &str| ApiError::invalid(format!("/{name}"), "stands in the query, too");
     if let Some(format) = body.string("format")? {
+        if said.format {
+            return Err(twice("format"));
+        }
         output.format = query::parse_format("/format", &format)?;
     }
     if let Some(partial) = body.string("partial")? {
+        if output.partial.is_some() {
+            return Err(twice("partial"));
+        }
         output.partial = Some(query::parse_partial("/partial", &partial)?);
     }
     for (name, option) in [
@@ -171,7 +205,7 @@ pub fn body_output(body: &mut Object<'_>, query: OutputOptions) -> Result<Output
     ] {
         if let Some(value) = body.string(name)? {
             if option.is_some() {
-                return Err(ApiError::invalid(format!("/{name}"), "stands in the query, too"));
+                return Err(twice(name));
             }
             *option = Some(value);
         }
@@ -187,17 +221,17 @@ pub fn body_switch(body: &mut Object<'_>, name: &str, query: Option<bool>) -> Re
     }
 }
 
-/// Reads the body of `POST …/cli`. `output` and `plan` are what the query says.
+/// Reads the body of `POST …/cli`.
 ///
 /// # Errors
 /// What is missing, unknown or of the wrong type, with its pointer.
-pub fn read_cli(text: &str, output: OutputOptions, plan: Option<bool>) -> Result<CliRequest, ApiError> {
+pub fn read_cli(text: &str, said: Said) -> Result<CliRequest, ApiError> {
     let mut body = Object::parse(text)?;
     let command = body
         .string("command")?
         .ok_or_else(|| ApiError::invalid("/command", "is required"))?;
-    let output = body_output(&mut body, output)?;
-    let plan = body_switch(&mut body, "plan", plan)?;
+    let output = body_output(&mut body, &said)?;
+    let plan = body_switch(&mut body, "plan", said.plan)?;
     body.finish()?;
     Ok(CliRequest {
         command,
@@ -208,6 +242,9 @@ pub fn read_cli(text: &str, output: OutputOptions, plan: Option<bool>) -> Result
 
 #[cfg(test)]
 mod tests {
+    use super::super::negotiate::Answer;
+    use super::super::places;
+    use super::super::query::Query;
     use super::*;
     use crate::service::request::Format;
 
@@ -219,7 +256,7 @@ mod tests {
     }
 
     fn body(text: &str) -> Result<Body, ApiError> {
-        read_body(text, OutputOptions::default(), None)
+        read_body(text, Said::default())
     }
 
     /// W1: what goes to the device is the text that the caller wrote.
@@ -280,27 +317,35 @@ mod tests {
             "/on_error"
         );
         assert_eq!(pointer(body(r#"{"rpc": {"a": 1}, "format": "yaml"}"#)), "/format");
-        let query = OutputOptions {
-            ns: Some("on".into()),
-            ..OutputOptions::default()
+        assert_eq!(pointer(read_cli("{}", Said::default())), "/command");
+        assert_eq!(
+            pointer(read_cli(r#"{"command": 1}"#, Said::default())),
+            "/command"
+        );
+    }
+
+    /// H1: nothing that stands in the query and in the body is chosen silently.
+    #[test]
+    fn no_option_stands_in_the_query_and_in_the_body() {
+        let said = |query: &str| {
+            let mut query = Query::parse(query).unwrap_or_default();
+            let places = Places::of(&query, places::Body::Members);
+            let output = query.output(Answer::Json).unwrap_or_default();
+            Said::new(output, query.switch("plan").unwrap_or_default(), &places)
         };
-        assert_eq!(
-            pointer(read_body(r#"{"rpc": {"a": 1}, "ns": "off"}"#, query, None)),
-            "/ns"
-        );
-        let plan = read_body(
-            r#"{"rpc": {"a": 1}, "plan": true}"#,
-            OutputOptions::default(),
-            Some(true),
-        );
-        assert_eq!(pointer(plan), "/plan");
-        assert_eq!(
-            pointer(read_cli("{}", OutputOptions::default(), None)),
-            "/command"
-        );
-        assert_eq!(
-            pointer(read_cli(r#"{"command": 1}"#, OutputOptions::default(), None)),
-            "/command"
-        );
+        for (name, query, value) in [
+            ("ns", "on", "\"off\""),
+            ("format", "json", "\"text\""),
+            ("partial", "keep", "\"discard\""),
+            ("plan", "true", "true"),
+        ] {
+            let said = said(&format!("{name}={query}"));
+            let one = format!(r#"{{"rpc": {{"a": 1}}, "{name}": {value}}}"#);
+            assert_eq!(pointer(read_body(&one, said.clone())), format!("/{name}"));
+            let command = format!(r#"{{"command": "show version", "{name}": {value}}}"#);
+            assert_eq!(pointer(read_cli(&command, said)), format!("/{name}"));
+        }
+        let batch = r#"{"rpcs": [{"rpc": {"a": 1}}]}"#;
+        assert_eq!(pointer(read_body(batch, said("plan=true"))), "?plan");
     }
 }

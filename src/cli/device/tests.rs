@@ -13,7 +13,8 @@ struct Flags {
 
 fn document(flags: &[&str], secrets: &Secrets) -> Result<Value, Failure> {
     let parsed = Flags::parse_from(std::iter::once("x").chain(flags.iter().copied()));
-    parsed.settings.document(Some("r1"), secrets)
+    let document = parsed.settings.document(Some("r1"), secrets)?;
+    Ok(serde_json::to_value(document).expect("it is JSON"))
 }
 
 #[test]
@@ -80,11 +81,11 @@ fn standard_input_is_read_once() {
 
 #[test]
 fn unset_members_become_null() {
-    let mut patch = json!({"auth": {"private_key": "x"}});
-    set(&mut patch, "auth.password", Value::Null);
-    set(&mut patch, "port", Value::Null);
+    let mut patch = serde_json::from_str(r#"{"auth": {"private_key": "x"}}"#).unwrap();
+    set(&mut patch, "auth.password", &Value::Null).unwrap();
+    set(&mut patch, "port", &Value::Null).unwrap();
     assert_eq!(
-        patch,
+        serde_json::to_value(patch).unwrap(),
         json!({"auth": {"private_key": "x", "password": null}, "port": null})
     );
 }

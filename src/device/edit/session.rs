@@ -300,7 +300,7 @@ fn lost(answer: &Answer) -> bool {
     matches!(
         failure,
         Some(Failure::Session(
-            SessionError::Lost { .. } | SessionError::NotOpen
+            SessionError::Lost { .. } | SessionError::NotOpen { .. }
         ))
     )
 }

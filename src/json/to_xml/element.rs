@@ -66,7 +66,9 @@ impl<'o> Build<'o> {
         let (Some((key, value)), None) = (roots.next(), roots.next()) else {
             return Err(self.error("exactly one root member was expected"));
         };
-        if matches!(value, Json::Array(_) | Json::Bool(false)) {
+        // `[null]` is another way to write an empty element (W2), not a list.
+        let is_empty = matches!(value, Json::Array(items) if matches!(items.as_slice(), [Json::Null]));
+        if !is_empty && matches!(value, Json::Array(_) | Json::Bool(false)) {
             self.path.push(Place::Member(key.to_string()));
             return Err(self.error("the root cannot be an array, nor false"));
         }

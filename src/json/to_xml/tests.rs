@@ -57,6 +57,8 @@ fn values_become_text_and_empty_elements() {
     );
     assert_eq!(pointer_of(r#"{"r":{"a":[["1"]]}}"#, Target::Document), "/r/a/0");
     assert_eq!(pointer_of(r#"{"r":[{"a":1},{"a":2}]}"#, Target::Document), "/r");
+    assert_eq!(pointer_of(r#"{"r":[null,null]}"#, Target::Document), "/r");
+    assert_eq!(document(r#"{"r":[null]}"#), "<r/>");
 }
 
 /// W2: false is an argument that is not given, and refused in configuration.

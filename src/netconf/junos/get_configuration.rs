@@ -153,7 +153,7 @@ impl GetConfiguration {
         }
         if self.identifiers && !tagged {
             return Err(RequestError::invalid(
-                "identifiers",
+                "key",
                 "only xml and json can mark identifiers",
             ));
         }
@@ -448,7 +448,7 @@ mod tests {
                     format: Format::Text,
                     ..plain()
                 },
-                "identifiers",
+                "key",
             ),
             (
                 GetConfiguration {

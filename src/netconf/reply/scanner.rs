@@ -32,6 +32,13 @@ fn is_juniper(ns: &str) -> bool {
         .any(|prefix| ns.starts_with(prefix))
 }
 
+/// Whether an element declares the namespace of errors itself. The statements of a configuration are in the same
+/// namespace, and `error` and `warning` are among them (`set system syslog file messages any error`), but they inherit
+/// it; an error declares it anew wherever it stands.
+fn declares_xnm(start: &Start<'_>) -> bool {
+    start.declarations().any(|declaration| declaration.uri == XNM_NS)
+}
+
 /// Scans a whole stored reply.
 ///
 /// # Errors
@@ -104,6 +111,8 @@ pub struct ReplyScanner {
     capture: Option<Box<(ErrorCapture, usize)>>,
     /// Errors and warnings so far.
     captures: usize,
+    /// The depth of the outermost `<configuration>` that is open.
+    configuration: Option<usize>,
     /// Text of a member's name, the error count or the banner.
     leaf: String,
     data: bool,
@@ -129,6 +138,7 @@ impl ReplyScanner {
             open: Vec::new(),
             capture: None,
             captures: 0,
+            configuration: None,
             leaf: String::new(),
             data: false,
             commit: false,
@@ -196,6 +206,10 @@ impl ReplyScanner {
             self.capture = Some(Box::new((capture, start.depth())));
             return;
         }
+        let configuration = start.local() == "configuration" && is_known_namespace(start.ns());
+        if configuration && self.configuration.is_none() {
+            self.configuration = Some(start.depth());
+        }
         // Otherwise there is a payload element around this one.
         if start.depth() == self.open.len() + 1 {
             self.envelope(start);
@@ -217,7 +231,8 @@ impl ReplyScanner {
                 && matches!(self.open.last(), Some(open) if matches!(open.kind, Kind::Member(_)))
                 && is_known_namespace(start.ns())
         };
-        (start.ns() == Some(XNM_NS) || in_item()).then_some(Some(severity))
+        let xnm = || start.ns() == Some(XNM_NS) && (self.configuration.is_none() || declares_xnm(start));
+        (xnm() || in_item()).then_some(Some(severity))
     }
 
     fn declarations(&mut self, start: &Start<'_>) {
@@ -411,6 +426,9 @@ impl ReplyScanner {
     fn end(&mut self) {
         let depth = self.depth;
         self.depth = depth.saturating_sub(1);
+        if self.configuration == Some(depth) {
+            self.configuration = None;
+        }
         if let Some(capture) = &mut self.capture
             && capture.1 < depth
         {

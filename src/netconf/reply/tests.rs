@@ -1,5 +1,6 @@
 //! Hand-written examples of every shape that replies come in.
 
+mod configurations;
 mod fields;
 
 use super::*;

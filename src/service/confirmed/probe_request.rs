@@ -50,7 +50,7 @@ impl Gateway {
             return Err(Error::invalid("/probe", detail));
         }
         let prepared = prepare::rpc(&request.rpc, Format::Json, "/probe/rpc")?;
-        match self.judge(&prepared, false, "/probe/rpc")? {
+        match self.judge(&prepared, false)? {
             Runs::Pooled => {}
             Runs::Alone { .. } => {
                 let detail = format!(
@@ -131,10 +131,25 @@ fn expectation(expect: &Expect) -> Result<Expectation, (&'static str, String)> {
     }
     let value: Value =
         serde_json::from_str(equals).map_err(|error| ("equals", format!("not valid JSON: {error}")))?;
+    if can_never_hold(&value) {
+        let detail =
+            "no reply holds numbers, true or false: what a device says is text, such as \"1\", or null";
+        return Err(("equals", detail.to_owned()));
+    }
     Ok(Expectation {
         pointer: pointer.clone(),
         equals: value,
     })
+}
+
+/// Whether the value holds something that the mapping makes of nothing (N3).
+fn can_never_hold(value: &Value) -> bool {
+    match value {
+        Value::Number(_) | Value::Bool(_) => true,
+        Value::Array(items) => items.iter().any(can_never_hold),
+        Value::Object(members) => members.values().any(can_never_hold),
+        Value::Null | Value::String(_) => false,
+    }
 }
 
 /// RFC 6901 section 3.
@@ -163,7 +178,7 @@ mod tests {
             assert_eq!(wrong(pointer, "1"), Some("pointer"), "{pointer}");
         }
         assert_eq!(wrong(&format!("/{}", "a".repeat(1024)), "1"), Some("pointer"));
-        for equals in ["", "up", "1 2", &"[".repeat(1000)] {
+        for equals in ["", "up", "1 2", "1", "true", "[{\"a\": 1.5}]", &"[".repeat(1000)] {
             assert_eq!(wrong("/a", equals), Some("equals"), "{equals}");
         }
     }

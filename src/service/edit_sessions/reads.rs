@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorCode};
 use crate::netconf::datastore::Datastore;
 use crate::pool::Touch;
 use crate::service::call::{CallContext, Role};
+use crate::service::config_options::check_schema;
 use crate::service::edit::differing::Differing;
 use crate::service::edit::request::Mode;
 use crate::service::edit::view::DiffView;
@@ -41,9 +42,7 @@ impl Gateway {
         let prepared = prepare::rpc(&request.rpc, output.format, "/rpc").map_err(on_device)?;
         rpc::check_attributes(&request.attributes, "/attributes").map_err(on_device)?;
         let asked = rpc::asked(&request.rpc);
-        let runs = self
-            .judge(&prepared, request.safe_only, "/rpc")
-            .map_err(on_device)?;
+        let runs = self.judge(&prepared, request.safe_only).map_err(on_device)?;
         let mut ends = false;
         let touch = match runs {
             Runs::Pooled if request.plan => {
@@ -97,6 +96,7 @@ impl Gateway {
         let used = self.use_edit_session(ctx, device, id).await?;
         let on_device = |error: Error| error.with_device(device);
         let output = Output::new(&request.output, used.record.settings.partial).map_err(on_device)?;
+        check_schema(&request).map_err(on_device)?;
         let edited = used.handle.facts().datastore.as_str();
         let request = GetConfigRequest {
             source: request.source.or_else(|| Some(edited.to_owned())),

@@ -83,6 +83,13 @@ pub fn config_query(options: &[(&str, &str)]) -> (proto::ConfigQuery, proto::Out
                 });
             }
             "xpath" => query.xpath = text,
+            "xpath_namespace" => {
+                let (prefix, uri) = value.split_once('=').expect("a prefix");
+                query.xpath_namespaces.push(proto::Namespace {
+                    prefix: prefix.to_owned(),
+                    uri: uri.to_owned(),
+                });
+            }
             "with_defaults" => {
                 let of = proto::WithDefaults::from_str_name;
                 query.with_defaults = member(of, "WITH_DEFAULTS", value).into();
