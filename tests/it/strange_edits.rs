@@ -149,6 +149,34 @@ async fn json_of_the_device_is_looked_at() {
     device.stop().await;
 }
 
+/// Design section 6: what of a file is marked nobody here sees, and load-configuration would merge, and commit, what is not.
+#[tokio::test]
+async fn a_file_of_a_junos_device_is_neither_none_nor_replace() {
+    let file = "<configuration><snmp><contact>x</contact></snmp></configuration>";
+    let gateway = TestGateway::with(|settings| settings.device_urls = Some("file:".to_owned())).await;
+    let device = listen(junos().file("file:///var/tmp/f", file)).await;
+    gateway.add("mx1", &device, json!({})).await;
+    for door in DOORS {
+        for action in ["none", "replace"] {
+            for format in ["json", "xml", "text", "device_json", "set"] {
+                let edit = json!({"action": action, "format": format, "url": "file:///var/tmp/f"});
+                let body = json!({"edits": [edit]});
+                let refusal = bad(door, gateway.change(door, "mx1", body).await);
+                assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+                assert_eq!(refusal.fields, ["edits.0.action"], "{refusal:?}");
+                let opened = good(door, gateway.open(door, "mx1", json!({})).await);
+                let session = opened["id"].as_str().expect("an id");
+                let refusal = bad(door, gateway.edit(door, "mx1", session, edit).await);
+                assert_eq!(refusal.fields, ["action"], "{refusal:?}");
+                good(door, gateway.close(door, "mx1", session).await);
+            }
+        }
+    }
+    assert_eq!(device.stats().count("load-configuration"), 0);
+    gateway.stop().await;
+    device.stop().await;
+}
+
 /// Design section 6: `replace` without a mark that anybody sees; X8: URLs that are read in more than one way.
 #[tokio::test]
 async fn urls_are_neither_replaced_with_nor_ambiguous() {

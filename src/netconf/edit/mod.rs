@@ -222,6 +222,14 @@ impl Edit {
             }
         }
         self.check()?;
+        // Here `none` is a merge of which each element was looked at. Only edit-config knows a default operation `none`.
+        if self.action == Action::None && matches!(self.content, Content::Url { .. }) {
+            return Err(EditError::invalid(
+                "action",
+                "none needs elements that are marked, those of a url are not seen, and load-configuration would merge \
+                 what is not marked: send this edit with edit-config (protocol rfc)",
+            ));
+        }
         let data = match &self.content {
             Content::Rollback(number) => return Ok(LoadConfiguration::Rollback(*number)),
             Content::Rescue => return Ok(LoadConfiguration::Rescue),
@@ -280,13 +288,6 @@ impl Edit {
             Content::ReplacePattern(_) => return junos_only("replace_pattern"),
             Content::Url { format, .. } if *format != Format::Xml => {
                 return junos_only("a url with another format than xml");
-            }
-            // What it marks nobody here sees, and what it does not mark would be merged.
-            Content::Url { .. } if self.action == Action::Replace => {
-                return Err(EditError::invalid(
-                    "action",
-                    "replace needs elements that are marked, and those of a url are not seen",
-                ));
             }
             Content::Url { url, .. } => {
                 self.check()?;
@@ -351,6 +352,10 @@ impl Edit {
             ) => refused("format set goes with action set"),
             (Action::None, Content::Text(_) | Content::DeviceJson(_)) => {
                 refused("none goes with formats json and xml, whose elements can be marked")
+            }
+            // What it marks nobody here sees, and what it does not mark would be merged.
+            (Action::Replace, Content::Url { .. }) => {
+                refused("replace needs elements that are marked, and those of a url are not seen")
             }
             // The device ignores "replace:" in anything else, and so replaces nothing.
             (Action::Replace, Content::Text(text)) if !text::marks_replace(text) => {
