@@ -177,6 +177,56 @@ async fn a_file_of_a_junos_device_is_neither_none_nor_replace() {
     device.stop().await;
 }
 
+/// Design section 6: with `none` a mark that says something of an element alone does not let in what is in it.
+#[tokio::test]
+async fn none_acts_on_nothing_beside_the_marks() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let interface = |marks: &Value, description: Value| {
+        let mut interface = json!({"name": "ge-0/0/3", "@": marks});
+        for (key, value) in description.as_object().expect("an object") {
+            interface[key] = value.clone();
+        }
+        let config = json!({"interfaces": {"interface": [interface]}});
+        planned(&json!({"action": "none", "config": config}))
+    };
+    let marks = [
+        json!({"inactive": true}),
+        json!({"active": true}),
+        json!({"protect": true}),
+        json!({"operation": "unprotect"}),
+        json!({"rename": true, "name": "ge-0/0/9"}),
+        json!({"insert": "first"}),
+    ];
+    for door in DOORS {
+        for marks in &marks {
+            let new = interface(marks, json!({"description": "NEW"}));
+            let refusal = bad(door, gateway.change(door, "mx1", new).await);
+            assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+            assert!(
+                refusal
+                    .detail
+                    .contains("/interface/description: is not marked, and load-configuration would merge it"),
+                "{refusal:?}"
+            );
+            good(
+                door,
+                gateway.change(door, "mx1", interface(marks, json!({}))).await,
+            );
+            let both = json!({"description": null, "@description": {"operation": "delete"}});
+            good(door, gateway.change(door, "mx1", interface(marks, both)).await);
+        }
+        for marks in [
+            json!({"operation": "replace"}),
+            json!({"replace": true, "inactive": true}),
+        ] {
+            let new = interface(&marks, json!({"description": "NEW"}));
+            good(door, gateway.change(door, "mx1", new).await);
+        }
+    }
+    gateway.stop().await;
+    device.stop().await;
+}
+
 /// Design section 6: `replace` without a mark that anybody sees; X8: URLs that are read in more than one way.
 #[tokio::test]
 async fn urls_are_neither_replaced_with_nor_ambiguous() {

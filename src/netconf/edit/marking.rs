@@ -30,7 +30,8 @@ impl Outline {
 #[derive(Debug)]
 struct Open {
     local: String,
-    /// It is marked, or inside of one that is.
+    /// It is replaced or goes, or is inside of one that does: what is in it needs no marks of its own. Other marks say
+    /// something of the element alone.
     acts: bool,
     /// One in it is marked.
     holds_mark: bool,
@@ -214,7 +215,7 @@ impl Change for Marking {
         self.outline.replaced += usize::from(marked.replace);
         let (attributes, declared) = self.declared(start, attributes, foreign);
         if let Some(open) = self.open.last_mut() {
-            open.acts |= marked.any;
+            open.acts |= marked.replace || marked.delete;
             open.holds_mark = marked.any;
             open.declared = declared;
         }
