@@ -83,7 +83,8 @@ impl Procedure {
             deadline, rpc, wait, ..
         } = self.patience;
         let deadline = deadline.unwrap_or_else(|| Instant::now() + wait + rpc);
-        let held = self.device.hold_as(claim, wait, deadline, way).await;
+        let holding = self.device.hold_as(claim, wait, deadline, way);
+        let held = self.journal.gateway().until_draining(holding).await?;
         held.map_err(|error| {
             let in_the_way = matches!(error, HoldError::HeldHere(_));
             let error = locks::not_held(&self.device, error);
@@ -310,7 +311,7 @@ async fn undo(work: &mut Work, fate: Fate) -> (State, Outcome, &'static str) {
     } else if fate == Fate::Ignored && given_back.is_ok() {
         "running is as it was before, and what was edited is discarded"
     } else if !work.sent {
-        "nothing was sent"
+        "nothing was done on the device"
     } else if given_back.is_ok() {
         "what was done is undone, and the device is as it was before"
     } else {
