@@ -274,7 +274,7 @@ async fn undo(work: &mut Work, fate: Fate) -> (State, Outcome, &'static str) {
         Fate::Undo | Fate::Applied | Fate::Unknown => give_back(work, true).await,
     };
     let edits_stay = match work.ground.mode {
-        Mode::Shared => work.sent,
+        Mode::Shared => work.held.holds().contains(Hold::Edits),
         // What was not locked may hold edits of others by now, so nothing was discarded.
         Mode::Exclusive => {
             let holds = work.held.holds();
