@@ -255,3 +255,28 @@ async fn urls_are_neither_replaced_with_nor_ambiguous() {
     gateway.stop().await;
     device.stop().await;
 }
+
+/// S12: a list whose entries are written as one group has an order as well, and what is moved in it is a change.
+#[tokio::test]
+async fn entries_of_a_group_are_moved() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        for (insert, diff) in [
+            ("before", "[edit system name-server]\n!    192.0.2.54;"),
+            ("after", "[edit system name-server]\n!    192.0.2.53;"),
+        ] {
+            let lines = format!("insert system name-server 192.0.2.54 {insert} name-server 192.0.2.53");
+            let body = json!({"edits": [{"format": "set", "config": lines}]});
+            let change = good(door, gateway.change(door, "mx1", body.clone()).await);
+            assert_eq!(
+                (&change["state"], &change["diff"]),
+                (&json!("committed"), &json!(diff)),
+                "{change}"
+            );
+            let again = good(door, gateway.change(door, "mx1", body).await);
+            assert_eq!(again["state"], "unchanged", "{again}");
+        }
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
