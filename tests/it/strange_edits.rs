@@ -126,6 +126,11 @@ async fn json_of_the_device_is_looked_at() {
             r#"{"configuration": {"@": {"operation": "delete"}, "snmp": {"contact": "a"}}}"#,
             "edits.0.config.configuration.@.operation",
         ),
+        // The device would merge it.
+        (
+            r#"{"configuration": {"snmp": {"@": {"operation": "replace"}, "contact": "a"}}}"#,
+            "edits.0.config.configuration.snmp.@.operation",
+        ),
         (
             r#"{"configuration": {"snmp": "#,
             "edits.0.config.configuration.snmp",
