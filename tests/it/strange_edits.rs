@@ -261,6 +261,114 @@ async fn urls_are_neither_replaced_with_nor_ambiguous() {
     device.stop().await;
 }
 
+/// W8, W10: what stands beside the configuration, or marks what is only around it, is not sent as something else.
+#[tokio::test]
+async fn what_is_around_or_beside_the_configuration_is_refused() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let marked = r#"<config xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0" nc:operation="replace"><snmp/></config>"#;
+    for door in DOORS {
+        for protocol in ["junos", "rfc"] {
+            for (edit, words) in [
+                (
+                    json!({"format": "xml", "config": "<config><configuration/><snmp/></config>"}),
+                    "/configuration: stands beside other roots",
+                ),
+                (
+                    json!({"format": "xml", "config": "<config><snmp/><configuration/></config>"}),
+                    "/configuration: stands beside other roots",
+                ),
+                (
+                    json!({"format": "xml", "config": marked}),
+                    "/config: is only around the configuration",
+                ),
+                (
+                    json!({"format": "xml", "config": "<config replace=\"replace\"><snmp/></config>"}),
+                    "/config: is only around the configuration",
+                ),
+            ] {
+                let mut edit = edit;
+                edit["protocol"] = json!(protocol);
+                let refusal = bad(door, gateway.change(door, "mx1", planned(&edit)).await);
+                assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+                // Over gRPC the words begin with the place in the document.
+                assert!(refusal.fields[0].starts_with("edits.0.config"), "{refusal:?}");
+                assert!(refusal.detail.contains(words), "{refusal:?}");
+            }
+        }
+        for config in [
+            r#"{"configuration": {"system": {"host-name": "y"}}, "snmp": {"contact": "x"}}"#,
+            r#"{"snmp": {"contact": "x"}, "configuration": {"system": {"host-name": "y"}}}"#,
+        ] {
+            let config: Value = serde_json::from_str(config).expect("JSON");
+            let refusal = bad(
+                door,
+                gateway
+                    .change(door, "mx1", planned(&json!({"config": config})))
+                    .await,
+            );
+            assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+            assert_eq!(refusal.fields, ["edits.0.config.configuration"], "{refusal:?}");
+        }
+        // What others note of it says nothing.
+        let noted = r#"<config xmlns:x="urn:x" x:by="me"><snmp><contact>x</contact></snmp></config>"#;
+        let edit = json!({"format": "xml", "config": noted});
+        good(door, gateway.change(door, "mx1", planned(&edit)).await);
+        // H1: a format of what has none.
+        for edit in [
+            json!({"rollback": 1, "format": "json"}),
+            json!({"rescue": true, "format": "text"}),
+            json!({"replace_pattern": {"pattern": "a", "with": "b"}, "format": "xml"}),
+        ] {
+            let refusal = bad(door, gateway.change(door, "mx1", planned(&edit)).await);
+            assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+            assert_eq!(refusal.fields, ["edits.0.format"], "{refusal:?}");
+        }
+    }
+    gateway.stop().await;
+    device.stop().await;
+}
+
+/// S7: what only load-configuration can do is refused with its own name where the device has none.
+#[tokio::test]
+async fn what_needs_load_configuration_is_named() {
+    let (gateway, device) = TestGateway::with_device(junos().profile(Profile::Rfc)).await;
+    for door in DOORS {
+        for (edit, parameter) in [
+            (
+                json!({"format": "set", "config": "set snmp contact x"}),
+                "format set",
+            ),
+            (
+                json!({"format": "text", "config": "snmp { contact x; }"}),
+                "format text",
+            ),
+            (json!({"rollback": 1}), "rollback"),
+            (json!({"rescue": true}), "rescue"),
+            (
+                json!({"action": "update", "whole_configuration": true, "config": {"x:snmp": null}}),
+                "action update",
+            ),
+            (json!({"protocol": "junos", "config": {"snmp": null}}), "protocol"),
+        ] {
+            let refusal = bad(door, gateway.change(door, "mx1", planned(&edit)).await);
+            assert_eq!(
+                refusal.verdict(),
+                ("capability-missing", "not_sent"),
+                "{refusal:?}"
+            );
+            for named in [
+                "load-configuration",
+                parameter,
+                "http://xml.juniper.net/netconf/junos/1.0",
+            ] {
+                assert!(refusal.detail.contains(named), "{named}: {refusal:?}");
+            }
+        }
+    }
+    gateway.stop().await;
+    device.stop().await;
+}
+
 /// S12: a list whose entries are written as one group has an order as well, and what is moved in it is a change.
 #[tokio::test]
 async fn entries_of_a_group_are_moved() {

@@ -24,6 +24,11 @@ impl Outline {
     pub(super) fn is_configuration(&self) -> bool {
         self.roots == 1 && self.configuration
     }
+
+    /// Whether `<configuration>` is one of several, which cannot stand in another one.
+    pub(super) fn is_beside_others(&self) -> bool {
+        self.roots > 1 && self.configuration
+    }
 }
 
 /// An open element.
@@ -77,7 +82,7 @@ impl Marking {
 
     fn note_root(&mut self, start: &Start<'_>) {
         self.outline.roots += 1;
-        self.outline.configuration = start.local() == "configuration";
+        self.outline.configuration |= start.local() == "configuration";
         match start.ns() {
             None | Some("" | NETCONF_BASE_NS) => self.outline.bare_root = Some(start.local().to_owned()),
             Some(_) => self.outline.named_roots += 1,
@@ -325,6 +330,15 @@ impl Unwrap {
             1 => return Ok(()),
             2 => {
                 self.foreign = !matches!(start.ns(), None | Some("" | NETCONF_BASE_NS));
+                let mark = |ns: Option<&str>| matches!(ns, None | Some("" | NETCONF_BASE_NS | YANG_NS));
+                if !self.foreign && start.attributes().any(|attr| mark(attr.ns)) {
+                    // It goes no further, and what it asks for would be left out without a word.
+                    return Err(EditError::Element {
+                        element: "/config".to_owned(),
+                        detail: "is only around the configuration: marks belong on the elements in it"
+                            .to_owned(),
+                    });
+                }
                 self.declarations = own.collect();
                 // The base namespace of <config> is not that of what is in it.
                 self.declarations

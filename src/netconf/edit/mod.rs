@@ -249,7 +249,7 @@ impl Edit {
                 let (elements, outline) = self.marked(elements, marks, limits)?;
                 return Ok(LoadConfiguration::Data {
                     action: self.load_action(outline.replaced),
-                    data: LoadData::Xml(wrapped(elements, &outline)),
+                    data: LoadData::Xml(wrapped(elements, &outline)?),
                 });
             }
         };
@@ -459,11 +459,21 @@ impl ReplacePattern {
 }
 
 /// W8 for load-configuration: everything stands in one `<configuration>`.
-fn wrapped(elements: Fragment, outline: &Outline) -> Fragment {
-    if outline.is_configuration() {
+fn wrapped(elements: Fragment, outline: &Outline) -> Result<Fragment, EditError> {
+    if outline.is_beside_others() {
+        return Err(beside_others("configuration"));
+    }
+    Ok(if outline.is_configuration() {
         elements
     } else {
         elements.inside("configuration")
+    })
+}
+
+fn beside_others(root: &str) -> EditError {
+    EditError::Element {
+        element: format!("/{root}"),
+        detail: "stands beside other roots".to_owned(),
     }
 }
 
@@ -472,10 +482,8 @@ fn rooted(elements: Fragment, outline: &Outline, junos: bool) -> Result<Fragment
     match (&outline.bare_root, junos) {
         (None, _) => Ok(elements),
         (Some(_), true) if outline.is_configuration() => Ok(elements),
-        (Some(root), true) if root == "configuration" || outline.named_roots > 0 => Err(EditError::Element {
-            element: format!("/{root}"),
-            detail: "stands beside other roots".to_owned(),
-        }),
+        (Some(_), true) if outline.is_beside_others() => Err(beside_others("configuration")),
+        (Some(root), true) if outline.named_roots > 0 => Err(beside_others(root)),
         (Some(_), true) => Ok(elements.inside("configuration")),
         (Some(root), false) => Err(EditError::Element {
             element: format!("/{root}"),
