@@ -27,8 +27,11 @@ pub(super) fn update(row: &mut EditSessionRecord, handle: &EditHandle) {
     row.expires_at = status.expires_at;
     row.ended_at = status.ended_at;
     let mut warnings: Vec<RpcErrorView> = handle.warnings().iter().map(RpcErrorView::from).collect();
-    let left = unfinished(handle.facts().mode, &status);
-    warnings.extend(left.map(RpcErrorView::warning));
+    // Before, a commit of it may still run.
+    if handle.is_finished() {
+        let left = unfinished(handle.facts().mode, &handle.status());
+        warnings.extend(left.map(RpcErrorView::warning));
+    }
     // Strings in a struct are always JSON.
     row.warnings = serde_json::to_string(&warnings).unwrap_or_else(|_| "[]".to_owned());
 }
