@@ -85,6 +85,9 @@ pub struct CreateArgs {
     plan: bool,
     #[command(flatten)]
     commit: CommitArgs,
+    /// Let the device commit by itself: hh:mm, 'yyyy-mm-dd hh:mm' or reboot, in its own time zone
+    #[arg(long, value_name = "TIME", help_heading = "Commit")]
+    at: Option<String>,
     #[command(flatten)]
     probe: ProbeArgs,
     #[command(flatten)]
@@ -100,7 +103,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<&'a str>,
     validate: bool,
-    commit: &'a CommitArgs,
+    commit: Commit<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     probe: Option<Probe<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +111,15 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     wait_seconds: Option<u64>,
     dry_run: bool,
+}
+
+/// Its commit, which unlike that of an edit session may be made later.
+#[derive(Serialize)]
+struct Commit<'a> {
+    #[serde(flatten)]
+    options: &'a CommitArgs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<&'a str>,
 }
 
 impl CreateArgs {
@@ -123,7 +135,10 @@ impl CreateArgs {
                 mode: self.mode.as_deref(),
                 instance: self.instance.as_deref(),
                 validate: !self.no_validate,
-                commit: &self.commit,
+                commit: Commit {
+                    options: &self.commit,
+                    at: self.at.as_deref(),
+                },
                 probe: self.probe.probe()?,
                 if_revision: self.if_revision.as_deref(),
                 wait_seconds: self.wait,

@@ -204,10 +204,6 @@ pub struct CommitArgs {
     #[arg(long, value_name = "TEXT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
-    /// Let the device commit by itself: hh:mm, 'yyyy-mm-dd hh:mm' or reboot, in its own time zone
-    #[arg(long, value_name = "TIME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<String>,
     /// On both routing engines
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]

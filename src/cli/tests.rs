@@ -384,6 +384,11 @@ fn wrong_usage_is_refused_by_the_grammar() {
         kind(&["device", "add", "r1", "--password", "x"]),
         ErrorKind::UnknownArgument
     );
+    // Only a change is committed later.
+    assert_eq!(
+        kind(&["edit-session", "commit", "r1", "x", "--at", "23:00"]),
+        ErrorKind::UnknownArgument
+    );
     assert_eq!(kind(&["status", "-o", "xml"]), ErrorKind::InvalidValue);
     assert_eq!(kind(&["status", "--timeout", "0"]), ErrorKind::ValueValidation);
 }

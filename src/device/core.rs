@@ -6,6 +6,7 @@ mod permission;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -84,6 +85,8 @@ pub struct OpenSession {
     pub outstanding: usize,
     /// Whether it waits in the pool for its next caller.
     pub idle: bool,
+    /// How long nothing was asked of the device in it, and nothing answered.
+    pub quiet: Duration,
 }
 
 struct Memory {
@@ -309,6 +312,10 @@ impl Core {
                     opened_at: *opened_at,
                     outstanding: status.outstanding,
                     idle: status.clean,
+                    quiet: match status.outstanding {
+                        0 => status.since.elapsed(),
+                        _ => Duration::ZERO,
+                    },
                 }
             })
             .collect()

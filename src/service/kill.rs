@@ -13,10 +13,11 @@ use super::edit::reading;
 use super::edit::request::{KillRequest, Mode};
 use super::edit::view::{KilledView, LockHolderView, Planned, RpcErrorView};
 use super::failure::{self, Asked};
+use super::history;
 use super::operations::Leaving;
 use super::schemas::monitored;
 use super::time::rfc3339;
-use crate::device::{Device, Held, Killing, Occupant, Request, Way};
+use crate::device::{Device, Held, Killing, Occupant, OpenSession, Request, Way};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::lock_refusal::LockHolder;
@@ -55,7 +56,13 @@ impl Gateway {
         let (record, live) = self.device(device).await?;
         let build = move |_: &Capabilities| -> Result<Rpc, RequestError> { KillSession { session_id }.rpc() };
         if request.plan {
-            let build = |caps: &Capabilities| Ok(vec![build(caps)?]);
+            let waits = self.confirmed_in(&record.id, session_id).is_some();
+            let build = |caps: &Capabilities| {
+                let ours = of_ours(&live, session_id).is_some();
+                let mut rpcs = looks(caps, ours, waits, &request)?;
+                rpcs.push(build(caps)?);
+                Ok(rpcs)
+            };
             return self.plan(ctx, device, &live, build).await.map(Planned::Plan);
         }
         self.accepting()?;
@@ -149,10 +156,10 @@ impl Gateway {
             .await
             .map_err(failure::device)?;
         let mut facts = Facts::default();
-        let ours = device.status().sessions;
-        if let Some(session) = ours.iter().find(|session| session.session_id == session_id) {
+        if let Some(session) = of_ours(device, session_id) {
             facts.holder.user = Some(record.settings.username.clone());
             facts.holder.since = Some(rfc3339(session.opened_at));
+            facts.idle = Some(session.quiet);
         } else if shown.capabilities.has(Capability::Monitoring) {
             let ask = Request {
                 selection: None,
@@ -169,7 +176,7 @@ impl Gateway {
             }
         }
         let unknown = (request.if_user.is_some() && facts.holder.user.is_none())
-            || request.if_idle_seconds_at_least.is_some();
+            || (request.if_idle_seconds_at_least.is_some() && facts.idle.is_none());
         if unknown
             && let Some(holder) = self.lock_holder(ctx, record, device).await
             && holder.killable_id() == Some(session_id)
@@ -239,6 +246,44 @@ impl Gateway {
             });
         !others && !over
     }
+}
+
+/// The session of this gateway with this id.
+fn of_ours(device: &Device, session_id: u64) -> Option<OpenSession> {
+    let mut ours = device.status().sessions.into_iter();
+    ours.find(|session| session.session_id == session_id)
+}
+
+/// What is looked at before a session is killed, as far as that is known before: the device's list of sessions; the lock, for
+/// what the list does not tell, given back if it was had; on Junos the history, for a confirmed commit. `ours`: the gateway
+/// knows the session itself; `waits`: and that a confirmed commit waits in it.
+fn looks(
+    capabilities: &Capabilities,
+    ours: bool,
+    waits: bool,
+    request: &KillRequest,
+) -> Result<Vec<Rpc>, RequestError> {
+    let mut rpcs = Vec::new();
+    let listed = capabilities.has(Capability::Monitoring);
+    if !ours && listed {
+        rpcs.push(monitored("sessions", capabilities)?);
+    }
+    let unlisted = request.if_user.is_some() && !listed;
+    if !ours
+        && (unlisted || request.if_idle_seconds_at_least.is_some())
+        && let Ok(ground) = Ground::new(capabilities, Mode::Exclusive, None)
+    {
+        let held = ground.held_after_open(capabilities, false);
+        let steps = ground
+            .open(capabilities)?
+            .into_iter()
+            .chain(ground.release(capabilities, &held)?);
+        rpcs.extend(steps.map(|step| step.rpc));
+    }
+    if !waits && capabilities.is_junos() {
+        rpcs.push(history::step(capabilities, false)?.rpc);
+    }
+    Ok(rpcs)
 }
 
 /// Tries the lock, and gives it back if it was had.

@@ -235,9 +235,19 @@ impl Gateway {
 
     fn accepting(&self) -> Result<(), Error> {
         if self.draining() {
-            return Err(Error::new(ErrorCode::Draining, "the gateway is shutting down").with_retry_after(5));
+            return Err(ends());
         }
         Ok(())
+    }
+
+    /// Waits for what others have, for work that has not begun: not any longer than the gateway accepts what is new, and
+    /// not for what becomes free by its end (D1).
+    async fn until_draining<T>(&self, waiting: impl Future<Output = T>) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            () = self.inner.draining.cancelled() => Err(ends()),
+            done = waiting => Ok(done),
+        }
     }
 
     async fn install_all(&self) -> Result<(), Error> {
@@ -383,4 +393,9 @@ impl Gateway {
             });
         })
     }
+}
+
+/// What is refused because the gateway ends.
+fn ends() -> Error {
+    Error::new(ErrorCode::Draining, "the gateway is shutting down").with_retry_after(5)
 }

@@ -91,6 +91,49 @@ async fn a_change_does_the_nine_steps_on_junos() {
     }
 }
 
+/// Design section 6: a dry run whose mode nobody chose shows what a change would do that has to be confirmed; what such a
+/// change would be refused is refused all the same.
+#[tokio::test]
+async fn a_dry_run_of_a_confirmed_change_shows_the_difference() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let edits = json!([{"config": {"snmp": {"location": "east"}}}]);
+    for door in DOORS {
+        let confirmed = json!({"confirm_timeout_seconds": 600});
+        let mut body = json!({"edits": edits, "dry_run": true, "commit": confirmed});
+        let change = good(door, gateway.change(door, "mx1", body.clone()).await);
+        assert_eq!(
+            (&change["state"], &change["mode"], &change["changed"]),
+            (&json!("discarded"), &json!("private"), &json!(true))
+        );
+        assert!(
+            change["diff"]
+                .as_str()
+                .is_some_and(|diff| diff.contains("location east;"))
+        );
+        assert!(
+            change.get("confirmed_commit").is_none_or(Value::is_null),
+            "{change}"
+        );
+        body["mode"] = json!("private");
+        let refusal = bad(door, gateway.change(door, "mx1", body.clone()).await);
+        assert_eq!(refusal.fields, ["commit.confirm_timeout_seconds"], "{refusal:?}");
+        body["mode"] = Value::Null;
+        body["commit"]["at"] = json!("23:00");
+        let mut body = body.clone();
+        body.as_object_mut().expect("an object").remove("mode");
+        let refusal = bad(door, gateway.change(door, "mx1", body).await);
+        assert_eq!(refusal.fields, ["commit.confirm_timeout_seconds"], "{refusal:?}");
+    }
+    assert!(
+        sent(&device, "commit-configuration")
+            .iter()
+            .all(|commit| commit.contains("<check/>"))
+    );
+    assert!(sent(&device, "lock").is_empty() && is_free(&device));
+    gateway.stop().await;
+    device.stop().await;
+}
+
 /// S31, E7: an RFC 6241 server: the difference is our own, startup is saved, and read back it is the change.
 #[tokio::test]
 async fn a_change_does_the_nine_steps_on_an_rfc_server() {

@@ -396,6 +396,93 @@ async fn dropped_session_is_lost_and_not_taken_up_again() {
     }
 }
 
+/// What an edit session that has ended says of its edits.
+async fn said_of_edits(gateway: &TestGateway, door: Door, session: &str) -> Vec<String> {
+    let ended = gateway.edit_session(door, "mx1", session).await.unwrap();
+    assert_eq!(ended["uncommitted"], false, "{ended}");
+    let warnings = ended["warnings"].as_array().cloned().unwrap_or_default();
+    let words = warnings
+        .iter()
+        .filter_map(|warning| warning["error_message"].as_str());
+    words
+        .filter(|words| words.contains("did not commit"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// S23: however an edit session ends, it says that what it had edited and not committed was discarded, where there was
+/// something.
+#[tokio::test]
+async fn an_edit_session_says_that_its_edits_were_discarded() {
+    let here = "what this session edited and did not commit was discarded";
+    let there =
+        "what this session edited and did not commit was discarded by the device with its NETCONF session";
+    for door in DOORS {
+        for mode in ["exclusive", "private", "ephemeral"] {
+            for (end, said) in [
+                ("released", here),
+                ("ttl_expired", here),
+                ("killed", there),
+                ("session_lost", there),
+            ] {
+                for edits in [true, false] {
+                    let (gateway, device) = TestGateway::with_device(junos()).await;
+                    let ttl = if end == "ttl_expired" { 1 } else { 60 };
+                    let body = json!({"mode": mode, "ttl_seconds": ttl});
+                    let opened = gateway.open(door, "mx1", body).await.unwrap();
+                    let session = id(&opened);
+                    if edits {
+                        gateway.edit(door, "mx1", session, contact("east")).await.unwrap();
+                    }
+                    match end {
+                        "released" => drop(gateway.close(door, "mx1", session).await.unwrap()),
+                        "killed" => {
+                            let victim = opened["session_id"].as_u64().unwrap();
+                            gateway.kill(door, "mx1", victim, json!({})).await.unwrap();
+                        }
+                        "session_lost" => device.drop_connections(),
+                        _ => {}
+                    }
+                    eventually("it has ended", async || {
+                        gateway.edit_session(door, "mx1", session).await.unwrap()["reason"] == end
+                    })
+                    .await;
+                    let expected = if edits { vec![said] } else { Vec::new() };
+                    if end == "released" {
+                        // At once, as soon as it is closed.
+                        assert_eq!(said_of_edits(&gateway, door, session).await, expected, "{mode}");
+                    }
+                    eventually(&format!("{mode} {end} says {expected:?}"), async || {
+                        said_of_edits(&gateway, door, session).await == expected
+                    })
+                    .await;
+                    let ended = gateway.edit_session(door, "mx1", session).await.unwrap();
+                    let listed = gateway.list_edit_sessions(door, "mx1").await.unwrap();
+                    assert_eq!(listed, json!([ended]));
+                    gateway.stop().await;
+                }
+            }
+        }
+    }
+}
+
+/// S23: what was committed, discarded or came to nothing was not lost.
+#[tokio::test]
+async fn an_edit_session_without_uncommitted_edits_says_nothing_of_them() {
+    for door in DOORS {
+        let (gateway, _device) = TestGateway::with_device(junos()).await;
+        for (action, body) in [("commit", json!({})), ("discard", Value::Null)] {
+            let opened = gateway.open(door, "mx1", json!({})).await.unwrap();
+            let session = id(&opened);
+            gateway.edit(door, "mx1", session, contact(action)).await.unwrap();
+            gateway.act(door, "mx1", session, action, body).await.unwrap();
+            gateway.close(door, "mx1", session).await.unwrap();
+            assert_eq!(said_of_edits(&gateway, door, session).await, [""; 0], "{action}");
+        }
+        gateway.stop().await;
+    }
+}
+
 /// Design section 4: a device is not removed under an edit session.
 #[tokio::test]
 async fn device_with_an_open_edit_session_is_not_removed() {
@@ -440,6 +527,11 @@ async fn end_of_the_gateway_ends_its_edit_sessions() {
             (&json!("lost"), &json!("gateway_restarted"))
         );
         assert!(lost["end_time"].is_string());
+        // After a crash nobody knows whether there was something to discard.
+        let said = lost["warnings"]
+            .to_string()
+            .contains("did not commit was discarded");
+        assert_eq!(said, polite, "{lost}");
         let refused = again
             .edit(Door::Grpc, "mx1", id(&opened), contact("west"))
             .await

@@ -112,6 +112,26 @@ async fn formats_on_junos() {
             format!("<load-configuration url=\"{url}\" {attributes}/>"),
         ));
     }
+    for (url, format, action) in [
+        ("/var/tmp/f.xml", "xml", "override"),
+        ("/var/tmp/f.xml", "xml", "update"),
+        ("/var/tmp/f.text", "text", "override"),
+        ("/var/tmp/f.json", "device_json", "update"),
+    ] {
+        let device_format = format.trim_start_matches("device_");
+        rows.push(golden(
+            json!({"url": url, "format": format, "action": action, "whole_configuration": true}),
+            format!("<load-configuration url=\"{url}\" action=\"{action}\" format=\"{device_format}\"/>"),
+        ));
+    }
+    rows.push(golden(
+        json!({"url": "/var/tmp/f.xml", "format": "xml", "action": "merge"}),
+        "<load-configuration url=\"/var/tmp/f.xml\" format=\"xml\"/>",
+    ));
+    rows.push(golden(
+        json!({"url": "/var/tmp/f.set", "format": "set", "action": "set"}),
+        "<load-configuration url=\"/var/tmp/f.set\" action=\"set\" format=\"text\"/>",
+    ));
     hold(Profile::Junos, rows).await;
 }
 
@@ -207,6 +227,11 @@ async fn edit_config_on_junos() {
         json!({"url": "/var/tmp/f.xml", "format": "xml", "protocol": "rfc", "action": "override",
                "whole_configuration": true}),
         edited("replace", "<url>/var/tmp/f.xml</url>"),
+    ));
+    // What of the file is not marked, the server leaves alone.
+    rows.push(golden(
+        json!({"url": "/var/tmp/f.xml", "format": "xml", "protocol": "rfc", "action": "none"}),
+        edited("none", "<url>/var/tmp/f.xml</url>"),
     ));
     hold(Profile::Junos, rows).await;
 }

@@ -1,10 +1,11 @@
 //! Ending other sessions (S26, L5), through both doors.
 
-use ncgate::emulator::{DeviceError, Fault, Rule};
-use serde_json::json;
+use ncgate::emulator::{DeviceError, Fault, Profile, Rule};
+use serde_json::{Value, json};
 
 use crate::support::doors::{DOORS, bad, good};
 use crate::support::judged::is_free;
+use crate::support::planned::planned;
 use crate::support::{TestGateway, assert_sent, eventually, junos};
 
 /// S26, L5: who holds the lock is killed, if it is who was meant; what is demanded is read again just before.
@@ -107,4 +108,99 @@ async fn a_refused_kill_says_why() {
         gateway.stop().await;
         device.stop().await;
     }
+}
+
+/// L5, S26: how long a session of the gateway was idle the gateway itself knows; no lock is tried for it.
+#[tokio::test]
+async fn the_gateway_knows_how_long_its_own_sessions_were_idle() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let opened = good(door, gateway.open(door, "mx1", json!({})).await);
+        let victim = opened["session_id"].as_u64().expect("a session");
+        let long = json!({"if_idle_seconds_at_least": 86_400});
+        let refusal = bad(door, gateway.kill(door, "mx1", victim, long).await);
+        assert_eq!(
+            (refusal.code.as_str(), refusal.reason.as_deref()),
+            ("precondition-failed", Some("idle"))
+        );
+        assert!(
+            refusal.detail.starts_with("the session was idle for "),
+            "{refusal:?}"
+        );
+        let short = json!({"if_idle_seconds_at_least": 1});
+        eventually("it was idle for a second", async || {
+            let killed = gateway.kill(door, "mx1", victim, short.clone()).await;
+            killed.is_ok_and(|killed| killed["edit_session"] == opened["id"])
+        })
+        .await;
+        assert_eq!(device.stats().count("lock"), 1);
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
+/// L5, design section 4: a plan shows what is looked at before as well, the lock that is tried for what nothing else tells
+/// included.
+#[tokio::test]
+async fn a_planned_kill_shows_what_is_looked_at() {
+    for door in DOORS {
+        for profile in [Profile::Junos, Profile::Rfc] {
+            let (gateway, device) = TestGateway::with_device(junos().profile(profile)).await;
+            let opened = good(door, gateway.open(door, "mx1", json!({})).await);
+            let ours = opened["session_id"].as_u64().expect("a session");
+            let idle = json!({"if_idle_seconds_at_least": 60, "plan": true});
+            let own = names(&good(door, gateway.kill(door, "mx1", ours, idle.clone()).await));
+            let others = names(&good(door, gateway.kill(door, "mx1", 4_000_000, idle).await));
+            let plain = names(&good(
+                door,
+                gateway.kill(door, "mx1", 4_000_000, json!({"plan": true})).await,
+            ));
+            let (history, lists): (&[&str], &[&str]) = match profile {
+                Profile::Junos => (&["get-commit-information"], &[]),
+                _ => (&[], &["get"]),
+            };
+            let kill: &[&str] = &["kill-session"];
+            assert_eq!(own, [history, kill].concat(), "{profile:?}");
+            assert_eq!(plain, [lists, history, kill].concat(), "{profile:?}");
+            let locks = others.iter().filter(|name| name.ends_with("lock")).count();
+            assert_eq!(others.len(), plain.len() + locks, "{others:?}");
+            assert!(locks >= 2 && locks % 2 == 0, "{others:?}");
+            gateway
+                .close(door, "mx1", opened["id"].as_str().expect("an id"))
+                .await
+                .unwrap();
+            gateway.stop().await;
+            device.stop().await;
+        }
+    }
+}
+
+/// The operations of a plan.
+fn names(plan: &Value) -> Vec<String> {
+    let rpcs = plan["rpcs"].as_array().expect("a plan").iter();
+    let name = |rpc: &str| {
+        let name = rpc.trim_start_matches('<').split([' ', '>', '/']).next();
+        name.unwrap_or_default().to_owned()
+    };
+    rpcs.map(|rpc| name(rpc.as_str().expect("XML"))).collect()
+}
+
+/// L5: what a plan shows is what is sent, but that a lock that was refused is not given back.
+#[tokio::test]
+async fn a_kill_sends_what_its_plan_showed() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    for door in DOORS {
+        let console = device.console("carol");
+        console.configure_exclusive().expect("the lock");
+        let victim = u64::from(console.pid());
+        let mut body = json!({"if_user": "carol", "if_idle_seconds_at_least": 0, "plan": true});
+        let plan = good(door, gateway.kill(door, "mx1", victim, body.clone()).await);
+        let mut plan = planned(&device, &plan);
+        body["plan"] = json!(false);
+        good(door, gateway.kill(door, "mx1", victim, body).await);
+        plan.rpcs.retain(|rpc| !rpc.starts_with("<unlock"));
+        plan.was_sent(&device, "a kill");
+    }
+    gateway.stop().await;
+    device.stop().await;
 }

@@ -143,3 +143,23 @@ async fn without_its_own_lock_a_change_discards_nothing() {
         }
     }
 }
+
+/// L4, design section 6: of a change without a lock that ended before its first edit nothing stays anywhere.
+#[tokio::test]
+async fn what_was_not_edited_does_not_stay() {
+    for door in DOORS {
+        let leftovers = junos().uncommitted("noc", "set snmp contact attic");
+        let (gateway, device) = TestGateway::with_device(leftovers).await;
+        let edit = json!({"rollback": 0});
+        let body = json!({"mode": "shared", "edits": [edit]});
+        let refusal = bad(door, gateway.change(door, "mx1", body).await);
+        assert_eq!(refusal.step.as_deref(), Some("check"), "{refusal:?}");
+        assert_eq!(refusal.outcome, "not_applied");
+        assert_eq!(device.stats().count("load-configuration"), 0);
+        let hint = refusal.hint.expect("what the device is left with");
+        assert!(!hint.contains("what was edited"), "{hint}");
+        assert!(staged(&device).contains("attic"));
+        gateway.stop().await;
+        device.stop().await;
+    }
+}

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use ncgate::api::grpc::proto;
 use ncgate::emulator::{Fault, Profile, Quirk, Rule};
+use proto::change_service_client::ChangeServiceClient;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use sqlx::Connection;
@@ -11,7 +13,7 @@ use sqlx::Connection;
 use crate::support::child::Child;
 use crate::support::commits::{commit_ends_as, running, to_contact};
 use crate::support::database::open;
-use crate::support::doors::Door;
+use crate::support::doors::{Door, Refusal};
 use crate::support::{TestGateway, code, eventually, invariants, junos, listen};
 
 const UPTIME: &str = "get-system-uptime-information";
@@ -216,5 +218,92 @@ async fn a_rollback_that_takes_time_is_waited_for() {
         assert_eq!(running(&device), before);
         invariants::hold("D1", &next, "mx1", &device).await;
         next.stop().await;
+    }
+}
+
+/// A change over gRPC that waits for the lock as long as `wait` says.
+async fn change_by_grpc(url: String, wait_seconds: u64) -> Refusal {
+    let channel = tonic::transport::Endpoint::from_shared(url).expect("an address");
+    let request = proto::CreateChangeRequest {
+        device: "mx1".to_owned(),
+        edits: vec![proto::Edit {
+            change: Some(proto::edit::Change::Content(
+                r#"{"snmp":{"contact":"grpc"}}"#.to_owned(),
+            )),
+            ..Default::default()
+        }],
+        wait_seconds,
+        ..Default::default()
+    };
+    let channel = channel.connect().await.expect("a connection");
+    let answer = ChangeServiceClient::new(channel).create_change(request).await;
+    Refusal::of_status(&answer.expect_err("the gateway ends"))
+}
+
+/// D1, H2, H3: who waits for what another has, in the gateway or on the device, is told at once that the gateway ends; what
+/// becomes free by its end is not taken, and nothing that had not begun is done.
+#[tokio::test]
+async fn who_waits_for_a_lock_is_told_that_the_gateway_ends() {
+    for elsewhere in [true, false] {
+        let mut child = Child::start(&[]).await;
+        let device = listen(junos()).await;
+        child.add("mx1", &device, json!({})).await;
+        let console = device.console("noc");
+        if elsewhere {
+            console.configure_exclusive().expect("the lock");
+        } else {
+            let (status, opened) = child.post("/v1/devices/mx1/edit-sessions", &json!({})).await;
+            assert_eq!(status, StatusCode::CREATED, "{opened}");
+        }
+        let edits = json!([{"config": {"snmp": {"contact": "rest"}}}]);
+        let change = json!({"edits": edits, "wait_seconds": 300});
+        let open_session = json!({"wait_seconds": 300});
+        let waiting = async {
+            tokio::join!(
+                child.post("/v1/devices/mx1/changes", &change),
+                child.post("/v1/devices/mx1/edit-sessions", &open_session),
+                change_by_grpc(child.url(""), 300),
+            )
+        };
+        let end = async {
+            eventually(
+                "one waits for the device or for a turn, and the others for it",
+                async || {
+                    let tried = device.stats().count("lock") > 1 || !elsewhere;
+                    let (_, shown) = child.get("/v1/devices/mx1").await;
+                    let queued = shown["connection"]["queued"].as_u64();
+                    tried && queued >= Some(if elsewhere { 2 } else { 3 })
+                },
+            )
+            .await;
+            child.signal("TERM");
+            tokio::time::Instant::now()
+        };
+        let ((change, opened, by_grpc), signalled) = tokio::join!(waiting, end);
+        let took = signalled.elapsed();
+        assert!(took < Duration::from_secs(15), "{took:?}");
+        for (status, problem) in [change, opened] {
+            let refusal = Refusal::of_problem(status, &problem);
+            assert_eq!(refusal.verdict(), ("draining", "not_sent"), "{problem}");
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        }
+        assert_eq!(by_grpc.verdict(), ("draining", "not_sent"), "{by_grpc:?}");
+        assert_eq!(child.ended().await.code(), Some(0), "{:?}", child.lines());
+        assert_eq!(device.stats().count("load-configuration"), 0);
+        console.leave_configuration();
+
+        let next = child.again(&[]).await;
+        let (_, recorded) = next.get("/v1/devices/mx1/changes").await;
+        let changes = recorded["changes"].as_array().expect("a list");
+        assert_eq!(changes.len(), 2, "{recorded}");
+        for change in changes {
+            assert_eq!(
+                (&change["state"], &change["outcome"], &change["error"]["code"]),
+                (&json!("failed"), &json!("not_sent"), &json!("draining")),
+                "{change}"
+            );
+        }
+        drop(next);
+        device.stop().await;
     }
 }

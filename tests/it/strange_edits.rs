@@ -126,6 +126,11 @@ async fn json_of_the_device_is_looked_at() {
             r#"{"configuration": {"@": {"operation": "delete"}, "snmp": {"contact": "a"}}}"#,
             "edits.0.config.configuration.@.operation",
         ),
+        // The device would merge it.
+        (
+            r#"{"configuration": {"snmp": {"@": {"operation": "replace"}, "contact": "a"}}}"#,
+            "edits.0.config.configuration.snmp.@.operation",
+        ),
         (
             r#"{"configuration": {"snmp": "#,
             "edits.0.config.configuration.snmp",
@@ -145,6 +150,84 @@ async fn json_of_the_device_is_looked_at() {
             .iter()
             .all(|request| !request.contains("load-configuration"))
     );
+    gateway.stop().await;
+    device.stop().await;
+}
+
+/// Design section 6: what of a file is marked nobody here sees, and load-configuration would merge, and commit, what is not.
+#[tokio::test]
+async fn a_file_of_a_junos_device_is_neither_none_nor_replace() {
+    let file = "<configuration><snmp><contact>x</contact></snmp></configuration>";
+    let gateway = TestGateway::with(|settings| settings.device_urls = Some("file:".to_owned())).await;
+    let device = listen(junos().file("file:///var/tmp/f", file)).await;
+    gateway.add("mx1", &device, json!({})).await;
+    for door in DOORS {
+        for action in ["none", "replace"] {
+            for format in ["json", "xml", "text", "device_json", "set"] {
+                let edit = json!({"action": action, "format": format, "url": "file:///var/tmp/f"});
+                let body = json!({"edits": [edit]});
+                let refusal = bad(door, gateway.change(door, "mx1", body).await);
+                assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+                assert_eq!(refusal.fields, ["edits.0.action"], "{refusal:?}");
+                let opened = good(door, gateway.open(door, "mx1", json!({})).await);
+                let session = opened["id"].as_str().expect("an id");
+                let refusal = bad(door, gateway.edit(door, "mx1", session, edit).await);
+                assert_eq!(refusal.fields, ["action"], "{refusal:?}");
+                good(door, gateway.close(door, "mx1", session).await);
+            }
+        }
+    }
+    assert_eq!(device.stats().count("load-configuration"), 0);
+    gateway.stop().await;
+    device.stop().await;
+}
+
+/// Design section 6: with `none` a mark that says something of an element alone does not let in what is in it.
+#[tokio::test]
+async fn none_acts_on_nothing_beside_the_marks() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let interface = |marks: &Value, description: Value| {
+        let mut interface = json!({"name": "ge-0/0/3", "@": marks});
+        for (key, value) in description.as_object().expect("an object") {
+            interface[key] = value.clone();
+        }
+        let config = json!({"interfaces": {"interface": [interface]}});
+        planned(&json!({"action": "none", "config": config}))
+    };
+    let marks = [
+        json!({"inactive": true}),
+        json!({"active": true}),
+        json!({"protect": true}),
+        json!({"operation": "unprotect"}),
+        json!({"rename": true, "name": "ge-0/0/9"}),
+        json!({"insert": "first"}),
+    ];
+    for door in DOORS {
+        for marks in &marks {
+            let new = interface(marks, json!({"description": "NEW"}));
+            let refusal = bad(door, gateway.change(door, "mx1", new).await);
+            assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+            assert!(
+                refusal
+                    .detail
+                    .contains("/interface/description: is not marked, and load-configuration would merge it"),
+                "{refusal:?}"
+            );
+            good(
+                door,
+                gateway.change(door, "mx1", interface(marks, json!({}))).await,
+            );
+            let both = json!({"description": null, "@description": {"operation": "delete"}});
+            good(door, gateway.change(door, "mx1", interface(marks, both)).await);
+        }
+        for marks in [
+            json!({"operation": "replace"}),
+            json!({"replace": true, "inactive": true}),
+        ] {
+            let new = interface(&marks, json!({"description": "NEW"}));
+            good(door, gateway.change(door, "mx1", new).await);
+        }
+    }
     gateway.stop().await;
     device.stop().await;
 }
@@ -176,4 +259,137 @@ async fn urls_are_neither_replaced_with_nor_ambiguous() {
     }
     gateway.stop().await;
     device.stop().await;
+}
+
+/// W8, W10: what stands beside the configuration, or marks what is only around it, is not sent as something else.
+#[tokio::test]
+async fn what_is_around_or_beside_the_configuration_is_refused() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let marked = r#"<config xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0" nc:operation="replace"><snmp/></config>"#;
+    for door in DOORS {
+        for protocol in ["junos", "rfc"] {
+            for (edit, words) in [
+                (
+                    json!({"format": "xml", "config": "<config><configuration/><snmp/></config>"}),
+                    "/configuration: stands beside other roots",
+                ),
+                (
+                    json!({"format": "xml", "config": "<config><snmp/><configuration/></config>"}),
+                    "/configuration: stands beside other roots",
+                ),
+                (
+                    json!({"format": "xml", "config": marked}),
+                    "/config: is only around the configuration",
+                ),
+                (
+                    json!({"format": "xml", "config": "<config replace=\"replace\"><snmp/></config>"}),
+                    "/config: is only around the configuration",
+                ),
+            ] {
+                let mut edit = edit;
+                edit["protocol"] = json!(protocol);
+                let refusal = bad(door, gateway.change(door, "mx1", planned(&edit)).await);
+                assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+                // Over gRPC the words begin with the place in the document.
+                assert!(refusal.fields[0].starts_with("edits.0.config"), "{refusal:?}");
+                assert!(refusal.detail.contains(words), "{refusal:?}");
+            }
+        }
+        for config in [
+            r#"{"configuration": {"system": {"host-name": "y"}}, "snmp": {"contact": "x"}}"#,
+            r#"{"snmp": {"contact": "x"}, "configuration": {"system": {"host-name": "y"}}}"#,
+        ] {
+            let config: Value = serde_json::from_str(config).expect("JSON");
+            let refusal = bad(
+                door,
+                gateway
+                    .change(door, "mx1", planned(&json!({"config": config})))
+                    .await,
+            );
+            assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+            assert_eq!(refusal.fields, ["edits.0.config.configuration"], "{refusal:?}");
+        }
+        // What others note of it says nothing.
+        let noted = r#"<config xmlns:x="urn:x" x:by="me"><snmp><contact>x</contact></snmp></config>"#;
+        let edit = json!({"format": "xml", "config": noted});
+        good(door, gateway.change(door, "mx1", planned(&edit)).await);
+        // H1: a format of what has none.
+        for edit in [
+            json!({"rollback": 1, "format": "json"}),
+            json!({"rescue": true, "format": "text"}),
+            json!({"replace_pattern": {"pattern": "a", "with": "b"}, "format": "xml"}),
+        ] {
+            let refusal = bad(door, gateway.change(door, "mx1", planned(&edit)).await);
+            assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"), "{refusal:?}");
+            assert_eq!(refusal.fields, ["edits.0.format"], "{refusal:?}");
+        }
+    }
+    gateway.stop().await;
+    device.stop().await;
+}
+
+/// S7: what only load-configuration can do is refused with its own name where the device has none.
+#[tokio::test]
+async fn what_needs_load_configuration_is_named() {
+    let (gateway, device) = TestGateway::with_device(junos().profile(Profile::Rfc)).await;
+    for door in DOORS {
+        for (edit, parameter) in [
+            (
+                json!({"format": "set", "config": "set snmp contact x"}),
+                "format set",
+            ),
+            (
+                json!({"format": "text", "config": "snmp { contact x; }"}),
+                "format text",
+            ),
+            (json!({"rollback": 1}), "rollback"),
+            (json!({"rescue": true}), "rescue"),
+            (
+                json!({"action": "update", "whole_configuration": true, "config": {"x:snmp": null}}),
+                "action update",
+            ),
+            (json!({"protocol": "junos", "config": {"snmp": null}}), "protocol"),
+        ] {
+            let refusal = bad(door, gateway.change(door, "mx1", planned(&edit)).await);
+            assert_eq!(
+                refusal.verdict(),
+                ("capability-missing", "not_sent"),
+                "{refusal:?}"
+            );
+            for named in [
+                "load-configuration",
+                parameter,
+                "http://xml.juniper.net/netconf/junos/1.0",
+            ] {
+                assert!(refusal.detail.contains(named), "{named}: {refusal:?}");
+            }
+        }
+    }
+    gateway.stop().await;
+    device.stop().await;
+}
+
+/// S12: a list whose entries are written as one group has an order as well, and what is moved in it is a change.
+#[tokio::test]
+async fn entries_of_a_group_are_moved() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        for (insert, diff) in [
+            ("before", "[edit system name-server]\n!    192.0.2.54;"),
+            ("after", "[edit system name-server]\n!    192.0.2.53;"),
+        ] {
+            let lines = format!("insert system name-server 192.0.2.54 {insert} name-server 192.0.2.53");
+            let body = json!({"edits": [{"format": "set", "config": lines}]});
+            let change = good(door, gateway.change(door, "mx1", body.clone()).await);
+            assert_eq!(
+                (&change["state"], &change["diff"]),
+                (&json!("committed"), &json!(diff)),
+                "{change}"
+            );
+            let again = good(door, gateway.change(door, "mx1", body).await);
+            assert_eq!(again["state"], "unchanged", "{again}");
+        }
+        gateway.stop().await;
+        device.stop().await;
+    }
 }

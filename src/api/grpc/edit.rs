@@ -72,7 +72,8 @@ pub fn edit(field: &str, edit: Option<proto::Edit>) -> Result<Edit, Error> {
         proto::EditAction::Set => Some(Action::Set),
         proto::EditAction::None => Some(Action::None),
     };
-    let format = match known(&at("format"), edit.format)? {
+    let named = known(&at("format"), edit.format)?;
+    let format = match named {
         proto::EditFormat::Unspecified | proto::EditFormat::Json => EditFormat::Json,
         proto::EditFormat::Xml => EditFormat::Xml,
         proto::EditFormat::Text => EditFormat::Text,
@@ -99,6 +100,9 @@ pub fn edit(field: &str, edit: Option<proto::Edit>) -> Result<Edit, Error> {
             path: some(pattern.path),
         },
     };
+    if named != proto::EditFormat::Unspecified && !body.has_format() {
+        return Err(Error::invalid(at("format"), "goes with content and url only"));
+    }
     let error_option = match known(&at("error_option"), edit.error_option)? {
         proto::ErrorOption::Unspecified => None,
         proto::ErrorOption::StopOnError => Some(ErrorOption::StopOnError),

@@ -337,8 +337,10 @@ fn edit_body(body: &mut Object<'_>, format: EditFormat) -> Result<EditBody, ApiE
 }
 
 fn edit(body: &mut Object<'_>) -> Result<Edit, ApiError> {
-    let format = word(body, "format", EditFormat::ALL, EditFormat::as_str)?.unwrap_or(EditFormat::Json);
-    Ok(Edit {
+    let named = word(body, "format", EditFormat::ALL, EditFormat::as_str)?;
+    let format = named.unwrap_or(EditFormat::Json);
+    let pointer = body.pointer("format");
+    let edit = Edit {
         action: word(body, "action", Action::ALL, Action::as_str)?,
         path: body.string("path")?,
         whole_configuration: flag(body, "whole_configuration")?,
@@ -349,7 +351,13 @@ fn edit(body: &mut Object<'_>) -> Result<Edit, ApiError> {
         format,
         // Last, because only then is known what is left.
         body: edit_body(body, format)?,
-    })
+    };
+    match named {
+        Some(_) if !edit.body.has_format() => {
+            Err(ApiError::invalid(pointer, "goes with config and url only"))
+        }
+        Some(_) | None => Ok(edit),
+    }
 }
 
 fn commit(body: &mut Object<'_>) -> Result<CommitOptions, ApiError> {

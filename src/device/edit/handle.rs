@@ -412,6 +412,11 @@ impl EditHandle {
         };
     }
 
+    /// Whether it has ended and holds nothing on the device any more.
+    pub fn is_finished(&self) -> bool {
+        *self.shared.ending.borrow() == Ending::Done
+    }
+
     /// Waits until it has ended and holds nothing on the device any more.
     pub async fn finished(&self) {
         let mut ending = self.shared.ending();

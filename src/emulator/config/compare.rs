@@ -123,7 +123,7 @@ fn level(old: &Node, new: &Node, path: &mut Vec<String>, out: &mut String) {
             signed("+   ", &item.text(), &mut lines);
         }
     }
-    moved(&before, &after, &mut lines);
+    moved(&before, &after, None, &mut lines);
     section(path, &lines, out);
     for name in groups {
         let (before, after): (Vec<_>, Vec<_>) = (named(&before, name), named(&after, name));
@@ -139,6 +139,7 @@ fn level(old: &Node, new: &Node, path: &mut Vec<String>, out: &mut String) {
                 signed("+   ", &entry_text(item), &mut lines);
             }
         }
+        moved(&before, &after, Some(name), &mut lines);
         path.push(name.to_owned());
         section(path, &lines, out);
         path.pop();
@@ -218,9 +219,17 @@ fn entry_text(item: &Item<'_>) -> String {
         .collect()
 }
 
-/// Entries that stand elsewhere among those that both have, each below the one that it follows now.
-fn moved(before: &[Item<'_>], after: &[Item<'_>], lines: &mut String) {
-    let entry = |item: &&Item<'_>| matches!(item.node.statement.kind, Kind::List { .. }) && !item.grouped();
+/// Entries that stand elsewhere among those that both have, each below the one that it follows now. `group`: of the
+/// grouped list of this name, which stands in the banner; else of all others.
+fn moved(before: &[Item<'_>], after: &[Item<'_>], group: Option<&str>, lines: &mut String) {
+    let entry = |item: &&Item<'_>| {
+        matches!(item.node.statement.kind, Kind::List { .. }) && item.grouped() == group.is_some()
+    };
+    let shown = |item: &Item<'_>| {
+        let text = item.shortened();
+        let own = group.and_then(|name| text.strip_prefix(name));
+        own.map_or(text.clone(), |own| own.trim_start().to_owned())
+    };
     let old: Vec<_> = before.iter().filter(entry).collect();
     let new: Vec<_> = after.iter().filter(entry).collect();
     let both = |items: &[&Item<'_>], others: &[&Item<'_>]| -> Vec<usize> {
@@ -251,9 +260,9 @@ fn moved(before: &[Item<'_>], after: &[Item<'_>], lines: &mut String) {
         }
         let same = |item: &&&Item<'_>| item.node.statement.name == new[index].node.statement.name;
         if let Some(above) = index.checked_sub(1).and_then(|above| new.get(above)).filter(same) {
-            lines.push_str(&format!("     {}\n", above.shortened()));
+            lines.push_str(&format!("     {}\n", shown(above)));
         }
-        lines.push_str(&format!("!    {}\n", new[index].shortened()));
+        lines.push_str(&format!("!    {}\n", shown(new[index])));
     }
 }
 
@@ -394,6 +403,37 @@ mod tests {
         assert_eq!(
             compare(&old, &new),
             "[edit policy-options policy-statement p]\n!    term d { ... }\n"
+        );
+    }
+
+    /// S11, S12: entries of a grouped list have an order as well, and values of one statement.
+    #[test]
+    fn moved_entries_of_a_group_are_named() {
+        let servers = |lasts: &str| -> Node {
+            let lines = lasts
+                .chars()
+                .map(|last| format!("set system name-server 192.0.2.{last}"));
+            configured(&lines.collect::<Vec<_>>().join("\n"))
+        };
+        let old = servers("1234");
+        assert_eq!(
+            compare(&old, &servers("2314")),
+            "[edit system name-server]\n     192.0.2.3;\n!    192.0.2.1;\n"
+        );
+        assert_eq!(
+            compare(&old, &servers("4123")),
+            "[edit system name-server]\n!    192.0.2.4;\n"
+        );
+        assert_eq!(
+            compare(&old, &servers("5214")),
+            "[edit system name-server]\n-   192.0.2.3;\n+   192.0.2.5;\n     192.0.2.5;\n!    192.0.2.2;\n"
+        );
+        assert_eq!(compare(&old, &servers("1234")), "");
+        let members =
+            |values: &str| configured(&format!("set policy-options community c members [ {values} ]"));
+        assert_eq!(
+            compare(&members("1:1 1:2"), &members("1:2 1:1")),
+            "[edit policy-options community c]\n-  members [ 1:1 1:2 ];\n+  members [ 1:2 1:1 ];\n"
         );
     }
 }

@@ -7,6 +7,9 @@ use super::{ConfigDialect, Target, ToXmlError};
 use crate::json::parse::{Json, Place};
 use crate::xml::marks::Marks;
 
+/// Around all configuration of a Junos device.
+const ROOT: &str = "configuration";
+
 impl Build<'_> {
     /// The content of `<config>`.
     pub(super) fn config(&mut self, members: &Members<'_>) -> Result<(), ToXmlError> {
@@ -21,7 +24,7 @@ impl Build<'_> {
             roots += 1;
             if has_namespace(key, value, metadata.get(&**key).copied()) {
                 named += 1;
-            } else {
+            } else if bare.is_none_or(|bare| bare != ROOT) {
                 bare = Some(key);
             }
         }
@@ -39,13 +42,13 @@ impl Build<'_> {
             );
         }
         let several = |value: &Json<'_>| matches!(value, Json::Array(items) if items.len() != 1);
-        if bare == "configuration" && roots == 1 {
+        if bare == ROOT && roots == 1 {
             if members.iter().any(|(key, value)| key == bare && several(value)) {
                 return self.fail_at(bare, "there is exactly one configuration");
             }
             return self.members(members);
         }
-        if named > 0 || bare == "configuration" {
+        if named > 0 || bare == ROOT {
             return self.fail_at(
                 bare,
                 "roots with and without a namespace, or beside configuration",
@@ -61,7 +64,7 @@ impl Build<'_> {
             }
             None => Metadata::default(),
         };
-        self.open("configuration", metadata)?;
+        self.open(ROOT, metadata)?;
         self.members(members)?;
         self.close()
     }

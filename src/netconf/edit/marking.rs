@@ -24,13 +24,19 @@ impl Outline {
     pub(super) fn is_configuration(&self) -> bool {
         self.roots == 1 && self.configuration
     }
+
+    /// Whether `<configuration>` is one of several, which cannot stand in another one.
+    pub(super) fn is_beside_others(&self) -> bool {
+        self.roots > 1 && self.configuration
+    }
 }
 
 /// An open element.
 #[derive(Debug)]
 struct Open {
     local: String,
-    /// It is marked, or inside of one that is.
+    /// It is replaced or goes, or is inside of one that does: what is in it needs no marks of its own. Other marks say
+    /// something of the element alone.
     acts: bool,
     /// One in it is marked.
     holds_mark: bool,
@@ -76,7 +82,7 @@ impl Marking {
 
     fn note_root(&mut self, start: &Start<'_>) {
         self.outline.roots += 1;
-        self.outline.configuration = start.local() == "configuration";
+        self.outline.configuration |= start.local() == "configuration";
         match start.ns() {
             None | Some("" | NETCONF_BASE_NS) => self.outline.bare_root = Some(start.local().to_owned()),
             Some(_) => self.outline.named_roots += 1,
@@ -214,7 +220,7 @@ impl Change for Marking {
         self.outline.replaced += usize::from(marked.replace);
         let (attributes, declared) = self.declared(start, attributes, foreign);
         if let Some(open) = self.open.last_mut() {
-            open.acts |= marked.any;
+            open.acts |= marked.replace || marked.delete;
             open.holds_mark = marked.any;
             open.declared = declared;
         }
@@ -324,6 +330,15 @@ impl Unwrap {
             1 => return Ok(()),
             2 => {
                 self.foreign = !matches!(start.ns(), None | Some("" | NETCONF_BASE_NS));
+                let mark = |ns: Option<&str>| matches!(ns, None | Some("" | NETCONF_BASE_NS | YANG_NS));
+                if !self.foreign && start.attributes().any(|attr| mark(attr.ns)) {
+                    // It goes no further, and what it asks for would be left out without a word.
+                    return Err(EditError::Element {
+                        element: "/config".to_owned(),
+                        detail: "is only around the configuration: marks belong on the elements in it"
+                            .to_owned(),
+                    });
+                }
                 self.declarations = own.collect();
                 // The base namespace of <config> is not that of what is in it.
                 self.declarations

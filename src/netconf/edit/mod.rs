@@ -222,6 +222,14 @@ impl Edit {
             }
         }
         self.check()?;
+        // Here `none` is a merge of which each element was looked at. Only edit-config knows a default operation `none`.
+        if self.action == Action::None && matches!(self.content, Content::Url { .. }) {
+            return Err(EditError::invalid(
+                "action",
+                "none needs elements that are marked, those of a url are not seen, and load-configuration would merge \
+                 what is not marked: send this edit with edit-config (protocol rfc)",
+            ));
+        }
         let data = match &self.content {
             Content::Rollback(number) => return Ok(LoadConfiguration::Rollback(*number)),
             Content::Rescue => return Ok(LoadConfiguration::Rescue),
@@ -241,7 +249,7 @@ impl Edit {
                 let (elements, outline) = self.marked(elements, marks, limits)?;
                 return Ok(LoadConfiguration::Data {
                     action: self.load_action(outline.replaced),
-                    data: LoadData::Xml(wrapped(elements, &outline)),
+                    data: LoadData::Xml(wrapped(elements, &outline)?),
                 });
             }
         };
@@ -280,13 +288,6 @@ impl Edit {
             Content::ReplacePattern(_) => return junos_only("replace_pattern"),
             Content::Url { format, .. } if *format != Format::Xml => {
                 return junos_only("a url with another format than xml");
-            }
-            // What it marks nobody here sees, and what it does not mark would be merged.
-            Content::Url { .. } if self.action == Action::Replace => {
-                return Err(EditError::invalid(
-                    "action",
-                    "replace needs elements that are marked, and those of a url are not seen",
-                ));
             }
             Content::Url { url, .. } => {
                 self.check()?;
@@ -351,6 +352,10 @@ impl Edit {
             ) => refused("format set goes with action set"),
             (Action::None, Content::Text(_) | Content::DeviceJson(_)) => {
                 refused("none goes with formats json and xml, whose elements can be marked")
+            }
+            // What it marks nobody here sees, and what it does not mark would be merged.
+            (Action::Replace, Content::Url { .. }) => {
+                refused("replace needs elements that are marked, and those of a url are not seen")
             }
             // The device ignores "replace:" in anything else, and so replaces nothing.
             (Action::Replace, Content::Text(text)) if !text::marks_replace(text) => {
@@ -454,11 +459,21 @@ impl ReplacePattern {
 }
 
 /// W8 for load-configuration: everything stands in one `<configuration>`.
-fn wrapped(elements: Fragment, outline: &Outline) -> Fragment {
-    if outline.is_configuration() {
+fn wrapped(elements: Fragment, outline: &Outline) -> Result<Fragment, EditError> {
+    if outline.is_beside_others() {
+        return Err(beside_others("configuration"));
+    }
+    Ok(if outline.is_configuration() {
         elements
     } else {
         elements.inside("configuration")
+    })
+}
+
+fn beside_others(root: &str) -> EditError {
+    EditError::Element {
+        element: format!("/{root}"),
+        detail: "stands beside other roots".to_owned(),
     }
 }
 
@@ -467,10 +482,8 @@ fn rooted(elements: Fragment, outline: &Outline, junos: bool) -> Result<Fragment
     match (&outline.bare_root, junos) {
         (None, _) => Ok(elements),
         (Some(_), true) if outline.is_configuration() => Ok(elements),
-        (Some(root), true) if root == "configuration" || outline.named_roots > 0 => Err(EditError::Element {
-            element: format!("/{root}"),
-            detail: "stands beside other roots".to_owned(),
-        }),
+        (Some(_), true) if outline.is_beside_others() => Err(beside_others("configuration")),
+        (Some(root), true) if outline.named_roots > 0 => Err(beside_others(root)),
         (Some(_), true) => Ok(elements.inside("configuration")),
         (Some(root), false) => Err(EditError::Element {
             element: format!("/{root}"),

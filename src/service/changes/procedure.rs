@@ -83,7 +83,8 @@ impl Procedure {
             deadline, rpc, wait, ..
         } = self.patience;
         let deadline = deadline.unwrap_or_else(|| Instant::now() + wait + rpc);
-        let held = self.device.hold_as(claim, wait, deadline, way).await;
+        let holding = self.device.hold_as(claim, wait, deadline, way);
+        let held = self.journal.gateway().until_draining(holding).await?;
         held.map_err(|error| {
             let in_the_way = matches!(error, HoldError::HeldHere(_));
             let error = locks::not_held(&self.device, error);
@@ -273,7 +274,7 @@ async fn undo(work: &mut Work, fate: Fate) -> (State, Outcome, &'static str) {
         Fate::Undo | Fate::Applied | Fate::Unknown => give_back(work, true).await,
     };
     let edits_stay = match work.ground.mode {
-        Mode::Shared => work.sent,
+        Mode::Shared => work.held.holds().contains(Hold::Edits),
         // What was not locked may hold edits of others by now, so nothing was discarded.
         Mode::Exclusive => {
             let holds = work.held.holds();
@@ -310,7 +311,7 @@ async fn undo(work: &mut Work, fate: Fate) -> (State, Outcome, &'static str) {
     } else if fate == Fate::Ignored && given_back.is_ok() {
         "running is as it was before, and what was edited is discarded"
     } else if !work.sent {
-        "nothing was sent"
+        "nothing was done on the device"
     } else if given_back.is_ok() {
         "what was done is undone, and the device is as it was before"
     } else {

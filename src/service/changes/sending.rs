@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::steps::{Fate, Stop, Work};
-use crate::device::{self, Asked, DeviceError};
+use crate::device::{self, Asked, DeviceError, Held, HoldError};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::datastore::Datastore;
 use crate::pool::Touch;
+use crate::service::Gateway;
 use crate::service::edit::ground::{Dialect, Ground};
 use crate::service::edit::reading;
 use crate::service::edit::request::Mode;
@@ -74,6 +75,24 @@ pub(super) struct Sent {
     touch: Touch,
     answer: device::Answer,
     took: Duration,
+}
+
+/// The lane of the candidate, which is waited for no longer than the gateway does not end (D1).
+pub(super) async fn enter_lane(
+    held: &mut Held,
+    gateway: Gateway,
+    wait: Duration,
+    deadline: Instant,
+) -> Result<(), HoldError> {
+    let entered = tokio::select! {
+        biased;
+        entered = held.enter_candidate(wait, deadline) => Some(entered),
+        () = gateway.inner.draining.cancelled() => None,
+    };
+    match entered {
+        Some(entered) => entered,
+        None => held.enter_candidate(Duration::ZERO, deadline).await,
+    }
 }
 
 impl Work {

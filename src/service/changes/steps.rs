@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::journal::Journal;
 use super::patience::Patience;
-use super::sending::{Sent, together};
+use super::sending::{Sent, enter_lane, together};
 use super::state::State;
 use crate::device::{Held, HoldError};
 use crate::error::{Error, ErrorCode, Outcome};
@@ -25,8 +25,7 @@ use crate::service::edit::snapshot::Snapshot;
 use crate::service::edit::verdict;
 use crate::service::edit::view::{RpcErrorView, ScheduledView};
 use crate::service::evidence::{self, Evidence, Moment, Newest};
-use crate::service::failure;
-use crate::service::{history, locks};
+use crate::service::{failure, history, locks};
 use crate::session::RawReply;
 use crate::store::DeviceRecord;
 
@@ -62,7 +61,7 @@ pub(super) struct Work {
     pub patience: Patience,
     pub request: Arc<ChangeRequest>,
     pub record: Arc<DeviceRecord>,
-    /// Whether anything has left for the device.
+    /// Whether anything has left for the device but a lock that it refused.
     pub sent: bool,
     /// The configuration before the edits, where it was read.
     pub before: Option<Snapshot>,
@@ -244,7 +243,12 @@ impl Work {
                 if matches!(self.ground.mode, Mode::Private | Mode::Shared) {
                     let own = Instant::now() + self.patience.rpc + self.patience.wait;
                     let deadline = self.patience.deadline.map_or(own, |callers| callers.min(own));
-                    let entering = self.held.enter_candidate(self.patience.wait, deadline);
+                    let entering = enter_lane(
+                        &mut self.held,
+                        self.journal.gateway().clone(),
+                        self.patience.wait,
+                        deadline,
+                    );
                     let entered = self.journal.waiting(entering).await;
                     entered.map_err(|error| stop(self.no_lane(error)))?;
                 }
@@ -426,9 +430,12 @@ impl Work {
             let gateway = self.journal.gateway();
             gateway.note_refusal(&device, datastore, &stop.error);
             if held && now < until {
-                let pause = LOCK_PAUSE / 2 + self.journal.gateway().inner.store.jitter(LOCK_PAUSE / 2);
-                tokio::time::sleep(pause.min(until - now)).await;
-                continue;
+                let pause = LOCK_PAUSE / 2 + gateway.inner.store.jitter(LOCK_PAUSE / 2);
+                let pause = tokio::time::sleep(pause.min(until - now));
+                match gateway.until_draining(pause).await {
+                    Ok(()) => continue,
+                    Err(ends) => return Err(self.not_begun(stop, ends)),
+                }
             }
             if self.goes_unlocked(datastore, &stop) {
                 return Ok(sent.collect());
@@ -441,6 +448,16 @@ impl Work {
             }
             return Err(stop);
         }
+    }
+
+    /// D1: the gateway ends before the lock was had. Where no other is held, nothing has begun.
+    fn not_begun(&mut self, stop: Stop, ends: Error) -> Stop {
+        if !self.held.holds().is_empty() {
+            return stop;
+        }
+        self.sent = false;
+        let error = ends.with_device(self.device());
+        Stop { error, ..stop }
     }
 
     /// Keeps what a reply tells, and stops where it tells that the change must not go on.

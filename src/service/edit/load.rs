@@ -5,14 +5,14 @@ use super::ground::unbuildable;
 use super::request::{Action, Edit, EditBody, EditFormat, Protocol};
 use crate::error::Error;
 use crate::json::{Target, ToXmlOptions};
-use crate::netconf::capability::Capabilities;
+use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::datastore::Datastore;
 use crate::netconf::edit::{self, Content, EditError, ReplacePattern};
 use crate::netconf::junos;
 use crate::netconf::path::ConfigPath;
 use crate::netconf::rpc::Rpc;
-use crate::service::prepare;
 use crate::service::url_policy::{self, UrlPolicy};
+use crate::service::{failure, prepare};
 use crate::xml::Limits;
 
 /// Where an edit goes to and by what it is judged.
@@ -35,6 +35,12 @@ impl Loader<'_> {
             return Err(url_policy::refusal(&format!("{at}/url"), url));
         }
         let protocol = self.protocol(edit, at)?;
+        if protocol == edit::Protocol::Junos {
+            let parameter = junos_only(edit).unwrap_or("protocol");
+            self.capabilities
+                .require(Capability::JunosXml, "load-configuration", parameter)
+                .map_err(|missing| failure::capability_missing(&missing))?;
+        }
         let wire = edit::Edit {
             action: action(edit),
             content: self.content(edit, protocol, at)?,
@@ -155,14 +161,14 @@ fn action(edit: &Edit) -> edit::Action {
 /// The first thing about an edit that only `<load-configuration>` has.
 fn junos_only(edit: &Edit) -> Option<&'static str> {
     match (edit.action, &edit.body, edit.format) {
-        (Some(Action::Update), ..) => Some("update"),
-        (Some(Action::Set), ..) => Some("set"),
+        (Some(Action::Update), ..) => Some("action update"),
+        (Some(Action::Set), ..) => Some("action set"),
         (_, EditBody::Rollback(_), _) => Some("rollback"),
         (_, EditBody::Rescue, _) => Some("rescue"),
         (_, EditBody::ReplacePattern { .. }, _) => Some("replace_pattern"),
-        (_, EditBody::Config(_) | EditBody::Url(_), EditFormat::Text) => Some("the format text"),
-        (_, EditBody::Config(_) | EditBody::Url(_), EditFormat::Set) => Some("the format set"),
-        (_, EditBody::Config(_) | EditBody::Url(_), EditFormat::DeviceJson) => Some("the format device_json"),
+        (_, EditBody::Config(_) | EditBody::Url(_), EditFormat::Text) => Some("format text"),
+        (_, EditBody::Config(_) | EditBody::Url(_), EditFormat::Set) => Some("format set"),
+        (_, EditBody::Config(_) | EditBody::Url(_), EditFormat::DeviceJson) => Some("format device_json"),
         (_, EditBody::Config(_) | EditBody::Url(_), EditFormat::Json | EditFormat::Xml) => None,
     }
 }

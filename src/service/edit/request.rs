@@ -138,6 +138,16 @@ pub enum EditBody {
     },
 }
 
+impl EditBody {
+    /// Whether there is something in it, or where it points, that a format describes.
+    pub fn has_format(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Url(_) => true,
+            Self::Rollback(_) | Self::Rescue | Self::ReplacePattern { .. } => false,
+        }
+    }
+}
+
 /// `POST …/edit-sessions`
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenEditSession {

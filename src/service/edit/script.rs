@@ -179,7 +179,7 @@ pub fn change(
         steps.extend(ground.validate(capabilities).map_err(built)?);
     }
     steps.extend(ground.diff(capabilities).map_err(built)?);
-    let commit = ground.commit(capabilities, &request.commit, marker, "/commit")?;
+    let commit = committing(&ground, request).commit(capabilities, &request.commit, marker, "/commit")?;
     let mut committed = false;
     if !request.dry_run {
         let scheduled = request.commit.at.is_some();
@@ -228,6 +228,18 @@ pub fn change(
         ground,
         steps,
         undo_guaranteed,
+    })
+}
+
+/// Where the commit is made by which its options are judged: a dry run whose mode nobody chose looks in a copy at what
+/// the change itself would do under the lock.
+fn committing<'a>(ground: &'a Ground, request: &ChangeRequest) -> Cow<'a, Ground> {
+    if !request.dry_run || request.mode.is_some() {
+        return Cow::Borrowed(ground);
+    }
+    Cow::Owned(Ground {
+        mode: Mode::Exclusive,
+        ..ground.clone()
     })
 }
 

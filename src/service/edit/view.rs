@@ -139,7 +139,8 @@ pub struct EditSessionView {
     /// Whether it has edits that are neither committed nor discarded, or may have: an edit that the device refused counts,
     /// because what it understood of it stays.
     pub uncommitted: bool,
-    /// What the device, or the gateway, warned of when it was opened and since.
+    /// What the device, or the gateway, warned of when it was opened and since; once it has ended, also what became of what
+    /// it had edited and not committed.
     pub warnings: Vec<RpcErrorView>,
     /// In the answer to a commit only: what it did.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -48,6 +48,11 @@ impl Opening {
         }
     }
 
+    /// D1: nothing is held, or what was taken is given back.
+    fn not_begun(&self, ends: Error) -> Error {
+        ends.with_device(&self.facts.device)
+    }
+
     pub async fn run(self, mut answer: oneshot::Sender<Result<EditHandle, Error>>) {
         let (store, id) = (self.gateway.inner.store.clone(), self.row.id.clone());
         let opened = tokio::select! {
@@ -76,12 +81,20 @@ impl Opening {
             Mode::Exclusive => Way::Candidate,
             Mode::Private | Mode::Ephemeral | Mode::Shared => Way::Beside,
         };
-        let held = self.device.hold_as(claim, self.wait, self.deadline, way).await;
+        let holding = self.device.hold_as(claim, self.wait, self.deadline, way);
+        let held = self.gateway.until_draining(holding).await;
+        let held = held.map_err(|ends| self.not_begun(ends))?;
         let mut held = held.map_err(|error| self.not_held(error))?;
         self.row.session_id = held.session_id();
         let stored = self.gateway.inner.store.insert_edit_session(&self.row).await;
         stored.map_err(|error| self.gateway.store_error(error).with_device(&self.facts.device))?;
-        match self.take(&mut held, until).await {
+        let taken = self.take(&mut held, until).await;
+        // It would be lost at once.
+        let taken = taken.and_then(|warnings| match self.gateway.accepting() {
+            Ok(()) => Ok(warnings),
+            Err(ends) => Err(self.not_begun(ends)),
+        });
+        match taken {
             Ok(warnings) => Ok(self.lease(held, warnings).await),
             Err(error) => {
                 held.finish().await;
@@ -137,7 +150,9 @@ impl Opening {
                 return Err(error);
             }
             let pause = LOCK_PAUSE / 2 + self.gateway.inner.store.jitter(LOCK_PAUSE / 2);
-            tokio::time::sleep(pause.min(until - now)).await;
+            let pause = tokio::time::sleep(pause.min(until - now));
+            let waited = self.gateway.until_draining(pause).await;
+            waited.map_err(|ends| self.not_begun(ends))?;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::device::{Device, EditHandle, EditMode, EditState};
+use crate::device::{Device, EditHandle, EditMode, EditReason, EditState, EditStatus};
 use crate::netconf::rpc_error::RpcError;
 use crate::service::Gateway;
 use crate::service::edit::view::{EditSessionView, RpcErrorView};
@@ -26,9 +26,42 @@ pub(super) fn update(row: &mut EditSessionRecord, handle: &EditHandle) {
     row.reason = status.reason.map(|reason| reason.as_str().to_owned());
     row.expires_at = status.expires_at;
     row.ended_at = status.ended_at;
-    let warnings: Vec<RpcErrorView> = handle.warnings().iter().map(RpcErrorView::from).collect();
+    let mut warnings: Vec<RpcErrorView> = handle.warnings().iter().map(RpcErrorView::from).collect();
+    // Before, a commit of it may still run.
+    if handle.is_finished() {
+        let left = unfinished(handle.facts().mode, &handle.status());
+        warnings.extend(left.map(RpcErrorView::warning));
+    }
     // Strings in a struct are always JSON.
     row.warnings = serde_json::to_string(&warnings).unwrap_or_else(|_| "[]".to_owned());
+}
+
+/// What became of what was edited and not committed, once it has ended (S23, L2). `None`: there was nothing.
+fn unfinished(mode: EditMode, status: &EditStatus) -> Option<&'static str> {
+    if !status.uncommitted() {
+        return None;
+    }
+    match (mode, status.reason?) {
+        // It went on with its session.
+        (_, EditReason::ConfirmedCommit) => None,
+        (EditMode::Shared, _) => Some(
+            "what this session edited and did not commit stays in the shared candidate, for everybody to commit or \
+             discard",
+        ),
+        (
+            EditMode::Exclusive | EditMode::Private | EditMode::Ephemeral,
+            EditReason::Killed | EditReason::SessionLost,
+        ) => Some(
+            "what this session edited and did not commit was discarded by the device with its NETCONF session",
+        ),
+        (
+            EditMode::Exclusive | EditMode::Private | EditMode::Ephemeral,
+            EditReason::Released
+            | EditReason::TtlExpired
+            | EditReason::GatewayRestarted
+            | EditReason::DeviceRemoved,
+        ) => Some("what this session edited and did not commit was discarded"),
+    }
 }
 
 /// As callers see it. `live`: what runs knows more than what is stored.
@@ -68,12 +101,6 @@ pub(super) async fn keep_record(
     mut row: EditSessionRecord,
 ) {
     handle.finished().await;
-    if handle.facts().mode == EditMode::Shared && handle.status().uncommitted() {
-        handle.warn([warning(
-            "what this session edited and did not commit stays in the shared candidate, for everybody to commit or \
-             discard",
-        )]);
-    }
     update(&mut row, &handle);
     loop {
         match gateway.inner.store.update_edit_session(&row).await {
