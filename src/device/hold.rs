@@ -15,7 +15,7 @@ use super::call::{
 use super::candidate::{CandidateLane, CandidateTurn, Occupant};
 use super::core::{Core, Opener};
 use super::errand;
-use super::error::{DeviceError, Failure};
+use super::error::{DeviceError, Failure, Step};
 use super::holders::{Holder, Holders};
 use super::lane::{NoTurn, Purpose, Turn};
 use super::{Asking, Device, no_turn};
@@ -454,7 +454,7 @@ impl Held {
     /// changes made without a lock.
     ///
     /// # Errors
-    /// [`HoldError`]; nothing was sent.
+    /// [`HoldError`]; nothing was sent. What was done in a session that ends meanwhile has ended with it.
     ///
     /// # Cancel safety
     /// Safe.
@@ -462,7 +462,20 @@ impl Held {
         let grip = self.grip_mut();
         if grip.candidate.is_none() {
             let until = wait_until(wait, deadline);
-            let entered = grip.lane.enter_with_session(grip.claim.clone(), until).await;
+            let mut session = grip.pinned.watch();
+            let ended = async {
+                if grip.untouched {
+                    // Another one will do.
+                    std::future::pending::<()>().await;
+                }
+                // No sender: the session is gone as well.
+                drop(session.wait_for(|status| status.ended.is_some()).await);
+            };
+            let entered = tokio::select! {
+                biased;
+                () = ended => return Err(HoldError::Device(grip.session_lost())),
+                entered = grip.lane.enter_with_session(grip.claim.clone(), until) => entered,
+            };
             let turn = entered.map_err(|none| held_here(grip.core.name(), &grip.lane, none))?;
             grip.candidate = Some(turn);
         }
@@ -552,6 +565,15 @@ impl Grip {
         match calls {
             [(call, touch)] => Ok(vec![self.pinned.call(call.clone(), *touch).await]),
             _ => self.pinned.call_all(calls.iter().cloned()).await,
+        }
+    }
+
+    fn session_lost(&self) -> DeviceError {
+        let cause = self.pinned.watch().borrow().ended.clone();
+        let failure = Failure::Session(SessionError::NotOpen { cause });
+        DeviceError {
+            session_id: Some(self.pinned.session_id()),
+            ..DeviceError::not_sent(self.core.name(), Step::Queue, failure)
         }
     }
 

@@ -123,6 +123,8 @@ pub(super) struct Looks {
     /// Why the device would undo it before its time, and since when.
     cause: Reason,
     since: Instant,
+    /// It was seen to stand since then.
+    stood: bool,
     over: bool,
 }
 
@@ -134,6 +136,7 @@ impl Looks {
             pause: FIRST_PAUSE,
             cause: Reason::Timeout,
             since: Instant::now(),
+            stood: false,
             over: false,
         }
     }
@@ -161,9 +164,21 @@ impl Looks {
         self.over
     }
 
+    /// Whether it was undone with its session, which was lost before its time, for all that is known.
+    fn is_by_its_session(&self, known: &Known) -> bool {
+        self.cause == Reason::SessionLost && known.doomed && !self.stood
+    }
+
     /// What a look means; `Err` says why the device could not be asked.
     pub fn judge(&mut self, seen: Result<Seen, String>, known: &Known) -> Finding {
-        let finding = judge(seen, known, self.cause, self.since.elapsed());
+        self.stood |= seen.as_ref().is_ok_and(Seen::shows_it);
+        let finding = match judge(seen, known, self.cause, self.since.elapsed()) {
+            // The device is seen too late to tell by its time.
+            Finding::RolledBack(Reason::Timeout, seen) if self.is_by_its_session(known) => {
+                Finding::RolledBack(Reason::SessionLost, seen)
+            }
+            finding => finding,
+        };
         match &finding {
             Finding::Wait(_) => {
                 self.next = Some(Instant::now() + self.pause);
@@ -199,7 +214,6 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
     let reason = match cause {
         Reason::Killed => Reason::Killed,
         Reason::SessionLost | Reason::Timeout | Reason::Reboot if known.restarted => Reason::Reboot,
-        Reason::SessionLost if known.doomed => Reason::SessionLost,
         Reason::SessionLost | Reason::Timeout | Reason::Reboot if known.overdue.is_some() => Reason::Timeout,
         Reason::SessionLost | Reason::Timeout | Reason::Reboot => cause,
     };

@@ -66,6 +66,28 @@ fn active_after_its_time_is_not_confirmed() {
     }
 }
 
+/// S29: a session that was lost before its time is the reason, however late the device is seen, unless it was seen to let
+/// the commit stand without it.
+#[test]
+fn a_lost_session_is_the_reason_unless_the_device_lets_it_stand() {
+    let doomed = |known: Known| Known {
+        doomed: true,
+        ..known
+    };
+    for (stands, expected) in [(false, Reason::SessionLost), (true, Reason::Timeout)] {
+        let mut looks = Looks::now(Reason::SessionLost);
+        looks.judge(Err("not now".to_owned()), &doomed(known()));
+        if stands {
+            looks.judge(Ok(EXPECTED), &doomed(known()));
+        }
+        let found = looks.judge(Ok(BEFORE), &doomed(overdue(1)));
+        assert!(
+            matches!(&found, Finding::RolledBack(reason, _) if *reason == expected),
+            "{stands}: {found:?}"
+        );
+    }
+}
+
 /// S29: why the device undid it: its timer, unless it was before that.
 #[test]
 fn a_rollback_has_its_reason() {
@@ -74,12 +96,6 @@ fn a_rollback_has_its_reason() {
         assert!(matches!(before, Finding::RolledBack(Reason::SessionLost, _)));
         let after = conclude(seen.clone(), &overdue(1));
         assert!(matches!(after, Finding::RolledBack(Reason::Timeout, _)));
-        let doomed = Known {
-            doomed: true,
-            ..overdue(1)
-        };
-        let seen_late = conclude(seen.clone(), &doomed);
-        assert!(matches!(seen_late, Finding::RolledBack(Reason::SessionLost, _)));
         let killed = judge(Ok(seen), &overdue(1), Reason::Killed, Duration::ZERO);
         assert!(matches!(killed, Finding::RolledBack(Reason::Killed, _)));
     }
