@@ -127,6 +127,7 @@ impl<C: Connect> Lent<C> {
     /// Keeps the session for more than reading.
     pub fn pin(mut self) -> Pinned<C> {
         Pinned {
+            endured: false,
             object: self.object.take(),
             holds: Holds::default(),
         }
@@ -160,6 +161,8 @@ pub struct Pinned<C: Connect> {
     /// Taken out only when the pin ends.
     object: Option<Object<Manager<C>>>,
     holds: Holds,
+    /// It was to be kept whatever reply is late in it: nobody else is to have such a session.
+    endured: bool,
 }
 
 impl<C: Connect> Pinned<C> {
@@ -247,9 +250,15 @@ impl<C: Connect> Pinned<C> {
         self.session().idle().await;
     }
 
-    /// As [`SessionHandle::endure`].
-    pub async fn endure(&self, until: Instant) {
+    /// As [`SessionHandle::endure`]. The session does not go back to the pool any more.
+    pub async fn endure(&mut self, until: Instant) {
+        self.endured = true;
         self.session().endure(until).await;
+    }
+
+    /// Whether it was made to.
+    pub fn endures(&self) -> bool {
+        self.endured
     }
 
     /// Ends the session politely, as [`SessionHandle::close`].
@@ -262,7 +271,7 @@ impl<C: Connect> Pinned<C> {
     /// # Errors
     /// The pin itself, if it does.
     pub fn release(mut self) -> Result<Lent<C>, Self> {
-        if self.holds.is_empty() && self.session().is_clean() {
+        if self.holds.is_empty() && self.session().is_clean() && !self.endured {
             Ok(Lent {
                 object: self.object.take(),
             })

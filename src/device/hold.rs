@@ -368,8 +368,8 @@ impl Held {
     }
 
     /// Until then the session is not given up because a reply is late in it.
-    pub async fn endure(&self, until: Instant) {
-        self.grip().pinned.endure(until).await;
+    pub async fn endure(&mut self, until: Instant) {
+        self.grip_mut().pinned.endure(until).await;
     }
 
     /// Whether the device takes RPCs of one holder without waiting for replies in between (Q2).
@@ -585,7 +585,7 @@ impl Grip {
 
     /// The turns go last: who is next must find the device free.
     async fn finish(self, at_once: bool) {
-        if !at_once {
+        if !at_once && !self.pinned.endures() {
             // A reply may still be on its way to a caller who left.
             self.pinned.idle().await;
         }

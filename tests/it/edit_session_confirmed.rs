@@ -155,8 +155,8 @@ async fn a_commit_that_is_answered_late_keeps_no_session() {
         let commit = pending(&gateway, door, &refusal.change_id.expect("a record")).await;
         assert_eq!(commit["session_id"], opened["session_id"], "{commit}");
         gate.open();
-        can_be_confirmed(&gateway, door, &commit, &device).await;
         assert_eq!(sent(&device, "close-session").len(), 0, "the session lives");
+        can_be_confirmed(&gateway, door, &commit, &device).await;
         gateway.stop().await;
     }
 }

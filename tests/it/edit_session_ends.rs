@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ncgate::device::EditMode;
-use ncgate::emulator::RunningEmulator;
 use ncgate::emulator::config::Store;
+use ncgate::emulator::{Fault, Rule, RunningEmulator};
 use ncgate::error::{Error, ErrorCode, Outcome};
 use ncgate::service::Gateway;
 use ncgate::service::call::{CallContext, Principal, Role};
@@ -408,6 +408,39 @@ async fn said_of_edits(gateway: &TestGateway, door: Door, session: &str) -> Vec<
         .filter(|words| words.contains("did not commit"))
         .map(str::to_owned)
         .collect()
+}
+
+/// S23, E4: of what may have been committed nobody says that it was discarded.
+#[tokio::test]
+async fn what_may_be_committed_is_not_said_to_be_discarded() {
+    for door in DOORS {
+        for mode in ["exclusive", "private"] {
+            let (gateway, device) = TestGateway::with_device(junos()).await;
+            let opened = gateway.open(door, "mx1", json!({"mode": mode})).await.unwrap();
+            let session = id(&opened);
+            gateway.edit(door, "mx1", session, contact("east")).await.unwrap();
+            device
+                .faults()
+                .add(Rule::on("commit-configuration", Fault::DropBeforeReply).once());
+            let lost = gateway
+                .act(door, "mx1", session, "commit", json!({}))
+                .await
+                .unwrap_err();
+            assert_eq!(lost.outcome, "unknown", "{lost:?}");
+            eventually("it has ended", async || {
+                gateway.edit_session(door, "mx1", session).await.unwrap()["state"] == "lost"
+            })
+            .await;
+            let told = "the change of its commit tells what became of what this session edited";
+            eventually("the change is pointed at", async || {
+                let ended = gateway.edit_session(door, "mx1", session).await.unwrap();
+                let warnings = ended["warnings"].as_array().unwrap();
+                let words = |warning: &Value| warning["error_message"] == told;
+                warnings.iter().any(words) && !ended["warnings"].to_string().contains("was discarded")
+            })
+            .await;
+        }
+    }
 }
 
 /// S23: however an edit session ends, it says that what it had edited and not committed was discarded, where there was

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ncgate::emulator::{Fault, Gate, Profile, Rule, RunningEmulator};
+use ncgate::emulator::{DeviceError, Fault, Gate, Profile, Rule, RunningEmulator};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -40,6 +40,79 @@ async fn what_is_asked_beside_costs_no_session() {
     );
     assert_eq!(confirmed["state"], "confirmed", "{confirmed}");
     assert!(running(&device).contains("contact east"));
+}
+
+/// Q7, C2: when the commit has ended, the session is nobody's: the next one is given up for a late reply as any other.
+#[tokio::test]
+async fn what_was_kept_for_a_commit_is_not_lent() {
+    let (gateway, device, edits) = pair(Profile::Rfc10, None).await;
+    let commit = good(
+        Door::Rest,
+        gateway
+            .change(
+                Door::Rest,
+                "mx1",
+                json!({"edits": edits, "commit": {"confirm_timeout_seconds": 1200}}),
+            )
+            .await,
+    );
+    let session = commit["confirmed_commit"]["session_id"].as_u64().unwrap();
+    start_is_known(&gateway, &device).await;
+    good(
+        Door::Rest,
+        gateway
+            .order(
+                Door::Rest,
+                &id(&commit["confirmed_commit"]),
+                "confirm",
+                Value::Null,
+            )
+            .await,
+    );
+    eventually("it is closed", async || {
+        let sessions = device.device().sessions();
+        !sessions.iter().any(|(id, _)| u64::from(*id) == session)
+    })
+    .await;
+}
+
+/// C4: the device said ok to an extension, and could not be asked then whether the commit stood. As soon as it is seen to, in
+/// time, the new deadline counts.
+#[tokio::test]
+async fn an_extension_counts_when_the_commit_is_seen_to_stand() {
+    for profile in [Profile::Rfc, Profile::Rfc10] {
+        let (gateway, device, edits) = pair(profile, None).await;
+        let commit = id(&start(&gateway, Door::Rest, &edits).await);
+        start_is_known(&gateway, &device).await;
+        // What is running, and the candidate, are read before it is sent.
+        let refused = Fault::Errors(vec![DeviceError::new("not now")]);
+        device
+            .faults()
+            .add(Rule::on("get-config", refused).after(2).once());
+        let refusal = gateway
+            .order(Door::Rest, &commit, "extend", extended())
+            .await
+            .unwrap_err();
+        assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
+        eventually("it is seen", async || {
+            let seen = good(Door::Rest, gateway.confirmed_commit(Door::Rest, &commit).await);
+            seen["timeout_seconds"] == 900 && seen["state"] == "pending"
+        })
+        .await;
+        let extension = ended(&gateway, "extend_confirmed_commit").await;
+        assert_eq!(
+            (&extension["state"], &extension["outcome"]),
+            (&json!("succeeded"), &json!("applied")),
+            "{extension}"
+        );
+        // Beyond its first time.
+        pass(Duration::from_secs(300)).await;
+        good(
+            Door::Rest,
+            gateway.order(Door::Rest, &commit, "confirm", Value::Null).await,
+        );
+        assert!(running(&device).contains("contact east"));
+    }
 }
 
 /// C5: with a token any session will do, so an order does not wait for long for one that owes a reply.

@@ -313,12 +313,13 @@ def restarts(lab):
 
 
 def overslept(lab):
-    """The time is up while there is no gateway."""
+    """The time is up while there is no gateway; without a token the end of the gateway's session came first."""
     commit, before, _ = lab.start("no gateway at its time", 2)
     lab.process.end(signal.SIGKILL)
     time.sleep(2 + IDLE)
     lab.process.start()
-    lab.ends("no gateway at its time", commit, "rolled_back", before, reason="timeout")
+    reason = "timeout" if lab.persists else "session_lost"
+    lab.ends("no gateway at its time", commit, "rolled_back", before, reason=reason)
 
 
 def server_restarts(lab):

@@ -32,6 +32,8 @@ pub struct EditStatus {
     pub holds: Holds,
     /// What was edited last makes no difference.
     came_to_nothing: bool,
+    /// Nobody knows whether what was edited last was committed.
+    may_be_committed: bool,
     pub ended_at: Option<OffsetDateTime>,
 }
 
@@ -39,6 +41,11 @@ impl EditStatus {
     /// Whether it has edits that are neither committed nor discarded.
     pub fn uncommitted(&self) -> bool {
         self.holds.contains(Hold::Edits) && !self.came_to_nothing
+    }
+
+    /// Whether a commit of what was edited last was sent, and not answered in so many words.
+    pub fn may_be_committed(&self) -> bool {
+        self.may_be_committed
     }
 }
 
@@ -141,6 +148,7 @@ struct State {
     edited: u64,
     /// Up to here the edits make no difference.
     nothing_up_to: Option<u64>,
+    committing: bool,
     before: Option<String>,
     warnings: Vec<RpcError>,
     /// Calls under way that kill its NETCONF session.
@@ -177,6 +185,7 @@ impl Shared {
             holds: Holds::default(),
             edited: 0,
             nothing_up_to: None,
+            committing: false,
             before: None,
             warnings: Vec::new(),
             kills: 0,
@@ -238,8 +247,11 @@ impl Shared {
     }
 
     /// Something is about to be sent that may edit.
-    pub(super) fn edits(&self) {
-        self.lock().edited += 1;
+    pub(super) fn edits(&self, touch: Touch) {
+        let mut state = self.lock();
+        state.edited += 1;
+        // A commit that nobody answered tells nothing of it.
+        state.committing &= touch != Touch::Edits;
     }
 
     pub(super) fn note(&self, holds: Holds) {
@@ -316,6 +328,7 @@ impl EditHandle {
                 .map_or_else(|| self.shared.clock.wall() + left, |ended| ended.expires_at),
             holds: state.holds,
             came_to_nothing: state.nothing_up_to == Some(state.edited),
+            may_be_committed: state.committing,
             ended_at: state.ended.map(|ended| ended.at),
         }
     }
@@ -346,6 +359,11 @@ impl EditHandle {
     /// holds for it stays in the books, and is discarded in the end.
     pub fn came_to_nothing(&self, edited: Edited) {
         self.shared.lock().nothing_up_to = Some(edited.0);
+    }
+
+    /// What was edited is being committed, or was not.
+    pub fn committing(&self, committing: bool) {
+        self.shared.lock().committing = committing;
     }
 
     /// Keeps what its edits start from, as a digest that only whoever made it understands.

@@ -210,7 +210,7 @@ impl Runtime {
             let deadline = own.map_or(deadline, |counts| now + counts.each);
             // What acts at once leaves nothing to be committed.
             if !matches!(touch, Touch::Nothing | Touch::Applies) {
-                self.shared.edits();
+                self.shared.edits(touch);
             }
             let answer = self.held.call(deadline, request, touch).await;
             let failed = failed(&answer);

@@ -24,6 +24,7 @@ use crate::error::{Error, ErrorCode};
 use crate::service::Gateway;
 use crate::service::attempts::Attempts;
 use crate::service::edit::view::ConfirmedCommitView;
+use crate::service::evidence::Running;
 use crate::service::operations::Ticket;
 use crate::session::Status;
 use crate::store::DeviceRecord;
@@ -317,6 +318,9 @@ impl Guardian {
         }
         if let Some(entries) = self.entries {
             self.commit.found_entries(&clock, entries);
+        }
+        if !overdue && matches!(found, Ok(Seen::Running(Running::AsExpected))) {
+            self.commit.found_extended(&clock);
         }
         let known = self.known();
         // With a token it does not depend on the session whose end it is looked at for.

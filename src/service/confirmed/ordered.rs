@@ -266,6 +266,7 @@ mod tests {
             sent: Moment::now(&clock),
             seconds: 600,
             taken: None,
+            answered: None,
         };
         let mut pending = commit(State::Pending, None);
         pending.extending(extension());

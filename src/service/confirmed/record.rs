@@ -93,6 +93,9 @@ pub(in crate::service) struct Extension {
     pub seconds: u64,
     /// Whether the device has taken it; absent: nobody knows.
     pub taken: Option<bool>,
+    /// When the device said ok to it, which it may also say when it has undone the commit before.
+    #[serde(default)]
+    pub answered: Option<Moment>,
 }
 
 /// A confirmed commit.
@@ -306,6 +309,23 @@ impl ConfirmedCommit {
                 self.document.perhaps_later = 0;
             }
         }
+    }
+
+    /// The commit was seen to stand after the device said ok to its newest extension: so that counts.
+    pub fn found_extended(&mut self, clock: &Clock) {
+        let newest = self.document.extending.last_mut();
+        let Some(newest) = newest.filter(|newest| newest.taken.is_none()) else {
+            return;
+        };
+        let Some(answered) = newest.answered.clone() else {
+            return;
+        };
+        newest.taken = Some(true);
+        let (sent, timeout) = (newest.sent.clone(), Duration::from_secs(newest.seconds));
+        let ago = answered.elapsed(clock);
+        self.extended(clock, sent, timeout);
+        self.document.answered = Some(answered);
+        self.row.deadline = clock.wall() + timeout - ago;
     }
 
     /// It is over, with so many entries in the device's history: what does not stand there was not taken.

@@ -284,7 +284,7 @@ impl Commit {
         begun: &Start,
     ) -> Result<Done, Error> {
         let Some(look) = look else {
-            return self.commit(steps, begun).await;
+            return self.commit_edits(steps, begun).await;
         };
         let edited = self.used.handle.edited();
         if self.look(look, looked).await? == Seen::NoDifference {
@@ -292,12 +292,25 @@ impl Commit {
             self.save_alone(begun).await?;
             return Ok(Done::Unchanged);
         }
-        match self.commit(steps, begun).await {
+        match self.commit_edits(steps, begun).await {
             Ok(done) => Ok(done),
             // Something was sent for this call, if only to look (H3).
             Err(error) if error.outcome() == Outcome::NotSent => Err(error.with_outcome(Outcome::NotApplied)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Until the device has said no, nobody says that what was edited is not committed.
+    async fn commit_edits(&mut self, steps: Vec<Step>, start: &Start) -> Result<Done, Error> {
+        self.used.handle.committing(true);
+        let done = self.commit(steps, start).await;
+        let is_refused = done
+            .as_ref()
+            .is_err_and(|error| error.outcome() != Outcome::Unknown);
+        if is_refused {
+            self.used.handle.committing(false);
+        }
+        done
     }
 
     /// Without a commit running is saved only if that was asked for in so many words (E7); then there is nothing to wait

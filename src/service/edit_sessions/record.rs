@@ -44,6 +44,9 @@ fn unfinished(mode: EditMode, status: &EditStatus) -> Option<&'static str> {
     match (mode, status.reason?) {
         // It went on with its session.
         (_, EditReason::ConfirmedCommit) => None,
+        _ if status.may_be_committed() => {
+            Some("the change of its commit tells what became of what this session edited")
+        }
         (EditMode::Shared, _) => Some(
             "what this session edited and did not commit stays in the shared candidate, for everybody to commit or \
              discard",

@@ -272,6 +272,7 @@ impl Guardian {
             sent: sent.clone(),
             seconds: timeout.as_secs(),
             taken: None,
+            answered: None,
         });
         if let Err(error) = self.try_store().await {
             self.commit.document.perhaps_later = before;
@@ -283,7 +284,10 @@ impl Guardian {
         let running = extended.as_ref().map(|extended| extended.running.as_ref());
         match running {
             Ok(Some(Ok(Running::AsBefore))) => return Err(self.nothing_to_extend(before).await),
-            Ok(Some(Ok(Running::Otherwise) | Err(_))) => {
+            Ok(Some(Err(_))) => {
+                if let Some(extension) = self.commit.document.extending.last_mut() {
+                    extension.answered = Some(Moment::now(&clock));
+                }
                 let words = "the device said ok to the extension, and does not show that the commit stands";
                 self.stop_probe();
                 let error = self
@@ -292,7 +296,8 @@ impl Guardian {
                 self.handle.settle();
                 return Err(error);
             }
-            Ok(None | Some(Ok(Running::AsExpected))) | Err(_) => {}
+            // What the device makes of the commit beside it, or somebody else of running, says nothing of the extension.
+            Ok(None | Some(Ok(Running::AsExpected | Running::Otherwise))) | Err(_) => {}
         }
         match extended {
             Ok(Extended { answered, .. }) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Guardian;
+use super::turn::too_late;
 use crate::device::{Occupant, Way};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::Capabilities;
@@ -60,6 +61,8 @@ impl Guardian {
             match tokio::time::timeout_at(by, held.idle()).await {
                 Ok(()) => return Ok(()),
                 Err(_) if self.commit.needs_session() => return Err(owed()),
+                // There is no time left for another one.
+                Err(_) if by >= deadline => return Err(too_late()),
                 // Another session is as good.
                 Err(_) => self.end_session().await,
             }
@@ -115,9 +118,11 @@ impl Guardian {
     }
 
     /// Where the device undoes it with its session, that is not given up for a late reply (C2).
-    pub(super) async fn keep_session(&self) {
-        let Some(held) = &self.held else { return };
-        if self.commit.needs_session() {
+    pub(super) async fn keep_session(&mut self) {
+        if !self.commit.needs_session() {
+            return;
+        }
+        if let Some(held) = &mut self.held {
             let clock = &self.gateway.inner.clock;
             let later = Duration::from_secs(self.commit.document.perhaps_later);
             // The device's timer may start as late as it answers.
