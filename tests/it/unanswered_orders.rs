@@ -153,7 +153,7 @@ async fn an_extension_that_comes_late_is_found() {
         (&json!("unknown"), &json!(false))
     );
     gate.open();
-    time_passes_until(Duration::from_secs(5), "the extension is found", async || {
+    time_passes_until(Duration::from_secs(1), "the extension is found", async || {
         gateway.operation(Door::Rest, &operation, 0).await["done"] == true
     })
     .await;

@@ -32,6 +32,9 @@ use crate::store::DeviceRecord;
 /// When the gateway ends: the longest time between looks at a device that undoes it.
 const LAST_PAUSE: Duration = Duration::from_secs(4);
 
+/// By so much a device that counts whole seconds may be earlier.
+const ROUNDED: Duration = Duration::from_secs(1);
+
 /// What callers want done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -385,6 +388,7 @@ impl Guardian {
             restarted: self.restarted,
             doomed: self.is_doomed(),
             unguarded: self.held.is_none() && self.commit.document.junos,
+            due: self.commit.safe_for(clock) <= ROUNDED,
             perhaps_later: Duration::from_secs(self.commit.document.perhaps_later),
             commit_time: self.times.commit,
             slowest: self.gateway.inner.pace.slowest(&self.commit.row.device),

@@ -92,6 +92,8 @@ pub(super) struct Known {
     pub unanswered: Option<Duration>,
     /// The device was started anew, and undid it because of that.
     pub restarted: bool,
+    /// Its time may be up by the device's clock, which counts whole seconds.
+    pub due: bool,
     /// By how much later the device's time may be up: an extension was not answered.
     pub perhaps_later: Duration,
     /// How long a commit may take.
@@ -214,7 +216,9 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
     let reason = match cause {
         Reason::Killed => Reason::Killed,
         Reason::SessionLost | Reason::Timeout | Reason::Reboot if known.restarted => Reason::Reboot,
-        Reason::SessionLost | Reason::Timeout | Reason::Reboot if known.overdue.is_some() => Reason::Timeout,
+        Reason::SessionLost | Reason::Timeout | Reason::Reboot if known.overdue.is_some() || known.due => {
+            Reason::Timeout
+        }
         Reason::SessionLost | Reason::Timeout | Reason::Reboot => cause,
     };
     let cancels = |answers: &[Answer]| answers.iter().any(|answer| answer.cancels);

@@ -14,6 +14,7 @@ fn known() -> Known {
         answer: None,
         earlier: Vec::new(),
         unanswered: None,
+        due: false,
         restarted: false,
         perhaps_later: Duration::ZERO,
         commit_time: Duration::from_secs(300),
@@ -96,6 +97,9 @@ fn a_rollback_has_its_reason() {
         assert!(matches!(before, Finding::RolledBack(Reason::SessionLost, _)));
         let after = conclude(seen.clone(), &overdue(1));
         assert!(matches!(after, Finding::RolledBack(Reason::Timeout, _)));
+        let due = Known { due: true, ..known() };
+        let at_its_time = conclude(seen.clone(), &due);
+        assert!(matches!(at_its_time, Finding::RolledBack(Reason::Timeout, _)));
         let killed = judge(Ok(seen), &overdue(1), Reason::Killed, Duration::ZERO);
         assert!(matches!(killed, Finding::RolledBack(Reason::Killed, _)));
     }
