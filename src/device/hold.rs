@@ -15,7 +15,7 @@ use super::call::{
 use super::candidate::{CandidateLane, CandidateTurn, Occupant};
 use super::core::{Core, Opener};
 use super::errand;
-use super::error::{DeviceError, Failure, Step};
+use super::error::{DeviceError, Failure};
 use super::holders::{Holder, Holders};
 use super::lane::{NoTurn, Purpose, Turn};
 use super::{Asking, Device, no_turn};
@@ -570,11 +570,8 @@ impl Grip {
 
     fn session_lost(&self) -> DeviceError {
         let cause = self.pinned.watch().borrow().ended.clone();
-        let failure = Failure::Session(SessionError::NotOpen { cause });
-        DeviceError {
-            session_id: Some(self.pinned.session_id()),
-            ..DeviceError::not_sent(self.core.name(), Step::Queue, failure)
-        }
+        let (device, session_id) = (self.core.name(), self.pinned.session_id());
+        DeviceError::in_session(device, session_id, false, SessionError::NotOpen { cause })
     }
 
     fn note(&self) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use ncgate::emulator::{DeviceError, Fault, Gate, Profile, Rule, RunningEmulator};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::support::commits::{commit_ends_as, id, pair, running, start, start_is_known, to_contact};
 use crate::support::confirmed::{pass, while_time_passes};
@@ -113,6 +115,41 @@ async fn an_extension_counts_when_the_commit_is_seen_to_stand() {
         );
         assert!(running(&device).contains("contact east"));
     }
+}
+
+/// C5: its new time counts from the device's ok, however long it took to see that the commit stands.
+#[tokio::test]
+async fn the_time_of_an_extension_counts_from_its_ok() {
+    let (gateway, device, edits) = pair(Profile::Rfc, None).await;
+    let body = json!({"edits": edits, "commit": {"confirm_timeout_seconds": 1200}});
+    let change = good(Door::Rest, gateway.change(Door::Rest, "mx1", body).await);
+    let commit = id(&change["confirmed_commit"]);
+    start_is_known(&gateway, &device).await;
+    let gate = Gate::new();
+    let held = Rule::on("get-config", Fault::HoldReply(gate.clone()));
+    // The candidate and what is running are read before it is sent.
+    device.faults().add(held.after(2).once());
+    let longer = json!({"confirm_timeout_seconds": 2400});
+    let extending = gateway.order(Door::Rest, &commit, "extend", longer);
+    let late = async {
+        gate.reached().await;
+        pass(Duration::from_secs(301)).await;
+    };
+    let (refusal, ()) = tokio::join!(extending, late);
+    assert_eq!(refusal.unwrap_err().outcome, "unknown");
+    let mut seen = Value::Null;
+    eventually("it is seen to stand", async || {
+        seen = good(Door::Rest, gateway.confirmed_commit(Door::Rest, &commit).await);
+        seen["timeout_seconds"] == 2400 && seen["state"] == "pending"
+    })
+    .await;
+    let at = |name: &str| {
+        let text = seen[name].as_str().unwrap();
+        OffsetDateTime::parse(text, &Rfc3339).unwrap()
+    };
+    let between = at("deadline") - at("deadline_earliest");
+    assert!(between < time::Duration::seconds(60), "{seen}");
+    gate.open();
 }
 
 /// C5: with a token any session will do, so an order does not wait for long for one that owes a reply.

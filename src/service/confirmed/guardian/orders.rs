@@ -280,27 +280,29 @@ impl Guardian {
             return Err(error);
         }
         self.keep_session().await;
-        let extended = self.send_extension(step).await;
-        let running = extended.as_ref().map(|extended| extended.running.as_ref());
-        match running {
-            Ok(Some(Ok(Running::AsBefore))) => return Err(self.nothing_to_extend(before).await),
-            Ok(Some(Err(_))) => {
+        let taken = match self.send_extension(step).await {
+            Ok(Extended {
+                running: Some(Ok(Running::AsBefore)),
+                ..
+            }) => return Err(self.nothing_to_extend(before).await),
+            Ok(Extended {
+                running: Some(Err(_)),
+                answered,
+            }) => {
+                // It counts, from then on, as soon as the commit is seen to stand.
                 if let Some(extension) = self.commit.document.extending.last_mut() {
-                    extension.answered = Some(Moment::now(&clock));
+                    let ago = clock.now().saturating_duration_since(answered);
+                    extension.answered = Some(Moment::ago(&clock, ago));
                 }
                 let words = "the device said ok to the extension, and does not show that the commit stands";
-                self.stop_probe();
-                let error = self
-                    .unanswered(Error::new(ErrorCode::OutcomeUnknown, words))
-                    .await;
-                self.handle.settle();
-                return Err(error);
+                Err(Error::new(ErrorCode::OutcomeUnknown, words).with_outcome(Outcome::Unknown))
             }
             // What the device makes of the commit beside it, or somebody else of running, says nothing of the extension.
-            Ok(None | Some(Ok(Running::AsExpected | Running::Otherwise))) | Err(_) => {}
-        }
-        match extended {
-            Ok(Extended { answered, .. }) => {
+            Ok(Extended { answered, .. }) => Ok(answered),
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok(answered) => {
                 self.commit.extended(&clock, sent, timeout);
                 self.commit.armed_at(&clock, answered);
                 if let Some(extension) = self.commit.document.extending.last_mut() {
