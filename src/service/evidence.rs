@@ -188,16 +188,19 @@ impl Follower {
     }
 }
 
-/// Where the newest commit with this marker stands.
+/// Where the commit with this marker stands. Its extensions carry the marker as well, and are part of it as long as they
+/// follow it at once: to one that comes after anything else, such as the device's rollback, a device says ok too, and it is
+/// a commit of its own. So what came first decides.
 pub(super) fn standing(history: &CommitInformation, marker: &str) -> Standing {
     let entries = &history.entries;
-    let Some(place) = entries.iter().position(|entry| entry.mentions(marker)) else {
+    let Some(oldest) = entries.iter().rposition(|entry| entry.mentions(marker)) else {
         return Standing::Absent;
     };
     // Newest first: what came after it stands before it.
-    let (later, from_here) = entries.split_at(place);
-    let mine = from_here.iter().take_while(|entry| entry.mentions(marker));
-    let count = mine.count();
+    let mine = entries[..=oldest].iter().rev();
+    let count = mine.take_while(|entry| entry.mentions(marker)).count();
+    let place = (oldest + 1).saturating_sub(count);
+    let later = &entries[..place];
     let mut above = None;
     for (own, next) in later.iter().enumerate().rev() {
         if next.is_by_device() {
@@ -353,8 +356,7 @@ mod tests {
         };
         assert_eq!(follower.who, "bob via cli");
         assert!(follower.mentions("[ncgate 02 bob]"));
-        // An extension carries the marker again: the last one counts.
-        assert_eq!(standing(vec![ours(), entry("root", "other", ""), ours()]), NEWEST);
+        // An extension carries the marker again.
         assert_eq!(
             standing(vec![ours(), ours(), entry("lab", "cli", "before")]),
             Standing::Newest {
@@ -362,6 +364,36 @@ mod tests {
                 entries: 2
             }
         );
+    }
+
+    /// S28, S29: an extension that the device comes to after its rollback, or after somebody else's commit, is a commit of
+    /// its own: what came right after the first one decides.
+    #[test]
+    fn an_extension_that_came_too_late_is_no_part_of_it() {
+        let ours = || entry("lab", "netconf", "[ncgate 01 alice]");
+        let standing = |entries| standing(&history(entries), "[ncgate 01 alice]");
+        let root = || entry("root", "other", "");
+        let undone = |own| Standing::OwnCommit {
+            above: None,
+            at: Places {
+                own,
+                ours: own + 1,
+                before: own + 3,
+            },
+        };
+        assert_eq!(
+            standing(vec![ours(), root(), ours(), ours(), root()]),
+            undone(1),
+            "extended late"
+        );
+        let confirming = entry("lab", "netconf", "[ncgate 02 alice]");
+        assert_eq!(
+            standing(vec![confirming, ours(), root(), ours(), ours()]),
+            undone(2),
+            "and confirmed"
+        );
+        let followed = standing(vec![ours(), entry("bob", "cli", ""), ours()]);
+        assert!(matches!(followed, Standing::Followed(next) if next.who == "bob via cli"));
     }
 
     /// C5: a confirmed commit of another on top may be undone, and this one with it.

@@ -89,6 +89,7 @@ mod strange_edits;
 mod streams;
 mod support;
 mod told_in_time;
+mod too_late_orders;
 mod unanswered_orders;
 mod undecided;
 mod under_way;

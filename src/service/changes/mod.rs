@@ -366,15 +366,16 @@ impl Gateway {
         }))
     }
 
-    /// A change whose commit the device never made, as it is then. `None`: it has ended already, or is not there any
-    /// more.
+    /// A change whose commit the device never made, or has undone, as it is then; with its confirmed commit, if there is a
+    /// record of one. `None`: it has ended already, or is not there any more.
     ///
     /// # Errors
     /// When the store cannot be used.
-    pub(super) async fn change_never_made(
+    pub(super) async fn change_not_there(
         &self,
         device_id: &str,
         id: &str,
+        confirmed_commit_id: Option<String>,
     ) -> Result<Option<ChangeRecord>, Error> {
         let row = match self.inner.store.get_change(device_id, id).await {
             Ok(row) => row,
@@ -387,7 +388,7 @@ impl Gateway {
         }
         change.enter(State::Failed)?;
         change.set_outcome(Outcome::NotApplied);
-        change.document.confirmed_commit_id = None;
+        change.document.confirmed_commit_id = confirmed_commit_id;
         Ok(Some(change.to_row()))
     }
 

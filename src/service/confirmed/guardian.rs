@@ -94,6 +94,8 @@ enum Due {
     Row,
     /// That the device never made it.
     Removal,
+    /// That the device is as it was before it.
+    AsBefore,
 }
 
 /// How long RPCs of the device may take.
@@ -198,6 +200,7 @@ impl Guardian {
                 Due::Nothing => {}
                 Due::Row => self.store().await,
                 Due::Removal => self.never_made().await,
+                Due::AsBefore => self.as_before().await,
             }
         }
     }
@@ -371,6 +374,10 @@ impl Guardian {
                 self.see(&seen);
                 self.never_made().await;
             }
+            Finding::AsBefore(seen) => {
+                self.see(&seen);
+                self.as_before().await;
+            }
         }
     }
 
@@ -433,6 +440,24 @@ impl Guardian {
                 let id = &self.commit.row.id;
                 tracing::error!(confirmed_commit = id, error = %error, "what was never made is not forgotten");
                 self.due_after(&error, Due::Removal)
+            }
+        };
+    }
+
+    /// Whether the device made it nobody will know: it stays `unknown`, and its change has left the device as it was.
+    async fn as_before(&mut self) {
+        self.commit.state = State::Unknown;
+        self.commit.document.given_up = true;
+        self.commit.document.session_id = None;
+        self.stop_probe();
+        let result = self.gateway.end_as_before(&mut self.commit).await;
+        self.handle.show(&self.commit);
+        self.due = match result {
+            Ok(()) => Due::Nothing,
+            Err(error) => {
+                let id = &self.commit.row.id;
+                tracing::error!(confirmed_commit = id, error = %error, "the end of a confirmed commit is not stored");
+                self.due_after(&error, Due::AsBefore)
             }
         };
     }

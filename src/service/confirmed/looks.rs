@@ -67,6 +67,8 @@ pub(super) enum Finding {
     Kept(String),
     /// The device never made it.
     NeverMade(String),
+    /// The device is as it was before: it has undone it, or never made it, and nothing tells which.
+    AsBefore(String),
     /// Nothing will show any more what became of it.
     Unknown(String),
 }
@@ -201,6 +203,7 @@ impl Looks {
             | Finding::RolledBack(..)
             | Finding::Kept(_)
             | Finding::NeverMade(_)
+            | Finding::AsBefore(_)
             | Finding::Unknown(_) => self.over = true,
         }
         finding
@@ -340,6 +343,17 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
         }
         Ok(Seen::History(Standing::Absent)) => {
             Finding::Unknown("the device's history does not hold it any more".to_owned())
+        }
+        // Without a history it may have been made, and undone by itself since.
+        Ok(Seen::Running(Running::AsBefore))
+            if !known.made && (lost || known.due || known.overdue.is_some()) =>
+        {
+            match not_there("running is as it was before it") {
+                Finding::NeverMade(words) => {
+                    Finding::AsBefore(format!("{words}: the device has undone it, or never made it"))
+                }
+                finding => finding,
+            }
         }
         Ok(Seen::Running(Running::AsBefore)) if !known.made => not_there("running is as it was before it"),
         Ok(Seen::Running(Running::AsBefore)) => undone("running is as it was before it", false),

@@ -418,12 +418,29 @@ impl Gateway {
     /// The device never made it: its row goes, and its change has failed.
     pub(super) async fn forget_confirmed_commit(&self, commit: &ConfirmedCommit) -> Result<(), Error> {
         let row = &commit.row;
-        let mut change = self.change_never_made(&row.device_id, &row.change_id).await?;
+        let mut change = self
+            .change_not_there(&row.device_id, &row.change_id, None)
+            .await?;
         self.inner
             .store
             .delete_confirmed_commit(&row.id, change.as_mut())
             .await
             .map_err(|error| self.store_error(error))
+    }
+
+    /// The device is as it was before it, and whether it ever made it nobody knows: its row says so, and its change has
+    /// failed.
+    pub(super) async fn end_as_before(&self, commit: &mut ConfirmedCommit) -> Result<(), Error> {
+        let mut row = commit.to_row();
+        let id = Some(row.id.clone());
+        let mut change = self.change_not_there(&row.device_id, &row.change_id, id).await?;
+        self.inner
+            .store
+            .update_confirmed_commit(&mut row, change.as_mut())
+            .await
+            .map_err(|error| self.store_error(error))?;
+        commit.row.updated_at = row.updated_at;
+        Ok(())
     }
 
     async fn change_after(&self, commit: &ConfirmedCommit) -> Result<Option<ChangeRecord>, Error> {

@@ -299,16 +299,11 @@ impl ConfirmedCommit {
             one.taken = Some(true);
         }
         match newest {
-            Some(Extension { sent, seconds, .. }) => {
-                self.extended(clock, sent, Duration::from_secs(seconds));
-                self.document.extensions = entries.saturating_sub(1);
-            }
+            Some(newest) => self.has_taken(clock, newest),
             // A newer one was answered, and its deadline counts.
-            None => {
-                self.document.extensions = entries.saturating_sub(1);
-                self.document.perhaps_later = 0;
-            }
+            None => self.document.perhaps_later = 0,
         }
+        self.document.extensions = entries.saturating_sub(1);
     }
 
     /// The commit was seen to stand after the device said ok to its newest extension: so that counts.
@@ -317,15 +312,22 @@ impl ConfirmedCommit {
         let Some(newest) = newest.filter(|newest| newest.taken.is_none()) else {
             return;
         };
-        let Some(answered) = newest.answered.clone() else {
+        if newest.answered.is_none() {
             return;
-        };
+        }
         newest.taken = Some(true);
-        let (sent, timeout) = (newest.sent.clone(), Duration::from_secs(newest.seconds));
-        let ago = answered.elapsed(clock);
-        self.extended(clock, sent, timeout);
-        self.document.answered = Some(answered);
-        self.row.deadline = clock.wall() + timeout - ago;
+        let newest = newest.clone();
+        self.has_taken(clock, newest);
+    }
+
+    /// The device has taken this extension, whenever it said so.
+    fn has_taken(&mut self, clock: &Clock, extension: Extension) {
+        let timeout = Duration::from_secs(extension.seconds);
+        self.extended(clock, extension.sent, timeout);
+        if let Some(answered) = extension.answered {
+            self.row.deadline = clock.wall() + timeout - answered.elapsed(clock);
+            self.document.answered = Some(answered);
+        }
     }
 
     /// It is over, with so many entries in the device's history: what does not stand there was not taken.

@@ -198,6 +198,14 @@ fn replayed(again: Again) -> Answer {
 
 /// What an operation that has ended says.
 fn ended(operation: &Operation) -> Result<Got, Refusal> {
+    // A probe decides yet.
+    if !operation.done && operation.phase == "pending_confirm" {
+        return Ok(Got {
+            state: operation.phase.clone(),
+            id: operation.id.clone(),
+            confirmed: None,
+        });
+    }
     if operation.state != State::Succeeded {
         let detail = operation.failure.as_ref().map(|error| error.detail().to_owned());
         return Err(Refusal {

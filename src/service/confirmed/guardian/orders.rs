@@ -14,6 +14,7 @@ use crate::service::confirmed::record::{Answer, Extension, Orders};
 use crate::service::confirmed::state::{By, Reason, State};
 use crate::service::confirmed::{check_timeout, script};
 use crate::service::edit::commit::marker;
+use crate::service::edit::script::StepName;
 use crate::service::evidence::{Moment, Running, Standing};
 use crate::service::failure;
 
@@ -50,7 +51,7 @@ impl Guardian {
         let result = match wanted {
             Wanted::Confirm { accept_candidate } => self.confirm(&who, deadline, accept_candidate).await,
             Wanted::Cancel => self.cancel(&who, deadline).await,
-            Wanted::Extend { seconds } => self.extend(deadline, seconds).await,
+            Wanted::Extend { seconds } => self.extend(&who, deadline, seconds).await,
         };
         self.handle.serve(None);
         self.order = None;
@@ -148,8 +149,11 @@ impl Guardian {
             )
             | Seen::AnotherHistory
             | Seen::OwnCommit { .. } => None,
-            // What came into the candidate since is in running as well.
-            Seen::Running(Running::Otherwise) => accepted_more.then_some(true),
+            // What came into the candidate since is in running as well. To a token that it does not know a device says no;
+            // without one it may have undone the commit before.
+            Seen::Running(Running::Otherwise) => {
+                (accepted_more && self.commit.document.persist.is_some()).then_some(true)
+            }
         });
         match stays {
             Ok(Some(true)) => {
@@ -162,7 +166,13 @@ impl Guardian {
                 self.see("the device said ok to the confirming commit, but had undone the commit before");
                 self.conclude(State::RolledBack, None, Some(Reason::Timeout))
                     .await;
-                Err(self.not_pending().with_outcome(Outcome::NotApplied))
+                let error = self.not_pending();
+                if !accepted_more {
+                    return Err(error.with_outcome(Outcome::NotApplied));
+                }
+                let hint =
+                    "what else was in the candidate is committed, and what was to be confirmed is not there";
+                Err(error.with_outcome(Outcome::Applied).with_hint(hint))
             }
             Ok(None) => {
                 let words =
@@ -194,6 +204,9 @@ impl Guardian {
             None => self.end_session().await,
             Some(steps) => {
                 for step in steps {
+                    if step.name == StepName::Commit {
+                        self.is_loaded(entries, &before).await?;
+                    }
                     match self.send_commit(step).await {
                         Ok(()) => {}
                         Err(error) if error.outcome() == Outcome::Unknown => {
@@ -208,6 +221,24 @@ impl Guardian {
             }
         }
         self.verify_cancelled().await
+    }
+
+    /// That the device had not undone it by itself when it took the configuration of before into the candidate: it counts
+    /// from the newest commit, and would have taken this one. What is there now is not touched by a rollback that comes later.
+    async fn is_loaded(&mut self, entries: u8, before: &Before) -> Result<(), Error> {
+        let standing = self.standing(Instant::now() + self.times.rpc).await;
+        if matches!(&standing, Ok(Standing::Newest { entries: now, .. }) if *now == entries) {
+            return Ok(());
+        }
+        self.clear_candidate().await;
+        let is_over = standing.is_ok();
+        let error = standing.err().unwrap_or_else(|| self.not_pending());
+        let error = self.refused(error, before.clone()).await;
+        if !is_over {
+            return Err(error);
+        }
+        self.look().await;
+        Err(self.not_pending().with_outcome(Outcome::NotApplied))
     }
 
     /// Undoing is a commit of the device's, and may take as long.
@@ -237,6 +268,7 @@ impl Guardian {
                 | Finding::RolledBack(_, seen)
                 | Finding::Kept(seen)
                 | Finding::NeverMade(seen)
+                | Finding::AsBefore(seen)
                 | Finding::Unknown(seen) => {
                     let words = format!("the device does not show that it is undone: {seen}");
                     return Err(self
@@ -248,7 +280,7 @@ impl Guardian {
     }
 
     /// A new deadline, counted from now (S28).
-    async fn extend(&mut self, deadline: Instant, seconds: u64) -> Result<(), Error> {
+    async fn extend(&mut self, who: &str, deadline: Instant, seconds: u64) -> Result<(), Error> {
         let before_it = self.is_pending_now().await?;
         self.in_time("extended")?;
         let least = self.gateway.least_confirm_timeout(&self.commit.row.device);
@@ -282,11 +314,10 @@ impl Guardian {
         self.keep_session().await;
         let taken = match self.send_extension(step).await {
             Ok(Extended {
-                running: Some(Ok(Running::AsBefore)),
-                ..
-            }) => return Err(self.nothing_to_extend(before).await),
+                stands: Ok(false), ..
+            }) => return Err(self.nothing_to_extend(who, before).await),
             Ok(Extended {
-                running: Some(Err(_)),
+                stands: Err(_),
                 answered,
             }) => {
                 // It counts, from then on, as soon as the commit is seen to stand.
@@ -297,8 +328,10 @@ impl Guardian {
                 let words = "the device said ok to the extension, and does not show that the commit stands";
                 Err(Error::new(ErrorCode::OutcomeUnknown, words).with_outcome(Outcome::Unknown))
             }
-            // What the device makes of the commit beside it, or somebody else of running, says nothing of the extension.
-            Ok(Extended { answered, .. }) => Ok(answered),
+            Ok(Extended {
+                stands: Ok(true),
+                answered,
+            }) => Ok(answered),
             Err(error) => Err(error),
         };
         match taken {
@@ -341,16 +374,11 @@ impl Guardian {
 
     /// The device has undone the commit before it came to the extension, which is a new confirmed commit of nothing: that would
     /// keep everybody out until its time is up.
-    async fn nothing_to_extend(&mut self, perhaps_later: u64) -> Error {
+    async fn nothing_to_extend(&mut self, who: &str, perhaps_later: u64) -> Error {
         self.commit.document.perhaps_later = perhaps_later;
         self.commit.document.extending.pop();
         self.stop_probe();
-        let steps = self.build(|caps, commit| script::cancel(caps, commit, "", 1));
-        let mut undone = false;
-        for step in steps.ok().flatten().unwrap_or_default() {
-            undone = self.send_commit(step).await.is_ok();
-        }
-        if !undone {
+        if !self.is_let_go(who).await {
             self.end_session().await;
         }
         self.see("the device said ok to the extension, but had undone the commit before");
@@ -358,6 +386,35 @@ impl Guardian {
         self.look().await;
         self.handle.settle();
         self.not_pending().with_outcome(Outcome::NotApplied)
+    }
+
+    /// Ends a confirmed commit of nothing. On Junos by confirming it, if what it stands on is what was there before: to
+    /// undo it would be a commit of the same.
+    async fn is_let_go(&mut self, who: &str) -> bool {
+        let steps = if self.commit.document.junos {
+            let seen = self.find_here(Instant::now() + self.times.rpc).await;
+            let is_undone = matches!(
+                seen,
+                Ok(Seen::OwnCommit {
+                    above: None,
+                    running: Running::AsBefore
+                })
+            );
+            if !is_undone {
+                return false;
+            }
+            let marker = self.answer_marker(who, "extend");
+            let step = self.build(|caps, commit| script::confirm(caps, commit, &marker));
+            step.map(|step| vec![step])
+        } else {
+            let steps = self.build(|caps, commit| script::cancel(caps, commit, "", 1));
+            steps.map(Option::unwrap_or_default)
+        };
+        let mut done = false;
+        for step in steps.unwrap_or_default() {
+            done = self.send_commit(step).await.is_ok();
+        }
+        done
     }
 
     /// What is not known at the moment, as after a start of the gateway, may be known by one look.

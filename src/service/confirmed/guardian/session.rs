@@ -43,9 +43,9 @@ pub(super) enum Purpose {
 #[derive(Debug)]
 pub(super) struct Extended {
     pub answered: Instant,
-    /// What running was right after it, where no history tells that the device had undone the commit before: an extension is
-    /// a new commit then, and is said ok to as well.
-    pub running: Option<Result<Running, Error>>,
+    /// Whether the commit stood when it was extended, by what the device shows right after it: to an extension of what it has
+    /// undone before it says ok as well, and that is a new commit.
+    pub stands: Result<bool, Error>,
 }
 
 impl Guardian {
@@ -174,7 +174,7 @@ impl Guardian {
             .with_diff(diff))
     }
 
-    async fn standing(&mut self, deadline: Instant) -> Result<Standing, Error> {
+    pub(super) async fn standing(&mut self, deadline: Instant) -> Result<Standing, Error> {
         let marker = self.commit.document.marker.clone();
         let history = self.records()?.commits(deadline).await?;
         Ok(evidence::standing(&history, &marker))
@@ -204,25 +204,29 @@ impl Guardian {
         let began = Instant::now();
         let commit_time = self.times.commit;
         let up = self.while_it_waits(began + commit_time);
-        let evidence = (!self.commit.document.junos).then(|| self.commit.document.evidence.clone());
+        let document = self.commit.document.clone();
         let mut held = self.held.take().ok_or_else(no_session)?;
         let sent = {
             let mut sending = pin!(async {
                 let raw = send(step, &mut held, &device, began + commit_time).await?;
                 let answered = Instant::now();
-                let running = match evidence {
-                    None => None,
-                    Some(evidence) => {
-                        let held = &mut held;
-                        let mut records = Records::Held {
-                            held,
-                            device: &device,
-                        };
-                        let running = records.running(answered + commit_time).await;
-                        Some(running.map(|running| evidence.running(&running.digest())))
-                    }
+                let mut records = Records::Held {
+                    held: &mut held,
+                    device: &device,
                 };
-                Ok::<_, Error>((raw, Extended { answered, running }))
+                let until = answered + commit_time;
+                let stands = if document.junos {
+                    let history = records.commits(until).await;
+                    history.map(|history| {
+                        let standing = evidence::standing(&history, &document.marker);
+                        matches!(standing, Standing::Newest { .. })
+                    })
+                } else {
+                    let running = records.running(until).await;
+                    // What somebody else has made of running says nothing of the extension.
+                    running.map(|running| document.evidence.running(&running.digest()) != Running::AsBefore)
+                };
+                Ok::<_, Error>((raw, Extended { answered, stands }))
             });
             tokio::select! {
                 biased;

@@ -277,6 +277,42 @@ fn a_commit_that_is_not_there_yet_may_come() {
     assert!(matches!(conclude(NEWEST, &fresh(5)), Finding::Pending(_)));
 }
 
+/// E4, C5: without a history what is not there when it may have been undone by itself may have been made.
+#[test]
+fn what_may_be_undone_by_now_is_not_called_never_made() {
+    let up = Known {
+        sent: Duration::from_secs(300),
+        made: false,
+        ..overdue(1)
+    };
+    let due = Known {
+        due: true,
+        overdue: None,
+        ..up.clone()
+    };
+    let doomed = Known {
+        doomed: true,
+        overdue: None,
+        ..up.clone()
+    };
+    for known in [up, due, doomed] {
+        assert!(
+            matches!(conclude(BEFORE, &known), Finding::AsBefore(_)),
+            "{known:?}"
+        );
+        let at_work = Known {
+            sent: Duration::from_secs(299),
+            ..known.clone()
+        };
+        assert!(
+            matches!(conclude(BEFORE, &at_work), Finding::Wait(_)),
+            "{known:?}"
+        );
+        let absent = conclude(Seen::History(Standing::Absent), &known);
+        assert!(matches!(absent, Finding::NeverMade(_)), "{known:?}");
+    }
+}
+
 /// E4: what another history does not hold says nothing.
 #[test]
 fn another_history_tells_nothing() {

@@ -1,6 +1,6 @@
 //! What the gateway says of a device, held against what the device did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ncgate::emulator::Quirk;
@@ -24,6 +24,8 @@ pub struct Judge<'a> {
     pub told: &'a [Told],
     pub glimpses: &'a [Glimpse],
     pub claims: &'a [Claim],
+    /// The changes whose confirmed commits were told as never made.
+    pub never_made: &'a BTreeSet<&'a str>,
     /// When the gateway and the device could not reach each other, or one of them did not know that they could not.
     pub apart: &'a [(Duration, Duration)],
     pub broken: &'a mut Vec<String>,
@@ -119,6 +121,9 @@ impl Judge<'_> {
             }
             return;
         };
+        if self.never_made.contains(&*change.id) {
+            self.say(format!("{what}, was told as never made, and was"));
+        }
         if self.plan.hides_history && confirm_of(order).is_some() {
             self.say(format!(
                 "{what}, and was to be confirmed, where nobody sees whether it is"
@@ -264,6 +269,8 @@ impl Judge<'_> {
     /// Nobody else's confirmed commit is confirmed by us, nor ours by accident.
     fn confirms(&mut self, orders: &[&Order]) {
         let mut waiting: Option<String> = None;
+        // What came too late to be an extension has nothing in it, and is got rid of.
+        let mut is_empty = false;
         for (index, (deed, _)) in self.report.deeds.iter().enumerate() {
             let ours = deed.user == USER;
             match deed.what {
@@ -271,6 +278,10 @@ impl Judge<'_> {
                     let order = orders.iter().find(|order| {
                         self.made(&order.word()).first() == Some(&index)
                             || deed.says(&format!(" {}]", order.owner()))
+                    });
+                    is_empty = order.is_some_and(|order| {
+                        let extended = confirm_of(order).is_some_and(|confirm| confirm.extend.is_some());
+                        extended && self.made(&order.word()).first() != Some(&index)
                     });
                     waiting = Some(match order {
                         Some(order) if ours => order.owner(),
@@ -285,7 +296,7 @@ impl Judge<'_> {
                     let order = orders.iter().find(|order| Some(order.owner()) == waiting);
                     let meant = order
                         .and_then(|order| confirm_of(order))
-                        .is_some_and(|confirm| is_meant(confirm, deed.what));
+                        .is_some_and(|confirm| is_empty || is_meant(confirm, deed.what));
                     if !meant && !blinds(self.plan) {
                         let said = format!("{deed:?} was not meant for what waited, of {waiting:?}");
                         self.broken.push(format!("{}: {said}", self.plan.name));

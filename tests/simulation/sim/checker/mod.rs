@@ -10,6 +10,7 @@ mod promises;
 mod records;
 mod stays;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ncgate::emulator::config::Deed;
@@ -24,6 +25,11 @@ pub fn check(world: &World) -> Vec<String> {
     let mut broken = Vec::new();
     let state = world.state();
     let gateway = &state.gateway;
+    let never_made = gateway.events.iter();
+    let never_made = never_made.filter(|event| event.kind == "confirmed_commit.never_made");
+    let never_made: BTreeSet<&str> = never_made
+        .filter_map(|event| event.change_id.as_deref())
+        .collect();
     for (number, report) in &state.devices {
         let name = &world.plan().devices[*number].name;
         let orders: Vec<&Order> = world.plan().callers.iter().flatten().collect();
@@ -41,6 +47,7 @@ pub fn check(world: &World) -> Vec<String> {
             told: &state.told,
             glimpses: state.glimpses.get(number).map_or(&[][..], Vec::as_slice),
             claims: &claims,
+            never_made: &never_made,
             apart: &apart(&world.plan().events, *number),
             broken: &mut broken,
         };

@@ -125,18 +125,24 @@ fn edit_session(dice: &mut Dice, junos: bool) -> Wish {
 fn confirm(dice: &mut Dice) -> Confirm {
     // While it waits little else goes on at the device; and a Junos device waits for whole minutes.
     let most = dice.of(&[60, 60, 60, 120]);
-    let seconds = dice.between(15, most);
+    let seconds = if dice.percent(40) {
+        most
+    } else {
+        dice.between(15, most)
+    };
     let early = seconds * 1000;
+    // Some of them just at the deadline, some too late.
+    let when = |dice: &mut Dice| {
+        let from = if dice.percent(30) { early - 3_000 } else { 200 };
+        dice.between(from, early + 2_000)
+    };
     Confirm {
         seconds,
         probe: dice.percent(25).then(|| probe(dice, seconds)),
-        extend: dice
-            .percent(25)
-            .then(|| (dice.between(500, early), dice.between(20, 120))),
+        extend: dice.percent(25).then(|| (when(dice), dice.between(20, 120))),
         end: match dice.between(0, 9) {
-            // Some of them just at the deadline, some too late.
-            0..=4 => ConfirmEnd::Confirm(dice.between(200, early + 2_000)),
-            5..=6 => ConfirmEnd::Cancel(dice.between(200, early)),
+            0..=4 => ConfirmEnd::Confirm(when(dice)),
+            5..=6 => ConfirmEnd::Cancel(when(dice)),
             _ => ConfirmEnd::Nothing,
         },
     }
