@@ -3,11 +3,13 @@
 //! What is known of a victim comes from the gateway itself, from the device's list of sessions (RFC 6022) and, when
 //! somebody demands what neither of them tells, from the words with which the device refuses the candidate's lock.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::Gateway;
 use super::call::{CallContext, Role};
 use super::check::told_sessions;
+use super::confirmed::{Handle, Passage};
 use super::edit::ground::Ground;
 use super::edit::reading;
 use super::edit::request::{KillRequest, Mode};
@@ -34,6 +36,49 @@ struct Facts {
     holder: LockHolder,
     /// How long nothing was heard from it.
     idle: Option<Duration>,
+}
+
+/// What is looked at when the session is there in which the victim is killed, just before that is sent: a change of ours may
+/// have come to its confirmed commit meanwhile.
+#[derive(Debug, Default)]
+struct LastLook {
+    /// Until the device has answered, no confirmed commit is sent in the victim.
+    passage: OnceLock<Passage>,
+    /// What waits in the victim.
+    confirmed: OnceLock<Arc<Handle>>,
+}
+
+impl LastLook {
+    /// # Errors
+    /// A confirmed commit waits in the victim, and nobody insists.
+    fn take(
+        &self,
+        gateway: &Gateway,
+        device_id: &str,
+        session_id: u64,
+        force: bool,
+    ) -> Result<(), RequestError> {
+        // Counted first: whoever announces one from now on waits for this, or is seen.
+        self.passage.get_or_init(|| gateway.under_way(device_id));
+        let Some(commit) = gateway.confirmed_in(device_id, session_id) else {
+            return Ok(());
+        };
+        let commit = self.confirmed.get_or_init(|| commit);
+        if !force {
+            let words = "a confirmed commit waits in it";
+            return Err(RequestError::invalid("session-id", words.to_owned()));
+        }
+        commit.kill(true);
+        Ok(())
+    }
+}
+
+fn needs_force() -> Error {
+    let detail = "the victim may hold a confirmed commit that waits for its confirmation, which is undone when the \
+                  session is killed";
+    Error::new(ErrorCode::PreconditionFailed, detail)
+        .with_reason("confirmed_commit")
+        .with_field("/force", "is needed")
 }
 
 impl Gateway {
@@ -73,34 +118,38 @@ impl Gateway {
             "its locks are gone, and with them the uncommitted changes made under a lock or in a private copy"
                 .to_owned(),
         ];
-        let confirmed = self.confirmed_in(&record.id, session_id);
-        if confirmed.is_some() || self.pending_confirmed(ctx, &record, &live, &facts).await {
-            if !request.force {
-                let detail = "the victim may hold a confirmed commit that waits for its confirmation, which is undone \
-                              when the session is killed";
-                return Err(on_device(
-                    Error::new(ErrorCode::PreconditionFailed, detail)
-                        .with_reason("confirmed_commit")
-                        .with_field("/force", "is needed"),
-                ));
-            }
-            effects.push("a pending confirmed commit of its own is undone at once".to_owned());
+        let waits = self.confirmed_in(&record.id, session_id).is_some()
+            || self.pending_confirmed(ctx, &record, &live, &facts).await;
+        if waits && !request.force {
+            return Err(on_device(needs_force()));
         }
-        let kill = Request {
-            selection: None,
-            ..Request::new(build)
+        let last_look = Arc::new(LastLook::default());
+        let kill = {
+            let (gateway, device_id) = (self.clone(), record.id.clone());
+            let (last_look, force) = (last_look.clone(), request.force);
+            Request {
+                selection: None,
+                ..Request::new(move |caps: &Capabilities| {
+                    last_look.take(&gateway, &device_id, session_id, force)?;
+                    build(caps)
+                })
+            }
         };
         self.begin(ctx, &record, Leaving::Finishes).await?;
         let killing = live.killing(session_id);
-        if let Some(commit) = &confirmed {
-            commit.kill(true);
-        }
         let sent = live
             .single_use(ctx.principal.id(), self.deadline(ctx, &live), kill)
             .await;
         let done = sent.as_ref().is_ok_and(|raw| !raw.scan.is_error());
+        let confirmed = last_look.confirmed.get();
         if let Some(commit) = confirmed.filter(|_| !done) {
             commit.kill(false);
+        }
+        if confirmed.is_some() && !request.force {
+            return Err(on_device(needs_force()));
+        }
+        if waits || confirmed.is_some() {
+            effects.push("a pending confirmed commit of its own is undone at once".to_owned());
         }
         let raw = sent.map_err(failure::device)?;
         if raw.scan.is_error() {

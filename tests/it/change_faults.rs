@@ -7,8 +7,8 @@ use ncgate::emulator::{DeviceError, Fault, Gate, Profile, Rule};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::commits::change_ends_as;
-use crate::support::confirmed::{clock, pass};
+use crate::support::commits::{change_ends_as, running, to_contact};
+use crate::support::confirmed::{clock, pass, while_time_passes};
 use crate::support::doors::{DOORS, Door, bad, good};
 use crate::support::judged::{as_before, holdings, is_free};
 use crate::support::points::{Point, at, faults};
@@ -134,6 +134,40 @@ async fn a_refused_commit_is_undone() {
             gateway.stop().await;
             device.stop().await;
         }
+    }
+}
+
+/// S23: a step that nobody answers, though the device is there: the session is not kept for a reply that may not come, and
+/// with it goes what it held.
+#[tokio::test]
+async fn a_lock_is_not_kept_for_a_reply_that_does_not_come() {
+    for door in DOORS {
+        let clock = clock();
+        let gateway = TestGateway::at(clock.clone(), |_| {}).await;
+        let device = listen(junos().clock(clock)).await;
+        let timeouts = json!({"timeouts": {"rpc_seconds": 600, "commit_seconds": 600}});
+        gateway.add("mx1", &device, timeouts).await;
+        // Connecting takes time of its own.
+        gateway.read("/v1/devices/mx1/sessions").await;
+        let before = running(&device);
+        device
+            .faults()
+            .add(Rule::on("get-configuration", Fault::Swallow).once());
+        let body = json!({"edits": to_contact(Profile::Junos, "east")});
+        let changing = gateway.change(door, "mx1", body);
+        let refusal = bad(door, while_time_passes(Duration::from_secs(10), changing).await);
+        assert_eq!(
+            refusal.verdict(),
+            ("device-timeout", "not_applied"),
+            "{refusal:?}"
+        );
+        eventually("the lock is free", async || is_free(&device)).await;
+        assert_eq!(running(&device), before);
+        let next = json!({"edits": to_contact(Profile::Junos, "west")});
+        assert_eq!(
+            good(door, gateway.change(door, "mx1", next).await)["state"],
+            "committed"
+        );
     }
 }
 

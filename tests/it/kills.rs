@@ -1,8 +1,10 @@
 //! Ending other sessions (S26, L5), through both doors.
 
-use ncgate::emulator::{DeviceError, Fault, Profile, Rule};
+use ncgate::emulator::config::Store;
+use ncgate::emulator::{DeviceError, Fault, Gate, Profile, Rule};
 use serde_json::{Value, json};
 
+use crate::support::commits::to_contact;
 use crate::support::doors::{DOORS, bad, good};
 use crate::support::judged::is_free;
 use crate::support::planned::planned;
@@ -49,6 +51,51 @@ async fn a_forgotten_lock_is_broken_if_its_holder_is_as_demanded() {
         // What was seen of its lock before is over as well.
         let locks = good(door, gateway.locks(door, "mx1").await);
         assert_eq!(locks["locks"], json!([]), "{locks}");
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
+/// S26, L5, issue 4: a change that comes to its confirmed commit while somebody is about to kill its session: whoever does not
+/// insist on that is refused, although nothing waited when he looked.
+#[tokio::test]
+async fn a_confirmed_commit_that_comes_meanwhile_is_not_undone() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let (compared, looked) = (Gate::new(), Gate::new());
+        let compare = Fault::HoldReply(compared.clone());
+        device.faults().add(Rule::on("get-configuration", compare).once());
+        let body = json!({
+            "edits": to_contact(Profile::Junos, "east"),
+            "commit": {"confirm_timeout_seconds": 600},
+        });
+        let changing = gateway.change(door, "mx1", body);
+        let killing = async {
+            compared.reached().await;
+            let look = Fault::HoldReply(looked.clone());
+            device
+                .faults()
+                .add(Rule::on("get-commit-information", look).once());
+            let holder = device.device().lock_holder(Store::Candidate).expect("a lock");
+            let killing = gateway.kill(door, "mx1", u64::from(holder.session), json!({}));
+            let between = async {
+                looked.reached().await;
+                compared.open();
+                eventually("it is committed", async || device.device().is_rollback_pending()).await;
+                looked.open();
+            };
+            tokio::join!(killing, between).0
+        };
+        let (changed, killed) = tokio::join!(changing, killing);
+        let refusal = bad(door, killed);
+        assert_eq!(
+            (refusal.verdict(), refusal.reason.as_deref()),
+            (("precondition-failed", "not_sent"), Some("confirmed_commit")),
+            "{refusal:?}"
+        );
+        assert_eq!(good(door, changed)["state"], "pending_confirm");
+        assert_eq!(device.stats().count("kill-session"), 0);
+        assert!(device.device().is_rollback_pending());
         gateway.stop().await;
         device.stop().await;
     }

@@ -230,6 +230,10 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
         // The device may be at work for long; or it waits for the end of this session.
         drop(held);
         None
+    } else if matches!(fate, Fate::Undo | Fate::Ignored) && !held.is_idle() {
+        // Nothing was committed in it, so its end takes back what is left. A reply that may not come is not waited for.
+        let _ = timeout(GOODBYE, held.end()).await;
+        None
     } else {
         goodbye(held).await;
         None

@@ -36,7 +36,7 @@ impl UnderWay {
     }
 }
 
-/// Something under way that could confirm, until this is dropped.
+/// Something under way that a confirmed commit must not cross, until this is dropped.
 #[derive(Debug)]
 pub(in crate::service) struct Passage {
     passages: Arc<Passages>,
@@ -162,6 +162,11 @@ impl Gateway {
         }))
     }
 
+    /// Something else is about to be sent that a confirmed commit must not cross: it counts until this is dropped.
+    pub(in crate::service) fn under_way(&self, device_id: &str) -> Passage {
+        Passages::enter(&self.inner.passages, device_id)
+    }
+
     /// Lets a check or a commit go that could confirm; it counts until the passage is dropped, which must not be before
     /// the device is done with it.
     ///
@@ -169,7 +174,7 @@ impl Gateway {
     /// As [`Gateway::nothing_is_open`].
     pub(in crate::service) fn pass(&self, device: &DeviceRecord) -> Result<Passage, Error> {
         // Counted first: who announces a confirmed commit from now on waits for this one, or has been seen.
-        let passage = Passages::enter(&self.inner.passages, &device.id);
+        let passage = self.under_way(&device.id);
         self.nothing_is_open(device)?;
         Ok(passage)
     }
