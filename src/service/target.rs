@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::netconf::junos::JunosVersion;
 use crate::store::DeviceRecord;
 use crate::transport::{
-    ChannelKind, Credentials, HostKey, HostKeyPolicy, PromptAnswer, Secret, SshHost, SshProfile, SshTarget,
-    Timeouts, UserKey,
+    ChannelKind, Credentials, HostKey, HostKeyPolicy, KnownMethod, PromptAnswer, Secret, SshHost, SshProfile,
+    SshTarget, Timeouts, UserKey,
 };
 
 /// Which logins at jump hosts are the same. Its key is this process's own, so that it tells nothing of what goes in.
@@ -179,6 +179,7 @@ fn profile(stored: StoredSshProfile) -> SshProfile {
 fn credentials(stored: &StoredCredentials) -> Credentials {
     let secret = |text: &crate::device::model::Secret| Secret::new(text.expose());
     Credentials {
+        known: KnownMethod::default(),
         private_key: stored
             .private_key
             .as_ref()

@@ -1,6 +1,6 @@
 //! User authentication (RFC 4252, RFC 4256): public key, password, keyboard-interactive, in that order, leaving
-//! out what the server does not offer, for which it is asked first. No secret that the server has judged wrong is sent
-//! a second time.
+//! out what the server does not offer, for which it is asked first; what was enough the last time comes before all that.
+//! No secret that the server has judged wrong is sent a second time.
 
 use std::sync::Arc;
 
@@ -76,10 +76,13 @@ struct Login<'a> {
 
 impl Login<'_> {
     async fn run(&mut self) -> Result<(), TransportError> {
-        if self.ask().await? {
+        let auth = &self.host.auth;
+        let known = auth.known.get();
+        if known.is_none() && self.ask().await? {
             return Ok(());
         }
-        let auth = &self.host.auth;
+        // If it is not enough any more, the next login asks again.
+        auth.known.set(None);
         let mut pending = Vec::new();
         if auth.private_key.is_some() {
             pending.push(MethodKind::PublicKey);
@@ -90,11 +93,15 @@ impl Login<'_> {
         if auth.password.is_some() || !auth.keyboard_interactive.is_empty() {
             pending.push(MethodKind::KeyboardInteractive);
         }
+        pending.sort_by_key(|method| known != Some(*method));
         // After a partial success a method that was not offered before may be.
         while let Some(next) = pending.iter().position(|method| self.is_offered(*method)) {
             let method = pending.remove(next);
             match self.attempt(method).await? {
-                Outcome::Success => return Ok(()),
+                Outcome::Success => {
+                    auth.known.set((!self.partial).then_some(method));
+                    return Ok(());
+                }
                 Outcome::Skipped { why } => self.note(method, why),
                 Outcome::Refused {
                     offered,

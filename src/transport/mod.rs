@@ -29,5 +29,6 @@ pub use error::{AuthAttempt, ChannelRequest, Loss, Phase, TransportError};
 pub use host_key::{HostKey, HostKeyError, HostKeyPolicy};
 pub use network::NetworkPolicy;
 pub use target::{
-    ChannelKind, Credentials, KeyError, PromptAnswer, Secret, Settings, SshHost, SshTarget, Timeouts, UserKey,
+    ChannelKind, Credentials, KeyError, KnownMethod, PromptAnswer, Secret, Settings, SshHost, SshTarget,
+    Timeouts, UserKey,
 };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use russh::MethodKind;
 use russh::keys::{HashAlg, PrivateKey, decode_secret_key};
 use zeroize::Zeroizing;
 
@@ -134,6 +135,22 @@ pub struct Credentials {
     pub private_key: Option<UserKey>,
     pub password: Option<Secret>,
     pub keyboard_interactive: Vec<PromptAnswer>,
+    pub known: KnownMethod,
+}
+
+/// The method by which these credentials were enough for the last login, shared by their clones. The next login begins with
+/// it, and need not ask first what the server offers: one round trip less.
+#[derive(Clone, Debug, Default)]
+pub struct KnownMethod(Arc<Mutex<Option<MethodKind>>>);
+
+impl KnownMethod {
+    pub(super) fn get(&self) -> Option<MethodKind> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set(&self, method: Option<MethodKind>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = method;
+    }
 }
 
 impl Credentials {

@@ -7,8 +7,10 @@ use ncgate::emulator::config::{Store, set};
 use ncgate::emulator::{DeviceError, Fault, Gate, Profile, Quirk, Rule, RunningEmulator, Until};
 use serde_json::{Value, json};
 
-use crate::support::commits::{change_ends_as, commit_ends_as, commits, id, pair, quirky, running, start};
-use crate::support::confirmed::pass;
+use crate::support::commits::{
+    self, change_ends_as, commit_ends_as, commits, id, pair, quirky, running, start,
+};
+use crate::support::confirmed::{clock, pass};
 use crate::support::doors::{DOORS, Door, Refusal, bad, good};
 use crate::support::{TestGateway, eventually, junos, listen, sent};
 
@@ -112,6 +114,56 @@ async fn what_cannot_be_looked_at_is_saved() {
         );
         assert!(startup(&device).contains("contact east"));
         assert_eq!(sent(&device, "copy-config").len(), 1);
+    }
+}
+
+/// H3, E4: a server that swallows the commit, while somebody else's confirmed commit is undone: running has moved, and not where
+/// it was to. That is no proof of the commit, nor of the contrary.
+#[tokio::test]
+async fn what_moved_elsewhere_is_no_proof() {
+    for door in DOORS {
+        for in_session in [false, true] {
+            let clock = clock();
+            let gateway = TestGateway::at(clock.clone(), |_| {}).await;
+            let (device, edits) = commits::device(Profile::Rfc, clock, None).await;
+            let timeouts = json!({"timeouts": {"rpc_seconds": 600, "commit_seconds": 600}});
+            gateway.add("mx1", &device, timeouts).await;
+            let before = running(&device);
+            let bob = device.console("bob");
+            bob.edit("set system host-name bobs").expect("an edit");
+            bob.commit_confirmed(1, None).expect("a commit");
+            assert!(running(&device).contains("bobs"));
+            // The last look before the commit; an edit session reads running once more.
+            let read = Gate::new();
+            let held = Rule::on("get-config", Fault::HoldReply(read.clone()));
+            device
+                .faults()
+                .add(held.after(if in_session { 3 } else { 2 }).once());
+            device.faults().add(Rule::on("commit", Fault::Pretend).once());
+            let committing = async {
+                if in_session {
+                    let session = edited(&gateway, door, &edits).await;
+                    gateway.act(door, "mx1", &session, "commit", Value::Null).await
+                } else {
+                    gateway.change(door, "mx1", json!({"edits": edits})).await
+                }
+            };
+            let meanwhile = async {
+                read.reached().await;
+                pass(Duration::from_secs(70)).await;
+                eventually("bob's commit is undone", async || running(&device) == before).await;
+                read.open();
+            };
+            let (told, ()) = tokio::join!(committing, meanwhile);
+            let refusal = bad(door, told);
+            assert_eq!(
+                refusal.verdict(),
+                ("partial-operation", "unknown"),
+                "{in_session}: {refusal:?}"
+            );
+            let diff = refusal.diff.as_deref().unwrap_or_default();
+            assert!(diff.contains("contact = east"), "{in_session}: {refusal:?}");
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::service::edit::ground::{Confirm, Dialect, Ground, Verify};
 use crate::service::edit::reading;
 use crate::service::edit::request::{ChangeRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
-use crate::service::edit::snapshot::Snapshot;
+use crate::service::edit::snapshot::{self, Snapshot};
 use crate::service::edit::verdict;
 use crate::service::edit::view::{RpcErrorView, ScheduledView};
 use crate::service::evidence::{self, Evidence, Moment, Newest};
@@ -571,6 +571,7 @@ impl Work {
             before.as_deref(),
             after.as_deref(),
             &running.digest(),
+            || snapshot::shows(self.before.as_ref()?, self.after.as_ref()?, running),
         );
         verified.map_err(|error| Stop {
             step,

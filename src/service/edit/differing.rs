@@ -68,8 +68,7 @@ impl Differing {
                 let candidate = snapshot(device, candidate).await?;
                 Ok(Looked {
                     diff: running.difference(&candidate),
-                    running: Some(running.digest()),
-                    candidate: Some(candidate.digest()),
+                    compared: Some((running, candidate)),
                 })
             }
             (Dialect::Junos | Dialect::Rfc, ..) => Ok(Looked::only(Diff::new(""))),
@@ -81,18 +80,13 @@ impl Differing {
 #[derive(Debug, Clone)]
 pub(in crate::service) struct Looked {
     pub diff: Diff,
-    /// Digests of what was compared, where the gateway compared.
-    pub running: Option<String>,
-    pub candidate: Option<String>,
+    /// Running and the candidate, where the gateway compared them.
+    pub compared: Option<(Snapshot, Snapshot)>,
 }
 
 impl Looked {
     fn only(diff: Diff) -> Self {
-        Self {
-            diff,
-            running: None,
-            candidate: None,
-        }
+        Self { diff, compared: None }
     }
 }
 

@@ -104,6 +104,30 @@ impl Snapshot {
     }
 }
 
+/// Whether anything has become different in `running` where `after` differs from `before`, whatever the device has made of
+/// it there. `None`: they are too large to be looked at line by line.
+pub fn shows(before: &Snapshot, after: &Snapshot, running: &Snapshot) -> Option<bool> {
+    let (before, after, running) = (
+        before.tree.as_ref()?,
+        after.tree.as_ref()?,
+        running.tree.as_ref()?,
+    );
+    let mut lists = BTreeSet::new();
+    for tree in [before, after, running] {
+        find_lists(tree, "", &mut lists);
+    }
+    let [before, after, running] = [before, after, running].map(|tree| lines(tree, &lists));
+    let places = |one: &[String], other: &[String]| -> BTreeSet<String> {
+        let gone = missing(one, other).into_iter();
+        let come = missing(other, one).into_iter();
+        let place = |line: &str| line.split_once(" = ").map_or(line, |(place, _)| place).to_owned();
+        gone.chain(come).map(place).collect()
+    };
+    let wanted = places(&before, &after);
+    // Nothing but an order was to change.
+    Some(wanted.is_empty() || !wanted.is_disjoint(&places(&before, &running)))
+}
+
 /// A difference that is not too large to be kept. Its digest is that of the whole.
 pub fn bounded(text: String) -> Diff {
     let Diff { mut text, sha256 } = Diff::new(text);
@@ -355,6 +379,34 @@ mod tests {
             before.difference(&after).text,
             "~ /l/v = 2: stands in another place\n"
         );
+    }
+
+    /// E4: what somebody else has changed elsewhere is not taken for the change; what the device makes of it is.
+    #[test]
+    fn a_change_shows_in_its_own_places() {
+        let before = snapshot("<i><name>a</name><mtu>1</mtu></i><host>r1</host>");
+        let after = snapshot(
+            "<i><name>a</name><mtu>1</mtu></i><i><name>b</name><secret>plain</secret></i><host>r1</host>",
+        );
+        for (running, expected) in [
+            ("<host>r1</host>", false),
+            ("<i><name>a</name><mtu>1</mtu></i><host>r2</host>", false),
+            (
+                "<i><name>a</name><mtu>1</mtu></i><i><name>b</name><secret>$9$x</secret></i><host>r1</host>",
+                true,
+            ),
+            ("<i><name>b</name></i><host>r2</host>", true),
+        ] {
+            assert_eq!(
+                shows(&before, &after, &snapshot(running)),
+                Some(expected),
+                "{running}"
+            );
+        }
+        // What was to go, and is there still.
+        assert_eq!(shows(&after, &before, &snapshot("<host>r1</host>")), Some(true));
+        let renamed = snapshot("<i><name>b</name><secret>plain</secret></i><host>r1</host>");
+        assert_eq!(shows(&after, &before, &renamed), Some(false));
     }
 
     /// A difference is bounded, its digest is not.

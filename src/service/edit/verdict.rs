@@ -6,7 +6,8 @@ use super::script::StepName;
 use crate::error::{Error, ErrorCode, Outcome};
 
 /// Holds running after a commit against what it was before and what was committed, all of them by their digests. What is
-/// not known is `None`, and then nothing is concluded from it.
+/// not known is `None`, and then nothing is concluded from it. `shows`: whether running has become different where it was
+/// to; it is asked when nothing else decides.
 ///
 /// # Errors
 /// `operation-failed`, outcome `not_applied`: running is as it was before. `partial-operation`, outcome `unknown`: it is
@@ -16,15 +17,15 @@ pub(in crate::service) fn after_commit(
     before: Option<&str>,
     after: Option<&str>,
     running: &str,
+    shows: impl FnOnce() -> Option<bool>,
 ) -> Result<(), Error> {
     let Some(after) = after else { return Ok(()) };
-    let looked = match verify {
-        Verify::Nothing => return Ok(()),
-        // What the device makes of it beside that is the device's.
-        Verify::Moved => before.is_some_and(|before| before != running),
-        Verify::Whole => false,
-    };
-    if looked || after == running {
+    if verify == Verify::Nothing || after == running {
+        return Ok(());
+    }
+    let moved = before.is_some_and(|before| before != running);
+    // What the device makes of it beside that is the device's. But what moved may be somebody else's, such as a rollback.
+    if verify == Verify::Moved && moved && shows() != Some(false) {
         return Ok(());
     }
     let (code, outcome, detail) = if before == Some(running) {
@@ -53,7 +54,7 @@ mod tests {
     #[test]
     fn nothing_is_guessed() {
         let told = |verify, before, after, running| {
-            let told = after_commit(verify, before, after, running);
+            let told = after_commit(verify, before, after, running, || None);
             told.map_or_else(|error| Some(error.outcome()), |()| None)
         };
         let (whole, moved) = (Verify::Whole, Verify::Moved);
@@ -68,5 +69,13 @@ mod tests {
         assert_eq!(told(whole, Some("a"), Some("b"), "c"), Some(Outcome::Unknown));
         assert_eq!(told(moved, Some("a"), Some("b"), "c"), None);
         assert_eq!(told(Verify::Nothing, Some("a"), Some("b"), "a"), None);
+        for (shows, expected) in [
+            (Some(true), None),
+            (None, None),
+            (Some(false), Some(Outcome::Unknown)),
+        ] {
+            let told = after_commit(moved, Some("a"), Some("b"), "c", || shows);
+            assert_eq!(told.err().map(|error| error.outcome()), expected, "{shows:?}");
+        }
     }
 }

@@ -24,7 +24,7 @@ use crate::service::edit::ground::{self, Ground, Verify};
 use crate::service::edit::reading::{self, Committed};
 use crate::service::edit::request::{CommitOptions, CommitRequest, Mode};
 use crate::service::edit::script::{Step, StepName, Tells};
-use crate::service::edit::snapshot::Snapshot;
+use crate::service::edit::snapshot::{self, Snapshot};
 use crate::service::edit::verdict;
 use crate::service::edit::view::{EditSessionView, Planned};
 use crate::service::failure;
@@ -121,6 +121,7 @@ impl Gateway {
             probe,
             by,
             record,
+            compared: None,
             answered: None,
             lost: None,
             passing: None,
@@ -200,6 +201,8 @@ pub(super) struct Commit {
     /// When its caller wants it to be over. What counts, and what follows from it, has its own time.
     pub by: Option<Instant>,
     pub record: Recorded,
+    /// What running was before it, and what it is to become, where the gateway compared them.
+    pub compared: Option<(Snapshot, Snapshot)>,
     /// When the device said ok to it.
     pub answered: Option<Instant>,
     /// What has to be confirmed, if it was made: no reply came, or another one than was to come.
@@ -421,16 +424,16 @@ impl Commit {
         after: Option<&Snapshot>,
         running: &Snapshot,
     ) -> Result<(), Error> {
-        let evidence = self.record.evidence();
-        let known = |read: Option<&Snapshot>, seen: &Option<String>| {
-            let read = read.map(Snapshot::digest);
-            read.or_else(|| seen.clone())
-        };
+        let compared = self.compared.as_ref();
+        let before = before.or(compared.map(|(before, _)| before));
+        let after = after.or(compared.map(|(_, after)| after));
+        let digest = |snapshot: Option<&Snapshot>| snapshot.map(Snapshot::digest);
         let verified = verdict::after_commit(
             self.ground.verify,
-            known(before, &evidence.before).as_deref(),
-            known(after, &evidence.expected).as_deref(),
+            digest(before).as_deref(),
+            digest(after).as_deref(),
             &running.digest(),
+            || snapshot::shows(before?, after?, running),
         );
         verified.map_err(|error| match after {
             Some(after) => error.with_diff(running.difference(after)),

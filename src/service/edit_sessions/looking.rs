@@ -202,12 +202,12 @@ impl Commit {
         }
         let sent = self.send(differing.steps.clone(), start, None).await;
         let replies = sent.map_err(|failed| failed.error)?;
-        let Looked {
-            diff,
-            running,
-            candidate,
-        } = differing.look(&name, replies).await?;
-        (evidence.before, evidence.expected) = (running, candidate);
+        let Looked { diff, compared } = differing.look(&name, replies).await?;
+        if let Some((running, candidate)) = &compared {
+            evidence.before = Some(running.digest());
+            evidence.expected = Some(candidate.digest());
+        }
+        self.compared = compared;
         self.record.looked(&diff, evidence)?;
         Ok(if diff.is_empty() {
             Seen::NoDifference

@@ -1,5 +1,7 @@
 //! S1: every way to log in, and what is said when none works.
 
+use std::sync::Arc;
+
 use russh::MethodKind;
 use russh::keys::{Algorithm, PublicKey};
 
@@ -106,6 +108,7 @@ async fn too_many_tries_are_a_refusal() {
         private_key: Some(UserKey::new(Secret::new(key_text(&ed25519_key(7))), None)),
         password: Some(Secret::new("wrong")),
         keyboard_interactive: vec![answer("token", "t")],
+        ..Credentials::default()
     };
     let goodbye = "the server disconnected: NoMoreAuthMethodsAvailable: Too many authentication attempts";
     // The question for the methods is the first one that such a server counts.
@@ -148,6 +151,50 @@ async fn password_answers_a_single_prompt_where_only_keyboard_interactive_is_off
         "{:?}",
         plan.log.all()
     );
+}
+
+/// S1: the next login begins with what was enough for the last one; when it is not enough any more, what the server offers
+/// counts again.
+#[tokio::test]
+async fn what_was_enough_comes_first_the_next_time() {
+    let logins = |plan: &Plan| {
+        let mut all = plan.log.all();
+        all.retain(|line| line == "methods asked" || line.starts_with("auth "));
+        all
+    };
+    let first = Plan {
+        methods: vec![MethodKind::KeyboardInteractive],
+        prompts: vec![vec![("Password for u:", "pw")], vec![]],
+        ..Plan::default()
+    };
+    let target = target();
+    connect_to(&first, &target).await.unwrap();
+    assert_eq!(logins(&first), ["methods asked", "auth keyboard-interactive"]);
+    let second = Plan {
+        log: Arc::default(),
+        ..first.clone()
+    };
+    connect_to(&second, &target.clone()).await.unwrap();
+    assert_eq!(logins(&second), ["auth keyboard-interactive"]);
+    // It offers something else by now.
+    let third = Plan {
+        methods: vec![MethodKind::Password],
+        prompts: Vec::new(),
+        log: Arc::default(),
+        ..first.clone()
+    };
+    connect_to(&third, &target).await.unwrap();
+    assert_eq!(
+        logins(&third),
+        ["auth keyboard-interactive", "auth password u"],
+        "the refusal told what it offers"
+    );
+    let fourth = Plan {
+        log: Arc::default(),
+        ..third.clone()
+    };
+    connect_to(&fourth, &target).await.unwrap();
+    assert_eq!(logins(&fourth), ["auth password u"]);
 }
 
 /// S1
