@@ -1,6 +1,6 @@
 //! Why a lock was refused, and who holds it (S22): in fields where the server has them, in words where it has not.
 
-use super::error_class::ErrorClass;
+use super::error_class::{self, ErrorClass};
 use super::rpc_error::RpcError;
 
 /// Why a lock is refused (M3).
@@ -54,7 +54,7 @@ impl LockHolder {
 
 /// What refused a lock for session `own`: also `in-use`, which some servers answer to whoever does not hold it.
 pub(super) fn lock_refusal(error: &RpcError, own: u64) -> Option<LockRefusal> {
-    let class = error.class_in_session(own);
+    let class = error_class::in_session(error_class::classify_lock(error), own);
     let reason = match class {
         ErrorClass::InUse => Some(LockReason::Held),
         ref class => class.lock_reason(),
@@ -74,7 +74,7 @@ pub(super) fn lock_refusal(error: &RpcError, own: u64) -> Option<LockRefusal> {
 pub(super) fn holder(error: &RpcError) -> LockHolder {
     let told = error.error_info.as_deref().and_then(session_id);
     let message = error.error_message.as_deref().unwrap_or_default();
-    let named = first_entry(message).map(named).unwrap_or_default();
+    let named = first_entry(message).map_or_else(LockHolder::default, |entry| named(&entry));
     match (told, named.killable_id()) {
         // Two holders: one is told by number, the other in words.
         (Some(told), Some(named)) if told != 0 && told != named => LockHolder {
@@ -89,14 +89,26 @@ pub(super) fn holder(error: &RpcError) -> LockHolder {
 }
 
 /// What stands behind "locked by", to the end of its line: Junos lists several holders one below the other.
-fn first_entry(message: &str) -> Option<&str> {
+fn first_entry(message: &str) -> Option<String> {
     let lower = message.to_ascii_lowercase();
     let (at, words) = lower.match_indices("locked by").next()?;
     if lower[..at].ends_with(|c: char| c.is_ascii_alphabetic()) {
         return None;
     }
     let entries = message[at + words.len()..].trim_start_matches([':', ' ', '\t', '\r', '\n']);
-    entries.lines().next()
+    let mut lines = entries.lines().map(str::trim);
+    let first = lines.next()?;
+    // Some wrap their lines, also between date and time: then the next one begins with the rest of the date.
+    let in_date = first.rsplit_once(SINCE);
+    let in_date = in_date.is_some_and(|(_, date)| !date.contains(':'));
+    match lines.next() {
+        Some(next)
+            if in_date && next.starts_with(is_digit) && next.split(' ').next().is_some_and(is_of_date) =>
+        {
+            Some(format!("{first} {next}"))
+        }
+        Some(_) | None => Some(first.to_owned()),
+    }
 }
 
 /// The holder that one line names.
@@ -105,6 +117,7 @@ fn named(entry: &str) -> LockHolder {
     junos(entry, &words)
         .or_else(|| numbered(entry, &words))
         .or_else(|| user(&words))
+        .or_else(|| logged_in(entry, &words))
         .unwrap_or_default()
 }
 
@@ -124,12 +137,13 @@ fn junos(entry: &str, words: &[&str]) -> Option<LockHolder> {
         terminal: terminal.map(str::to_owned),
         pid: Some(pid),
         since: since(entry),
-        idle: after(entry, "idle ", &[' ']),
+        idle: idle(entry),
         ..LockHolder::default()
     })
 }
 
-/// `session 30 admin ssh (cli from 192.0.2.1) on since DATE`: confd. `1677`: clixon. The number alone is enough.
+/// `session 30 admin ssh (cli from 192.0.2.1) on since DATE`: confd. `session 14 (NC SID 5)`: sysrepo, which counts
+/// sessions of its own beside those of NETCONF. `1677`: clixon. The number alone is enough.
 fn numbered(entry: &str, words: &[&str]) -> Option<LockHolder> {
     let words = match words {
         [first, rest @ ..] if first.eq_ignore_ascii_case("netconf") => rest,
@@ -141,6 +155,12 @@ fn numbered(entry: &str, words: &[&str]) -> Option<LockHolder> {
         _ => return None,
     };
     let id = number(id.trim_end_matches('.'))?;
+    let (id, rest) = match rest {
+        ["(NC", "SID", id, rest @ ..] => (number(id.trim_end_matches('.').strip_suffix(')')?)?, rest),
+        // Whose number it is says what stands in there.
+        [bracket, ..] if bracket.starts_with(['(', '[']) => return None,
+        _ => (id, rest),
+    };
     let user = match rest {
         // One of several.
         ["and" | "or" | "&", ..] => return None,
@@ -177,22 +197,65 @@ fn user(words: &[&str]) -> Option<LockHolder> {
     })
 }
 
+/// `admin console (cli from 127.0.0.1) on since DATE`: NSO, which does not say what session it is.
+fn logged_in(entry: &str, words: &[&str]) -> Option<LockHolder> {
+    let [
+        user,
+        "console" | "ssh" | "tcp" | "tls" | "http" | "https",
+        program,
+        "from",
+        ..,
+    ] = words
+    else {
+        return None;
+    };
+    let since = since(entry).filter(|_| program.starts_with('('))?;
+    Some(LockHolder {
+        user: Some((*user).to_owned()),
+        since: Some(since),
+        ..LockHolder::default()
+    })
+}
+
 /// Digits and nothing else.
 fn number(word: &str) -> Option<u64> {
-    let digits = word.bytes().all(|byte| byte.is_ascii_digit());
-    word.parse().ok().filter(|_| digits)
+    word.parse().ok().filter(|_| word.chars().all(is_digit))
 }
 
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
+}
+
+const SINCE: &str = "on since";
+
+/// The date behind "on since", without the words that some write behind it. In an unknown form, all of it.
 fn since(entry: &str) -> Option<String> {
-    after(entry, "on since ", &[])
+    let told = after(entry, SINCE)?;
+    let words = told.split_whitespace().take(3);
+    let date: Vec<&str> = words.take_while(|word| is_of_date(word)).collect();
+    Some(match date.as_slice() {
+        [] => told.to_owned(),
+        date => date.join(" "),
+    })
 }
 
-/// What stands after `label`, up to a comma or one of `ends`.
-fn after(entry: &str, label: &str, ends: &[char]) -> Option<String> {
+/// Day, time or time zone: `2026-01-02`, `09:31:02`, `UTC`, `+02:00`.
+fn is_of_date(word: &str) -> bool {
+    word.chars()
+        .all(|c| c.is_ascii_uppercase() || is_digit(c) || "-+:./".contains(c))
+}
+
+/// The time behind "idle", `3d 01:02`. Junos may go on with the kind of the lock.
+fn idle(entry: &str) -> Option<String> {
+    let time = after(entry, "idle ")?.split("exclusive").next()?.trim_end();
+    (!time.is_empty()).then(|| time.to_owned())
+}
+
+/// What stands after `label`, up to a comma.
+fn after<'e>(entry: &'e str, label: &str) -> Option<&'e str> {
     let (_, rest) = entry.split_once(label)?;
-    let rest = rest.split(',').next().unwrap_or_default().trim();
-    let value = rest.split(ends).next().unwrap_or_default();
-    (!value.is_empty()).then(|| value.to_owned())
+    let value = rest.split(',').next()?.trim();
+    (!value.is_empty()).then_some(value)
 }
 
 /// The number after the name `session-id`, as an element or in words.

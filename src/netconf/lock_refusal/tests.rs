@@ -129,6 +129,72 @@ fn several_holders_are_not_mixed() {
     assert_eq!(two.lock_holder(), Some(only_number));
 }
 
+/// S22: since when, and how long idle: all of it, and nothing that stands behind.
+#[test]
+fn times_of_the_holder_are_whole() {
+    for (entry, since, idle) in [
+        (
+            "ops terminal p1 (pid 901) on since 2026-03-04 05:06:07 CET, idle 3d 01:02\n      exclusive [edit]",
+            "2026-03-04 05:06:07 CET",
+            Some("3d 01:02"),
+        ),
+        (
+            "ops terminal p1 (pid 901) on since 2026-03-04 05:06:07 +01, idle 1w2d 03:04 exclusive",
+            "2026-03-04 05:06:07 +01",
+            Some("1w2d 03:04"),
+        ),
+        (
+            "ops terminal p1 (pid 901) on since 2026-03-04 05:06:07 terminal mode",
+            "2026-03-04 05:06:07",
+            None,
+        ),
+        (
+            "session 31 ops ssh (cli from 198.51.100.7) on since 2026-03-04\n   05:06:07\n",
+            "2026-03-04 05:06:07",
+            None,
+        ),
+        (
+            "session 31 ops ssh (cli from 198.51.100.7) on since\n   2026-03-04 05:06:07 exclusive mode",
+            "2026-03-04 05:06:07",
+            None,
+        ),
+        (
+            "ops (pid 901) on since Wed Mar 4 05:06:07 2026, idle 00:00:09",
+            "Wed Mar 4 05:06:07 2026",
+            Some("00:00:09"),
+        ),
+        // The second line is another holder's.
+        (
+            "ops (pid 901) on since 2026-03-04\n  4th terminal p2 (pid 902) on since 2026-03-04 05:06:07, idle 00:00:09",
+            "2026-03-04",
+            None,
+        ),
+        (
+            "ops (pid 901) on since yesterday, idle exclusive",
+            "yesterday",
+            None,
+        ),
+    ] {
+        let held = error("", &format!("configuration database locked by:\n  {entry}"));
+        let holder = held.lock_holder().expect("it is held");
+        assert_eq!(holder.since.as_deref(), Some(since), "{entry}");
+        assert_eq!(holder.idle.as_deref(), idle, "{entry}");
+        assert!(holder.killable_id().is_some(), "{entry}");
+    }
+}
+
+/// S22: who is named without a number is named, and cannot be killed by it.
+#[test]
+fn holders_without_a_number_are_named() {
+    let words = "the configuration database is locked by ops console (cli from 127.0.0.1) on since 2026-03-04 05:06:07";
+    let expected = LockHolder {
+        user: Some("ops".into()),
+        since: Some("2026-03-04 05:06:07".into()),
+        ..LockHolder::default()
+    };
+    assert_eq!(error("lock-denied", words).lock_holder(), Some(expected));
+}
+
 /// S22: prose names nobody.
 #[test]
 fn holders_are_not_made_of_prose() {
@@ -146,6 +212,18 @@ fn holders_are_not_made_of_prose() {
         ("is locked by user request", None, None),
         ("is locked by user in another session", None, None),
         ("cannot be unlocked by session 3", None, None),
+        ("is locked by session 12 (or nobody)", None, None),
+        ("is locked by session 12 (NC SID x)", None, None),
+        ("is locked by session 12 (NC SID 3", None, None),
+        ("is locked by session 12 [3]", None, None),
+        ("is locked by session 12 (NC SID 3) and 13 (NC SID 4)", None, None),
+        (
+            "is locked by session 12 (cli from 192.0.2.1) on since 2026-01-02 09:31:02",
+            None,
+            None,
+        ),
+        ("is locked by session 12 (NC SID 3).", Some(3), None),
+        ("is locked by session 12 (NC SID 0)", Some(0), None),
         ("is locked by NETCONF session 12", Some(12), None),
         ("is locked by session 12 in use (by now)", Some(12), None),
         ("is locked by session 12.", Some(12), None),
@@ -280,4 +358,119 @@ fn leftovers_are_told_from_a_holder() {
     );
     assert_eq!(leftovers.class(), ErrorClass::CandidateModified);
     assert_eq!(leftovers.lock_holder(), None);
+}
+
+/// S22, M3: what servers write behind `operation-failed` and `operation-not-supported` when they refuse a lock. The same
+/// words are no refusal of a lock where something else was asked.
+#[test]
+fn words_of_lock_answers_count_for_locks_only() {
+    let own = 9;
+    for (message, reason, id) in [
+        (
+            "Module has been modified, it can not be locked. Discard or commit changes",
+            "candidate_modified",
+            None,
+        ),
+        (
+            "Module \"acme-system\" is locked by session 21 (NC SID 6).",
+            "held",
+            Some(6),
+        ),
+        (
+            "Module \"acme-system\" is locked by session 21 (NC SID 9).",
+            "same_session",
+            Some(9),
+        ),
+        (
+            "Module \"acme-system\" is already locked by this session 21 (NC SID 9).",
+            "same_session",
+            None,
+        ),
+        (
+            "Module \"acme-system\" is being used by session 21 (NC SID 6).",
+            "held",
+            None,
+        ),
+        ("Requested resource already locked", "held", None),
+        ("Configuration data is locked by other user.", "held", None),
+        ("Candidate is locked by session 12", "held", Some(12)),
+        (
+            "MGMT_CORE #2052: Exclusive datastore access unavailable - model-driven interface has it",
+            "held",
+            None,
+        ),
+    ] {
+        for (tag, class) in [
+            ("operation-failed", ErrorClass::OperationFailed),
+            ("", ErrorClass::OperationFailed),
+            ("operation-not-supported", ErrorClass::OperationNotSupported),
+        ] {
+            let refused = error(tag, message);
+            let found = refused.lock_refusal(own).unwrap_or_else(|| panic!("{refused:?}"));
+            assert_eq!(found.reason.as_str(), reason, "{refused:?}");
+            assert_eq!(found.holder.killable_id(), id, "{refused:?}");
+            assert_eq!(refused.class(), class, "{refused:?}");
+            assert_eq!(refused.class_in_session(own), class, "{refused:?}");
+        }
+        let denied = error("lock-denied", message).lock_refusal(own);
+        let denied = denied.map(|refusal| (refusal.reason.as_str(), refusal.holder.killable_id()));
+        assert_eq!(denied, Some((reason, id)), "{message}");
+    }
+    for (tag, message) in [
+        ("operation-not-supported", "lock of running is not supported"),
+        ("operation-failed", "the lock could not be written"),
+        ("access-denied", "the module is locked by session 21 (NC SID 6)."),
+        ("invalid-value", "the target is locked by its licence"),
+    ] {
+        assert_eq!(error(tag, message).lock_refusal(own), None, "{tag} {message}");
+    }
+}
+
+/// S22, M3: netopeer2 tells leftovers in the candidate by words alone, behind tags that mean something else.
+#[test]
+fn leftovers_are_told_whatever_the_tag() {
+    let words = "Module \"acme-system\" candidate datastore data have already been modified.";
+    for (tag, other) in [
+        ("operation-not-supported", ErrorClass::OperationNotSupported),
+        ("operation-failed", ErrorClass::OperationFailed),
+        ("lock-denied", ErrorClass::CandidateModified),
+        ("in-use", ErrorClass::InUse),
+        ("resource-denied", ErrorClass::ResourceDenied),
+        ("access-denied", ErrorClass::AccessDenied),
+        ("", ErrorClass::OperationFailed),
+    ] {
+        let refused = RpcError {
+            error_info: Some("<session-id>0</session-id>".into()),
+            ..error(tag, words)
+        };
+        let expected = LockRefusal {
+            reason: LockReason::CandidateModified,
+            holder: LockHolder::default(),
+        };
+        assert_eq!(refused.lock_refusal(9), Some(expected), "{tag}");
+        assert_eq!(refused.class(), other, "{tag}");
+    }
+}
+
+/// C3: a confirmed commit that waits is no held lock, whatever refuses the lock for it.
+#[test]
+fn a_pending_confirmed_commit_is_no_lock() {
+    for message in [
+        "There is an ongoing confirmed commit.",
+        "There is an ongoing persistent confirmed commit.",
+    ] {
+        for tag in ["lock-denied", "in-use", "operation-failed", ""] {
+            let refused = RpcError {
+                error_info: Some("<session-id>0</session-id>".into()),
+                ..error(tag, message)
+            };
+            assert_eq!(
+                refused.class(),
+                ErrorClass::ConfirmedCommitPending,
+                "{tag} {message}"
+            );
+            assert_eq!(refused.lock_refusal(9), None, "{tag} {message}");
+            assert_eq!(refused.lock_holder(), None, "{tag} {message}");
+        }
+    }
 }
