@@ -1,7 +1,10 @@
 //! Builds the index while the document is read, or while it arrives.
 
+mod open;
+
 use std::collections::{HashMap, HashSet};
 
+use self::open::{Open, TextSeen};
 use super::ConvertError;
 use super::hints::HintTable;
 use super::index::{
@@ -12,81 +15,6 @@ use crate::xml::{Event, Handler, NamespaceId, Start};
 
 /// Memory that an index may take.
 const MAX_BYTES: usize = 32 << 20;
-
-/// An open element.
-#[derive(Debug, Default)]
-struct Open {
-    name: u32,
-    ns: Option<NamespaceId>,
-    offset: u64,
-    /// Behind the start tag.
-    content: u64,
-    /// Number of this element, for the stamps of its children.
-    serial: u32,
-    runs: Vec<Run>,
-    /// Namespaces of the runs, where runs are elements.
-    run_ns: Vec<NamespaceId>,
-    /// A key came back after another one, or a name came with two namespaces.
-    unusual: bool,
-    has_children: bool,
-    /// Not part of what is converted.
-    left_out: bool,
-    text: TextSeen,
-    /// Where the text since the last child begins.
-    text_from: u64,
-    /// Where the first child begins.
-    first_child: u64,
-    mixed: bool,
-    /// Comments, as long as it may be a leaf.
-    comments: Vec<Box<str>>,
-    /// Not all of them were kept.
-    comments_lost: bool,
-}
-
-/// What is known of a run of text.
-#[derive(Clone, Copy, Debug, Default)]
-struct TextSeen {
-    any: bool,
-    not_blank: bool,
-    newline: bool,
-    starts_with_newline: bool,
-    ends_with_newline: bool,
-    longer_than_one: bool,
-}
-
-impl TextSeen {
-    fn add(&mut self, text: &str) {
-        let bytes = text.as_bytes();
-        if !self.any {
-            self.any = true;
-            self.starts_with_newline = bytes.first() == Some(&b'\n');
-            self.longer_than_one = bytes.len() > 1;
-        } else {
-            self.longer_than_one = true;
-        }
-        self.ends_with_newline = bytes.last() == Some(&b'\n');
-        if !self.not_blank {
-            for byte in bytes {
-                match byte {
-                    b'\n' => self.newline = true,
-                    b' ' | b'\t' | b'\r' => {}
-                    _ => {
-                        self.not_blank = true;
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    fn content(&self) -> Content {
-        if !self.any || (!self.not_blank && self.newline) {
-            return Content::Null;
-        }
-        let wrapped = self.starts_with_newline && self.ends_with_newline && self.longer_than_one;
-        Content::Text { wrapped }
-    }
-}
 
 /// Builds an [`Index`] from the events of a document.
 #[derive(Debug)]
