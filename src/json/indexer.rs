@@ -4,12 +4,12 @@ mod open;
 
 use std::collections::{HashMap, HashSet};
 
-use self::open::{Open, TextSeen};
+use self::open::{Open, Part, TextSeen};
 use super::ConvertError;
 use super::hints::HintTable;
 use super::index::{
     Content, Distant, Index, Inner, LOOKAHEAD, MAX_COMMENT_BYTES, Repeated, Run, Selection, Shuffled, TEXT,
-    Top, is_left_out, is_payload_wrapper, local,
+    Top, is_banner, is_cli, is_left_out, is_payload_wrapper, local,
 };
 use crate::xml::{Event, Handler, NamespaceId, Start};
 
@@ -38,6 +38,8 @@ pub struct Indexer {
     shuffled: Vec<Shuffled>,
     runs: Vec<Run>,
     distant: Vec<Distant>,
+    /// Where each `cli` begins that holds more than a banner.
+    clis: Vec<u64>,
     /// Comments of distant leaves.
     comments: Vec<Box<str>>,
     /// Bytes of all comments that are kept.
@@ -64,6 +66,7 @@ impl Indexer {
             shuffled: Vec::new(),
             runs: Vec::new(),
             distant: Vec::new(),
+            clis: Vec::new(),
             comments: Vec::new(),
             comment_bytes: 0,
             bytes: 0,
@@ -88,6 +91,7 @@ impl Indexer {
             shuffled: self.shuffled,
             runs: self.runs,
             distant: self.distant,
+            clis: self.clis,
             comments: self.comments,
             names: self.names,
         })
@@ -95,22 +99,26 @@ impl Indexer {
 
     fn start(&mut self, start: &Start<'_>) -> Result<(), ConvertError> {
         let name = self.intern(start.name())?;
-        let mut left_out = false;
+        let mut part = Part::Kept;
         if self.depth == 0 {
             if start.local() == "rpc-reply" && self.selection != Selection::Document {
                 self.top = Top::RootChildren;
             }
         } else {
-            let inside_left_out = self.open[self.depth - 1].left_out;
-            left_out = inside_left_out
-                || (self.depth == 1
-                    && self.top != Top::Root
-                    && is_left_out(self.selection, start.local(), start.ns()));
-            if !inside_left_out {
+            part = self.part_of(start);
+            if self.open[self.depth - 1].part != Part::LeftOut {
                 self.end_text()?;
             }
             self.forget_comments();
-            if !left_out {
+            let parent = &mut self.open[self.depth - 1];
+            if !parent.has_children {
+                parent.has_children = true;
+                parent.first_child = start.offset();
+            }
+            if part == Part::Kept {
+                if parent.part == Part::BareCli {
+                    self.keep_cli()?;
+                }
                 self.child(start, name)?;
             }
         }
@@ -130,7 +138,7 @@ impl Indexer {
         open.run_ns.clear();
         open.unusual = false;
         open.has_children = false;
-        open.left_out = left_out;
+        open.part = part;
         open.text = TextSeen::default();
         open.text_from = start.end_offset();
         open.mixed = false;
@@ -139,23 +147,56 @@ impl Indexer {
         Ok(())
     }
 
+    /// Whether the element that begins inside the innermost open one is part of what is converted.
+    fn part_of(&self, start: &Start<'_>) -> Part {
+        let (selection, local, ns) = (self.selection, start.local(), start.ns());
+        let at_top = self.depth == 1 && self.top != Top::Root;
+        match self.open[self.depth - 1].part {
+            Part::LeftOut => Part::LeftOut,
+            Part::BareCli | Part::Cli if is_banner(selection, local, ns) => Part::LeftOut,
+            Part::Kept if at_top && is_left_out(selection, local, ns) => Part::LeftOut,
+            Part::Kept if at_top && is_cli(selection, local, ns) => Part::BareCli,
+            Part::Kept | Part::BareCli | Part::Cli => Part::Kept,
+        }
+    }
+
     /// Notes a child of the innermost open element.
     fn child(&mut self, start: &Start<'_>, name: u32) -> Result<(), ConvertError> {
         let at_top = self.depth == 1 && self.top != Top::Root;
         if at_top {
             self.note_payload_member(start);
         }
-        let depth = self.depth - 1;
         let local_id = match start.prefix() {
             None => name,
             Some(_) => self.intern(start.local())?,
         };
+        self.note_child(self.depth - 1, start.offset(), name, local_id, start.ns_id())
+    }
+
+    /// The innermost open element is a `cli`, and more than a banner was found in it: it is a member after all. Nothing
+    /// was noted of its parent since it began.
+    fn keep_cli(&mut self) -> Result<(), ConvertError> {
+        let depth = self.depth - 1;
+        self.charge(size_of::<u64>())?;
+        let open = &mut self.open[depth];
+        open.part = Part::Cli;
+        let (offset, name, ns) = (open.offset, open.name, open.ns.unwrap_or(NamespaceId::NONE));
+        self.clis.push(offset);
+        self.beside_data = true;
+        let local_id = self.intern("cli")?;
+        self.note_child(depth - 1, offset, name, local_id, ns)
+    }
+
+    /// Notes that a child begins at `offset`, in the open element at this depth.
+    fn note_child(
+        &mut self,
+        depth: usize,
+        offset: u64,
+        name: u32,
+        local_id: u32,
+        ns: NamespaceId,
+    ) -> Result<(), ConvertError> {
         let parent = &mut self.open[depth];
-        if !parent.has_children {
-            parent.has_children = true;
-            parent.first_child = start.offset();
-        }
-        let ns = start.ns_id();
         if let (Some(last), Some(last_ns)) = (parent.runs.last_mut(), parent.run_ns.last())
             && last.key == name
             && *last_ns == ns
@@ -176,7 +217,7 @@ impl Indexer {
         } else {
             stamps[local_id as usize] = (parent.serial, ns);
         }
-        self.push_run(depth, Run::new(start.offset(), name), ns)
+        self.push_run(depth, Run::new(offset, name), ns)
     }
 
     /// While the children of rpc-reply come: is there just one, and is it the `<data>` to take off?
@@ -221,9 +262,14 @@ impl Indexer {
         // The text of a bare reply has nowhere to go but `#text`.
         let is_bare_reply = depth == 0 && self.top != Top::Root;
         let open = &self.open[depth];
-        let left_out = open.left_out;
+        if open.part == Part::BareCli && (open.mixed || open.text.not_blank) {
+            self.keep_cli()?;
+        }
+        let open = &self.open[depth];
         let (from, element) = (open.content, open.offset);
-        if open.has_children || is_bare_reply {
+        if matches!(open.part, Part::LeftOut | Part::BareCli) {
+            // The second pass does not look into it.
+        } else if open.has_children || is_bare_reply {
             let first_child = open.first_child;
             if open.has_children && first_child - from > LOOKAHEAD {
                 self.note_distant(Distant {
@@ -234,9 +280,7 @@ impl Indexer {
                 })?;
             }
             self.end_text()?;
-            if !left_out {
-                self.close_container(start)?;
-            }
+            self.close_container(start)?;
         } else if start > from && start - from > LOOKAHEAD {
             let kind = open.text.content();
             let comments = self.keep_comments();
@@ -266,7 +310,7 @@ impl Indexer {
         let Some(open) = self.open[..self.depth].last_mut() else {
             return;
         };
-        if open.has_children || open.left_out {
+        if open.has_children || open.part == Part::LeftOut {
             return;
         }
         let bytes = comment_bytes(text);
@@ -342,7 +386,7 @@ impl Indexer {
         // Key -> its last run so far, and the same for local names.
         let mut last_of: HashMap<u32, u32> = HashMap::new();
         let mut last_of_local: HashMap<u32, u32> = HashMap::new();
-        let mut tells_order = self.open[depth].mixed && self.open[depth].has_children;
+        let mut tells_order = self.open[depth].mixed && runs.iter().any(|run| !run.is_text());
         for (run, ns) in runs.iter_mut().zip(&run_ns) {
             let mut local_key = TEXT;
             if !run.is_text() {

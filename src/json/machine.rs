@@ -18,10 +18,11 @@ mod tag;
 mod task;
 
 use self::frame::{Frame, Kind};
+use self::tag::Tag;
 use self::task::Task;
 use super::ConvertError;
 use super::cursor::Cursor;
-use super::index::{Index, Top};
+use super::index::{Index, Top, is_banner};
 use super::options::{Mapping, Options};
 use super::text::Inside;
 use crate::xml::namespace::{NamespaceId, Namespaces};
@@ -282,7 +283,15 @@ impl Machine {
         self.frames.last_mut().ok_or(ConvertError::Changed { offset: 0 })
     }
 
-    fn is_payload(&self) -> bool {
-        self.frames.len() == 1 && self.frames[0].kind == Kind::Payload
+    /// Whether the child of the innermost frame that begins at `offset` belongs to the envelope.
+    fn leaves_out(&self, tag: &Tag<'_>, offset: u64) -> bool {
+        match self.frames.last().map(|frame| frame.kind) {
+            Some(Kind::Payload) => {
+                let ns = self.namespaces.name(tag.ns);
+                self.index.leaves_out(offset, tag.local(), ns)
+            }
+            Some(Kind::Cli) => is_banner(self.index.selection(), tag.local(), self.namespaces.name(tag.ns)),
+            Some(Kind::Document | Kind::Element) | None => false,
+        }
     }
 }

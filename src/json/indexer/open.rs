@@ -18,9 +18,9 @@ pub(super) struct Open {
     pub(super) run_ns: Vec<NamespaceId>,
     /// A key came back after another one, or a name came with two namespaces.
     pub(super) unusual: bool,
+    /// There are elements in it, be they part of what is converted or not.
     pub(super) has_children: bool,
-    /// Not part of what is converted.
-    pub(super) left_out: bool,
+    pub(super) part: Part,
     pub(super) text: TextSeen,
     /// Where the text since the last child begins.
     pub(super) text_from: u64,
@@ -31,6 +31,18 @@ pub(super) struct Open {
     pub(super) comments: Vec<Box<str>>,
     /// Not all of them were kept.
     pub(super) comments_lost: bool,
+}
+
+/// Whether an element is part of what is converted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Part {
+    #[default]
+    Kept,
+    LeftOut,
+    /// The `cli` of a reply, in which nothing but banners was seen so far: left out, unless more comes.
+    BareCli,
+    /// One that holds more. Its banners are left out.
+    Cli,
 }
 
 /// What is known of a run of text.

@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Document,
     /// The rpc-reply or `<data>` whose children are the payload.
     Payload,
+    /// A `cli` among them, of which the banner is left out.
+    Cli,
     /// An element.
     Element,
 }
