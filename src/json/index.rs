@@ -201,6 +201,8 @@ pub(super) struct Inner {
     pub(super) shuffled: Vec<Shuffled>,
     pub(super) runs: Vec<Run>,
     pub(super) distant: Vec<Distant>,
+    /// Where the `<data>`, or another wrapper, begins that is not taken off because something stands beside it.
+    pub(super) wrapper: Option<u64>,
     /// Where each `cli` of the envelope begins that holds more than a banner.
     pub(super) clis: Vec<u64>,
     /// Those of distant leaves.
@@ -222,18 +224,21 @@ impl Index {
         self.0.selection
     }
 
-    /// Whether the member of the payload that begins at `offset` belongs to the envelope: see [`is_left_out`]. What
-    /// stands inside `<data>` is data whatever its name; only an error is none.
+    /// Whether the member of the payload that begins at `offset` belongs to the envelope.
     pub(super) fn leaves_out(&self, offset: u64, local: &str, ns: Option<&str>) -> bool {
         let selection = self.selection();
-        match (self.top(), selection) {
-            (Top::Data(_), Selection::ReplyPayload) => local == "rpc-error" && is_of_the_envelope(ns),
-            (Top::Data(_), _) => is_left_out(selection, local, ns),
-            (Top::Root | Top::RootChildren, _) => {
+        match self.top() {
+            Top::Data(_) => is_left_out_of_wrapper(selection, local, ns),
+            Top::Root | Top::RootChildren => {
                 is_left_out(selection, local, ns)
                     || is_cli(selection, local, ns) && !self.is_cli_to_show(offset)
             }
         }
+    }
+
+    /// Whether the element that begins at `offset` is the wrapper of the payload, and not taken off.
+    pub(super) fn is_wrapper_to_show(&self, offset: u64) -> bool {
+        self.0.wrapper == Some(offset)
     }
 
     /// Whether the element that begins at `offset` is a `cli` that holds more than its banner.
@@ -340,6 +345,17 @@ pub(super) fn is_left_out(selection: Selection, local: &str, ns: Option<&str>) -
             "error" | "warning" => ns == Some(XNM_NS),
             _ => false,
         },
+    }
+}
+
+/// Whether a child of what is taken off the payload belongs to the envelope. What stands inside `<data>` is data
+/// whatever its name; only an error is none.
+pub(super) fn is_left_out_of_wrapper(selection: Selection, local: &str, ns: Option<&str>) -> bool {
+    match selection {
+        Selection::ReplyPayload => local == "rpc-error" && is_of_the_envelope(ns),
+        Selection::Document | Selection::JunosReply | Selection::StoredConfiguration => {
+            is_left_out(selection, local, ns)
+        }
     }
 }
 

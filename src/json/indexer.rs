@@ -9,7 +9,7 @@ use super::ConvertError;
 use super::hints::HintTable;
 use super::index::{
     Content, Distant, Index, Inner, LOOKAHEAD, MAX_COMMENT_BYTES, Repeated, Run, Selection, Shuffled, TEXT,
-    Top, is_banner, is_cli, is_left_out, is_payload_wrapper, local,
+    Top, is_banner, is_cli, is_left_out, is_left_out_of_wrapper, is_payload_wrapper, local,
 };
 use crate::xml::{Event, Handler, NamespaceId, Start};
 
@@ -79,10 +79,12 @@ impl Indexer {
             .sort_unstable_by_key(|repeated| (repeated.parent, repeated.group));
         self.shuffled.sort_unstable_by_key(|shuffled| shuffled.parent);
         self.distant.sort_unstable_by_key(|distant| distant.element);
-        if let Top::Data(_) = self.top
+        let mut wrapper = None;
+        if let Top::Data(offset) = self.top
             && self.beside_data
         {
             self.top = Top::RootChildren;
+            wrapper = Some(offset);
         }
         Index::new(Inner {
             top: self.top,
@@ -91,6 +93,7 @@ impl Indexer {
             shuffled: self.shuffled,
             runs: self.runs,
             distant: self.distant,
+            wrapper,
             clis: self.clis,
             comments: self.comments,
             names: self.names,
@@ -120,6 +123,9 @@ impl Indexer {
                     self.keep_cli()?;
                 }
                 self.child(start, name)?;
+                if self.top == Top::Data(start.offset()) {
+                    part = Part::Wrapper;
+                }
             }
         }
         if self.open.len() == self.depth {
@@ -154,9 +160,10 @@ impl Indexer {
         match self.open[self.depth - 1].part {
             Part::LeftOut => Part::LeftOut,
             Part::BareCli | Part::Cli if is_banner(selection, local, ns) => Part::LeftOut,
+            Part::Wrapper if is_left_out_of_wrapper(selection, local, ns) => Part::LeftOut,
             Part::Kept if at_top && is_left_out(selection, local, ns) => Part::LeftOut,
             Part::Kept if at_top && is_cli(selection, local, ns) => Part::BareCli,
-            Part::Kept | Part::BareCli | Part::Cli => Part::Kept,
+            Part::Kept | Part::BareCli | Part::Cli | Part::Wrapper => Part::Kept,
         }
     }
 

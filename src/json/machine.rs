@@ -22,7 +22,7 @@ use self::tag::Tag;
 use self::task::Task;
 use super::ConvertError;
 use super::cursor::Cursor;
-use super::index::{Index, Top, is_banner};
+use super::index::{Index, Top, is_banner, is_left_out_of_wrapper};
 use super::options::{Mapping, Options};
 use super::text::Inside;
 use crate::xml::namespace::{NamespaceId, Namespaces};
@@ -285,13 +285,27 @@ impl Machine {
 
     /// Whether the child of the innermost frame that begins at `offset` belongs to the envelope.
     fn leaves_out(&self, tag: &Tag<'_>, offset: u64) -> bool {
-        match self.frames.last().map(|frame| frame.kind) {
-            Some(Kind::Payload) => {
-                let ns = self.namespaces.name(tag.ns);
-                self.index.leaves_out(offset, tag.local(), ns)
-            }
-            Some(Kind::Cli) => is_banner(self.index.selection(), tag.local(), self.namespaces.name(tag.ns)),
-            Some(Kind::Document | Kind::Element) | None => false,
+        let Some(frame) = self.frames.last() else {
+            return false;
+        };
+        let (selection, local) = (self.index.selection(), tag.local());
+        let ns = || self.namespaces.name(tag.ns);
+        match frame.kind {
+            Kind::Payload => self.index.leaves_out(offset, local, ns()),
+            Kind::Cli => is_banner(selection, local, ns()),
+            Kind::Wrapper => is_left_out_of_wrapper(selection, local, ns()),
+            Kind::Document | Kind::Element => false,
+        }
+    }
+
+    /// What the element that begins at `offset` is, when it holds others.
+    fn kind_at(&self, offset: u64) -> Kind {
+        if self.index.is_cli_to_show(offset) {
+            Kind::Cli
+        } else if self.index.is_wrapper_to_show(offset) {
+            Kind::Wrapper
+        } else {
+            Kind::Element
         }
     }
 }

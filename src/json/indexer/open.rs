@@ -43,6 +43,8 @@ pub(super) enum Part {
     BareCli,
     /// One that holds more. Its banners are left out.
     Cli,
+    /// What is taken off the payload, unless something stands beside it. Errors in it are left out either way.
+    Wrapper,
 }
 
 /// What is known of a run of text.

@@ -107,11 +107,7 @@ impl Machine {
         let outside = tag.bindings;
         let next = match found {
             Found::Container => {
-                let kind = match self.index.is_cli_to_show(offset) {
-                    true => Kind::Cli,
-                    false => Kind::Element,
-                };
-                let frame = self.frame_of(&tag, kind, offset);
+                let frame = self.frame_of(&tag, self.kind_at(offset), offset);
                 self.frames.push(frame);
                 self.open_object(has_metadata, out);
                 return Ok(Step::To(content));
@@ -355,7 +351,7 @@ impl Machine {
         let array = match frame.kind {
             // The root is no child of anything; only the device's form wraps it (N1, J1).
             Kind::Document => self.options.mapping == Mapping::Junos,
-            Kind::Payload | Kind::Cli | Kind::Element => {
+            Kind::Payload | Kind::Cli | Kind::Wrapper | Kind::Element => {
                 repeated
                     || all_arrays
                     || frame.hints.is_some_and(|hints| hints.contains(local))

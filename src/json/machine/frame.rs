@@ -15,6 +15,8 @@ pub(super) enum Kind {
     Payload,
     /// A `cli` among them, of which the banner is left out.
     Cli,
+    /// A `<data>` among them, of which errors are left out.
+    Wrapper,
     /// An element.
     Element,
 }

@@ -363,7 +363,7 @@ impl Machine {
                 self.namespaces.truncate(bindings);
                 match kind {
                     Kind::Document | Kind::Payload => Ok(Step::Done),
-                    Kind::Cli | Kind::Element => {
+                    Kind::Cli | Kind::Wrapper | Kind::Element => {
                         self.frames.pop();
                         self.task = Some(Task::EndTag);
                         Ok(Step::To(at))

@@ -124,6 +124,47 @@ fn a_cli_with_data_is_a_member_like_others() {
     );
 }
 
+/// N1: errors in `<data>` are told by the envelope, and what stands around them keeps its shape.
+#[test]
+fn errors_among_data_leave_no_trace() {
+    for (reply, expected) in [
+        ("<data><rpc-error/><a/><a/></data>", r#"{"a":[null,null]}"#),
+        ("<data><a>1</a><rpc-error/><a>2</a></data>", r#"{"a":["1","2"]}"#),
+        (
+            "<data><a>1</a><rpc-error/><b/><rpc-error/><a>2</a></data>",
+            r##"{"a":["1","2"],"b":null,"#order":["a","b","a"]}"##,
+        ),
+        ("<data><rpc-error/></data>", "{}"),
+        // Also in what is not taken off.
+        (
+            "<data><rpc-error/><a/><a/></data><b/>",
+            r#"{"data":{"a":[null,null]},"b":null}"#,
+        ),
+        // In a data model's namespace, and further inside, it is data.
+        (
+            "<data><rpc-error xmlns='urn:m'/><a><rpc-error/></a></data>",
+            r#"{"rpc-error":null,"a":{"rpc-error":null}}"#,
+        ),
+    ] {
+        assert_eq!(
+            payload(&format!("<rpc-reply>{reply}</rpc-reply>")),
+            expected,
+            "{reply}"
+        );
+    }
+    for (reply, expected) in [
+        ("<ok/><a/><a/>", r#"{"a":[null,null]}"#),
+        (
+            "<a/><ok/><rpc-error/><b/><a/>",
+            r##"{"a":[null,null],"b":null,"#order":["a","b","a"]}"##,
+        ),
+    ] {
+        let xml = format!("<rpc-reply><rollback-information>{reply}</rollback-information></rpc-reply>");
+        let stored = with(&xml, Selection::StoredConfiguration, &Options::api_default());
+        assert_eq!(stored, expected, "{reply}");
+    }
+}
+
 /// N1, J8: what a `cli` holds may stand further behind its tag than is looked ahead.
 #[test]
 fn a_long_cli_is_judged_as_a_short_one() {
