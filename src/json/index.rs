@@ -31,13 +31,14 @@ pub enum Selection {
     Document,
     /// The payload of an rpc-reply: its children side by side in one object, or those of the `<data>` that `get`,
     /// `get-config` and `get-data` wrap around them. Left out is what an envelope tells: `ok`, errors and warnings at
-    /// the top, `cli`. A document with another root is taken whole.
+    /// the top, the banner in `cli`, and with it a `cli` that holds no more. A document with another root is taken
+    /// whole.
     ReplyPayload,
     /// As [`Self::ReplyPayload`], where the payload is a stored configuration: what Junos wraps around it
     /// (`rollback-information`, `rescue-information`, with the mark of success inside) is taken off, too.
     StoredConfiguration,
-    /// What a Junos device shows of an rpc-reply (J8): all its children but `cli`. A document with another root is
-    /// taken whole.
+    /// What a Junos device shows of an rpc-reply (J8): all its children but the banner in `cli`. A document with another
+    /// root is taken whole.
     JunosReply,
 }
 
@@ -46,7 +47,7 @@ pub enum Selection {
 pub(super) enum Top {
     /// The root is the only member.
     Root,
-    /// The children of the root, except those that [`is_left_out`] names.
+    /// The children of the root, except those that [`is_left_out`] names, and `cli` with nothing but a banner.
     RootChildren,
     /// The children of the `<data>` element, or of another wrapper, at this offset.
     Data(u64),
@@ -200,6 +201,10 @@ pub(super) struct Inner {
     pub(super) shuffled: Vec<Shuffled>,
     pub(super) runs: Vec<Run>,
     pub(super) distant: Vec<Distant>,
+    /// Where the `<data>`, or another wrapper, begins that is not taken off because something stands beside it.
+    pub(super) wrapper: Option<u64>,
+    /// Where each `cli` of the envelope begins that holds more than a banner.
+    pub(super) clis: Vec<u64>,
     /// Those of distant leaves.
     pub(super) comments: Vec<Box<str>>,
     /// Keys of runs among them.
@@ -219,13 +224,26 @@ impl Index {
         self.0.selection
     }
 
-    /// Whether a member of the payload belongs to the envelope: see [`is_left_out`]. What stands inside `<data>` is
-    /// data whatever its name; only an error is none.
-    pub(super) fn leaves_out(&self, local: &str, ns: Option<&str>) -> bool {
-        match (self.top(), self.selection()) {
-            (Top::Data(_), Selection::ReplyPayload) => local == "rpc-error" && is_of_the_envelope(ns),
-            (Top::Root | Top::RootChildren | Top::Data(_), selection) => is_left_out(selection, local, ns),
+    /// Whether the member of the payload that begins at `offset` belongs to the envelope.
+    pub(super) fn leaves_out(&self, offset: u64, local: &str, ns: Option<&str>) -> bool {
+        let selection = self.selection();
+        match self.top() {
+            Top::Data(_) => is_left_out_of_wrapper(selection, local, ns),
+            Top::Root | Top::RootChildren => {
+                is_left_out(selection, local, ns)
+                    || is_cli(selection, local, ns) && !self.is_cli_to_show(offset)
+            }
         }
+    }
+
+    /// Whether the element that begins at `offset` is the wrapper of the payload, and not taken off.
+    pub(super) fn is_wrapper_to_show(&self, offset: u64) -> bool {
+        self.0.wrapper == Some(offset)
+    }
+
+    /// Whether the element that begins at `offset` is a `cli` that holds more than its banner.
+    pub(super) fn is_cli_to_show(&self, offset: u64) -> bool {
+        self.0.clis.binary_search(&offset).is_ok()
     }
 
     /// The key that a run is written under; `#text` for text.
@@ -318,16 +336,45 @@ fn is_of_the_envelope(ns: Option<&str>) -> bool {
     })
 }
 
-/// Whether a child of rpc-reply belongs to the envelope and not to the payload.
+/// Whether a child of rpc-reply belongs to the envelope and not to the payload, whatever it holds.
 pub(super) fn is_left_out(selection: Selection, local: &str, ns: Option<&str>) -> bool {
     match selection {
-        Selection::Document => false,
-        Selection::JunosReply => local == "cli",
+        Selection::Document | Selection::JunosReply => false,
         Selection::ReplyPayload | Selection::StoredConfiguration => match local {
-            "ok" | "rpc-error" | "cli" => is_of_the_envelope(ns),
+            "ok" | "rpc-error" => is_of_the_envelope(ns),
             "error" | "warning" => ns == Some(XNM_NS),
             _ => false,
         },
+    }
+}
+
+/// Whether a child of what is taken off the payload belongs to the envelope. What stands inside `<data>` is data
+/// whatever its name; only an error is none.
+pub(super) fn is_left_out_of_wrapper(selection: Selection, local: &str, ns: Option<&str>) -> bool {
+    match selection {
+        Selection::ReplyPayload => local == "rpc-error" && is_of_the_envelope(ns),
+        Selection::Document | Selection::JunosReply | Selection::StoredConfiguration => {
+            is_left_out(selection, local, ns)
+        }
+    }
+}
+
+/// Whether a child of rpc-reply is the `cli` that belongs to the envelope, but for what else it holds beside its banner:
+/// the answer to `show cli directory` comes in it (J8, N1).
+pub(super) fn is_cli(selection: Selection, local: &str, ns: Option<&str>) -> bool {
+    local == "cli" && is_named_by_the_device(selection, ns)
+}
+
+/// Whether a child of such a `cli` is its banner.
+pub(super) fn is_banner(selection: Selection, local: &str, ns: Option<&str>) -> bool {
+    local == "banner" && is_named_by_the_device(selection, ns)
+}
+
+fn is_named_by_the_device(selection: Selection, ns: Option<&str>) -> bool {
+    match selection {
+        Selection::Document => false,
+        Selection::JunosReply => true,
+        Selection::ReplyPayload | Selection::StoredConfiguration => is_of_the_envelope(ns),
     }
 }
 

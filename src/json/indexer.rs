@@ -1,92 +1,20 @@
 //! Builds the index while the document is read, or while it arrives.
 
+mod open;
+
 use std::collections::{HashMap, HashSet};
 
+use self::open::{Open, Part, TextSeen};
 use super::ConvertError;
 use super::hints::HintTable;
 use super::index::{
     Content, Distant, Index, Inner, LOOKAHEAD, MAX_COMMENT_BYTES, Repeated, Run, Selection, Shuffled, TEXT,
-    Top, is_left_out, is_payload_wrapper, local,
+    Top, is_banner, is_cli, is_left_out, is_left_out_of_wrapper, is_payload_wrapper, local,
 };
 use crate::xml::{Event, Handler, NamespaceId, Start};
 
 /// Memory that an index may take.
 const MAX_BYTES: usize = 32 << 20;
-
-/// An open element.
-#[derive(Debug, Default)]
-struct Open {
-    name: u32,
-    ns: Option<NamespaceId>,
-    offset: u64,
-    /// Behind the start tag.
-    content: u64,
-    /// Number of this element, for the stamps of its children.
-    serial: u32,
-    runs: Vec<Run>,
-    /// Namespaces of the runs, where runs are elements.
-    run_ns: Vec<NamespaceId>,
-    /// A key came back after another one, or a name came with two namespaces.
-    unusual: bool,
-    has_children: bool,
-    /// Not part of what is converted.
-    left_out: bool,
-    text: TextSeen,
-    /// Where the text since the last child begins.
-    text_from: u64,
-    /// Where the first child begins.
-    first_child: u64,
-    mixed: bool,
-    /// Comments, as long as it may be a leaf.
-    comments: Vec<Box<str>>,
-    /// Not all of them were kept.
-    comments_lost: bool,
-}
-
-/// What is known of a run of text.
-#[derive(Clone, Copy, Debug, Default)]
-struct TextSeen {
-    any: bool,
-    not_blank: bool,
-    newline: bool,
-    starts_with_newline: bool,
-    ends_with_newline: bool,
-    longer_than_one: bool,
-}
-
-impl TextSeen {
-    fn add(&mut self, text: &str) {
-        let bytes = text.as_bytes();
-        if !self.any {
-            self.any = true;
-            self.starts_with_newline = bytes.first() == Some(&b'\n');
-            self.longer_than_one = bytes.len() > 1;
-        } else {
-            self.longer_than_one = true;
-        }
-        self.ends_with_newline = bytes.last() == Some(&b'\n');
-        if !self.not_blank {
-            for byte in bytes {
-                match byte {
-                    b'\n' => self.newline = true,
-                    b' ' | b'\t' | b'\r' => {}
-                    _ => {
-                        self.not_blank = true;
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    fn content(&self) -> Content {
-        if !self.any || (!self.not_blank && self.newline) {
-            return Content::Null;
-        }
-        let wrapped = self.starts_with_newline && self.ends_with_newline && self.longer_than_one;
-        Content::Text { wrapped }
-    }
-}
 
 /// Builds an [`Index`] from the events of a document.
 #[derive(Debug)]
@@ -110,6 +38,8 @@ pub struct Indexer {
     shuffled: Vec<Shuffled>,
     runs: Vec<Run>,
     distant: Vec<Distant>,
+    /// Where each `cli` begins that holds more than a banner.
+    clis: Vec<u64>,
     /// Comments of distant leaves.
     comments: Vec<Box<str>>,
     /// Bytes of all comments that are kept.
@@ -136,6 +66,7 @@ impl Indexer {
             shuffled: Vec::new(),
             runs: Vec::new(),
             distant: Vec::new(),
+            clis: Vec::new(),
             comments: Vec::new(),
             comment_bytes: 0,
             bytes: 0,
@@ -148,10 +79,12 @@ impl Indexer {
             .sort_unstable_by_key(|repeated| (repeated.parent, repeated.group));
         self.shuffled.sort_unstable_by_key(|shuffled| shuffled.parent);
         self.distant.sort_unstable_by_key(|distant| distant.element);
-        if let Top::Data(_) = self.top
+        let mut wrapper = None;
+        if let Top::Data(offset) = self.top
             && self.beside_data
         {
             self.top = Top::RootChildren;
+            wrapper = Some(offset);
         }
         Index::new(Inner {
             top: self.top,
@@ -160,6 +93,8 @@ impl Indexer {
             shuffled: self.shuffled,
             runs: self.runs,
             distant: self.distant,
+            wrapper,
+            clis: self.clis,
             comments: self.comments,
             names: self.names,
         })
@@ -167,23 +102,30 @@ impl Indexer {
 
     fn start(&mut self, start: &Start<'_>) -> Result<(), ConvertError> {
         let name = self.intern(start.name())?;
-        let mut left_out = false;
+        let mut part = Part::Kept;
         if self.depth == 0 {
             if start.local() == "rpc-reply" && self.selection != Selection::Document {
                 self.top = Top::RootChildren;
             }
         } else {
-            let inside_left_out = self.open[self.depth - 1].left_out;
-            left_out = inside_left_out
-                || (self.depth == 1
-                    && self.top != Top::Root
-                    && is_left_out(self.selection, start.local(), start.ns()));
-            if !inside_left_out {
+            part = self.part_of(start);
+            if self.open[self.depth - 1].part != Part::LeftOut {
                 self.end_text()?;
             }
             self.forget_comments();
-            if !left_out {
+            let parent = &mut self.open[self.depth - 1];
+            if !parent.has_children {
+                parent.has_children = true;
+                parent.first_child = start.offset();
+            }
+            if part == Part::Kept {
+                if parent.part == Part::BareCli {
+                    self.keep_cli()?;
+                }
                 self.child(start, name)?;
+                if self.top == Top::Data(start.offset()) {
+                    part = Part::Wrapper;
+                }
             }
         }
         if self.open.len() == self.depth {
@@ -202,7 +144,7 @@ impl Indexer {
         open.run_ns.clear();
         open.unusual = false;
         open.has_children = false;
-        open.left_out = left_out;
+        open.part = part;
         open.text = TextSeen::default();
         open.text_from = start.end_offset();
         open.mixed = false;
@@ -211,23 +153,57 @@ impl Indexer {
         Ok(())
     }
 
+    /// Whether the element that begins inside the innermost open one is part of what is converted.
+    fn part_of(&self, start: &Start<'_>) -> Part {
+        let (selection, local, ns) = (self.selection, start.local(), start.ns());
+        let at_top = self.depth == 1 && self.top != Top::Root;
+        match self.open[self.depth - 1].part {
+            Part::LeftOut => Part::LeftOut,
+            Part::BareCli | Part::Cli if is_banner(selection, local, ns) => Part::LeftOut,
+            Part::Wrapper if is_left_out_of_wrapper(selection, local, ns) => Part::LeftOut,
+            Part::Kept if at_top && is_left_out(selection, local, ns) => Part::LeftOut,
+            Part::Kept if at_top && is_cli(selection, local, ns) => Part::BareCli,
+            Part::Kept | Part::BareCli | Part::Cli | Part::Wrapper => Part::Kept,
+        }
+    }
+
     /// Notes a child of the innermost open element.
     fn child(&mut self, start: &Start<'_>, name: u32) -> Result<(), ConvertError> {
         let at_top = self.depth == 1 && self.top != Top::Root;
         if at_top {
             self.note_payload_member(start);
         }
-        let depth = self.depth - 1;
         let local_id = match start.prefix() {
             None => name,
             Some(_) => self.intern(start.local())?,
         };
+        self.note_child(self.depth - 1, start.offset(), name, local_id, start.ns_id())
+    }
+
+    /// The innermost open element is a `cli`, and more than a banner was found in it: it is a member after all. Nothing
+    /// was noted of its parent since it began.
+    fn keep_cli(&mut self) -> Result<(), ConvertError> {
+        let depth = self.depth - 1;
+        self.charge(size_of::<u64>())?;
+        let open = &mut self.open[depth];
+        open.part = Part::Cli;
+        let (offset, name, ns) = (open.offset, open.name, open.ns.unwrap_or(NamespaceId::NONE));
+        self.clis.push(offset);
+        self.beside_data = true;
+        let local_id = self.intern("cli")?;
+        self.note_child(depth - 1, offset, name, local_id, ns)
+    }
+
+    /// Notes that a child begins at `offset`, in the open element at this depth.
+    fn note_child(
+        &mut self,
+        depth: usize,
+        offset: u64,
+        name: u32,
+        local_id: u32,
+        ns: NamespaceId,
+    ) -> Result<(), ConvertError> {
         let parent = &mut self.open[depth];
-        if !parent.has_children {
-            parent.has_children = true;
-            parent.first_child = start.offset();
-        }
-        let ns = start.ns_id();
         if let (Some(last), Some(last_ns)) = (parent.runs.last_mut(), parent.run_ns.last())
             && last.key == name
             && *last_ns == ns
@@ -248,7 +224,7 @@ impl Indexer {
         } else {
             stamps[local_id as usize] = (parent.serial, ns);
         }
-        self.push_run(depth, Run::new(start.offset(), name), ns)
+        self.push_run(depth, Run::new(offset, name), ns)
     }
 
     /// While the children of rpc-reply come: is there just one, and is it the `<data>` to take off?
@@ -293,9 +269,14 @@ impl Indexer {
         // The text of a bare reply has nowhere to go but `#text`.
         let is_bare_reply = depth == 0 && self.top != Top::Root;
         let open = &self.open[depth];
-        let left_out = open.left_out;
+        if open.part == Part::BareCli && (open.mixed || open.text.not_blank) {
+            self.keep_cli()?;
+        }
+        let open = &self.open[depth];
         let (from, element) = (open.content, open.offset);
-        if open.has_children || is_bare_reply {
+        if matches!(open.part, Part::LeftOut | Part::BareCli) {
+            // The second pass does not look into it.
+        } else if open.has_children || is_bare_reply {
             let first_child = open.first_child;
             if open.has_children && first_child - from > LOOKAHEAD {
                 self.note_distant(Distant {
@@ -306,9 +287,7 @@ impl Indexer {
                 })?;
             }
             self.end_text()?;
-            if !left_out {
-                self.close_container(start)?;
-            }
+            self.close_container(start)?;
         } else if start > from && start - from > LOOKAHEAD {
             let kind = open.text.content();
             let comments = self.keep_comments();
@@ -338,7 +317,7 @@ impl Indexer {
         let Some(open) = self.open[..self.depth].last_mut() else {
             return;
         };
-        if open.has_children || open.left_out {
+        if open.has_children || open.part == Part::LeftOut {
             return;
         }
         let bytes = comment_bytes(text);
@@ -414,7 +393,7 @@ impl Indexer {
         // Key -> its last run so far, and the same for local names.
         let mut last_of: HashMap<u32, u32> = HashMap::new();
         let mut last_of_local: HashMap<u32, u32> = HashMap::new();
-        let mut tells_order = self.open[depth].mixed && self.open[depth].has_children;
+        let mut tells_order = self.open[depth].mixed && runs.iter().any(|run| !run.is_text());
         for (run, ns) in runs.iter_mut().zip(&run_ns) {
             let mut local_key = TEXT;
             if !run.is_text() {

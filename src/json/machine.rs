@@ -18,10 +18,11 @@ mod tag;
 mod task;
 
 use self::frame::{Frame, Kind};
+use self::tag::Tag;
 use self::task::Task;
 use super::ConvertError;
 use super::cursor::Cursor;
-use super::index::{Index, Top};
+use super::index::{Index, Top, is_banner, is_left_out_of_wrapper};
 use super::options::{Mapping, Options};
 use super::text::Inside;
 use crate::xml::namespace::{NamespaceId, Namespaces};
@@ -282,7 +283,29 @@ impl Machine {
         self.frames.last_mut().ok_or(ConvertError::Changed { offset: 0 })
     }
 
-    fn is_payload(&self) -> bool {
-        self.frames.len() == 1 && self.frames[0].kind == Kind::Payload
+    /// Whether the child of the innermost frame that begins at `offset` belongs to the envelope.
+    fn leaves_out(&self, tag: &Tag<'_>, offset: u64) -> bool {
+        let Some(frame) = self.frames.last() else {
+            return false;
+        };
+        let (selection, local) = (self.index.selection(), tag.local());
+        let ns = || self.namespaces.name(tag.ns);
+        match frame.kind {
+            Kind::Payload => self.index.leaves_out(offset, local, ns()),
+            Kind::Cli => is_banner(selection, local, ns()),
+            Kind::Wrapper => is_left_out_of_wrapper(selection, local, ns()),
+            Kind::Document | Kind::Element => false,
+        }
+    }
+
+    /// What the element that begins at `offset` is, when it holds others.
+    fn kind_at(&self, offset: u64) -> Kind {
+        if self.index.is_cli_to_show(offset) {
+            Kind::Cli
+        } else if self.index.is_wrapper_to_show(offset) {
+            Kind::Wrapper
+        } else {
+            Kind::Element
+        }
     }
 }

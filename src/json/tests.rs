@@ -2,6 +2,7 @@
 
 mod comments;
 mod device;
+mod envelope;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -429,7 +430,7 @@ fn the_device_keeps_blanks() {
     assert_eq!(junos("<r><a>\nx</a></r>"), r#"{"r":[{"a":[{"data":"x"}]}]}"#);
 }
 
-/// J8, J9: the reply and `cli` go, the wrapper of several routing engines stays.
+/// J8, J9: the reply and a `cli` with its banner go, the wrapper of several routing engines stays.
 #[test]
 fn the_device_takes_off_the_reply() {
     assert_eq!(

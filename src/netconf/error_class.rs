@@ -112,6 +112,11 @@ const WORDS: &[(Place, &str, Meaning)] = &[
     ),
     (
         Place::Anywhere,
+        "ongoing persistent confirmed commit",
+        Meaning::ConfirmedCommitPending,
+    ),
+    (
+        Place::Anywhere,
         "confirmed-commit pending",
         Meaning::ConfirmedCommitPending,
     ),
@@ -136,6 +141,30 @@ const WORDS: &[(Place, &str, Meaning)] = &[
     (Place::Start, "unknown command", Meaning::UnknownElement),
     (Place::Start, "unrecognized command", Meaning::UnknownElement),
     (Place::Start, "statement not found", Meaning::DataMissing),
+];
+
+/// More words with which a lock is refused. An edit or a commit may fail with them for other reasons, so they count
+/// where a lock was asked for only.
+const LOCK_WORDS: &[(Place, &str, Meaning)] = &[
+    (
+        Place::Anywhere,
+        "datastore data have already been modified",
+        Meaning::CandidateModified,
+    ),
+    (
+        Place::Anywhere,
+        "module has been modified",
+        Meaning::CandidateModified,
+    ),
+    (Place::Anywhere, "locked by this session", Meaning::SameSession),
+    (Place::Anywhere, "is locked by", Meaning::LockHeld),
+    (Place::Anywhere, "already locked", Meaning::LockHeld),
+    (Place::Anywhere, "is being used by session", Meaning::LockHeld),
+    (
+        Place::Anywhere,
+        "exclusive datastore access unavailable",
+        Meaning::LockHeld,
+    ),
 ];
 
 #[derive(Clone, Copy)]
@@ -180,7 +209,7 @@ pub(super) fn classify(error: &RpcError) -> ErrorClass {
         "unknown-element" => ErrorClass::UnknownElement,
         "unknown-namespace" => ErrorClass::UnknownNamespace,
         "access-denied" => ErrorClass::AccessDenied,
-        "lock-denied" => match words(error) {
+        "lock-denied" => match lock_words(error) {
             Some(Meaning::CandidateModified) => ErrorClass::CandidateModified,
             Some(Meaning::SameSession) => ErrorClass::SameSession,
             Some(Meaning::ConfirmedCommitPending) => ErrorClass::ConfirmedCommitPending,
@@ -217,13 +246,50 @@ pub(super) fn classify(error: &RpcError) -> ErrorClass {
     }
 }
 
+/// As [`classify`], for the answer to a lock: there the words count behind tags, too, that say nothing of locks, and
+/// leftovers in the candidate are told by their words whatever the tag (S22).
+pub(super) fn classify_lock(error: &RpcError) -> ErrorClass {
+    let class = classify(error);
+    if class == ErrorClass::ConfirmedCommitPending {
+        return class;
+    }
+    let says_nothing = matches!(
+        class,
+        ErrorClass::OperationFailed | ErrorClass::OperationNotSupported
+    );
+    match lock_words(error) {
+        Some(Meaning::CandidateModified) => ErrorClass::CandidateModified,
+        Some(Meaning::SameSession) if says_nothing => ErrorClass::SameSession,
+        Some(Meaning::LockHeld) if says_nothing => ErrorClass::LockHeld {
+            holder: holder(error),
+        },
+        Some(_) | None => class,
+    }
+}
+
+/// As session `own` sees it: a lock that this very session holds is told apart.
+pub(super) fn in_session(class: ErrorClass, own: u64) -> ErrorClass {
+    match class {
+        ErrorClass::LockHeld { holder } if holder.killable_id() == Some(own) => ErrorClass::SameSession,
+        class => class,
+    }
+}
+
 fn words(error: &RpcError) -> Option<Meaning> {
+    meaning(error, WORDS)
+}
+
+fn lock_words(error: &RpcError) -> Option<Meaning> {
+    words(error).or_else(|| meaning(error, LOCK_WORDS))
+}
+
+fn meaning(error: &RpcError, known: &[(Place, &str, Meaning)]) -> Option<Meaning> {
     let message = error.error_message.as_deref()?.to_ascii_lowercase();
     let mut message = message.trim();
     for prefix in ["error:", "warning:", "mgd:"] {
         message = message.strip_prefix(prefix).unwrap_or(message).trim_start();
     }
-    let (_, _, meaning) = WORDS.iter().find(|(place, words, _)| match place {
+    let (_, _, meaning) = known.iter().find(|(place, words, _)| match place {
         Place::Start => message.starts_with(words),
         Place::Anywhere => message.contains(words),
     })?;

@@ -1,6 +1,6 @@
 //! Why a lock was refused, and who holds it (S22): in fields where the server has them, in words where it has not.
 
-use super::error_class::ErrorClass;
+use super::error_class::{self, ErrorClass};
 use super::rpc_error::RpcError;
 
 /// Why a lock is refused (M3).
@@ -54,7 +54,7 @@ impl LockHolder {
 
 /// What refused a lock for session `own`: also `in-use`, which some servers answer to whoever does not hold it.
 pub(super) fn lock_refusal(error: &RpcError, own: u64) -> Option<LockRefusal> {
-    let class = error.class_in_session(own);
+    let class = error_class::in_session(error_class::classify_lock(error), own);
     let reason = match class {
         ErrorClass::InUse => Some(LockReason::Held),
         ref class => class.lock_reason(),
@@ -74,7 +74,7 @@ pub(super) fn lock_refusal(error: &RpcError, own: u64) -> Option<LockRefusal> {
 pub(super) fn holder(error: &RpcError) -> LockHolder {
     let told = error.error_info.as_deref().and_then(session_id);
     let message = error.error_message.as_deref().unwrap_or_default();
-    let named = first_entry(message).map(named).unwrap_or_default();
+    let named = first_entry(message).map_or_else(LockHolder::default, |entry| named(&entry));
     match (told, named.killable_id()) {
         // Two holders: one is told by number, the other in words.
         (Some(told), Some(named)) if told != 0 && told != named => LockHolder {
@@ -89,14 +89,26 @@ pub(super) fn holder(error: &RpcError) -> LockHolder {
 }
 
 /// What stands behind "locked by", to the end of its line: Junos lists several holders one below the other.
-fn first_entry(message: &str) -> Option<&str> {
+fn first_entry(message: &str) -> Option<String> {
     let lower = message.to_ascii_lowercase();
     let (at, words) = lower.match_indices("locked by").next()?;
     if lower[..at].ends_with(|c: char| c.is_ascii_alphabetic()) {
         return None;
     }
     let entries = message[at + words.len()..].trim_start_matches([':', ' ', '\t', '\r', '\n']);
-    entries.lines().next()
+    let mut lines = entries.lines().map(str::trim);
+    let first = lines.next()?;
+    // Some wrap their lines, also between date and time: then the next one begins with the rest of the date.
+    let in_date = first.rsplit_once(SINCE);
+    let in_date = in_date.is_some_and(|(_, date)| !date.contains(':'));
+    match lines.next() {
+        Some(next)
+            if in_date && next.starts_with(is_digit) && next.split(' ').next().is_some_and(is_of_date) =>
+        {
+            Some(format!("{first} {next}"))
+        }
+        Some(_) | None => Some(first.to_owned()),
+    }
 }
 
 /// The holder that one line names.
@@ -105,6 +117,7 @@ fn named(entry: &str) -> LockHolder {
     junos(entry, &words)
         .or_else(|| numbered(entry, &words))
         .or_else(|| user(&words))
+        .or_else(|| logged_in(entry, &words))
         .unwrap_or_default()
 }
 
@@ -124,12 +137,13 @@ fn junos(entry: &str, words: &[&str]) -> Option<LockHolder> {
         terminal: terminal.map(str::to_owned),
         pid: Some(pid),
         since: since(entry),
-        idle: after(entry, "idle ", &[' ']),
+        idle: idle(entry),
         ..LockHolder::default()
     })
 }
 
-/// `session 30 admin ssh (cli from 192.0.2.1) on since DATE`: confd. `1677`: clixon. The number alone is enough.
+/// `session 30 admin ssh (cli from 192.0.2.1) on since DATE`: confd. `session 14 (NC SID 5)`: sysrepo, which counts
+/// sessions of its own beside those of NETCONF. `1677`: clixon. The number alone is enough.
 fn numbered(entry: &str, words: &[&str]) -> Option<LockHolder> {
     let words = match words {
         [first, rest @ ..] if first.eq_ignore_ascii_case("netconf") => rest,
@@ -141,6 +155,12 @@ fn numbered(entry: &str, words: &[&str]) -> Option<LockHolder> {
         _ => return None,
     };
     let id = number(id.trim_end_matches('.'))?;
+    let (id, rest) = match rest {
+        ["(NC", "SID", id, rest @ ..] => (number(id.trim_end_matches('.').strip_suffix(')')?)?, rest),
+        // Whose number it is says what stands in there.
+        [bracket, ..] if bracket.starts_with(['(', '[']) => return None,
+        _ => (id, rest),
+    };
     let user = match rest {
         // One of several.
         ["and" | "or" | "&", ..] => return None,
@@ -177,22 +197,65 @@ fn user(words: &[&str]) -> Option<LockHolder> {
     })
 }
 
+/// `admin console (cli from 127.0.0.1) on since DATE`: NSO, which does not say what session it is.
+fn logged_in(entry: &str, words: &[&str]) -> Option<LockHolder> {
+    let [
+        user,
+        "console" | "ssh" | "tcp" | "tls" | "http" | "https",
+        program,
+        "from",
+        ..,
+    ] = words
+    else {
+        return None;
+    };
+    let since = since(entry).filter(|_| program.starts_with('('))?;
+    Some(LockHolder {
+        user: Some((*user).to_owned()),
+        since: Some(since),
+        ..LockHolder::default()
+    })
+}
+
 /// Digits and nothing else.
 fn number(word: &str) -> Option<u64> {
-    let digits = word.bytes().all(|byte| byte.is_ascii_digit());
-    word.parse().ok().filter(|_| digits)
+    word.parse().ok().filter(|_| word.chars().all(is_digit))
 }
 
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
+}
+
+const SINCE: &str = "on since";
+
+/// The date behind "on since", without the words that some write behind it. In an unknown form, all of it.
 fn since(entry: &str) -> Option<String> {
-    after(entry, "on since ", &[])
+    let told = after(entry, SINCE)?;
+    let words = told.split_whitespace().take(3);
+    let date: Vec<&str> = words.take_while(|word| is_of_date(word)).collect();
+    Some(match date.as_slice() {
+        [] => told.to_owned(),
+        date => date.join(" "),
+    })
 }
 
-/// What stands after `label`, up to a comma or one of `ends`.
-fn after(entry: &str, label: &str, ends: &[char]) -> Option<String> {
+/// Day, time or time zone: `2026-01-02`, `09:31:02`, `UTC`, `+02:00`.
+fn is_of_date(word: &str) -> bool {
+    word.chars()
+        .all(|c| c.is_ascii_uppercase() || is_digit(c) || "-+:./".contains(c))
+}
+
+/// The time behind "idle", `3d 01:02`. Junos may go on with the kind of the lock.
+fn idle(entry: &str) -> Option<String> {
+    let time = after(entry, "idle ")?.split("exclusive").next()?.trim_end();
+    (!time.is_empty()).then(|| time.to_owned())
+}
+
+/// What stands after `label`, up to a comma.
+fn after<'e>(entry: &'e str, label: &str) -> Option<&'e str> {
     let (_, rest) = entry.split_once(label)?;
-    let rest = rest.split(',').next().unwrap_or_default().trim();
-    let value = rest.split(ends).next().unwrap_or_default();
-    (!value.is_empty()).then(|| value.to_owned())
+    let value = rest.split(',').next()?.trim();
+    (!value.is_empty()).then_some(value)
 }
 
 /// The number after the name `session-id`, as an element or in words.
@@ -208,287 +271,4 @@ fn session_id(info: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(tag: &str, message: &str) -> RpcError {
-        RpcError {
-            error_tag: (!tag.is_empty()).then(|| tag.to_owned()),
-            error_message: Some(message.to_owned()),
-            ..RpcError::default()
-        }
-    }
-
-    /// S22: who holds the lock, in the words of Junos.
-    #[test]
-    fn junos_lock_holder_is_read() {
-        let held = error(
-            "",
-            "configuration database locked by:\n  alice terminal p0 (pid 4681) on since 2026-01-02 09:31:02 UTC, \
-             idle 00:01:12\n      exclusive [edit]",
-        );
-        let holder = LockHolder {
-            session_id: None,
-            user: Some("alice".into()),
-            terminal: Some("p0".into()),
-            pid: Some(4681),
-            since: Some("2026-01-02 09:31:02 UTC".into()),
-            idle: Some("00:01:12".into()),
-        };
-        assert_eq!(
-            held.class(),
-            ErrorClass::LockHeld {
-                holder: holder.clone()
-            }
-        );
-        assert_eq!(held.lock_holder(), Some(holder));
-        assert_eq!(held.class_in_session(4681), ErrorClass::SameSession);
-        assert_ne!(held.class_in_session(4682), ErrorClass::SameSession);
-        let netconf = error(
-            "",
-            "configuration database locked by:\n  bob (pid 77) on since 2026-01-02 09:31:02 UTC",
-        );
-        let holder = netconf.lock_holder().expect("it is held");
-        assert_eq!(
-            (
-                holder.user.as_deref(),
-                holder.terminal.as_deref(),
-                holder.killable_id()
-            ),
-            (Some("bob"), None, Some(77))
-        );
-        assert_eq!(holder.idle, None);
-    }
-
-    /// S22: confd says it in words, others in error-info.
-    #[test]
-    fn other_lock_holders_are_read() {
-        let confd = error(
-            "lock-denied",
-            "the configuration database is locked by session 30 admin ssh (cli from 192.0.2.1) on since 2026-01-02 09:31:02\n",
-        );
-        let holder = confd.lock_holder().expect("it is held");
-        assert_eq!(
-            (holder.session_id, holder.user.as_deref()),
-            (Some(30), Some("admin"))
-        );
-        assert_eq!(holder.since.as_deref(), Some("2026-01-02 09:31:02"));
-        for (info, id) in [
-            ("<session-id>2</session-id>", Some(2)),
-            (
-                "<x/>\n<nc:session-id xmlns:nc=\"urn:1.0\"> 12 </nc:session-id>",
-                Some(12),
-            ),
-            ("session-id: 42", Some(42)),
-            ("<session-id>0</session-id>", Some(0)),
-            ("<other>7</other>", None),
-            ("<session-id/>", None),
-        ] {
-            let held = RpcError {
-                error_info: Some(info.into()),
-                ..error("lock-denied", "lock denied")
-            };
-            assert_eq!(held.lock_holder().expect("it is held").session_id, id, "{info}");
-        }
-        let nobody = error(
-            "operation-failed",
-            "the target configuration buffer is locked by another user",
-        );
-        assert_eq!(nobody.lock_holder(), Some(LockHolder::default()));
-        assert_eq!(
-            LockHolder {
-                session_id: Some(0),
-                ..LockHolder::default()
-            }
-            .killable_id(),
-            None
-        );
-    }
-
-    /// S22: of several holders the first is named, and nothing of it is another's.
-    #[test]
-    fn several_holders_are_not_mixed() {
-        let alice = "alice terminal p0 (pid 111) on since 2024-01-02 03:04:05 UTC, idle 00:01:02";
-        let bob = "bob terminal p1 (pid 222) on since 2024-01-02 04:04:05 UTC";
-        let message =
-            format!("configuration database locked by:\n  {alice}\n      exclusive [edit]\n  {bob}\n");
-        let expected = LockHolder {
-            session_id: None,
-            user: Some("alice".into()),
-            terminal: Some("p0".into()),
-            pid: Some(111),
-            since: Some("2024-01-02 03:04:05 UTC".into()),
-            idle: Some("00:01:02".into()),
-        };
-        assert_eq!(error("", &message).lock_holder(), Some(expected.clone()));
-        // As one line, and the other way round: what the first has not is not taken from the second.
-        let message = format!("configuration database locked by: {alice} exclusive [edit] {bob}");
-        assert_eq!(error("", &message).lock_holder(), Some(expected));
-        let message = format!("configuration database locked by:\n  {bob}\n  {alice}\n");
-        let holder = error("", &message).lock_holder().expect("it is held");
-        assert_eq!((holder.pid, holder.idle), (Some(222), None));
-        // The number is one session's, the words tell of another.
-        let two = RpcError {
-            error_info: Some("<session-id>7</session-id>".into()),
-            ..error("lock-denied", &message)
-        };
-        let only_number = LockHolder {
-            session_id: Some(7),
-            ..LockHolder::default()
-        };
-        assert_eq!(two.lock_holder(), Some(only_number));
-    }
-
-    /// S22: prose names nobody.
-    #[test]
-    fn holders_are_not_made_of_prose() {
-        for (words, session_id, user) in [
-            ("is locked by other user. [Session ID = 629]", None, None),
-            ("is locked by a different session", None, None),
-            ("is locked by someone else", None, None),
-            ("is locked by the system", None, None),
-            ("is locked by CLI", None, None),
-            ("is locked by these sessions: 14 and 15", None, None),
-            ("is locked by 10 sessions", None, None),
-            ("is locked by session 14 and 15", None, None),
-            ("is locked by: VTY 0 (admin)", None, None),
-            ("is locked by an operator (pid 12 unknown)", None, None),
-            ("is locked by user request", None, None),
-            ("is locked by user in another session", None, None),
-            ("cannot be unlocked by session 3", None, None),
-            ("is locked by NETCONF session 12", Some(12), None),
-            ("is locked by session 12 in use (by now)", Some(12), None),
-            ("is locked by session 12.", Some(12), None),
-            ("is Locked by 12", Some(12), None),
-            ("is locked by user admin from 10.0.0.1", None, Some("admin")),
-            ("is locked by user 'ad min'", None, None),
-            ("is locked by user \"admin\".", None, Some("admin")),
-        ] {
-            let refused = error("lock-denied", &format!("the configuration {words}"));
-            let expected = LockHolder {
-                session_id,
-                user: user.map(str::to_owned),
-                ..LockHolder::default()
-            };
-            assert_eq!(refused.lock_holder(), Some(expected), "{words}");
-        }
-        let huawei = RpcError {
-            error_info: Some("<session-id>629</session-id>".into()),
-            ..error(
-                "lock-denied",
-                "The configuration is locked by other user. [Session ID = 629]",
-            )
-        };
-        let expected = LockHolder {
-            session_id: Some(629),
-            ..LockHolder::default()
-        };
-        assert_eq!(huawei.lock_holder(), Some(expected));
-    }
-
-    /// S22: every refusal of a lock, in the words of each kind of server, with its reason and its holder.
-    #[test]
-    fn refused_locks_have_a_reason() {
-        let with = |tag: &str, app_tag: &str, message: &str, info: &str| RpcError {
-            error_app_tag: (!app_tag.is_empty()).then(|| app_tag.to_owned()),
-            error_info: (!info.is_empty()).then(|| info.to_owned()),
-            ..error(tag, message)
-        };
-        let own = 9;
-        for (refused, reason, id) in [
-            (
-                with(
-                    "lock-denied",
-                    "no-access",
-                    "lock denied",
-                    "<session-id>2</session-id>",
-                ),
-                "held",
-                Some(2),
-            ),
-            (
-                with("lock-denied", "", "lock denied", "<session-id>9</session-id>"),
-                "same_session",
-                Some(9),
-            ),
-            (
-                with("lock-denied", "", "lock denied", "<session-id>0</session-id>"),
-                "held",
-                None,
-            ),
-            (with("in-use", "no-access", "config locked", ""), "held", None),
-            (
-                with("", "", "error: private edits in use. Try 'configure private'", ""),
-                "held",
-                None,
-            ),
-            (
-                with(
-                    "resource-denied",
-                    "",
-                    "candidate cannot be locked, discard-changes needed",
-                    "",
-                ),
-                "candidate_modified",
-                None,
-            ),
-            (
-                with(
-                    "lock-denied",
-                    "",
-                    "Lock failed, candidate has already been modified",
-                    "<session-id>0</session-id>",
-                ),
-                "candidate_modified",
-                None,
-            ),
-            (
-                with("operation-failed", "", "\nconfiguration database modified\n", ""),
-                "candidate_modified",
-                None,
-            ),
-            (
-                with("", "", "Configuration database is already open", ""),
-                "same_session",
-                None,
-            ),
-            (
-                with("operation-failed", "", "Candidate db is locked by 1677", ""),
-                "held",
-                Some(1677),
-            ),
-            (
-                with(
-                    "",
-                    "",
-                    "configuration database locked by:\n  ops terminal  (pid 322) on since 2026-01-02 09:31:02 UTC, idle 00:04:48\n      exclusive",
-                    "",
-                ),
-                "held",
-                Some(322),
-            ),
-        ] {
-            let found = refused.lock_refusal(own).unwrap_or_else(|| panic!("{refused:?}"));
-            assert_eq!(found.reason.as_str(), reason, "{refused:?}");
-            assert_eq!(found.holder.killable_id(), id, "{refused:?}");
-        }
-        for other in [
-            with("in-use", "outstanding-confirmed-commit", "cannot", ""),
-            with("resource-denied", "", "too many sessions", ""),
-            with("access-denied", "", "no", ""),
-        ] {
-            assert_eq!(other.lock_refusal(own), None, "{other:?}");
-        }
-    }
-
-    /// S22: leftovers in the candidate are another reason than a holder.
-    #[test]
-    fn leftovers_are_told_from_a_holder() {
-        let leftovers = error(
-            "resource-denied",
-            "candidate cannot be locked, discard-changes needed",
-        );
-        assert_eq!(leftovers.class(), ErrorClass::CandidateModified);
-        assert_eq!(leftovers.lock_holder(), None);
-    }
-}
+mod tests;

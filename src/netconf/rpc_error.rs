@@ -41,10 +41,7 @@ impl RpcError {
 
     /// As `class`, for an error that session `own` got: a lock that this very session holds is told apart.
     pub fn class_in_session(&self, own: u64) -> ErrorClass {
-        match self.class() {
-            ErrorClass::LockHeld { holder } if holder.killable_id() == Some(own) => ErrorClass::SameSession,
-            class => class,
-        }
+        error_class::in_session(self.class(), own)
     }
 
     /// Why session `own` was refused a lock that it asked for, and who holds it. `None` when the error is about

@@ -77,7 +77,7 @@ impl Machine {
             return Ok(Step::Wait(at));
         };
         let offset = input.offset(at);
-        if self.is_payload() && self.index.leaves_out(tag.local(), self.namespaces.name(tag.ns)) {
+        if self.leaves_out(&tag, offset) {
             self.namespaces.truncate(tag.bindings);
             self.task = Some(Task::skip());
             return Ok(Step::To(at));
@@ -107,7 +107,7 @@ impl Machine {
         let outside = tag.bindings;
         let next = match found {
             Found::Container => {
-                let frame = self.frame_of(&tag, Kind::Element, offset);
+                let frame = self.frame_of(&tag, self.kind_at(offset), offset);
                 self.frames.push(frame);
                 self.open_object(has_metadata, out);
                 return Ok(Step::To(content));
@@ -351,7 +351,7 @@ impl Machine {
         let array = match frame.kind {
             // The root is no child of anything; only the device's form wraps it (N1, J1).
             Kind::Document => self.options.mapping == Mapping::Junos,
-            Kind::Payload | Kind::Element => {
+            Kind::Payload | Kind::Cli | Kind::Wrapper | Kind::Element => {
                 repeated
                     || all_arrays
                     || frame.hints.is_some_and(|hints| hints.contains(local))

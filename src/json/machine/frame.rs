@@ -13,6 +13,10 @@ pub(super) enum Kind {
     Document,
     /// The rpc-reply or `<data>` whose children are the payload.
     Payload,
+    /// A `cli` among them, of which the banner is left out.
+    Cli,
+    /// A `<data>` among them, of which errors are left out.
+    Wrapper,
     /// An element.
     Element,
 }

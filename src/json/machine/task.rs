@@ -238,8 +238,7 @@ impl Machine {
             self.task = Some(Task::Metadata(task));
             return Ok(Step::Wait(at));
         };
-        let left_out = self.is_payload() && self.index.leaves_out(tag.local(), self.namespaces.name(tag.ns));
-        if !left_out {
+        if !self.leaves_out(&tag, input.offset(at)) {
             self.comments_of_leaf.clear();
             let is_leaf = tag.self_closing
                 || match self.look(input, at + tag.text.len(), input.offset(at))? {
@@ -364,7 +363,7 @@ impl Machine {
                 self.namespaces.truncate(bindings);
                 match kind {
                     Kind::Document | Kind::Payload => Ok(Step::Done),
-                    Kind::Element => {
+                    Kind::Cli | Kind::Wrapper | Kind::Element => {
                         self.frames.pop();
                         self.task = Some(Task::EndTag);
                         Ok(Step::To(at))

@@ -92,7 +92,10 @@ fn parts(text: &str) -> Option<Vec<u32>> {
         'X' => 3,
         _ => return None,
     };
-    let (number, mut rest) = digits(&rest[1..])?;
+    let rest = &rest[1..];
+    // 25.4I-20250615_dev_common.0: a daily build again, with its kind.
+    let dated = rest.strip_prefix('-').filter(|_| kind == 0);
+    let (number, mut rest) = digits(dated.unwrap_or(rest))?;
     parts.extend([kind, number]);
     // Of internal builds the number is a date, and what follows it has no order.
     if kind == 0 || rest.is_empty() {
@@ -160,6 +163,7 @@ mod tests {
             "15.1R1.1",
             "15.1X53-D45.3",
             "18.3I20180716_1639",
+            "18.3I-20180717_dev_common.0.1639",
             "18.3R1.9",
             "18.4R1.8",
             "18.4R1-S2.4",
@@ -194,6 +198,11 @@ mod tests {
             ("20.1", "21.3", "21.4R1-EVO", false),
             ("18.4", "18.4", "18.4-20180723_dev_common.0", true),
             ("18.4R1", "18.4", "18.4-20180723_dev_common.0", false),
+            ("25.4", "25.4", "25.4I-20250615_dev_common.0.1157", true),
+            ("25.2R1", "25.4R1", "25.4I-20250615_dev_common.0.1157-EVO", true),
+            ("19.2I-20190228", "19.4", "19.2I-20190228_dev_common.0.2316", true),
+            ("19.4I-20191006", "20.1", "19.4I-20191005.0.2307", false),
+            ("19.4R1", "20.1", "19.4I-20191005.0.2307", false),
         ] {
             let range = VersionRange {
                 min: Some(version(min)),
@@ -217,6 +226,10 @@ mod tests {
             "21.4Q1",
             "21.4R",
             "21.4R1-S",
+            "21.4R-1",
+            "21.4X-1",
+            "21.4I--1",
+            "21.4I-x",
             "99999999999.1",
             "v21.4R1",
             "21.4R1x",

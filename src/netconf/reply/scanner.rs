@@ -65,8 +65,10 @@ enum Kind {
     Reply,
     /// `<data>` of the base namespace.
     Data,
-    /// Only wraps: commit results, the list of members, `<cli>`.
+    /// Only wraps: commit results, the list of members.
     Wrapper,
+    /// `<cli>`, which wraps the banner, and the answer to a few commands.
+    Cli,
     LoadResults,
     /// `<multi-routing-engine-item>`, or `<routing-engine>` of commit results: its place among the members.
     Member(usize),
@@ -338,8 +340,8 @@ impl ReplyScanner {
             "multi-routing-engine-results"
             | "rollback-information"
             | "rescue-information"
-            | "configuration-information"
-            | "cli" => return Some(Kind::Wrapper),
+            | "configuration-information" => return Some(Kind::Wrapper),
+            "cli" => return Some(Kind::Cli),
             "multi-routing-engine-item" => return self.member(),
             // Data may have an element of this name; results stand straight in the reply or in commit-results.
             "routing-engine" if self.commit || parent == Kind::Reply => {
@@ -348,7 +350,7 @@ impl ReplyScanner {
             }
             "re-name" if in_member => return Some(Kind::MemberName),
             "name" if in_member && self.commit => return Some(Kind::MemberName),
-            "banner" if parent == Kind::Wrapper => return Some(Kind::Banner),
+            "banner" if parent == Kind::Cli => return Some(Kind::Banner),
             "output" => return Some(Kind::Text(TextKind::Output)),
             "configuration-text" => return Some(Kind::Text(TextKind::ConfigurationText)),
             "configuration-set" => return Some(Kind::Text(TextKind::ConfigurationSet)),
@@ -417,6 +419,7 @@ impl ReplyScanner {
             Kind::Reply
             | Kind::Data
             | Kind::Wrapper
+            | Kind::Cli
             | Kind::LoadResults
             | Kind::Member(_)
             | Kind::Text(_) => {}
@@ -466,7 +469,8 @@ impl ReplyScanner {
             Kind::Text(kind) => self.text_part(open, (!open.text.elements).then_some(kind)),
             Kind::Reply | Kind::Member(_) if open.text.solid => self.text_part(open, Some(TextKind::Bare)),
             Kind::Data if open.text.solid => self.text_part(open, Some(TextKind::Schema)),
-            Kind::Reply | Kind::Member(_) | Kind::Data | Kind::Wrapper | Kind::LoadResults => {}
+            Kind::Cli if open.text.solid => self.other_payload(),
+            Kind::Reply | Kind::Member(_) | Kind::Data | Kind::Wrapper | Kind::Cli | Kind::LoadResults => {}
         }
     }
 

@@ -326,6 +326,9 @@ fn payload_is_noticed() {
     for (content, payload) in [
         ("<ok/>", false),
         ("<cli><banner>[edit]</banner></cli>", false),
+        ("<cli>\n<banner/>\n</cli>", false),
+        ("<cli><working-directory>/var/tmp</working-directory></cli>", true),
+        ("<cli><banner/>text</cli>", true),
         ("<rpc-error><error-info><x/></error-info></rpc-error>", false),
         ("<multi-routing-engine-results/>", false),
         ("<data/>", false),

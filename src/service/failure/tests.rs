@@ -79,6 +79,49 @@ fn lock_refusals_are_told_apart() {
     assert!(!error.retryable());
 }
 
+/// S22, M3, C3: what refuses a lock is told as that whatever its tag, a confirmed commit that waits never so; the same words
+/// behind an edit are not about a lock.
+#[test]
+fn refused_locks_are_told_by_their_words() {
+    for (tag, message, code, reason) in [
+        (
+            "operation-not-supported",
+            "Module \"acme-system\" candidate datastore data have already been modified.",
+            ErrorCode::LockDenied,
+            Some("candidate_modified"),
+        ),
+        (
+            "operation-failed",
+            "Module \"acme-system\" is locked by session 21 (NC SID 6).",
+            ErrorCode::LockDenied,
+            Some("held"),
+        ),
+        (
+            "operation-not-supported",
+            "this datastore cannot be locked",
+            ErrorCode::OperationNotSupported,
+            None,
+        ),
+        (
+            "lock-denied",
+            "There is an ongoing persistent confirmed commit.",
+            ErrorCode::ConfirmedCommitPending,
+            None,
+        ),
+    ] {
+        let errors = || vec![rpc_error(Some(tag), message, None)];
+        let error = lock_refused("r1", Dialect::Rfc, 7, errors());
+        assert_eq!((error.code(), error.reason()), (code, reason), "{message}");
+        if tag.starts_with("operation-") {
+            assert_ne!(
+                refused("r1", 7, errors(), Asked::Write).code(),
+                ErrorCode::LockDenied,
+                "{message}"
+            );
+        }
+    }
+}
+
 /// H2: a hint about RPC names is for who named an RPC.
 #[test]
 fn only_named_rpcs_are_told_to_check_their_name() {
