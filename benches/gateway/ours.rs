@@ -33,7 +33,8 @@ pub struct Ours {
     spool: Arc<Spool>,
     metrics: Arc<Metrics>,
     dialer: Arc<TcpDialer>,
-    port: u16,
+    /// One for all, as a device has: what was enough to log in is known the next time.
+    target: SshTarget,
     _dir: TempDir,
 }
 
@@ -45,25 +46,21 @@ impl Ours {
             spool: Spool::open(dir.path(), limits)?,
             metrics: Arc::new(Metrics::new()),
             dialer: Arc::new(TcpDialer::new(loopback)),
-            port,
+            target: SshTarget::new(SshHost {
+                address: "127.0.0.1".to_owned(),
+                port,
+                username: USER.to_owned(),
+                auth: Credentials::password(PASSWORD),
+                host_key: HostKeyPolicy::Tofu { learned: Vec::new() },
+                profile: SshProfile::Modern,
+            }),
             _dir: dir,
-        })
-    }
-
-    fn target(&self) -> SshTarget {
-        SshTarget::new(SshHost {
-            address: "127.0.0.1".to_owned(),
-            port: self.port,
-            username: USER.to_owned(),
-            auth: Credentials::password(PASSWORD),
-            host_key: HostKeyPolicy::Tofu { learned: Vec::new() },
-            profile: SshProfile::Modern,
         })
     }
 
     /// Connects and exchanges hellos.
     pub async fn open(&self) -> Result<SessionHandle, Fault> {
-        let connected = connect(&self.target(), &*self.dialer).await?;
+        let connected = connect(&self.target, &*self.dialer).await?;
         let config = session::Config {
             spool: self.spool.clone(),
             metrics: self.metrics.clone(),
@@ -112,7 +109,7 @@ impl Ours {
 
     /// A device with these settings.
     pub fn device_of(&self, registry: &Registry, settings: Settings) -> Arc<Device> {
-        let connector = SshConnector::new(self.target(), self.dialer.clone(), None);
+        let connector = SshConnector::new(self.target.clone(), self.dialer.clone(), None);
         registry.upsert(settings, Arc::new(connector))
     }
 }
