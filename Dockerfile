@@ -9,11 +9,11 @@
 FROM rust:1.94-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --bin ncgate
+RUN cargo build --profile dist --locked --bin ncgate
 
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /data ncgate
-COPY --from=build /src/target/release/ncgate /usr/local/bin/ncgate
+COPY --from=build /src/target/dist/ncgate /usr/local/bin/ncgate
 USER ncgate
 WORKDIR /data
 VOLUME /data
