@@ -111,8 +111,8 @@ impl Login<'_> {
                     self.note(method, why);
                     self.partial |= partial;
                     self.judged |= !partial;
-                    if method == MethodKind::Password && !partial {
-                        self.judge_password(&offered, &mut pending);
+                    if !partial {
+                        self.judge_password(method, &offered, &mut pending);
                     }
                     self.offered = Some(offered);
                 }
@@ -151,10 +151,18 @@ impl Login<'_> {
 
     /// A password that the server has judged must not be offered again as a keyboard-interactive answer: it would
     /// count as a second failure. A server that merely does not know the method leaves it out of its list.
-    fn judge_password(&mut self, offered: &MethodSet, pending: &mut Vec<MethodKind>) {
-        self.password_judged = offered.contains(&MethodKind::Password);
-        if self.password_judged && self.host.auth.keyboard_interactive.is_empty() {
-            pending.retain(|method| *method != MethodKind::KeyboardInteractive);
+    fn judge_password(&mut self, method: MethodKind, offered: &MethodSet, pending: &mut Vec<MethodKind>) {
+        // With answers of its own it may have been one of them that was wrong.
+        let is_the_answer = self.host.auth.keyboard_interactive.is_empty();
+        let other = match method {
+            MethodKind::Password => MethodKind::KeyboardInteractive,
+            MethodKind::KeyboardInteractive if is_the_answer => MethodKind::Password,
+            _ => return,
+        };
+        let is_judged = offered.contains(&method);
+        self.password_judged |= is_judged;
+        if is_judged && is_the_answer {
+            pending.retain(|method| *method != other);
         }
     }
 

@@ -141,7 +141,7 @@ pub struct CommitInformation {
 }
 
 impl CommitInformation {
-    /// Reads a reply, with or without its envelope.
+    /// Reads a reply, with or without its envelope. Of several members the first that tells of commits counts.
     ///
     /// # Errors
     /// A document that is not well-formed.
@@ -193,6 +193,10 @@ impl CommitInformation {
     }
 
     fn collect(&mut self, element: &Element) {
+        // Of several members the first that tells of commits counts: what came after what is told by one history.
+        if element.local == HISTORY && !self.entries.is_empty() {
+            return;
+        }
         self.shown |= matches!(element.local.as_str(), HISTORY | ENTRY);
         if element.local == ENTRY {
             self.entries.push(entry(element));
@@ -315,6 +319,29 @@ mod tests {
             "<rpc-reply><commit-information>{}</commit-information></rpc-reply>",
             entries.collect::<String>()
         )
+    }
+
+    /// M1, E4: each member has a history of its own, and what came after a commit is told by one of them.
+    #[test]
+    fn one_history_of_several_counts() {
+        let history = |numbers: std::ops::Range<u32>| {
+            let reply = reply(numbers);
+            let inside = reply
+                .trim_start_matches("<rpc-reply>")
+                .trim_end_matches("</rpc-reply>");
+            format!("<multi-routing-engine-item><re-name>r</re-name>{inside}</multi-routing-engine-item>")
+        };
+        for (first, second, expected) in [(0..3, 0..3, 3), (0..1, 0..4, 1), (0..0, 0..4, 4)] {
+            let members = history(first) + &history(second);
+            let reply = format!(
+                "<rpc-reply><multi-routing-engine-results>{members}</multi-routing-engine-results></rpc-reply>"
+            );
+            let all = CommitInformation::parse(&reply).unwrap();
+            let numbers: Vec<u32> = all.entries.iter().filter_map(|entry| entry.sequence).collect();
+            assert_eq!(numbers, (0..expected).collect::<Vec<u32>>());
+            let newest = CommitInformation::parse_newest(&reply).unwrap();
+            assert_eq!(newest.newest(), all.newest());
+        }
     }
 
     /// E2: the newest are the same, be they read alone or with all the others.

@@ -231,7 +231,8 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
         drop(held);
         None
     } else if matches!(fate, Fate::Undo | Fate::Ignored) && !held.is_idle() {
-        // Nothing was committed in it, so its end takes back what is left. A reply that may not come is not waited for.
+        // Nothing was committed in it, so its end takes back what it holds still. A reply that may not come is not waited
+        // for.
         let _ = timeout(GOODBYE, held.end()).await;
         None
     } else {

@@ -32,10 +32,10 @@ impl Gateway {
         self.inner.tasks.spawn(async move {
             let id = change_id.clone();
             tokio::select! {
+                // The next start goes on with it, so until the end it is not said that nobody does.
                 () = ending.cancelled() => {}
-                () = gateway.look_until_known(&device, &id) => {}
+                () = gateway.look_until_known(&device, &id) => gateway.inner.resolving.remove(&change_id),
             }
-            gateway.inner.resolving.remove(&change_id);
         });
     }
 

@@ -452,6 +452,7 @@ impl Guardian {
         self.stop_probe();
         let result = self.gateway.end_as_before(&mut self.commit).await;
         self.handle.show(&self.commit);
+        self.gateway.inner.operations.following.look();
         self.due = match result {
             Ok(()) => Due::Nothing,
             Err(error) => {

@@ -197,8 +197,8 @@ impl Gateway {
     ) -> Result<(), Error> {
         let cleared = tokio::time::timeout_at(deadline, self.inner.passages.clear(&device.id)).await;
         if cleared.is_err() {
-            let detail = "a check or a commit of another caller is under way, or was lost a short while ago, and the \
-                          device might take it for the confirmation";
+            let detail = "a check, a commit or a kill of another caller is under way, or a check was lost a short while \
+                          ago, which the device might take for the confirmation";
             return Err(Error::new(ErrorCode::InUse, detail)
                 .with_device(device.name())
                 .with_reason("under_way")

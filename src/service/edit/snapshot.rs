@@ -104,8 +104,8 @@ impl Snapshot {
     }
 }
 
-/// Whether anything has become different in `running` where `after` differs from `before`, whatever the device has made of
-/// it there. `None`: they are too large to be looked at line by line.
+/// Whether anything has become different in `running` where `after` differs from `before`, or right beside, above or below
+/// that, whatever the device has made of it there. `None`: they are too large to be looked at line by line.
 pub fn shows(before: &Snapshot, after: &Snapshot, running: &Snapshot) -> Option<bool> {
     let (before, after, running) = (
         before.tree.as_ref()?,
@@ -123,9 +123,21 @@ pub fn shows(before: &Snapshot, after: &Snapshot, running: &Snapshot) -> Option<
         let place = |line: &str| line.split_once(" = ").map_or(line, |(place, _)| place).to_owned();
         gone.chain(come).map(place).collect()
     };
-    let wanted = places(&before, &after);
+    let (wanted, seen) = (places(&before, &after), places(&before, &running));
+    let is_near = |one: &String| seen.iter().any(|other| are_near(one, other));
     // Nothing but an order was to change.
-    Some(wanted.is_empty() || !wanted.is_disjoint(&places(&before, &running)))
+    Some(wanted.is_empty() || wanted.iter().any(is_near))
+}
+
+/// Whether two paths are of one element, or of siblings, or one of them stands in the other.
+fn are_near(one: &str, other: &str) -> bool {
+    let holds = |outer: &str, inner: &str| {
+        inner
+            .strip_prefix(outer)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let parent = |path: &str| path.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
+    holds(one, other) || holds(other, one) || parent(one) == parent(other)
 }
 
 /// A difference that is not too large to be kept. Its digest is that of the whole.
@@ -396,6 +408,11 @@ mod tests {
                 true,
             ),
             ("<i><name>b</name></i><host>r2</host>", true),
+            // A secret goes where the device keeps it.
+            (
+                "<i><name>a</name><mtu>1</mtu></i><i><name>b</name><encrypted>$9$x</encrypted></i><host>r1</host>",
+                true,
+            ),
         ] {
             assert_eq!(
                 shows(&before, &after, &snapshot(running)),
@@ -403,6 +420,10 @@ mod tests {
                 "{running}"
             );
         }
+        // What the device fills in below an element that was to come.
+        let (bare, presence) = (snapshot("<p><a/></p>"), snapshot("<p><a/><mpls/></p>"));
+        let filled = snapshot("<p><a/><mpls><labels>3</labels></mpls></p>");
+        assert_eq!(shows(&bare, &presence, &filled), Some(true));
         // What was to go, and is there still.
         assert_eq!(shows(&after, &before, &snapshot("<host>r1</host>")), Some(true));
         let renamed = snapshot("<i><name>b</name><secret>plain</secret></i><host>r1</host>");

@@ -95,7 +95,10 @@ impl Guardian {
             }
             Err(error) => return Err(self.refused(error, before).await),
         }
-        self.verify_confirmed(accept_candidate).await
+        // To a token that it does not know a device says no; without one it may have undone the commit before it said ok.
+        let is_certain = self.commit.document.persist.is_some()
+            || !self.commit.safe_for(&self.gateway.inner.clock).is_zero();
+        self.verify_confirmed(accept_candidate, is_certain).await
     }
 
     /// That whoever gave the order has not given it up. What a probe orders nobody gives up.
@@ -126,8 +129,9 @@ impl Guardian {
         stored
     }
 
-    /// After a rollback a commit is a new one that answers ok as well: what is running decides (C4).
-    async fn verify_confirmed(&mut self, accepted_more: bool) -> Result<(), Error> {
+    /// After a rollback a commit is a new one that answers ok as well: what is running decides (C4). `is_certain`: it cannot
+    /// have been undone by then.
+    async fn verify_confirmed(&mut self, accepted_more: bool, is_certain: bool) -> Result<(), Error> {
         let wait = Instant::now() + self.times.commit;
         let stays = self.find_here(wait).await.map(|found| match found {
             Seen::History(Standing::Newest { waits: false, .. } | Standing::Followed(_))
@@ -149,11 +153,8 @@ impl Guardian {
             )
             | Seen::AnotherHistory
             | Seen::OwnCommit { .. } => None,
-            // What came into the candidate since is in running as well. To a token that it does not know a device says no;
-            // without one it may have undone the commit before.
-            Seen::Running(Running::Otherwise) => {
-                (accepted_more && self.commit.document.persist.is_some()).then_some(true)
-            }
+            // What came into the candidate since is in running as well.
+            Seen::Running(Running::Otherwise) => (accepted_more && is_certain).then_some(true),
         });
         match stays {
             Ok(Some(true)) => {
@@ -167,12 +168,21 @@ impl Guardian {
                 self.conclude(State::RolledBack, None, Some(Reason::Timeout))
                     .await;
                 let error = self.not_pending();
-                if !accepted_more {
+                if !accepted_more || !self.commit.document.junos {
                     return Err(error.with_outcome(Outcome::NotApplied));
                 }
-                let hint =
-                    "what else was in the candidate is committed, and what was to be confirmed is not there";
-                Err(error.with_outcome(Outcome::Applied).with_hint(hint))
+                let (outcome, hint) = match self.newest_changes_nothing().await {
+                    Ok(true) => return Err(error.with_outcome(Outcome::NotApplied)),
+                    Ok(false) => (
+                        Outcome::Applied,
+                        "what else was in the candidate is committed, and what was to be confirmed is not there",
+                    ),
+                    Err(_) => (
+                        Outcome::Unknown,
+                        "what was to be confirmed is not there; what else was in the candidate may be committed",
+                    ),
+                };
+                Err(error.with_outcome(outcome).with_hint(hint))
             }
             Ok(None) => {
                 let words =
@@ -205,7 +215,7 @@ impl Guardian {
             Some(steps) => {
                 for step in steps {
                     if step.name == StepName::Commit {
-                        self.is_loaded(entries, &before).await?;
+                        self.verify_loaded(entries, &before).await?;
                     }
                     match self.send_commit(step).await {
                         Ok(()) => {}
@@ -225,18 +235,31 @@ impl Guardian {
 
     /// That the device had not undone it by itself when it took the configuration of before into the candidate: it counts
     /// from the newest commit, and would have taken this one. What is there now is not touched by a rollback that comes later.
-    async fn is_loaded(&mut self, entries: u8, before: &Before) -> Result<(), Error> {
+    async fn verify_loaded(&mut self, entries: u8, before: &Before) -> Result<(), Error> {
         let standing = self.standing(Instant::now() + self.times.rpc).await;
-        if matches!(&standing, Ok(Standing::Newest { entries: now, .. }) if *now == entries) {
-            return Ok(());
+        let error = match standing {
+            Ok(Standing::Newest { entries: now, .. }) if now == entries => return Ok(()),
+            Ok(Standing::Newest { .. }) => {
+                let words = "an extension that was not answered came meanwhile, so what was loaded is not what was before";
+                let error = Error::new(ErrorCode::InvalidState, words).with_reason("extended");
+                Some(error.with_hint("cancel it again"))
+            }
+            Ok(_) => None,
+            Err(error) => Some(error),
+        };
+        if self.held.as_ref().is_some_and(Held::is_idle) {
+            self.clear_candidate().await;
+        } else {
+            // Behind a reply that is missing that would wait; the device discards with the session.
+            self.end_session().await;
         }
-        self.clear_candidate().await;
-        let is_over = standing.is_ok();
-        let error = standing.err().unwrap_or_else(|| self.not_pending());
-        let error = self.refused(error, before.clone()).await;
-        if !is_over {
-            return Err(error);
+        if let Some(error) = error {
+            return Err(self.refused(error, before.clone()).await);
         }
+        // It is over, and not by what was not sent.
+        self.commit.put_back(before.orders.clone());
+        self.conclude(State::Unknown, None, None).await;
+        self.looks = Looks::now(Reason::Timeout);
         self.look().await;
         Err(self.not_pending().with_outcome(Outcome::NotApplied))
     }
@@ -378,7 +401,7 @@ impl Guardian {
         self.commit.document.perhaps_later = perhaps_later;
         self.commit.document.extending.pop();
         self.stop_probe();
-        if !self.is_let_go(who).await {
+        if !self.let_go(who).await {
             self.end_session().await;
         }
         self.see("the device said ok to the extension, but had undone the commit before");
@@ -388,9 +411,9 @@ impl Guardian {
         self.not_pending().with_outcome(Outcome::NotApplied)
     }
 
-    /// Ends a confirmed commit of nothing. On Junos by confirming it, if what it stands on is what was there before: to
-    /// undo it would be a commit of the same.
-    async fn is_let_go(&mut self, who: &str) -> bool {
+    /// Ends a confirmed commit of nothing. On Junos by confirming it, if it is, like what it stands on, what was there before:
+    /// to undo it would be a commit of the same. Otherwise it is left to its timer.
+    async fn let_go(&mut self, who: &str) -> bool {
         let steps = if self.commit.document.junos {
             let seen = self.find_here(Instant::now() + self.times.rpc).await;
             let is_undone = matches!(
@@ -400,7 +423,7 @@ impl Guardian {
                     running: Running::AsBefore
                 })
             );
-            if !is_undone {
+            if !is_undone || !self.newest_changes_nothing().await.unwrap_or(false) {
                 return false;
             }
             let marker = self.answer_marker(who, "extend");
@@ -415,6 +438,12 @@ impl Guardian {
             done = self.send_commit(step).await.is_ok();
         }
         done
+    }
+
+    /// Whether the newest commit of a Junos device left everything as it was.
+    async fn newest_changes_nothing(&mut self) -> Result<bool, Error> {
+        let deadline = Instant::now() + self.times.rpc;
+        self.records()?.are_alike(0, 1, deadline).await
     }
 
     /// What is not known at the moment, as after a start of the gateway, may be known by one look.
