@@ -22,9 +22,16 @@ pub fn clock() -> Clock {
 
 /// Lets time pass at once, for everything in this runtime.
 pub async fn pass(time: Duration) {
+    /// Also when nobody waits for it any more: time that stands is passed over as soon as nothing else is to be done.
+    struct Going;
+    impl Drop for Going {
+        fn drop(&mut self) {
+            tokio::time::resume();
+        }
+    }
     tokio::time::pause();
+    let _going = Going;
     tokio::time::advance(time).await;
-    tokio::time::resume();
 }
 
 /// How long a device has for its answers between two steps of time. What is asked of it must be given much more time.
