@@ -101,6 +101,50 @@ async fn a_confirmed_commit_that_comes_meanwhile_is_not_undone() {
     }
 }
 
+/// L5, issue 4: no confirmed commit is sent in a session that is being killed, which would undo it.
+#[tokio::test]
+async fn a_confirmed_commit_does_not_cross_a_kill() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let (compared, killed) = (Gate::new(), Gate::new());
+        let compare = Fault::HoldReply(compared.clone());
+        device.faults().add(Rule::on("get-configuration", compare).once());
+        let kill = Fault::Late((&killed).into());
+        device.faults().add(Rule::on("kill-session", kill).once());
+        let edits = to_contact(Profile::Junos, "east");
+        let body = json!({"edits": edits, "commit": {"confirm_timeout_seconds": 600}});
+        let changing = gateway.change(door, "mx1", body);
+        let killing = async {
+            compared.reached().await;
+            let holder = device.device().lock_holder(Store::Candidate).expect("a lock");
+            let killing = gateway.kill(door, "mx1", u64::from(holder.session), json!({}));
+            let between = async {
+                killed.reached().await;
+                compared.open();
+                eventually("it is announced, and not sent", async || {
+                    let other = gateway.change(door, "mx1", json!({"edits": edits})).await;
+                    other.is_err_and(|refusal| refusal.code == "confirmed-commit-pending")
+                })
+                .await;
+                killed.open();
+            };
+            tokio::join!(killing, between).0
+        };
+        let (changed, killed) = tokio::join!(changing, killing);
+        good(door, killed);
+        let refusal = bad(door, changed);
+        assert_eq!(refusal.outcome, "not_applied", "{refusal:?}");
+        assert_eq!(
+            device.device().commits_with("").len(),
+            0,
+            "{:?}",
+            device.device().deeds()
+        );
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
 /// S26: an edit session of the gateway that is killed is lost at once.
 #[tokio::test]
 async fn a_killed_edit_session_is_lost() {

@@ -404,15 +404,8 @@ impl Gateway {
 
     /// Stores what has become of one, and what that means for the change that made it.
     pub(super) async fn store_confirmed_commit(&self, commit: &mut ConfirmedCommit) -> Result<(), Error> {
-        let mut row = commit.to_row();
-        let mut change = self.change_after(commit).await?;
-        self.inner
-            .store
-            .update_confirmed_commit(&mut row, change.as_mut())
-            .await
-            .map_err(|error| self.store_error(error))?;
-        commit.row.updated_at = row.updated_at;
-        Ok(())
+        let change = self.change_after(commit).await?;
+        self.store_with_change(commit, change).await
     }
 
     /// The device never made it: its row goes, and its change has failed.
@@ -431,9 +424,18 @@ impl Gateway {
     /// The device is as it was before it, and whether it ever made it nobody knows: its row says so, and its change has
     /// failed.
     pub(super) async fn end_as_before(&self, commit: &mut ConfirmedCommit) -> Result<(), Error> {
-        let mut row = commit.to_row();
+        let row = &commit.row;
         let id = Some(row.id.clone());
-        let mut change = self.change_not_there(&row.device_id, &row.change_id, id).await?;
+        let change = self.change_not_there(&row.device_id, &row.change_id, id).await?;
+        self.store_with_change(commit, change).await
+    }
+
+    async fn store_with_change(
+        &self,
+        commit: &mut ConfirmedCommit,
+        mut change: Option<ChangeRecord>,
+    ) -> Result<(), Error> {
+        let mut row = commit.to_row();
         self.inner
             .store
             .update_confirmed_commit(&mut row, change.as_mut())

@@ -197,6 +197,33 @@ async fn what_was_enough_comes_first_the_next_time() {
     assert_eq!(logins(&fourth), ["auth password u"]);
 }
 
+/// S1, X7: a password that was judged as the answer to a prompt, which came first because it was enough before, is not sent
+/// again as a password.
+#[tokio::test]
+async fn a_judged_answer_is_not_sent_as_a_password() {
+    let first = Plan {
+        methods: vec![MethodKind::KeyboardInteractive],
+        prompts: vec![vec![("Password for u:", "pw")], vec![]],
+        ..Plan::default()
+    };
+    let target = target();
+    connect_to(&first, &target).await.unwrap();
+    let changed = Plan {
+        methods: vec![MethodKind::KeyboardInteractive, MethodKind::Password],
+        prompts: vec![vec![("Password for u:", "another")]],
+        password: Some("another"),
+        log: Arc::default(),
+        ..first
+    };
+    let error = failure(&changed, &target).await;
+    assert_eq!(auth_parts(&error).1, [attempt("keyboard-interactive", "refused")]);
+    let all = changed.log.all();
+    assert!(
+        !all.iter().any(|line| line.starts_with("auth password")),
+        "{all:?}"
+    );
+}
+
 /// S1
 #[tokio::test]
 async fn prompts_are_answered_by_name_over_several_rounds() {
