@@ -31,11 +31,28 @@ pub async fn serve() -> Result<(), Fault> {
     Ok(())
 }
 
-/// Prints one table.
+/// What is sent by hand.
+#[derive(Clone, Copy)]
+enum Hand {
+    /// What the gateway sends, as `plan=true` shows it.
+    Same,
+    /// The same without the look at the history of commits: nobody needs it who knows that no other has a confirmed
+    /// commit in its window, and sees every reply.
+    WithoutHistory,
+}
+
+/// Prints a table for each kind of database.
 pub async fn run() -> Result<(), Fault> {
+    measure("in memory", "sqlite::memory:").await?;
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let file = directory.path().join("ncgate.db");
+    measure("in a file", &format!("sqlite://{}", file.display())).await
+}
+
+async fn measure(place: &str, database: &str) -> Result<(), Fault> {
     let mut device = Process::start(&["emulator"])?;
     let port: u16 = device.line()?.parse()?;
-    let mut gateway = Process::start(&["serve", &port.to_string(), "2"])?;
+    let mut gateway = Process::start(&["serve", &port.to_string(), "2", database])?;
     let address = gateway.line()?;
     // What the gateway and the emulator agree on.
     let preferred = Preferred {
@@ -45,17 +62,30 @@ pub async fn run() -> Result<(), Fault> {
     let mut hand = Bare::connect_preferring(preferred, port).await?;
     let mut client = Http::connect(&address).await?;
     let mut number = 0;
-    let [mut wall, mut our_wall, mut used, mut our_used] = [(); 4].map(|()| Samples::default());
+    let hands = [Hand::Same, Hand::WithoutHistory];
+    let (mut walls, mut cpus) = (
+        hands.map(|_| Samples::default()),
+        hands.map(|_| Samples::default()),
+    );
+    let (mut our_wall, mut our_cpu) = (Samples::default(), Samples::default());
+    // The first one warms up.
     for round in 0..=ROUNDS {
-        let (mut by_hand, mut ours) = (Samples::default(), Samples::default());
-        let before = cpu(None);
-        for _ in 0..CHANGES {
-            number += 1;
-            let start = Instant::now();
-            steps(&mut hand, number).await?;
-            by_hand.push(micros(start.elapsed()));
+        for (at, steps) in hands.into_iter().enumerate() {
+            let mut by_hand = Samples::default();
+            let before = cpu(None);
+            for _ in 0..CHANGES {
+                number += 1;
+                let start = Instant::now();
+                by_steps(&mut hand, steps, number).await?;
+                by_hand.push(micros(start.elapsed()));
+            }
+            let used = cpu(None).saturating_sub(before);
+            if round > 0 {
+                walls[at].push(by_hand.median());
+                cpus[at].push(micros(used) / CHANGES as f64);
+            }
         }
-        let hand_used = cpu(None).saturating_sub(before);
+        let mut ours = Samples::default();
         let before = cpu(Some(gateway.id()));
         for _ in 0..CHANGES {
             number += 1;
@@ -63,30 +93,36 @@ pub async fn run() -> Result<(), Fault> {
             change(&mut client, number).await?;
             ours.push(micros(start.elapsed()));
         }
-        let gateway_used = cpu(Some(gateway.id())).saturating_sub(before);
-        // The first warms up.
+        let used = cpu(Some(gateway.id())).saturating_sub(before);
         if round > 0 {
-            wall.push(by_hand.median());
             our_wall.push(ours.median());
-            used.push(micros(hand_used) / CHANGES as f64);
-            our_used.push(micros(gateway_used) / CHANGES as f64);
+            our_cpu.push(micros(used) / CHANGES as f64);
         }
     }
-    heading("A change of one interface in one call against the same steps by hand");
-    line("p50 µs", &wall, &our_wall, "≤ 1.3");
-    line("CPU µs of loop and of gateway", &used, &our_used, "");
+    heading(&format!(
+        "A change of one interface in one call against the same steps by hand; database {place}"
+    ));
+    let [same, without] = &walls;
+    line("p50 µs", same, &our_wall, "≤ 1.3");
+    line("p50 µs; no history by hand", without, &our_wall, "");
+    let [same, without] = &cpus;
+    line("CPU µs of loop and of gateway", same, &our_cpu, "");
+    line("CPU µs; no history by hand", without, &our_cpu, "");
     Ok(())
 }
 
-/// What `plan=true` shows of such a change, without the look at the history of commits, which nobody needs who has the
-/// candidate to himself and sees every reply; each waits for the reply of the one before.
-async fn steps(session: &mut Bare, number: usize) -> Result<(), Fault> {
+/// Each waits for the reply of the one before.
+async fn by_steps(session: &mut Bare, hand: Hand, number: usize) -> Result<(), Fault> {
     let load = format!(
         "<load-configuration format=\"xml\"><configuration><interfaces><interface><name>ge-0/0/1</name>\
          <description>number {number}</description></interface></interfaces></configuration></load-configuration>"
     );
-    let operations = [
-        "<lock><target><candidate/></target></lock>",
+    let lock = "<lock><target><candidate/></target></lock>";
+    let history = match hand {
+        Hand::Same => Some("<get-commit-information/>"),
+        Hand::WithoutHistory => None,
+    };
+    let rest = [
         &load,
         "<commit-configuration><check/></commit-configuration>",
         "<get-configuration database=\"candidate\" compare=\"rollback\" rollback=\"0\" format=\"text\"/>",
@@ -94,7 +130,7 @@ async fn steps(session: &mut Bare, number: usize) -> Result<(), Fault> {
         "<unlock><target><candidate/></target></unlock>",
     ];
     let mut reply = Vec::new();
-    for operation in operations {
+    for operation in [lock].into_iter().chain(history).chain(rest) {
         session.call(operation, &mut reply).await?;
         if memchr::memmem::find(&reply, b"rpc-error").is_some() {
             return Err(String::from_utf8_lossy(&reply).into());

@@ -42,7 +42,12 @@ async fn main() -> Result<(), Fault> {
     match words[..] {
         ["fake"] => return fake::serve().await,
         ["emulator"] => return change::serve().await,
-        ["serve", port, sessions] => return rest::serve(port.parse()?, sessions.parse()?).await,
+        ["serve", port, sessions] => {
+            return rest::serve(port.parse()?, sessions.parse()?, "sqlite::memory:").await;
+        }
+        ["serve", port, sessions, database] => {
+            return rest::serve(port.parse()?, sessions.parse()?, database).await;
+        }
         ["side", side, port] => return clients::obey(side, port.parse()?).await,
         ["idle", side, port] => return memory::idle(side, port.parse()?).await,
         ["growth", side, port, filter] => return memory::growth(side, port.parse()?, filter).await,

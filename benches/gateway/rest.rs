@@ -145,10 +145,10 @@ async fn read<R: Reader>(readers: Vec<R>, times: usize) -> Result<(Vec<R>, Sampl
 }
 
 /// The child: a gateway with the server as its one device. Prints its address.
-pub async fn serve(port: u16, sessions: usize) -> Result<(), Fault> {
+pub async fn serve(port: u16, sessions: usize, database: &str) -> Result<(), Fault> {
     let settings = SettingArgs {
         listen: Some("127.0.0.1:0".to_owned()),
-        database: Some("sqlite::memory:".to_owned()),
+        database: Some(database.to_owned()),
         device_networks: Some("127.0.0.0/8".to_owned()),
         ..SettingArgs::default()
     };

@@ -42,13 +42,12 @@ impl Drop for Errand {
 }
 
 /// Runs the job, which belongs to the tracker and alone holds the other side of the channel, until it has answered;
-/// what it does behind its answer, or when the
-/// caller leaves, goes on without the caller. `None`: it ended without an answer, by a panic for example, which ends
+/// what it does behind its answer, or when the caller leaves, goes on without the caller. `None`: it ended without an answer, by a panic for example, which ends
 /// with the job as it would with a task.
 ///
 /// # Cancel safety
 /// Safe; the job goes on, and its side of the channel tells it that nobody waits.
-pub(super) async fn run<T>(
+pub(crate) async fn run<T>(
     tracker: &TaskTracker,
     job: impl Future<Output = ()> + Send + 'static,
     mut answer: oneshot::Receiver<T>,

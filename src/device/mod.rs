@@ -15,7 +15,7 @@ mod connector;
 mod core;
 mod domain;
 mod edit;
-mod errand;
+pub(crate) mod errand;
 mod error;
 mod fair_queue;
 mod fresh;

@@ -1,9 +1,10 @@
 //! Changes: the nine steps of one write in one call (design section 6, S31).
 //!
 //! `state` is pure; `record` is what is known of a change, `journal` its account while it runs; `steps` goes through the
-//! script, `sending` sends it, `procedure` brings it to its end; `scheduled` knows commits that the device makes later;
+//! script, `sending` sends it, `procedure` brings it to its end, for which its caller waits in `awaited`; `scheduled` knows commits that the device makes later;
 //! `resolve` finds out what became of a lost reply, and `saving` does then what should have followed.
 
+mod awaited;
 mod instance;
 mod journal;
 mod leftovers;
@@ -26,8 +27,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use self::awaited::Awaited;
 use self::patience::Patience;
-use self::procedure::{Answer, Procedure};
+use self::procedure::Procedure;
 pub(super) use self::record::Running;
 use self::record::{Change, Document};
 pub(super) use self::recorded::{NewCommit, Recorded};
@@ -45,14 +47,13 @@ use super::edit::view::{ChangeList, ChangeView, Planned, RpcErrorView};
 use super::time;
 use super::view::Plan;
 use super::{failure, prepare};
+use crate::device::errand;
 use crate::error::{Error, ErrorCode, Outcome, Resource};
 use crate::netconf::capability::Capabilities;
 use crate::store::{ChangeRecord, DeviceRecord, StoreError};
 
 /// The longest wait for a lock.
 const LONGEST_WAIT: u64 = 3600;
-/// How much longer than its deadline a caller waits for the undoing of what was done. The API's description names it.
-const UNDOING: Duration = Duration::from_secs(15);
 /// How long a change that has ended is kept.
 const KEPT: ::time::Duration = ::time::Duration::days(7);
 /// How often old ones are looked for.
@@ -62,7 +63,7 @@ const SOME: u32 = 100;
 
 impl Gateway {
     /// Makes a change: session, lock or open, edits, validate, difference, commit, save, unlock or close. Role
-    /// `configure`. Runs in a task of its own to its end, whether or not the caller waits; `Done` is the finished
+    /// `configure`. Runs to its end, whether or not the caller waits; `Done` is the finished
     /// change (201 with `Location`), in state `committed`, `unchanged`, `scheduled`, or, after a dry run, `discarded`.
     ///
     /// # Errors
@@ -151,12 +152,12 @@ impl Gateway {
                 journal,
                 patience,
             };
-            self.inner.tasks.spawn(procedure.run(sender));
+            let (tasks, job) = (self.inner.tasks.clone(), procedure.run(sender));
             Awaited {
                 gateway: self.clone(),
                 device: device.to_owned(),
                 change_id,
-                receiver,
+                running: Box::pin(async move { errand::run(&tasks, job, receiver).await }),
             }
         };
         let change = answer.within(patience.deadline).await?;
@@ -527,73 +528,5 @@ fn new_change(
             instance: script.ground.instance.clone(),
             ..Document::default()
         },
-    }
-}
-
-/// A change that runs, and its caller who waits.
-struct Awaited {
-    gateway: Gateway,
-    device: String,
-    change_id: String,
-    receiver: oneshot::Receiver<Answer>,
-}
-
-impl Awaited {
-    /// The answer, waited for until the caller's deadline, and a little longer for the undoing of what was done.
-    async fn within(&mut self, deadline: Option<Instant>) -> Answer {
-        let ended = match deadline {
-            None => (&mut self.receiver).await,
-            Some(deadline) => match tokio::time::timeout_at(deadline, &mut self.receiver).await {
-                Ok(ended) => ended,
-                Err(_) if self.counts() => return Err(self.late()),
-                Err(_) => match tokio::time::timeout(UNDOING, &mut self.receiver).await {
-                    Ok(ended) => ended,
-                    Err(_) => return Err(self.late()),
-                },
-            },
-        };
-        ended.unwrap_or_else(|_| Err(self.late()))
-    }
-
-    /// Whether what is sent counts already.
-    fn counts(&self) -> bool {
-        let running = self.gateway.inner.changes.get(&self.change_id);
-        running.is_some_and(|change| change.state == State::Committing)
-    }
-
-    /// H6: the deadline passed. What was sent may count; or it is still being undone, and then it never will, because
-    /// nothing that counts is begun after the deadline.
-    fn late(&self) -> Error {
-        let running = self.gateway.inner.changes.get(&self.change_id);
-        let (outcome, detail) = match running.map(|change| change.state) {
-            Some(State::Preparing | State::Editing | State::Validated) => (
-                Outcome::NotApplied,
-                "the deadline passed before the change was over; what was done is still being undone",
-            ),
-            // One that is over has its answer elsewhere.
-            Some(
-                State::Committing
-                | State::Committed
-                | State::Unchanged
-                | State::Scheduled
-                | State::PendingConfirm
-                | State::Confirmed
-                | State::RolledBack
-                | State::Kept
-                | State::Cancelled
-                | State::Discarded
-                | State::Failed
-                | State::Unknown,
-            )
-            | None => (
-                Outcome::Unknown,
-                "the deadline passed before the change was over; it runs on",
-            ),
-        };
-        Error::new(ErrorCode::DeviceTimeout, detail)
-            .with_device(&self.device)
-            .with_change_id(&self.change_id)
-            .with_outcome(outcome)
-            .with_hint("the change tells what came of it, by its id")
     }
 }

@@ -7,14 +7,31 @@ use crate::service::Gateway;
 use crate::service::edit::view::ChangeView;
 use crate::service::operations::{Failure, MOST_RESPONSE, Operation, Progress, State as OperationState};
 use crate::service::time;
-use crate::store::ChangeRecord;
+use crate::store::{ChangeRecord, StoreError};
 
 impl Gateway {
     /// The operation of a change, as it is now.
     ///
     /// # Errors
-    /// `internal`: the row is damaged.
-    pub(in crate::service) fn operation_of_change(&self, row: ChangeRecord) -> Result<Operation, Error> {
+    /// `internal`: the row is damaged; `store-unavailable`.
+    pub(in crate::service) async fn operation_of_change(
+        &self,
+        row: ChangeRecord,
+    ) -> Result<Operation, Error> {
+        let id = row.id.clone();
+        let operation = self.operation_of_row(row)?;
+        if !operation.done || operation.state != OperationState::Unknown {
+            return Ok(operation);
+        }
+        // Nobody looks any more: perhaps because it was found out, and stored, after the row was read.
+        match self.inner.store.find_change(&id).await {
+            Ok(row) => self.operation_of_row(row),
+            Err(StoreError::NotFound) => Ok(operation),
+            Err(error) => Err(self.store_error(error)),
+        }
+    }
+
+    fn operation_of_row(&self, row: ChangeRecord) -> Result<Operation, Error> {
         let runs = self.inner.changes.get(&row.id).is_some();
         let change = self.known_change(row)?;
         let doing = Doing {

@@ -1,5 +1,5 @@
-//! A change from its session to its end: the steps, and what happens when one fails. It runs in a task of its own; a
-//! caller who leaves while it waits for its turn ends it, later nobody does.
+//! A change from its session to its end: the steps, and what happens when one fails. A caller who leaves while it waits
+//! for its turn ends it, later nobody does.
 
 use std::sync::Arc;
 use std::time::Duration;

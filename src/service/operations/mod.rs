@@ -185,7 +185,7 @@ impl Gateway {
                     let waits = followed.contains(&row.id);
                     self.operation_of(row, None, waits)?
                 }
-                Listed::Change(row) => self.operation_of_change(row)?,
+                Listed::Change(row) => self.operation_of_change(row).await?,
             };
             operation.response = None;
             operations.push(operation);
@@ -244,7 +244,7 @@ impl Gateway {
             Err(error) => return Err(self.store_error(error)),
         }
         match self.inner.store.find_change(id).await {
-            Ok(row) => self.operation_of_change(row),
+            Ok(row) => self.operation_of_change(row).await,
             Err(StoreError::NotFound) => Err(no_such(id)),
             Err(error) => Err(self.store_error(error)),
         }
