@@ -8,7 +8,7 @@ use russh::{Preferred, cipher};
 
 use crate::bare::Bare;
 use crate::child::{Process, until_stdin_ends};
-use crate::rest::Http;
+use crate::rest::{Http, IN_MEMORY};
 use crate::tally::{Samples, cpu, heading, line, micros};
 use crate::{Fault, PASSWORD, USER};
 
@@ -43,7 +43,7 @@ enum Hand {
 
 /// Prints a table for each kind of database.
 pub async fn run() -> Result<(), Fault> {
-    measure("in memory", "sqlite::memory:").await?;
+    measure("in memory", IN_MEMORY).await?;
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let file = directory.path().join("ncgate.db");
     measure("in a file", &format!("sqlite://{}", file.display())).await

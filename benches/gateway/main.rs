@@ -42,9 +42,6 @@ async fn main() -> Result<(), Fault> {
     match words[..] {
         ["fake"] => return fake::serve().await,
         ["emulator"] => return change::serve().await,
-        ["serve", port, sessions] => {
-            return rest::serve(port.parse()?, sessions.parse()?, "sqlite::memory:").await;
-        }
         ["serve", port, sessions, database] => {
             return rest::serve(port.parse()?, sessions.parse()?, database).await;
         }
@@ -56,7 +53,7 @@ async fn main() -> Result<(), Fault> {
     let mut server = Process::start(&["fake"])?;
     let port: u16 = server.line()?.parse()?;
     if let ["peers", program, arguments @ ..] = &words[..] {
-        let mut gateway = Process::start(&["serve", &port.to_string(), "4"])?;
+        let mut gateway = Process::start(&["serve", &port.to_string(), "4", rest::IN_MEMORY])?;
         let address = gateway.line()?;
         Command::new(program)
             .args(arguments)

@@ -60,7 +60,7 @@ fn lines(sessions: usize, whose: &str, yardstick: &Taken, ours: &Taken) {
 }
 
 async fn compare(port: u16, sessions: usize) -> Result<Sides, Fault> {
-    let mut gateway = Process::start(&["serve", &port.to_string(), &sessions.to_string()])?;
+    let mut gateway = Process::start(&["serve", &port.to_string(), &sessions.to_string(), IN_MEMORY])?;
     let address = gateway.line()?;
     let (mut loops, mut clients, mut stubs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..sessions {
@@ -143,6 +143,9 @@ async fn read<R: Reader>(readers: Vec<R>, times: usize) -> Result<(Vec<R>, Sampl
     }
     Ok((back, samples))
 }
+
+/// A database that ends with its gateway.
+pub const IN_MEMORY: &str = "sqlite::memory:";
 
 /// The child: a gateway with the server as its one device. Prints its address.
 pub async fn serve(port: u16, sessions: usize, database: &str) -> Result<(), Fault> {

@@ -2,23 +2,13 @@
 //! statement that is waited for by itself is two changes of threads, which cost more than the statement: so it is given
 //! all of them in one piece. PostgreSQL takes one after the other.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
-
 use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, AssertSqlSafe, Either, SqlSafeStr};
+use sqlx::{Any, AssertSqlSafe, Either};
 
-/// Room for what a change stores at a time: parameters.
+/// Room for what a change stores at a time: bytes of SQL, and parameters.
+const MOST_SQL: usize = 2 << 10;
 const MOST_VALUES: usize = 48;
-/// How many texts are kept. There are as many as there are transactions in this program, and numbers of events in one.
-const MOST_TEXTS: usize = 64;
-
-/// Statements, the one that begins the transaction first, and how many parameters each of them has.
-type Parts = Vec<(&'static str, usize)>;
-
-/// The texts of all transactions so far.
-static TEXTS: LazyLock<RwLock<HashMap<Parts, Arc<str>>>> = LazyLock::new(RwLock::default);
 
 /// A parameter of a statement.
 #[derive(Clone, Debug)]
@@ -75,7 +65,7 @@ impl Statement {
     }
 
     pub(super) fn query(self) -> Query<'static, Any, AnyArguments> {
-        bound(self.sql, self.values)
+        bound(self.sql.to_owned(), self.values)
     }
 }
 
@@ -87,53 +77,26 @@ pub(super) struct Done {
 }
 
 /// All of them as one query, between `begin` and `COMMIT`.
-pub(super) fn joined(begin: &'static str, statements: Vec<Statement>) -> Query<'static, Any, AnyArguments> {
-    let each = statements
-        .iter()
-        .map(|statement| (statement.sql, statement.values.len()));
-    let parts: Parts = [(begin, 0)].into_iter().chain(each).collect();
+pub(super) fn joined(begin: &str, statements: Vec<Statement>) -> Query<'static, Any, AnyArguments> {
+    let mut sql = String::with_capacity(MOST_SQL);
+    sql.push_str(begin);
     let mut values = Vec::with_capacity(MOST_VALUES);
     for statement in statements {
-        values.extend(statement.values);
-    }
-    bound(text(parts), values)
-}
-
-/// The text of the transaction that these statements are.
-fn text(parts: Parts) -> Arc<str> {
-    // Every change under the lock is complete in itself.
-    let known = TEXTS.read().unwrap_or_else(PoisonError::into_inner);
-    if let Some(text) = known.get(&parts) {
-        return text.clone();
-    }
-    drop(known);
-    let text: Arc<str> = written(&parts).into();
-    let mut known = TEXTS.write().unwrap_or_else(PoisonError::into_inner);
-    if known.len() < MOST_TEXTS {
-        known.insert(parts, text.clone());
-    }
-    text
-}
-
-fn written(parts: &[(&'static str, usize)]) -> String {
-    let mut sql = String::new();
-    let mut before = 0;
-    for (statement, values) in parts {
-        let mut pieces = statement.split('$');
+        sql.push_str("; ");
+        let mut pieces = statement.sql.split('$');
         sql.push_str(pieces.next().unwrap_or_default());
         for piece in pieces {
             let end = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
             let (number, rest) = piece.split_at(end);
-            let number = number.parse().unwrap_or(0) + before;
+            let number = number.parse().unwrap_or(0) + values.len();
             sql.push('$');
             sql.push_str(&number.to_string());
             sql.push_str(rest);
         }
-        sql.push_str("; ");
-        before += values;
+        values.extend(statement.values);
     }
-    sql.push_str("COMMIT");
-    sql
+    sql.push_str("; COMMIT");
+    bound(sql, values)
 }
 
 /// What came of each, of the results of [`joined`].
@@ -162,10 +125,7 @@ pub(super) fn collected(results: Vec<Either<AnyQueryResult, AnyRow>>) -> Vec<Don
     all
 }
 
-fn bound<T>(sql: T, values: Vec<Value>) -> Query<'static, Any, AnyArguments>
-where
-    AssertSqlSafe<T>: SqlSafeStr,
-{
+fn bound(sql: String, values: Vec<Value>) -> Query<'static, Any, AnyArguments> {
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for value in values {
         query = match value {

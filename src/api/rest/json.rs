@@ -184,17 +184,7 @@ fn not_json(pointer: &str, error: &serde_json::Error) -> ApiError {
 
 /// RFC 6901 section 3: `~` and `/` are escaped.
 fn child(pointer: &str, name: &str) -> String {
-    let mut child = String::with_capacity(pointer.len() + 1 + name.len());
-    child.push_str(pointer);
-    child.push('/');
-    for c in name.chars() {
-        match c {
-            '~' => child.push_str("~0"),
-            '/' => child.push_str("~1"),
-            c => child.push(c),
-        }
-    }
-    child
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// The members of an object in order, repeated ones included.

@@ -1,8 +1,9 @@
 //! Changes: the nine steps of one write in one call (design section 6, S31).
 //!
 //! `state` is pure; `record` is what is known of a change, `journal` its account while it runs; `steps` goes through the
-//! script, `sending` sends it, `procedure` brings it to its end, for which its caller waits in `awaited`; `scheduled` knows commits that the device makes later;
-//! `resolve` finds out what became of a lost reply, and `saving` does then what should have followed.
+//! script, `sending` sends it, `procedure` brings it to its end, for which its caller waits in `awaited`; `scheduled`
+//! knows commits that the device makes later; `resolve` finds out what became of a lost reply, and `saving` does then what
+//! should have followed.
 
 mod awaited;
 mod instance;
@@ -63,8 +64,8 @@ const SOME: u32 = 100;
 
 impl Gateway {
     /// Makes a change: session, lock or open, edits, validate, difference, commit, save, unlock or close. Role
-    /// `configure`. Runs to its end, whether or not the caller waits; `Done` is the finished
-    /// change (201 with `Location`), in state `committed`, `unchanged`, `scheduled`, or, after a dry run, `discarded`.
+    /// `configure`. Runs to its end, whether or not the caller waits; `Done` is the finished change (201 with `Location`), in
+    /// state `committed`, `unchanged`, `scheduled`, or, after a dry run, `discarded`.
     ///
     /// # Errors
     /// What failed, with `change_id`, `step`, `outcome`, the device's rpc-errors and, for a refused lock, `reason`,

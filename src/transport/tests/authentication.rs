@@ -153,6 +153,15 @@ async fn password_answers_a_single_prompt_where_only_keyboard_interactive_is_off
     );
 }
 
+/// A server that asks for the password by a prompt, and takes nothing else.
+fn asking_for_the_password() -> Plan {
+    Plan {
+        methods: vec![MethodKind::KeyboardInteractive],
+        prompts: vec![vec![("Password for u:", "pw")], vec![]],
+        ..Plan::default()
+    }
+}
+
 /// S1: the next login begins with what was enough for the last one; when it is not enough any more, what the server offers
 /// counts again.
 #[tokio::test]
@@ -162,11 +171,7 @@ async fn what_was_enough_comes_first_the_next_time() {
         all.retain(|line| line == "methods asked" || line.starts_with("auth "));
         all
     };
-    let first = Plan {
-        methods: vec![MethodKind::KeyboardInteractive],
-        prompts: vec![vec![("Password for u:", "pw")], vec![]],
-        ..Plan::default()
-    };
+    let first = asking_for_the_password();
     let target = target();
     connect_to(&first, &target).await.unwrap();
     assert_eq!(logins(&first), ["methods asked", "auth keyboard-interactive"]);
@@ -201,11 +206,7 @@ async fn what_was_enough_comes_first_the_next_time() {
 /// again as a password.
 #[tokio::test]
 async fn a_judged_answer_is_not_sent_as_a_password() {
-    let first = Plan {
-        methods: vec![MethodKind::KeyboardInteractive],
-        prompts: vec![vec![("Password for u:", "pw")], vec![]],
-        ..Plan::default()
-    };
+    let first = asking_for_the_password();
     let target = target();
     connect_to(&first, &target).await.unwrap();
     let changed = Plan {
