@@ -62,12 +62,15 @@ impl Moment {
         }
     }
 
+    pub fn wall(&self) -> OffsetDateTime {
+        let nanos = i128::from(self.wall).saturating_mul(1000);
+        OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+
     /// Time since then.
     pub fn elapsed(&self, clock: &Clock) -> Duration {
-        let nanos = i128::from(self.wall).saturating_mul(1000);
-        let wall = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         clock.elapsed_since(&Stamp {
-            wall,
+            wall: self.wall(),
             boot_id: self.boot_id.clone(),
             since_boot: Duration::from_millis(self.since_boot_ms),
         })

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use ncgate::emulator::{Fault, Gate, Profile, Rule};
+use ncgate::emulator::{DeviceError, Fault, Gate, Profile, Rule};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::child::Child;
-use crate::support::commits::{id, running, to_contact};
+use crate::support::commits::{change_ends_as, id, running, to_contact};
 use crate::support::confirmed::{clock, pass};
 use crate::support::doors::{DOORS, Door};
 use crate::support::events::{Wanted, all, kinds};
@@ -152,4 +152,92 @@ async fn an_edit_is_looked_after_by_the_next_gateway() {
     let detail = whole["error"]["detail"].as_str().unwrap_or_default();
     assert!(detail.ends_with(CHANGED), "{whole}");
     assert_eq!(sent(&device, "edit-config").len(), 1);
+}
+
+fn refused() -> Fault {
+    Fault::Errors(vec![DeviceError::new("no room")])
+}
+
+/// E4, H3, H7: the device refuses the edit of a change, and running cannot be read after that: what is there is found out
+/// later, and until then nobody is told that it never will be.
+#[tokio::test]
+async fn a_refused_edit_is_looked_after_where_running_cannot_be_read() {
+    for door in DOORS {
+        let (gateway, device) = pair("edit-config", refused()).await;
+        let rule = Rule::on("get-config", Fault::DropBeforeReply).after(1);
+        device.faults().add(rule.once());
+        let body = json!({"edits": [edit()]});
+        let refusal = gateway.change(door, "mx1", body.clone()).await.unwrap_err();
+        assert_eq!(refusal.verdict(), ("operation-failed", "unknown"), "{refusal:?}");
+        let change = refusal.change_id.expect("a change");
+        let operation = gateway.operation(door, &change, 0).await;
+        assert_eq!(
+            (&operation["state"], &operation["done"]),
+            (&json!("unknown"), &json!(false)),
+            "{operation}"
+        );
+        let early = gateway.change(door, "mx1", body.clone()).await.unwrap_err();
+        assert_eq!(early.reason.as_deref(), Some("resolving"), "{early:?}");
+        // Without a list of its sessions that is known when no edit takes so long.
+        pass(Duration::from_secs(301)).await;
+        let ended = change_ends_as(&gateway, door, &change, "failed", "not_applied").await;
+        assert_eq!(
+            ended["error"]["rpc_errors"][0]["error_message"], "no room",
+            "{ended}"
+        );
+        let ended = ends(&gateway, door, &change).await;
+        assert_eq!(
+            (&ended["state"], &ended["outcome"]),
+            (&json!("failed"), &json!("not_applied")),
+            "{ended}"
+        );
+        let next = gateway.change(door, "mx1", body).await.unwrap();
+        assert_eq!(next["state"], "committed", "{next}");
+    }
+}
+
+/// H3, D1: a part of a change is in running, which was read after the failure: that is its last word, whatever becomes of
+/// running later, and keeps nobody out, after a start of the gateway either.
+#[tokio::test]
+async fn a_part_that_was_seen_is_the_last_word() {
+    for door in DOORS {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("ncgate.db").display());
+        let on = || TestGateway::with(|settings| settings.database = Some(url.clone()));
+        let gateway = on().await;
+        let device = listen(junos().profile(Profile::RfcRunning)).await;
+        gateway.add("mx1", &device, json!({})).await;
+        device
+            .faults()
+            .add(Rule::on("edit-config", refused()).after(1).once());
+        let second = to_contact(Profile::RfcRunning, "west")[0].clone();
+        let body = json!({"edits": [edit(), second]});
+        let refusal = gateway.change(door, "mx1", body).await.unwrap_err();
+        assert_eq!(refusal.verdict(), ("operation-failed", "unknown"), "{refusal:?}");
+        let change = refusal.change_id.expect("a change");
+        gateway.stop().await;
+        let console = device.console("carol");
+        console.edit("delete snmp contact").unwrap();
+        console.commit(None).unwrap();
+
+        let gateway = on().await;
+        let told = gateway.get_change(door, "mx1", &change).await.unwrap();
+        assert_eq!(
+            (&told["state"], &told["outcome"], &told["seen"]),
+            (
+                &json!("unknown"),
+                &json!("unknown"),
+                &json!("running was read after the failure, and differs from before")
+            ),
+            "{told}"
+        );
+        assert_eq!(gateway.operation(door, &change, 0).await["done"], true);
+        let next = json!({"edits": to_contact(Profile::RfcRunning, "north")});
+        let next = gateway.change(door, "mx1", next).await.unwrap();
+        assert_eq!(next["state"], "committed", "{next}");
+        let told = gateway.get_change(door, "mx1", &change).await.unwrap();
+        assert_eq!(told["state"], "unknown", "{told}");
+        gateway.stop().await;
+        device.stop().await;
+    }
 }

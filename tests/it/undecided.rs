@@ -8,9 +8,11 @@ use ncgate::clock::Clock;
 use ncgate::emulator::{DeviceError, Fault, Gate, Profile, Rule, RunningEmulator};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::support::commits::{commit_ends_as, id, pair, quirky, running, start, start_is_known, to_contact};
-use crate::support::confirmed::{clock, pass, while_time_passes};
+use crate::support::confirmed::{clock, pass, time_passes_until, while_time_passes};
 use crate::support::database::{freeze, open, thaw};
 use crate::support::doors::{DOORS, Door};
 use crate::support::proxy::{Network, Proxy};
@@ -339,5 +341,168 @@ async fn a_refused_cancel_leaves_nothing_in_the_candidate() {
         assert_eq!(confirmed["state"], "confirmed", "{confirmed}");
         assert!(running(&device).contains("contact east"));
         assert!(!device.device().is_rollback_pending());
+    }
+}
+
+/// A gateway with a device that is at work on a commit for ten seconds at most, and a confirmed commit that waits for long.
+async fn to_be_extended(profile: Profile, door: Door) -> (TestGateway, RunningEmulator, Value) {
+    let clock = clock();
+    let gateway = TestGateway::at(clock.clone(), |_| {}).await;
+    let device = listen(junos().profile(profile).clock(clock)).await;
+    let timeouts = json!({"timeouts": {"rpc_seconds": 600, "commit_seconds": 10}});
+    gateway.add("mx1", &device, timeouts).await;
+    let edits = to_contact(profile, "east");
+    let body = json!({"edits": edits, "commit": {"confirm_timeout_seconds": 1200}});
+    let change = gateway.change(door, "mx1", body).await.unwrap();
+    if profile == Profile::Rfc {
+        start_is_known(&gateway, &device).await;
+    }
+    (gateway, device, change["confirmed_commit"].clone())
+}
+
+/// Orders an extension by one minute, and the device does this to it.
+async fn shortened(
+    gateway: &TestGateway,
+    device: &RunningEmulator,
+    door: Door,
+    profile: Profile,
+    commit: &str,
+    fault: Fault,
+) -> String {
+    let operation = match profile {
+        Profile::Junos => "commit-configuration",
+        _ => "commit",
+    };
+    device.faults().add(Rule::on(operation, fault).once());
+    let body = json!({"confirm_timeout_seconds": 60});
+    let refusal = gateway.order(door, commit, "extend", body).await.unwrap_err();
+    assert_eq!(refusal.outcome, "unknown", "{refusal:?}");
+    let newest = gateway.newest_operations(door, 100).await;
+    let extension = newest.iter().find(|one| one["kind"] == "extend_confirmed_commit");
+    id(extension.unwrap_or_else(|| panic!("no extension: {newest:?}")))
+}
+
+async fn is_over(gateway: &TestGateway, door: Door, operation: &str) -> Value {
+    let mut told = Value::Null;
+    eventually("the operation is over", async || {
+        told = gateway.operation(door, operation, 0).await;
+        told["done"] == true
+    })
+    .await;
+    told
+}
+
+fn seconds(time: &Value) -> i64 {
+    let time = time.as_str().expect("a time");
+    OffsetDateTime::parse(time, &Rfc3339)
+        .expect("RFC 3339")
+        .unix_timestamp()
+}
+
+/// C4, C5, S29: a new deadline that is sooner than the one before, and no reply to it: it counts from then on that the device
+/// may have taken it, and when it has, that is seen.
+#[tokio::test]
+async fn an_extension_without_a_reply_may_have_shortened_its_time() {
+    for door in DOORS {
+        for profile in [Profile::Junos, Profile::Rfc] {
+            let (gateway, device, commit) = to_be_extended(profile, door).await;
+            let id = id(&commit);
+            let extension = shortened(&gateway, &device, door, profile, &id, Fault::DropBeforeReply).await;
+            let told = commit_ends_as(&gateway, door, &id, "pending").await;
+            let sooner = seconds(&commit["deadline_earliest"]) - seconds(&told["deadline_earliest"]);
+            assert!((1130..=1141).contains(&sooner), "{told}");
+            // Nothing tells on a server without a history of commits whether it was taken.
+            let later = seconds(&told["deadline"]) - seconds(&told["deadline_earliest"]);
+            match profile {
+                Profile::Junos => assert!(later <= 2, "{told}"),
+                _ => assert!(later >= 1130, "{told}"),
+            }
+            pass(Duration::from_secs(40)).await;
+            commit_ends_as(&gateway, door, &id, "pending").await;
+            pass(Duration::from_secs(21)).await;
+            let mut passed = 0;
+            while gateway.confirmed_commit(door, &id).await.unwrap()["state"] != "rolled_back" {
+                let told = gateway.confirmed_commit(door, &id).await.unwrap();
+                assert_ne!(told["state"], "pending", "{profile:?}: {told}");
+                assert!(passed < 60, "{profile:?}: {told}");
+                passed += 2;
+                pass(Duration::from_secs(2)).await;
+            }
+            let ended = gateway.confirmed_commit(door, &id).await.unwrap();
+            assert_eq!(ended["reason"], "timeout", "{ended}");
+            assert!(!running(&device).contains("contact east"));
+            let told = is_over(&gateway, door, &extension).await;
+            assert_eq!(
+                (&told["state"], &told["outcome"]),
+                (&json!("succeeded"), &json!("applied")),
+                "{told}"
+            );
+            gateway.stop().await;
+        }
+    }
+}
+
+/// C4, C5: the same, and the device never came to it: a history of commits says so; without one it is not told as pending
+/// while it may be over, can be confirmed by its token all the same, and is pending again once it would have been undone.
+#[tokio::test]
+async fn an_extension_that_never_came_shortens_nothing() {
+    for door in DOORS {
+        for profile in [Profile::Junos, Profile::Rfc] {
+            let (gateway, device, commit) = to_be_extended(profile, door).await;
+            let id = id(&commit);
+            let extension =
+                shortened(&gateway, &device, door, profile, &id, Fault::DropBeforeOperation).await;
+            commit_ends_as(&gateway, door, &id, "pending").await;
+            pass(Duration::from_secs(61)).await;
+            if profile == Profile::Rfc {
+                let told = commit_ends_as(&gateway, door, &id, "unknown").await;
+                let seen = told["seen"].as_str().unwrap_or_default();
+                assert!(seen.contains("may have shortened its time"), "{told}");
+                let held = gateway.change(door, "mx1", json!({"edits": to_contact(profile, "west")}));
+                assert_eq!(
+                    held.await.unwrap_err().verdict(),
+                    ("confirmed-commit-pending", "not_sent")
+                );
+            }
+            time_passes_until(Duration::from_secs(2), "it is pending", async || {
+                let told = gateway.confirmed_commit(door, &id).await.unwrap();
+                told["state"] == "pending" && told["deadline_earliest"] == commit["deadline_earliest"]
+            })
+            .await;
+            let told = is_over(&gateway, door, &extension).await;
+            assert_eq!(
+                (&told["state"], &told["outcome"]),
+                (&json!("failed"), &json!("not_applied")),
+                "{told}"
+            );
+            let confirmed = gateway.order(door, &id, "confirm", Value::Null).await.unwrap();
+            assert_eq!(confirmed["state"], "confirmed", "{confirmed}");
+            assert!(running(&device).contains("contact east"));
+            gateway.stop().await;
+        }
+    }
+}
+
+/// C4: with its token it can be confirmed while it may be over: the device itself knows.
+#[tokio::test]
+async fn what_may_be_over_is_confirmed_by_its_token() {
+    for door in DOORS {
+        let (gateway, device, commit) = to_be_extended(Profile::Rfc, door).await;
+        let id = id(&commit);
+        shortened(
+            &gateway,
+            &device,
+            door,
+            Profile::Rfc,
+            &id,
+            Fault::DropBeforeOperation,
+        )
+        .await;
+        pass(Duration::from_secs(61)).await;
+        commit_ends_as(&gateway, door, &id, "unknown").await;
+        let confirmed = gateway.order(door, &id, "confirm", Value::Null).await.unwrap();
+        assert_eq!(confirmed["state"], "confirmed", "{confirmed}");
+        assert!(running(&device).contains("contact east"));
+        gateway.stop().await;
     }
 }

@@ -248,7 +248,7 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
         None => error.with_hint(said),
     };
     let error = fail(&mut journal, error, Some(step), state, outcome).await;
-    if fate == Fate::Unknown {
+    if state == State::Unknown && !journal.change().document.given_up {
         let gateway = journal.gateway().clone();
         let change_id = journal.change().row.id.clone();
         if confirmed.is_none() {
@@ -296,6 +296,12 @@ async fn undo(work: &mut Work, fate: Fate) -> (State, Outcome, &'static str) {
             );
         }
         Some(false) => {
+            // Looking again would tell no more.
+            work.journal.note(|change| {
+                change.document.given_up = true;
+                change.document.seen =
+                    Some("running was read after the failure, and differs from before".to_owned());
+            });
             return (
                 State::Unknown,
                 Outcome::Unknown,

@@ -213,7 +213,7 @@ impl Guardian {
     /// When the device is looked at next: when its time is up, unless something is to be found out before. Once it is
     /// up the pauses between the looks count alone: some servers undo nothing while they are asked.
     fn next_look(&self) -> Instant {
-        let left = self.commit.runs_for(&self.gateway.inner.clock);
+        let left = self.commit.stands_for(&self.gateway.inner.clock);
         let up = Instant::now() + left;
         match self.looks.next() {
             Some(at) if left.is_zero() => at,
@@ -222,10 +222,12 @@ impl Guardian {
         }
     }
 
-    /// Until then something is waited for: while it is told as pending, not longer than its time.
+    /// Until then something is waited for: while it is told as pending, not longer than it can be.
     fn while_it_waits(&self, deadline: Instant) -> Instant {
         match self.commit.state {
-            State::Pending => deadline.min(Instant::now() + self.commit.runs_for(&self.gateway.inner.clock)),
+            State::Pending => {
+                deadline.min(Instant::now() + self.commit.stands_for(&self.gateway.inner.clock))
+            }
             State::Confirming
             | State::Cancelling
             | State::Confirmed
@@ -312,8 +314,12 @@ impl Guardian {
     async fn look(&mut self) {
         let clock = self.gateway.inner.clock.clone();
         let overdue = self.commit.runs_for(&clock).is_zero();
-        if overdue && self.commit.state == State::Pending {
-            self.see("its time is up; what the device has done is being found out");
+        if self.commit.state == State::Pending && self.commit.stands_for(&clock).is_zero() {
+            self.see(if overdue {
+                "its time is up; what the device has done is being found out"
+            } else {
+                "an extension that was not answered may have shortened its time; what the device has done is being found out"
+            });
             self.conclude(State::Unknown, None, None).await;
         }
         let before = (self.commit.state, self.commit.document.clone());
@@ -322,15 +328,17 @@ impl Guardian {
             let work = self.known().work();
             self.commit.found(&clock, work);
         }
+        let work = self.known().work();
         if let Some(entries) = self.entries {
-            self.commit.found_entries(&clock, entries);
+            self.commit.found_entries(&clock, entries, work);
         }
         if !overdue && matches!(found, Ok(Seen::Running(Running::AsExpected))) {
             self.commit.found_extended(&clock);
+            self.commit.found_standing(&clock, work);
         }
         let known = self.known();
         // With a token it does not depend on the session whose end it is looked at for.
-        let waits = found.is_ok() && self.commit.document.persist.is_some();
+        let waits = found.is_ok() && self.commit.document.persist.is_some() && !known.perhaps_over;
         match self.looks.judge(found, &known) {
             Finding::Wait(seen) => {
                 let is_news = self.commit.document.seen.as_deref() != Some(&seen);
@@ -387,6 +395,7 @@ impl Guardian {
         let overdue = self.commit.runs_for(clock).is_zero();
         Known {
             overdue: overdue.then(|| self.commit.overdue_for(clock)),
+            perhaps_over: self.commit.is_perhaps_over(clock),
             sent: self.commit.since_sent(clock),
             made: self.commit.is_made(),
             answer: self.commit.document.answer.clone(),
@@ -423,6 +432,9 @@ impl Guardian {
             self.commit.document.session_id = None;
             if let Some(entries) = self.entries {
                 self.commit.ended_with(entries);
+            }
+            if reason == Some(Reason::Timeout) {
+                self.commit.timed_out(&self.gateway.inner.clock);
             }
             if let Some(probe) = &mut self.commit.document.probe {
                 probe.close(state == State::Confirmed && by == Some(By::Us));

@@ -78,6 +78,8 @@ pub(super) enum Finding {
 pub(super) struct Known {
     /// How long ago the device's time was up; `None`: it is not.
     pub overdue: Option<Duration>,
+    /// It is not, unless an extension that was not answered has shortened it.
+    pub perhaps_over: bool,
     /// How long ago the commit was sent.
     pub sent: Duration,
     /// The device said ok to it, or was seen to have made it.
@@ -251,6 +253,9 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
     let active = |words: &str| match known.overdue {
         None if known.doomed || (lost && since < UNDOING.max(3 * known.slowest)) => Finding::Wait(format!(
             "{words}, though its session has ended; a rollback takes time"
+        )),
+        None if known.perhaps_over => Finding::Wait(format!(
+            "{words}, though an extension that was not answered may have shortened its time; a rollback takes time"
         )),
         None => match &known.answer {
             Some(answer) if !answer.cancels => {

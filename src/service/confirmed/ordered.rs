@@ -117,7 +117,7 @@ fn came_of(commit: &ConfirmedCommit, aim: Aim, operation_id: &str, known: Known)
             None if commit.state.is_open()
                 && !commit.is_settled()
                 && known.looked_after
-                && (document.junos || !known.over) =>
+                && (document.junos || !known.over || commit.is_shortened_by(extension)) =>
             {
                 Came::Wait
             }
@@ -266,6 +266,7 @@ mod tests {
             sent: Moment::now(&clock),
             seconds: 600,
             taken: None,
+            not_before: None,
             answered: None,
         };
         let mut pending = commit(State::Pending, None);
@@ -274,9 +275,11 @@ mod tests {
         assert_eq!((came(&pending, KNOWN), came(&pending, OVER)), ("wait", "not"));
         pending.document.junos = false;
         assert_eq!(came(&pending, OVER), "untold");
-        pending.found_entries(&clock, 1);
+        let work = Duration::from_secs(300);
+        pending.found_entries(&clock, 1, work);
         assert_eq!(pending.row.timeout_seconds, 60);
-        pending.found_entries(&clock, 2);
+        assert_eq!(word(came_of(&pending, Aim::Extend, "o1", KNOWN)), "wait");
+        pending.found_entries(&clock, 2, work);
         assert_eq!(
             (pending.row.timeout_seconds, pending.document.extensions),
             (600, 1)
@@ -287,5 +290,10 @@ mod tests {
         assert_eq!(came(&over, KNOWN), "untold");
         over.ended_with(1);
         assert_eq!(came(&over, KNOWN), "not");
+        // What is not there when no device is at work on it any more does not come.
+        let mut late = commit(State::Pending, None);
+        late.extending(extension());
+        late.found_entries(&clock, 1, Duration::ZERO);
+        assert_eq!(came(&late, KNOWN), "not");
     }
 }

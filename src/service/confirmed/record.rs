@@ -93,6 +93,9 @@ pub(in crate::service) struct Extension {
     pub seconds: u64,
     /// Whether the device has taken it; absent: nobody knows.
     pub taken: Option<bool>,
+    /// When the device was last seen not to have come to it.
+    #[serde(default)]
+    pub not_before: Option<Moment>,
     /// When the device said ok to it, which it may also say when it has undone the commit before.
     #[serde(default)]
     pub answered: Option<Moment>,
@@ -104,6 +107,17 @@ pub(in crate::service) struct ConfirmedCommit {
     pub row: ConfirmedCommitRecord,
     pub state: State,
     pub document: Document,
+}
+
+impl Extension {
+    /// When the device takes it, at the earliest.
+    fn taken_at(&self) -> &Moment {
+        self.not_before.as_ref().unwrap_or(&self.sent)
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
 }
 
 impl ConfirmedCommit {
@@ -170,7 +184,48 @@ impl ConfirmedCommit {
 
     /// How long the device certainly leaves it alone: the timer may have started when it was sent.
     pub fn safe_for(&self, clock: &Clock) -> Duration {
-        self.timeout().saturating_sub(self.since_sent(clock))
+        let alone = self.timeout().saturating_sub(self.since_sent(clock));
+        alone.min(self.not_shortened_for(clock))
+    }
+
+    /// How long no extension that nobody answered can have made the device undo it.
+    fn not_shortened_for(&self, clock: &Clock) -> Duration {
+        let open = self.perhaps_taken();
+        let left = open.map(|one| one.timeout().saturating_sub(one.taken_at().elapsed(clock)));
+        left.min().unwrap_or(Duration::MAX)
+    }
+
+    /// The extensions of which the device may have taken one as the newest.
+    fn perhaps_taken(&self) -> impl Iterator<Item = &Extension> {
+        let newest_first = self.document.extending.iter().rev();
+        let since = newest_first.take_while(|one| one.taken != Some(true));
+        since.filter(|one| one.taken.is_none())
+    }
+
+    /// How long it can be told that the device holds it: after that an extension that nobody answered may have shortened its
+    /// time, or its time is up.
+    pub fn stands_for(&self, clock: &Clock) -> Duration {
+        self.runs_for(clock).min(self.not_shortened_for(clock))
+    }
+
+    /// Whether its time is not up, unless an extension that nobody answered has shortened it.
+    pub fn is_perhaps_over(&self, clock: &Clock) -> bool {
+        !self.runs_for(clock).is_zero() && self.not_shortened_for(clock).is_zero()
+    }
+
+    /// When the device undoes it at the earliest, after what became known of its extensions.
+    fn note_earliest(&mut self) {
+        let own = self
+            .document
+            .sent
+            .as_ref()
+            .map(|sent| sent.wall() + self.timeout());
+        let open = self
+            .perhaps_taken()
+            .map(|one| one.taken_at().wall() + one.timeout());
+        if let Some(earliest) = own.into_iter().chain(open).min() {
+            self.row.deadline_earliest = earliest;
+        }
     }
 
     /// How long until the device has begun to undo it, at the latest.
@@ -282,16 +337,28 @@ impl ConfirmedCommit {
             extending.remove(0);
         }
         extending.push(extension);
+        self.note_earliest();
+    }
+
+    /// The newest extension changed nothing; without it its time was known so well.
+    pub fn not_extended(&mut self, perhaps_later: u64) {
+        self.document.perhaps_later = perhaps_later;
+        self.document.extending.pop();
+        self.note_earliest();
     }
 
     /// The device holds this commit in so many entries of its history, as each extension is another one: what that tells
-    /// of extensions that were not answered. All of them arrived, or it does not tell which.
-    pub fn found_entries(&mut self, clock: &Clock, entries: u8) {
+    /// of extensions that were not answered, at which the device can be at work for `work` at most. None of them arrived, or
+    /// all, or it does not tell which.
+    pub fn found_entries(&mut self, clock: &Clock, entries: u8, work: Duration) {
         let known = self.document.extensions.saturating_add(1);
         let found = usize::from(entries.saturating_sub(known));
+        if found == 0 {
+            return self.found_no_extension(clock, work);
+        }
         let extending = &mut self.document.extending;
         let open = extending.iter().filter(|one| one.taken.is_none()).count();
-        if found == 0 || found != open {
+        if found != open {
             return;
         }
         let newest = extending.last().filter(|one| one.taken.is_none()).cloned();
@@ -304,6 +371,18 @@ impl ConfirmedCommit {
             None => self.document.perhaps_later = 0,
         }
         self.document.extensions = entries.saturating_sub(1);
+    }
+
+    /// None has arrived of those that were not answered.
+    fn found_no_extension(&mut self, clock: &Clock, work: Duration) {
+        let open = self.document.extending.iter_mut();
+        for one in open.filter(|one| one.taken.is_none()) {
+            one.not_before = Some(Moment::now(clock));
+            if one.sent.elapsed(clock) >= work {
+                one.taken = Some(false);
+            }
+        }
+        self.note_earliest();
     }
 
     /// The commit was seen to stand after the device said ok to its newest extension: so that counts.
@@ -320,13 +399,44 @@ impl ConfirmedCommit {
         self.has_taken(clock, newest);
     }
 
+    /// The commit stands, where nothing tells of extensions, and the device can be at work for `work` at most: those were not
+    /// taken after whose time it would be undone by now.
+    pub fn found_standing(&mut self, clock: &Clock, work: Duration) {
+        let open = self.document.extending.iter_mut();
+        for one in open.filter(|one| one.taken.is_none()) {
+            // It may have come late, and undoing is work as well.
+            if one.sent.elapsed(clock) >= one.timeout() + 2 * work {
+                one.taken = Some(false);
+            }
+        }
+        self.note_earliest();
+    }
+
     /// The device has taken this extension, whenever it said so.
     fn has_taken(&mut self, clock: &Clock, extension: Extension) {
-        let timeout = Duration::from_secs(extension.seconds);
+        let timeout = extension.timeout();
         self.extended(clock, extension.sent, timeout);
         if let Some(answered) = extension.answered {
             self.row.deadline = clock.wall() + timeout - answered.elapsed(clock);
             self.document.answered = Some(answered);
+        }
+    }
+
+    /// Whether its time is up sooner if the device has taken this extension: what is seen then tells.
+    pub fn is_shortened_by(&self, extension: &Extension) -> bool {
+        extension.taken_at().wall() + extension.timeout() < self.row.deadline
+    }
+
+    /// The device has undone it because its time was up. If that was sooner than without an extension that nobody answered,
+    /// it has taken that, unless it is another one.
+    pub fn timed_out(&mut self, clock: &Clock) {
+        if self.runs_for(clock).is_zero() {
+            return;
+        }
+        let is_over = |one: &Extension| one.taken.is_none() && one.taken_at().elapsed(clock) >= one.timeout();
+        let mut over = self.document.extending.iter_mut().filter(|one| is_over(one));
+        if let (Some(one), None) = (over.next(), over.next()) {
+            one.taken = Some(true);
         }
     }
 

@@ -327,11 +327,11 @@ impl Guardian {
             sent: sent.clone(),
             seconds: timeout.as_secs(),
             taken: None,
+            not_before: None,
             answered: None,
         });
         if let Err(error) = self.try_store().await {
-            self.commit.document.perhaps_later = before;
-            self.commit.document.extending.pop();
+            self.commit.not_extended(before);
             return Err(error);
         }
         self.keep_session().await;
@@ -382,8 +382,7 @@ impl Guardian {
                 Err(error)
             }
             Err(error) => {
-                self.commit.document.perhaps_later = before;
-                self.commit.document.extending.pop();
+                self.commit.not_extended(before);
                 // Its time may be up by now: then it is not as it was before.
                 if self.commit.state == State::Unknown {
                     self.store().await;
@@ -398,8 +397,7 @@ impl Guardian {
     /// The device has undone the commit before it came to the extension, which is a new confirmed commit of nothing: that would
     /// keep everybody out until its time is up.
     async fn nothing_to_extend(&mut self, who: &str, perhaps_later: u64) -> Error {
-        self.commit.document.perhaps_later = perhaps_later;
-        self.commit.document.extending.pop();
+        self.commit.not_extended(perhaps_later);
         self.stop_probe();
         if !self.let_go(who).await {
             self.end_session().await;

@@ -232,7 +232,7 @@ impl Guardian {
                 biased;
                 sent = &mut sending => sent,
                 () = tokio::time::sleep_until(up) => {
-                    self.see("its time is up, and its extension is not answered yet");
+                    self.see("its time may be up, and its extension is not answered yet");
                     self.conclude(State::Unknown, None, None).await;
                     sending.await
                 }

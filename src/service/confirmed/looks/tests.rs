@@ -7,6 +7,7 @@ use crate::service::evidence::standing;
 fn known() -> Known {
     Known {
         overdue: None,
+        perhaps_over: false,
         sent: Duration::from_secs(10),
         made: true,
         doomed: false,

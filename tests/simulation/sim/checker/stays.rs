@@ -78,12 +78,14 @@ pub(super) fn from_memory(events: &[Event]) -> Vec<(Duration, Duration)> {
             return None;
         };
         let works = first(event.at, &|what| *what == Happening::StoreWorks);
-        let ends = first(event.at, &|what| {
-            matches!(what, Happening::Kill | Happening::Stop)
+        let fails = event.at..works.saturating_add(STORED);
+        let ends = events.iter().filter(|event| {
+            let ends = matches!(event.what, Happening::Kill | Happening::Stop);
+            ends && fails.contains(&event.at)
         });
-        let starts = first(ends, &|what| matches!(what, Happening::Start { .. }));
-        let forgotten = ends < works.saturating_add(STORED);
-        forgotten.then_some((Duration::from_millis(event.at), Duration::from_millis(starts)))
+        // It may end more than once meanwhile.
+        let starts = first(ends.last()?.at, &|what| matches!(what, Happening::Start { .. }));
+        Some((Duration::from_millis(event.at), Duration::from_millis(starts)))
     });
     spans.collect()
 }
