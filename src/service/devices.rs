@@ -32,7 +32,7 @@ impl Gateway {
             .await?
             .map_err(faults)?;
         self.check_addresses(&settings)?;
-        self.check_known_hosts(&settings)?;
+        self.check_known_hosts(&settings, None)?;
         check_usable(&settings, &secrets)?;
         let _changing = self.inner.changing.lock().await;
         let record = self
@@ -114,10 +114,7 @@ impl Gateway {
         .await?
         .map_err(faults)?;
         self.check_addresses(&settings)?;
-        // What was stored when there was such a file is no reason to refuse another setting.
-        if asks_known_hosts(&read.settings).is_none() {
-            self.check_known_hosts(&settings)?;
-        }
+        self.check_known_hosts(&settings, Some(&read.settings))?;
         check_usable(&settings, &secrets)?;
         if settings == read.settings && secrets == read.secrets {
             // Nothing to store, so nothing that others read has changed either.
@@ -213,13 +210,27 @@ impl Gateway {
     }
 
     /// A device is not stored with a policy that this gateway has no file for.
-    fn check_known_hosts(&self, settings: &DeviceSettings) -> Result<(), Error> {
-        match asks_known_hosts(settings) {
-            Some(pointer) if self.inner.known_hosts.0.as_os_str().is_empty() => Err(Error::invalid(
-                pointer,
+    /// What was stored when there was such a file is no reason to refuse another setting.
+    fn check_known_hosts(
+        &self,
+        settings: &DeviceSettings,
+        before: Option<&DeviceSettings>,
+    ) -> Result<(), Error> {
+        if !self.inner.known_hosts.0.as_os_str().is_empty() {
+            return Ok(());
+        }
+        let before: Vec<_> = before.into_iter().flat_map(asking_known_hosts).collect();
+        let is_new = |host: &KnownHost<'_>| {
+            !before
+                .iter()
+                .any(|old| (old.address, old.port) == (host.address, host.port))
+        };
+        match asking_known_hosts(settings).find(is_new) {
+            Some(host) => Err(Error::invalid(
+                host.pointer,
                 "the gateway has no known_hosts file: it is named with --known-hosts (NCGATE_KNOWN_HOSTS)",
             )),
-            Some(_) | None => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -401,14 +412,29 @@ fn etag_mismatch() -> Error {
     .with_hint("read it again and repeat the change with its new ETag")
 }
 
-/// Where the policy `known_hosts` is asked for, of the device or of a jump host.
-fn asks_known_hosts(settings: &DeviceSettings) -> Option<String> {
+/// A host of which the policy `known_hosts` is asked for, and where.
+struct KnownHost<'a> {
+    address: &'a str,
+    port: u16,
+    pointer: String,
+}
+
+/// The device, and its jump hosts, as far as the policy `known_hosts` is asked for.
+fn asking_known_hosts(settings: &DeviceSettings) -> impl Iterator<Item = KnownHost<'_>> {
     let asks = |host_key: &HostKeySettings| host_key.policy == HostKeyPolicy::KnownHosts;
-    if asks(&settings.host_key) {
-        return Some("/host_key/policy".to_owned());
-    }
-    let jump = settings.proxy_jump.iter().position(|jump| asks(&jump.host_key))?;
-    Some(format!("/proxy_jump/{jump}/host_key/policy"))
+    let device = asks(&settings.host_key).then(|| KnownHost {
+        address: &settings.address,
+        port: settings.port,
+        pointer: "/host_key/policy".to_owned(),
+    });
+    let jumps = settings.proxy_jump.iter().enumerate();
+    let jumps = jumps.filter(move |(_, jump)| asks(&jump.host_key));
+    let jumps = jumps.map(|(number, jump)| KnownHost {
+        address: &jump.address,
+        port: jump.port,
+        pointer: format!("/proxy_jump/{number}/host_key/policy"),
+    });
+    device.into_iter().chain(jumps)
 }
 
 /// A host key or a version that cannot be read is found when it is given, not at the first connect.

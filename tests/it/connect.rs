@@ -510,6 +510,13 @@ async fn known_hosts_need_a_file() {
         assert!(refusal.hint.is_some_and(|hint| hint.contains("--known-hosts")));
         let label = json!({"labels": {"door": format!("{door:?}")}});
         good(door, gateway.update(door, "r1", &label, "").await);
+        // A second host that asks for it is no setting of before.
+        let jump = json!({"address": "127.0.0.1", "username": "u", "auth": {"password": "p"},
+            "host_key": {"policy": "known_hosts"}});
+        let behind = json!({"proxy_jump": [jump]});
+        let refusal = bad(door, gateway.update(door, "r1", &behind, "").await);
+        assert_eq!(refusal.verdict(), ("invalid-argument", "not_sent"));
+        assert!(refusal.fields[0].contains("proxy_jump"), "{refusal:?}");
     }
     assert_eq!(device.stats().auth_attempts, 0);
     gateway.stop().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ncgate::device::EditMode;
 use ncgate::emulator::config::Store;
-use ncgate::emulator::{Fault, Rule, RunningEmulator};
+use ncgate::emulator::{Fault, Gate, Rule, RunningEmulator};
 use ncgate::error::{Error, ErrorCode, Outcome};
 use ncgate::service::Gateway;
 use ncgate::service::call::{CallContext, Principal, Role};
@@ -16,6 +16,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::child::Child;
+use crate::support::confirmed::{clock, time_passes_until, while_time_passes};
 use crate::support::doors::{DOORS, Door};
 use crate::support::{TestGateway, code, eventually, junos, listen, sent};
 
@@ -439,6 +440,58 @@ async fn what_may_be_committed_is_not_said_to_be_discarded() {
                 warnings.iter().any(words) && !ended["warnings"].to_string().contains("was discarded")
             })
             .await;
+        }
+    }
+}
+
+/// S23, E4: a commit of an edit session that nobody answered is found in the device's records, while the session is open: it
+/// has nothing uncommitted then. One that never came leaves its edits as they were.
+#[tokio::test]
+async fn an_open_edit_session_learns_what_became_of_its_commit() {
+    for door in DOORS {
+        for committed in [true, false] {
+            let clock = clock();
+            let gateway = TestGateway::at(clock.clone(), |_| {}).await;
+            let device = listen(junos().clock(clock)).await;
+            let timeouts = json!({"timeouts": {"rpc_seconds": 600, "commit_seconds": 10}});
+            gateway.add("mx1", &device, timeouts).await;
+            let body = json!({"ttl_seconds": 1200});
+            let opened = gateway.open(door, "mx1", body).await.unwrap();
+            let session = id(&opened);
+            gateway.edit(door, "mx1", session, contact("east")).await.unwrap();
+            let gate = Gate::new();
+            let fault = match committed {
+                true => Fault::HoldReply(gate.clone()),
+                false => Fault::Swallow,
+            };
+            device
+                .faults()
+                .add(Rule::on("commit-configuration", fault).once());
+            let committing = gateway.act(door, "mx1", session, "commit", json!({}));
+            let lost = while_time_passes(Duration::from_secs(1), committing)
+                .await
+                .unwrap_err();
+            assert_eq!(lost.outcome, "unknown", "{lost:?}");
+            let change = lost.change_id.expect("a change");
+            let state = if committed { "committed" } else { "failed" };
+            time_passes_until(Duration::from_secs(1), state, async || {
+                gateway.get_change(door, "mx1", &change).await.unwrap()["state"] == state
+            })
+            .await;
+            eventually("the edit session knows", async || {
+                let told = gateway.edit_session(door, "mx1", session).await.unwrap();
+                assert_eq!(told["state"], "open", "{told}");
+                told["uncommitted"] == !committed
+            })
+            .await;
+            gate.open();
+            gateway.close(door, "mx1", session).await.unwrap();
+            let said = match committed {
+                true => vec![],
+                false => vec!["what this session edited and did not commit was discarded"],
+            };
+            assert_eq!(said_of_edits(&gateway, door, session).await, said);
+            gateway.stop().await;
         }
     }
 }

@@ -366,6 +366,14 @@ impl EditHandle {
         self.shared.lock().committing = committing;
     }
 
+    /// It was found out what became of a commit that nobody answered, if nothing was edited since.
+    pub fn found_out(&self, committed: bool) {
+        let mut state = self.shared.lock();
+        if std::mem::take(&mut state.committing) && committed {
+            state.nothing_up_to = Some(state.edited);
+        }
+    }
+
     /// Keeps what its edits start from, as a digest that only whoever made it understands.
     pub fn note_before(&self, digest: String) {
         self.shared.lock().before = Some(digest);

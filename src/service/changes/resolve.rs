@@ -194,7 +194,38 @@ impl Gateway {
         let mut row = change.to_row();
         let stored = self.inner.store.update_change(&mut row).await;
         stored.map_err(|error| self.store_error(error))?;
+        self.tell_edit_session(&change).await;
         Ok(last)
+    }
+
+    /// The edit session that it was a commit of, where that goes on, learns what was found out.
+    async fn tell_edit_session(&self, change: &Change) {
+        let committed = match change.state {
+            State::Committed => true,
+            State::Failed => false,
+            State::Preparing
+            | State::Editing
+            | State::Validated
+            | State::Committing
+            | State::Unchanged
+            | State::Scheduled
+            | State::PendingConfirm
+            | State::Confirmed
+            | State::RolledBack
+            | State::Kept
+            | State::Cancelled
+            | State::Discarded
+            | State::Unknown => return,
+        };
+        let Some(id) = change.document.edit_session_id.as_deref() else {
+            return;
+        };
+        // The ids of edit sessions are used once, whatever the device is called by now.
+        if let Ok((_, live)) = self.device(&change.row.device).await
+            && let Some(handle) = live.edit_session(id)
+        {
+            handle.found_out(committed);
+        }
     }
 
     /// Takes up what an earlier process left behind (D1).
