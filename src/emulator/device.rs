@@ -163,6 +163,11 @@ impl Device {
         self.look(|engine| engine.ephemeral(instance))
     }
 
+    /// How many bytes of text all that is committed makes, ephemeral instances included.
+    pub fn database_bytes(&self) -> usize {
+        self.look(Engine::bytes)
+    }
+
     /// Whether somebody left something in the shared candidate.
     pub fn is_modified(&self) -> bool {
         self.look(Engine::is_modified)

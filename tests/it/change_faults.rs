@@ -144,7 +144,7 @@ async fn a_lock_is_not_kept_for_a_reply_that_does_not_come() {
     for door in DOORS {
         let clock = clock();
         let gateway = TestGateway::at(clock.clone(), |_| {}).await;
-        let device = listen(junos().clock(clock)).await;
+        let device = listen(junos().clock(clock.clone())).await;
         let timeouts = json!({"timeouts": {"rpc_seconds": 600, "commit_seconds": 600}});
         gateway.add("mx1", &device, timeouts).await;
         // Connecting takes time of its own.
@@ -154,6 +154,7 @@ async fn a_lock_is_not_kept_for_a_reply_that_does_not_come() {
             .faults()
             .add(Rule::on("get-configuration", Fault::Swallow).once());
         let body = json!({"edits": to_contact(Profile::Junos, "east")});
+        let began = clock.now();
         let changing = gateway.change(door, "mx1", body);
         let refusal = bad(door, while_time_passes(Duration::from_secs(10), changing).await);
         assert_eq!(
@@ -161,6 +162,10 @@ async fn a_lock_is_not_kept_for_a_reply_that_does_not_come() {
             ("device-timeout", "not_applied"),
             "{refusal:?}"
         );
+        // Load, check and comparison were sent together, and have 600 seconds each; nothing is sent behind the reply that is
+        // missing.
+        let took = clock.now().duration_since(began);
+        assert!(took < Duration::from_secs(1900), "{took:?}");
         eventually("the lock is free", async || is_free(&device)).await;
         assert_eq!(running(&device), before);
         let next = json!({"edits": to_contact(Profile::Junos, "west")});

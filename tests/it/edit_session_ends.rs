@@ -485,7 +485,8 @@ async fn an_open_edit_session_learns_what_became_of_its_commit() {
             })
             .await;
             gate.open();
-            gateway.close(door, "mx1", session).await.unwrap();
+            let closing = gateway.close(door, "mx1", session);
+            while_time_passes(Duration::from_secs(1), closing).await.unwrap();
             let said = match committed {
                 true => vec![],
                 false => vec!["what this session edited and did not commit was discarded"],

@@ -4,7 +4,7 @@ use ncgate::emulator::config::Change;
 use ncgate::emulator::{Profile, RunningEmulator};
 use serde_json::{Value, json};
 
-use crate::support::doors::{DOORS, Door};
+use crate::support::doors::{DOORS, Door, good, plain};
 use crate::support::{TestGateway, junos, listen, sent};
 
 const CONTACT: &[(&str, &str)] = &[("path", "snmp/contact")];
@@ -287,6 +287,47 @@ async fn private_copy_works_beside_a_lock() {
         assert!(!sent(&device, "close-configuration").is_empty());
         assert!(running(&device).contains("contact north"));
         gateway.stop().await;
+    }
+}
+
+/// S25: how much space the configuration databases take, ephemeral instances among them, is what the device tells, by its
+/// RPC and by its command.
+#[tokio::test]
+async fn the_space_that_an_instance_takes_is_told() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let usage = async || {
+            let reply = gateway
+                .named(door, "mx1", "get-database-usage", Value::Null, plain())
+                .await;
+            let reply = good(door, reply);
+            let told = reply["data"]["output"][0]
+                .as_str()
+                .unwrap_or_else(|| panic!("{reply}"));
+            let line = told
+                .lines()
+                .find(|line| line.starts_with("Actual database usage: "));
+            line.unwrap_or_else(|| panic!("{told}")).to_owned()
+        };
+        let before = usage().await;
+        let opened = gateway
+            .open(door, "mx1", json!({"mode": "ephemeral"}))
+            .await
+            .unwrap();
+        let session = id(&opened);
+        gateway.edit(door, "mx1", session, contact("east")).await.unwrap();
+        assert_eq!(usage().await, before, "nothing is committed");
+        gateway
+            .act(door, "mx1", session, "commit", json!({}))
+            .await
+            .unwrap();
+        let after = usage().await;
+        assert_ne!(after, before);
+        let command = "show system configuration database usage";
+        let said = good(door, gateway.cli(door, "mx1", command, plain()).await);
+        assert!(said["data"].to_string().contains(&after), "{said}");
+        gateway.stop().await;
+        device.stop().await;
     }
 }
 

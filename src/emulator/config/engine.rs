@@ -290,6 +290,15 @@ impl Engine {
         }
     }
 
+    /// How many bytes of text all that is committed makes, ephemeral instances included.
+    pub fn bytes(&self) -> usize {
+        let trees = self
+            .ephemeral
+            .values()
+            .chain(std::iter::once(&self.running().tree));
+        trees.map(|tree| set::render(tree).len()).sum()
+    }
+
     /// What was committed to an ephemeral instance; the default instance has the empty name.
     pub fn ephemeral(&self, instance: &str) -> Arc<Node> {
         self.ephemeral.get(instance).cloned().unwrap_or_default()

@@ -84,6 +84,13 @@ const COMMANDS: &[Command] = &[
         positional: None,
     },
     Command {
+        words: &["show", "system", "configuration", "database", "usage"],
+        operation: "get-database-usage",
+        flags: &[],
+        keywords: &[],
+        positional: None,
+    },
+    Command {
         words: &["show", "system", "rollback"],
         operation: "get-rollback-information",
         flags: &[],

@@ -148,6 +148,7 @@ const SHOWS: &[Show] = &[
     system::USERS,
     system::COMMITS,
     system::COMMIT_REVISION,
+    system::DATABASE_USAGE,
     interfaces::INTERFACES,
     chassis::INVENTORY,
     chassis::ROUTE_ENGINES,

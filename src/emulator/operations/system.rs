@@ -34,6 +34,17 @@ pub(super) const COMMIT_REVISION: Show = Show {
     text: plain_text,
 };
 
+/// How much space the configuration databases take, the ephemeral instances among them.
+pub(super) const DATABASE_USAGE: Show = Show {
+    name: "get-database-usage",
+    arguments: &[],
+    run: database_usage,
+    text: |tags| tags.iter().map(|tag| format!("{}\n", tag.text())).collect(),
+};
+
+/// What a database can grow to, in bytes.
+const MOST_USAGE: usize = 335 << 20;
+
 /// A moment, and how long ago it was.
 fn moment(name: &'static str, seconds: i64, now: i64) -> Tag {
     let date = Tag::leaf("date-time", date_time(seconds)).with("junos:seconds", seconds.to_string());
@@ -238,6 +249,21 @@ fn commits_text(tags: &[Tag]) -> String {
         }
     }
     out
+}
+
+/// Text, as Junos answers what it has no elements for.
+fn database_usage(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
+    let used = request.device.database_bytes();
+    let megabytes = |bytes: usize| format!("{:.6} MB", bytes as f64 / f64::from(1 << 20));
+    let output = [
+        format!("Maximum size of the database: {}", megabytes(MOST_USAGE)),
+        format!("Actual database usage: {}", megabytes(used)),
+        format!(
+            "Available database space: {}",
+            megabytes(MOST_USAGE.saturating_sub(used))
+        ),
+    ];
+    Ok(vec![Tag::leaf("output", output.join("\n"))])
 }
 
 fn commit_revision(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {

@@ -269,15 +269,18 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
 async fn undo(work: &mut Work, fate: Fate) -> (State, Outcome, &'static str) {
     let at_once =
         work.ground.target != Datastore::Candidate && work.journal.change().state == State::Committing;
-    let running = if at_once { now_running(work).await } else { None };
-    let given_back = match fate {
-        Fate::Ignored => match discard_ignored(work).await {
-            Ok(()) => give_back(work, true).await,
-            // What is held still goes with the session, and what was edited with it.
-            Err(stop) => Err(stop),
-        },
-        Fate::Undo | Fate::Applied | Fate::Unknown => give_back(work, true).await,
+    let running = if at_once && work.held.is_idle() {
+        now_running(work).await
+    } else {
+        None
     };
+    // Behind a reply that is missing everything would wait. What is held still goes with the session, and what was edited
+    // with it.
+    let given_back = work.held.is_idle()
+        && match fate {
+            Fate::Ignored => discard_ignored(work).await.is_ok() && give_back(work, true).await.is_ok(),
+            Fate::Undo | Fate::Applied | Fate::Unknown => give_back(work, true).await.is_ok(),
+        };
     let edits_stay = match work.ground.mode {
         Mode::Shared => work.held.holds().contains(Hold::Edits),
         // What was not locked may hold edits of others by now, so nothing was discarded.
@@ -319,11 +322,11 @@ async fn undo(work: &mut Work, fate: Fate) -> (State, Outcome, &'static str) {
     }
     let said = if edits_stay {
         "nothing is committed; what was edited stays in the shared candidate, for everybody to commit or discard"
-    } else if fate == Fate::Ignored && given_back.is_ok() {
+    } else if fate == Fate::Ignored && given_back {
         "running is as it was before, and what was edited is discarded"
     } else if !work.sent {
         "nothing was done on the device"
-    } else if given_back.is_ok() {
+    } else if given_back {
         "what was done is undone, and the device is as it was before"
     } else {
         "nothing is committed; the session is closed, with which the device discards what was edited in it"
