@@ -1,12 +1,14 @@
 //! The change of one interface in one call, beside the same steps by hand over one open NETCONF session.
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use ncgate::emulator::{Profile, demo_devices};
 use russh::{Preferred, cipher};
 
 use crate::bare::Bare;
+use crate::cable;
 use crate::child::{Process, until_stdin_ends};
 use crate::rest::{Http, IN_MEMORY};
 use crate::tally::{Samples, cpu, heading, line, micros};
@@ -41,17 +43,43 @@ enum Hand {
     WithoutHistory,
 }
 
-/// Prints a table for each kind of database.
+/// How far away the device is: what a round trip to it takes, in milliseconds.
+const ROUND_TRIPS: [u64; 3] = [0, 2, 20];
+
+/// Prints a table for each kind of database and each distance.
 pub async fn run() -> Result<(), Fault> {
-    measure("in memory", IN_MEMORY).await?;
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let file = directory.path().join("ncgate.db");
-    measure("in a file", &format!("sqlite://{}", file.display())).await
+    for round_trip in ROUND_TRIPS {
+        measure("in memory", IN_MEMORY, round_trip).await?;
+        let file = directory.path().join(format!("{round_trip}.db"));
+        measure("in a file", &format!("sqlite://{}", file.display()), round_trip).await?;
+    }
+    Ok(())
 }
 
-async fn measure(place: &str, database: &str) -> Result<(), Fault> {
+/// Starts emulator and gateway, and a command with their addresses.
+pub fn beside(program: &str, arguments: &[&str]) -> Result<(), Fault> {
+    let mut device = Process::start(&["emulator"])?;
+    let port = device.line()?;
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let file = directory.path().join("ncgate.db");
+    let mut gateway = Process::start(&["serve", &port, "2", &format!("sqlite://{}", file.display())])?;
+    let address = gateway.line()?;
+    Command::new(program)
+        .args(arguments)
+        .env("EMULATOR_PORT", port)
+        .env("GATEWAY", address)
+        .status()?;
+    Ok(())
+}
+
+async fn measure(place: &str, database: &str, round_trip: u64) -> Result<(), Fault> {
     let mut device = Process::start(&["emulator"])?;
     let port: u16 = device.line()?.parse()?;
+    let port = match round_trip {
+        0 => port,
+        _ => cable::lay(port, Duration::from_millis(round_trip)).await?,
+    };
     let mut gateway = Process::start(&["serve", &port.to_string(), "2", database])?;
     let address = gateway.line()?;
     // What the gateway and the emulator agree on.
@@ -100,14 +128,16 @@ async fn measure(place: &str, database: &str) -> Result<(), Fault> {
         }
     }
     heading(&format!(
-        "A change of one interface in one call against the same steps by hand; database {place}"
+        "A change of one interface in one call against the same steps by hand; database {place}; round trip {round_trip} ms"
     ));
     let [same, without] = &walls;
     line("p50 µs", same, &our_wall, "≤ 1.3");
     line("p50 µs; no history by hand", without, &our_wall, "");
-    let [same, without] = &cpus;
-    line("CPU µs of loop and of gateway", same, &our_cpu, "");
-    line("CPU µs; no history by hand", without, &our_cpu, "");
+    if round_trip == 0 {
+        let [same, without] = &cpus;
+        line("CPU µs of loop and of gateway", same, &our_cpu, "");
+        line("CPU µs; no history by hand", without, &our_cpu, "");
+    }
     Ok(())
 }
 

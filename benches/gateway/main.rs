@@ -2,11 +2,13 @@
 //!
 //! `cargo bench --bench gateway -- [session] [rest] [change] [memory] [start]` measures all of these, or those named.
 //! `cargo bench --bench gateway -- peers COMMAND…` starts server and gateway, and the command with their addresses.
+//! `cargo bench --bench gateway -- hands COMMAND…` starts emulator and gateway, and the command with their addresses.
 //! `cargo bench --bench gateway -- clients DIRECTORY` measures the public Rust clients whose programs lie there.
 //! The other words are for the processes that this one starts. Nothing is asserted on time; `benches/README.md` has
 //! the results and the marks.
 
 mod bare;
+mod cable;
 mod change;
 mod child;
 mod clients;
@@ -45,6 +47,7 @@ async fn main() -> Result<(), Fault> {
         ["serve", port, sessions, database] => {
             return rest::serve(port.parse()?, sessions.parse()?, database).await;
         }
+        ["hands", program, ref arguments @ ..] => return change::beside(program, arguments),
         ["side", side, port] => return clients::obey(side, port.parse()?).await,
         ["idle", side, port] => return memory::idle(side, port.parse()?).await,
         ["growth", side, port, filter] => return memory::growth(side, port.parse()?, filter).await,

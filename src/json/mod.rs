@@ -15,6 +15,7 @@ mod machine;
 mod options;
 mod parse;
 mod passed;
+pub(crate) mod pointer;
 mod text;
 mod to_xml;
 

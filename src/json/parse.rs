@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::pointer::child;
 use super::to_xml::ToXmlError;
 
 /// A JSON value that borrows from its text.
@@ -49,11 +50,10 @@ pub(super) enum Place {
 pub(super) fn pointer(path: &[Place]) -> String {
     let mut out = String::new();
     for place in path {
-        out.push('/');
-        match place {
-            Place::Member(name) => out.push_str(&name.replace('~', "~0").replace('/', "~1")),
-            Place::Index(index) => out.push_str(&index.to_string()),
-        }
+        out = match place {
+            Place::Member(name) => child(&out, name),
+            Place::Index(index) => child(&out, &index.to_string()),
+        };
     }
     out
 }

@@ -11,6 +11,7 @@ use super::view::Plan;
 use super::{Gateway, LONGEST_DEADLINE, url_policy};
 use crate::device::{self, Device};
 use crate::error::{Error, ErrorCode};
+use crate::json::pointer::child;
 use crate::netconf::capability::Capabilities;
 use crate::netconf::junos::classify::{OperationClass, classify};
 use crate::netconf::rpc::{self, RequestError, Rpc};
@@ -295,14 +296,9 @@ pub(super) fn asked(body: &RpcBody) -> Asked {
 pub(super) fn check_attributes(attributes: &[(String, String)], pointer: &str) -> Result<(), Error> {
     rpc::check_attributes(attributes).map_err(|error| {
         let place = match error.name() {
-            Some(name) => format!("{pointer}/{}", escape(name)),
+            Some(name) => child(pointer, name),
             None => pointer.to_owned(),
         };
         Error::invalid(place, error.to_string())
     })
-}
-
-/// A member name as a JSON pointer holds it (RFC 6901 section 3).
-fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }

@@ -8,6 +8,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::problem::ApiError;
+use crate::json::pointer::child;
 
 /// The members of one object that nobody has taken yet.
 pub struct Object<'a> {
@@ -180,11 +181,6 @@ impl<'a> Object<'a> {
 
 fn not_json(pointer: &str, error: &serde_json::Error) -> ApiError {
     ApiError::invalid(pointer, format!("not valid JSON: {error}"))
-}
-
-/// RFC 6901 section 3: `~` and `/` are escaped.
-fn child(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// The members of an object in order, repeated ones included.

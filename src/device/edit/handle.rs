@@ -1,5 +1,6 @@
 //! What others see of an edit session: its facts, where it stands, and the way to have RPCs sent in it.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -148,7 +149,8 @@ struct State {
     edited: u64,
     /// Up to here the edits make no difference.
     nothing_up_to: Option<u64>,
-    committing: bool,
+    /// The commits of what was edited last that are at work, or were not answered: what had been edited by then.
+    committing: BTreeMap<String, u64>,
     before: Option<String>,
     warnings: Vec<RpcError>,
     /// Calls under way that kill its NETCONF session.
@@ -185,7 +187,7 @@ impl Shared {
             holds: Holds::default(),
             edited: 0,
             nothing_up_to: None,
-            committing: false,
+            committing: BTreeMap::new(),
             before: None,
             warnings: Vec::new(),
             kills: 0,
@@ -249,9 +251,13 @@ impl Shared {
     /// Something is about to be sent that may edit.
     pub(super) fn edits(&self, touch: Touch) {
         let mut state = self.lock();
-        state.edited += 1;
-        // A commit that nobody answered tells nothing of it.
-        state.committing &= touch != Touch::Edits;
+        if !matches!(touch, Touch::Releases(_)) {
+            state.edited += 1;
+        }
+        if touch == Touch::Edits {
+            // A commit that nobody answered tells nothing of it.
+            state.committing.clear();
+        }
     }
 
     pub(super) fn note(&self, holds: Holds) {
@@ -328,7 +334,7 @@ impl EditHandle {
                 .map_or_else(|| self.shared.clock.wall() + left, |ended| ended.expires_at),
             holds: state.holds,
             came_to_nothing: state.nothing_up_to == Some(state.edited),
-            may_be_committed: state.committing,
+            may_be_committed: !state.committing.is_empty(),
             ended_at: state.ended.map(|ended| ended.at),
         }
     }
@@ -361,16 +367,23 @@ impl EditHandle {
         self.shared.lock().nothing_up_to = Some(edited.0);
     }
 
-    /// What was edited is being committed, or was not.
-    pub fn committing(&self, committing: bool) {
-        self.shared.lock().committing = committing;
+    /// What was edited is being committed, by this change.
+    pub fn committing(&self, change_id: &str) {
+        let mut state = self.shared.lock();
+        let edited = state.edited;
+        state.committing.insert(change_id.to_owned(), edited);
     }
 
-    /// It was found out what became of a commit that nobody answered, if nothing was edited since.
-    pub fn found_out(&self, committed: bool) {
+    /// The commit of this change was answered, or was found not to have been made.
+    pub fn commit_is_over(&self, change_id: &str) {
+        self.shared.lock().committing.remove(change_id);
+    }
+
+    /// The commit of this change was made, though nobody answered.
+    pub fn found_committed(&self, change_id: &str) {
         let mut state = self.shared.lock();
-        if std::mem::take(&mut state.committing) && committed {
-            state.nothing_up_to = Some(state.edited);
+        if let Some(edited) = state.committing.remove(change_id) {
+            state.nothing_up_to = Some(edited);
         }
     }
 

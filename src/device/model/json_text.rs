@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value};
 use zeroize::Zeroize;
 
 use super::FieldFault;
-use super::reader::child;
+use crate::json::pointer::child;
 
 /// Parses one JSON document. Depth is bounded by the parser (128 levels).
 ///

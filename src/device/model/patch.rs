@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 
 use super::json_text::wipe;
 use super::read::read_device_knowing;
-use super::reader::{child, kind};
+use super::reader::kind;
 use super::secrets::{Credentials, DeviceSecrets, Secret};
 use super::{DeviceSettings, FieldFault, settings_value};
+use crate::json::pointer::child;
 
 /// The device after the patch. `null` takes a setting back to its default and removes a credential. Arrays are
 /// replaced whole, as the RFC says; an entry of `proxy_jump` without `auth` keeps the credentials of the stored

@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use russh::keys::PublicKey;
 use serde_json::Value;
 
-use super::reader::{Faults, Object, child, kind};
+use super::reader::{Faults, Object, kind};
 use super::secrets::{Credentials, DeviceSecrets, KeyFault, PromptAnswer, Secret, decode_private_key};
 use super::*;
+use crate::json::pointer::child;
 use crate::netconf::capability::Capability;
 use crate::suggest;
 

@@ -3,15 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::FieldFault;
+use crate::json::pointer::child;
 use crate::suggest;
 
 /// More faults than this help nobody.
 const MOST_FAULTS: usize = 64;
-
-/// `pointer` with one more reference token (RFC 6901 section 3).
-pub(super) fn child(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
-}
 
 /// The faults found so far.
 #[derive(Default)]

@@ -215,6 +215,16 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
         work.held.keep_until_over(Box::new(passage));
     }
     let confirmed = work.confirmed.take();
+    let is_open = state == State::Unknown && !work.journal.change().document.given_up;
+    if is_open && confirmed.is_none() {
+        // Before anybody else has the device, and before anybody can take it for the last word.
+        let row = &work.journal.change().row;
+        work.journal
+            .gateway()
+            .inner
+            .resolving
+            .put(&row.id, &row.device_id);
+    }
     if let Some((commit, _)) = confirmed.as_ref().filter(|_| fate != Fate::Unknown) {
         disarm(&mut work, commit).await;
     }
@@ -248,13 +258,9 @@ async fn stopped(mut work: Work, stop: Stop) -> Error {
         None => error.with_hint(said),
     };
     let error = fail(&mut journal, error, Some(step), state, outcome).await;
-    if state == State::Unknown && !journal.change().document.given_up {
+    if is_open {
         let gateway = journal.gateway().clone();
         let change_id = journal.change().row.id.clone();
-        if confirmed.is_none() {
-            // Before anybody can take it for the last word.
-            gateway.inner.resolving.put(&change_id, &record.id);
-        }
         // From now on the store alone says what is known.
         drop(journal);
         match confirmed {

@@ -224,7 +224,10 @@ impl Gateway {
         if let Ok((_, live)) = self.device(&change.row.device).await
             && let Some(handle) = live.edit_session(id)
         {
-            handle.found_out(committed);
+            match committed {
+                true => handle.found_committed(&change.row.id),
+                false => handle.commit_is_over(&change.row.id),
+            }
         }
     }
 

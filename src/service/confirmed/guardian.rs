@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorCode};
 use crate::service::Gateway;
 use crate::service::attempts::Attempts;
 use crate::service::edit::view::ConfirmedCommitView;
-use crate::service::evidence::Running;
+use crate::service::evidence::{Moment, Running};
 use crate::service::operations::Ticket;
 use crate::session::Status;
 use crate::store::DeviceRecord;
@@ -323,18 +323,19 @@ impl Guardian {
             self.conclude(State::Unknown, None, None).await;
         }
         let before = (self.commit.state, self.commit.document.clone());
+        let asked = Moment::now(&clock);
         let found = self.find().await;
         if !self.commit.is_made() && found.as_ref().is_ok_and(Seen::shows_it) {
             let work = self.known().work();
             self.commit.found(&clock, work);
         }
-        let work = self.known().work();
+        let (work, undoing) = (self.known().work(), self.known().undoing());
         if let Some(entries) = self.entries {
-            self.commit.found_entries(&clock, entries, work);
+            self.commit.found_entries(&clock, entries, &asked, work);
         }
         if !overdue && matches!(found, Ok(Seen::Running(Running::AsExpected))) {
-            self.commit.found_extended(&clock);
-            self.commit.found_standing(&clock, work);
+            self.commit.found_extended(&clock, work);
+            self.commit.found_standing(&clock, work, undoing);
         }
         let known = self.known();
         // With a token it does not depend on the session whose end it is looked at for.
@@ -432,9 +433,6 @@ impl Guardian {
             self.commit.document.session_id = None;
             if let Some(entries) = self.entries {
                 self.commit.ended_with(entries);
-            }
-            if reason == Some(Reason::Timeout) {
-                self.commit.timed_out(&self.gateway.inner.clock);
             }
             if let Some(probe) = &mut self.commit.document.probe {
                 probe.close(state == State::Confirmed && by == Some(By::Us));

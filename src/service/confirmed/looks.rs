@@ -114,6 +114,11 @@ impl Known {
         self.commit_time.max(3 * self.slowest)
     }
 
+    /// For how long a rollback is waited for after its time, at least.
+    pub fn undoing(&self) -> Duration {
+        BOUND.max(3 * self.slowest)
+    }
+
     /// What was sent with the comment that this commit has.
     fn answered_by(&self, commit: &Follower) -> Option<&Answer> {
         let mut all = self.answer.iter().chain(&self.earlier);
@@ -214,7 +219,7 @@ impl Looks {
 
 /// `since`: how long ago the cause came up.
 fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Duration) -> Finding {
-    let patience = BOUND.max(3 * known.slowest) + known.perhaps_later;
+    let patience = known.undoing() + known.perhaps_later;
     let is_late = known.overdue.is_some_and(|overdue| overdue >= patience);
     // A device that did not answer just now may do so in a moment.
     let is_hopeless = known.overdue.is_some_and(|overdue| overdue >= 2 * patience);
@@ -231,7 +236,7 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
     // sent late.
     let came_late = |by_itself: bool| {
         let caused = by_itself || known.restarted || cause == Reason::Killed;
-        !caused && known.overdue.is_none() && cancels(&known.earlier)
+        !caused && known.overdue.is_none() && !known.perhaps_over && cancels(&known.earlier)
     };
     let undone = |words: &str, by_itself: bool| match &known.answer {
         Some(answer) if answer.cancels => Finding::Cancelled(words.to_owned()),
@@ -276,10 +281,12 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
     match seen {
         Err(words) if is_hopeless => Finding::Unknown(words),
         Err(words) => Finding::Wait(words),
-        Ok(Seen::History(Standing::Newest { waits: true, .. })) if known.overdue.is_none() && !lost => {
+        Ok(Seen::History(Standing::Newest { waits: true, .. }))
+            if known.overdue.is_none() && !known.perhaps_over && !lost =>
+        {
             Finding::Pending("the device says that it waits to be confirmed".to_owned())
         }
-        Ok(Seen::History(Standing::Newest { waits: true, .. })) if !lost => {
+        Ok(Seen::History(Standing::Newest { waits: true, .. })) if known.overdue.is_some() && !lost => {
             Finding::Wait("its time is up, and the device says that it is going to undo it".to_owned())
         }
         Ok(Seen::History(Standing::Newest { .. })) => active("it is the newest commit of the device"),

@@ -112,12 +112,10 @@ fn came_of(commit: &ConfirmedCommit, aim: Aim, operation_id: &str, known: Known)
         return match extension.taken {
             Some(true) => Came::Done(()),
             Some(false) => not_taken(),
-            // Its history would tell.
-            None if commit.state == State::Pending && known.over && document.junos => not_taken(),
             None if commit.state.is_open()
                 && !commit.is_settled()
                 && known.looked_after
-                && (document.junos || !known.over || commit.is_shortened_by(extension)) =>
+                && (document.junos || !known.over) =>
             {
                 Came::Wait
             }
@@ -267,33 +265,35 @@ mod tests {
             seconds: 600,
             taken: None,
             not_before: None,
+            outlived: false,
             answered: None,
         };
         let mut pending = commit(State::Pending, None);
-        pending.extending(extension());
+        pending.extending(&clock, extension());
         let came = |commit: &ConfirmedCommit, known| word(came_of(commit, Aim::Extend, "o1", known));
-        assert_eq!((came(&pending, KNOWN), came(&pending, OVER)), ("wait", "not"));
+        assert_eq!((came(&pending, KNOWN), came(&pending, OVER)), ("wait", "wait"));
         pending.document.junos = false;
         assert_eq!(came(&pending, OVER), "untold");
         let work = Duration::from_secs(300);
-        pending.found_entries(&clock, 1, work);
+        let asked = Moment::now(&clock);
+        pending.found_entries(&clock, 1, &asked, work);
         assert_eq!(pending.row.timeout_seconds, 60);
         assert_eq!(word(came_of(&pending, Aim::Extend, "o1", KNOWN)), "wait");
-        pending.found_entries(&clock, 2, work);
+        pending.found_entries(&clock, 2, &asked, work);
         assert_eq!(
             (pending.row.timeout_seconds, pending.document.extensions),
             (600, 1)
         );
         assert_eq!(came(&pending, KNOWN), "done");
         let mut over = commit(State::RolledBack, None);
-        over.extending(extension());
+        over.extending(&clock, extension());
         assert_eq!(came(&over, KNOWN), "untold");
         over.ended_with(1);
         assert_eq!(came(&over, KNOWN), "not");
         // What is not there when no device is at work on it any more does not come.
         let mut late = commit(State::Pending, None);
-        late.extending(extension());
-        late.found_entries(&clock, 1, Duration::ZERO);
+        late.extending(&clock, extension());
+        late.found_entries(&clock, 1, &asked, Duration::ZERO);
         assert_eq!(came(&late, KNOWN), "not");
     }
 }

@@ -82,6 +82,13 @@ pub(in crate::service) struct Orders {
     earlier: Vec<Answer>,
 }
 
+/// What was known of extensions at one moment.
+#[derive(Debug, Clone)]
+pub(in crate::service) struct Extensions {
+    extending: Vec<Extension>,
+    perhaps_later: u64,
+}
+
 /// An extension that was sent and is not known to have been refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::service) struct Extension {
@@ -96,6 +103,9 @@ pub(in crate::service) struct Extension {
     /// When the device was last seen not to have come to it.
     #[serde(default)]
     pub not_before: Option<Moment>,
+    /// The commit stands, and would not if this were the newest that was taken: its time says nothing any more.
+    #[serde(default)]
+    pub outlived: bool,
     /// When the device said ok to it, which it may also say when it has undone the commit before.
     #[serde(default)]
     pub answered: Option<Moment>,
@@ -199,7 +209,7 @@ impl ConfirmedCommit {
     fn perhaps_taken(&self) -> impl Iterator<Item = &Extension> {
         let newest_first = self.document.extending.iter().rev();
         let since = newest_first.take_while(|one| one.taken != Some(true));
-        since.filter(|one| one.taken.is_none())
+        since.filter(|one| one.taken.is_none() && !one.outlived)
     }
 
     /// How long it can be told that the device holds it: after that an extension that nobody answered may have shortened its
@@ -214,17 +224,12 @@ impl ConfirmedCommit {
     }
 
     /// When the device undoes it at the earliest, after what became known of its extensions.
-    fn note_earliest(&mut self) {
-        let own = self
-            .document
-            .sent
-            .as_ref()
-            .map(|sent| sent.wall() + self.timeout());
-        let open = self
-            .perhaps_taken()
-            .map(|one| one.taken_at().wall() + one.timeout());
-        if let Some(earliest) = own.into_iter().chain(open).min() {
-            self.row.deadline_earliest = earliest;
+    fn note_earliest(&mut self, clock: &Clock) {
+        let left = self.not_shortened_for(clock);
+        if left < self.timeout().saturating_sub(self.since_sent(clock)) {
+            self.row.deadline_earliest = clock.wall() + left;
+        } else if let Some(sent) = &self.document.sent {
+            self.row.deadline_earliest = sent.wall() + self.timeout();
         }
     }
 
@@ -330,31 +335,43 @@ impl ConfirmedCommit {
         sent.map(|moment| moment.elapsed(clock)).min()
     }
 
-    /// An extension is about to be sent.
-    pub fn extending(&mut self, extension: Extension) {
-        let extending = &mut self.document.extending;
+    /// An extension is about to be sent. Gives what was known before.
+    pub fn extending(&mut self, clock: &Clock, extension: Extension) -> Extensions {
+        let later = self.later_by(clock, extension.timeout()).as_secs();
+        let Document {
+            extending,
+            perhaps_later,
+            ..
+        } = &mut self.document;
+        let before = Extensions {
+            extending: extending.clone(),
+            perhaps_later: *perhaps_later,
+        };
+        // One that was not answered before may have made it later still.
+        *perhaps_later = later.max(*perhaps_later);
         if extending.len() >= MOST_EARLIER {
             extending.remove(0);
         }
         extending.push(extension);
-        self.note_earliest();
+        self.note_earliest(clock);
+        before
     }
 
-    /// The newest extension changed nothing; without it its time was known so well.
-    pub fn not_extended(&mut self, perhaps_later: u64) {
-        self.document.perhaps_later = perhaps_later;
-        self.document.extending.pop();
-        self.note_earliest();
+    /// The newest extension has changed nothing.
+    pub fn not_extended(&mut self, clock: &Clock, before: Extensions) {
+        self.document.extending = before.extending;
+        self.document.perhaps_later = before.perhaps_later;
+        self.note_earliest(clock);
     }
 
     /// The device holds this commit in so many entries of its history, as each extension is another one: what that tells
     /// of extensions that were not answered, at which the device can be at work for `work` at most. None of them arrived, or
-    /// all, or it does not tell which.
-    pub fn found_entries(&mut self, clock: &Clock, entries: u8, work: Duration) {
+    /// all, or it does not tell which. `asked`: before it was read.
+    pub fn found_entries(&mut self, clock: &Clock, entries: u8, asked: &Moment, work: Duration) {
         let known = self.document.extensions.saturating_add(1);
         let found = usize::from(entries.saturating_sub(known));
         if found == 0 {
-            return self.found_no_extension(clock, work);
+            return self.found_no_extension(clock, asked, work);
         }
         let extending = &mut self.document.extending;
         let open = extending.iter().filter(|one| one.taken.is_none()).count();
@@ -366,7 +383,7 @@ impl ConfirmedCommit {
             one.taken = Some(true);
         }
         match newest {
-            Some(newest) => self.has_taken(clock, newest),
+            Some(newest) => self.has_taken(clock, newest, work),
             // A newer one was answered, and its deadline counts.
             None => self.document.perhaps_later = 0,
         }
@@ -374,19 +391,19 @@ impl ConfirmedCommit {
     }
 
     /// None has arrived of those that were not answered.
-    fn found_no_extension(&mut self, clock: &Clock, work: Duration) {
+    fn found_no_extension(&mut self, clock: &Clock, asked: &Moment, work: Duration) {
         let open = self.document.extending.iter_mut();
         for one in open.filter(|one| one.taken.is_none()) {
-            one.not_before = Some(Moment::now(clock));
-            if one.sent.elapsed(clock) >= work {
+            one.not_before = Some(asked.clone());
+            if one.sent.elapsed(clock).saturating_sub(asked.elapsed(clock)) >= work {
                 one.taken = Some(false);
             }
         }
-        self.note_earliest();
+        self.note_earliest(clock);
     }
 
     /// The commit was seen to stand after the device said ok to its newest extension: so that counts.
-    pub fn found_extended(&mut self, clock: &Clock) {
+    pub fn found_extended(&mut self, clock: &Clock, work: Duration) {
         let newest = self.document.extending.last_mut();
         let Some(newest) = newest.filter(|newest| newest.taken.is_none()) else {
             return;
@@ -396,47 +413,36 @@ impl ConfirmedCommit {
         }
         newest.taken = Some(true);
         let newest = newest.clone();
-        self.has_taken(clock, newest);
+        self.has_taken(clock, newest, work);
     }
 
-    /// The commit stands, where nothing tells of extensions, and the device can be at work for `work` at most: those were not
-    /// taken after whose time it would be undone by now.
-    pub fn found_standing(&mut self, clock: &Clock, work: Duration) {
-        let open = self.document.extending.iter_mut();
-        for one in open.filter(|one| one.taken.is_none()) {
-            // It may have come late, and undoing is work as well.
-            if one.sent.elapsed(clock) >= one.timeout() + 2 * work {
-                one.taken = Some(false);
-            }
+    /// The commit stands, where nothing tells of extensions. One that came as late as it can, `work` after it was sent, would
+    /// have it undone so long after its time: `undoing`.
+    pub fn found_standing(&mut self, clock: &Clock, work: Duration, undoing: Duration) {
+        let Document {
+            answer,
+            earlier,
+            extending,
+            ..
+        } = &mut self.document;
+        // Or it stands because it is confirmed.
+        if answer.iter().chain(earlier.iter()).any(|answer| !answer.cancels) {
+            return;
         }
-        self.note_earliest();
+        for one in extending.iter_mut().filter(|one| one.taken.is_none()) {
+            one.outlived |= one.sent.elapsed(clock) >= one.timeout() + work + undoing;
+        }
+        self.note_earliest(clock);
     }
 
     /// The device has taken this extension, whenever it said so.
-    fn has_taken(&mut self, clock: &Clock, extension: Extension) {
+    fn has_taken(&mut self, clock: &Clock, extension: Extension, work: Duration) {
         let timeout = extension.timeout();
         self.extended(clock, extension.sent, timeout);
-        if let Some(answered) = extension.answered {
-            self.row.deadline = clock.wall() + timeout - answered.elapsed(clock);
-            self.document.answered = Some(answered);
-        }
-    }
-
-    /// Whether its time is up sooner if the device has taken this extension: what is seen then tells.
-    pub fn is_shortened_by(&self, extension: &Extension) -> bool {
-        extension.taken_at().wall() + extension.timeout() < self.row.deadline
-    }
-
-    /// The device has undone it because its time was up. If that was sooner than without an extension that nobody answered,
-    /// it has taken that, unless it is another one.
-    pub fn timed_out(&mut self, clock: &Clock) {
-        if self.runs_for(clock).is_zero() {
-            return;
-        }
-        let is_over = |one: &Extension| one.taken.is_none() && one.taken_at().elapsed(clock) >= one.timeout();
-        let mut over = self.document.extending.iter_mut().filter(|one| is_over(one));
-        if let (Some(one), None) = (over.next(), over.next()) {
-            one.taken = Some(true);
+        self.document.answered.clone_from(&extension.answered);
+        match extension.answered {
+            Some(answered) => self.row.deadline = clock.wall() + timeout - answered.elapsed(clock),
+            None => self.found(clock, work),
         }
     }
 
@@ -532,6 +538,99 @@ mod tests {
             sent: None,
             operation_id: None,
         })
+    }
+
+    fn extension(clock: &Clock, ago: u64, seconds: u64) -> Extension {
+        Extension {
+            operation_id: None,
+            sent: Moment::ago(clock, Duration::from_secs(ago)),
+            seconds,
+            taken: None,
+            not_before: None,
+            outlived: false,
+            answered: None,
+        }
+    }
+
+    /// One that is at work for 600 seconds from now on.
+    fn at_work(clock: &Clock) -> ConfirmedCommit {
+        let mut commit = commit();
+        commit.sending(clock, Duration::from_secs(600));
+        commit.armed(clock);
+        commit
+    }
+
+    /// C4: as long as nobody answered, the soonest of all deadlines counts, and the latest.
+    #[test]
+    fn every_unanswered_extension_counts() {
+        let clock = Clock::system();
+        let mut commit = at_work(&clock);
+        commit.extending(&clock, extension(&clock, 0, 3600));
+        let later = commit.document.perhaps_later;
+        assert!(later >= 2990, "{later}");
+        let before = commit.extending(&clock, extension(&clock, 0, 60));
+        assert_eq!(commit.document.perhaps_later, later);
+        let soon = Duration::from_secs(61);
+        assert!(commit.safe_for(&clock) < soon && commit.stands_for(&clock) < soon);
+        assert!(commit.runs_for(&clock) > soon);
+        assert!(commit.row.deadline_earliest < commit.row.deadline - soon);
+        commit.not_extended(&clock, before);
+        assert!(commit.safe_for(&clock) > soon);
+        let off = (commit.row.deadline - commit.row.deadline_earliest).whole_seconds();
+        assert!((0..=1).contains(&off), "{off}");
+    }
+
+    /// C4: one that was refused takes none with it of those that nobody answered.
+    #[test]
+    fn a_refused_extension_takes_none_with_it() {
+        let clock = Clock::system();
+        let mut commit = at_work(&clock);
+        for seconds in 1..=MOST_EARLIER as u64 {
+            commit.extending(&clock, extension(&clock, 0, 100 * seconds));
+        }
+        let before = commit.document.extending.clone();
+        let known = commit.extending(&clock, extension(&clock, 0, 50));
+        commit.not_extended(&clock, known);
+        assert_eq!(commit.document.extending, before);
+    }
+
+    /// C5: that the commit stands says nothing of a time that was too short as long as it may be confirmed, or undone by
+    /// now.
+    #[test]
+    fn what_stands_has_outlived_an_extension_after_long_only() {
+        let clock = Clock::system();
+        let (work, undoing) = (Duration::from_secs(10), Duration::from_secs(180));
+        let shortened = |ago| {
+            let mut commit = at_work(&clock);
+            commit.extending(&clock, extension(&clock, ago, 60));
+            commit
+        };
+        let mut early = shortened(249);
+        early.found_standing(&clock, work, undoing);
+        assert!(early.is_perhaps_over(&clock));
+        let mut late = shortened(251);
+        late.found_standing(&clock, work, undoing);
+        assert!(!late.is_perhaps_over(&clock) && late.safe_for(&clock) > Duration::from_secs(300));
+        assert_eq!(late.document.extending[0].taken, None, "that nobody knows");
+        let mut confirmed = shortened(251);
+        confirmed.document.answer = order(1);
+        confirmed.found_standing(&clock, work, undoing);
+        assert!(confirmed.is_perhaps_over(&clock));
+    }
+
+    /// C5: an extension that is found late in the history was taken some time since it was sent.
+    #[test]
+    fn an_extension_that_is_found_late_is_not_of_now() {
+        let clock = Clock::system();
+        let mut commit = at_work(&clock);
+        commit.extending(&clock, extension(&clock, 62, 60));
+        let asked = Moment::now(&clock);
+        commit.found_entries(&clock, 2, &asked, Duration::from_secs(300));
+        assert_eq!(commit.document.extending[0].taken, Some(true));
+        assert!(commit.runs_for(&clock).is_zero());
+        let work = (commit.row.deadline - commit.row.deadline_earliest).whole_seconds();
+        assert!((61..=63).contains(&work), "{work}");
+        assert!(commit.document.perhaps_later >= 62);
     }
 
     /// C4, H7: an order that was refused takes none of those with it that nobody answered, not even where there are as many as

@@ -305,13 +305,13 @@ impl Commit {
 
     /// Until the device has said no, nobody says that what was edited is not committed.
     async fn commit_edits(&mut self, steps: Vec<Step>, start: &Start) -> Result<Done, Error> {
-        self.used.handle.committing(true);
+        self.used.handle.committing(self.record.change_id());
         let done = self.commit(steps, start).await;
-        let is_refused = done
+        let is_unknown = done
             .as_ref()
-            .is_err_and(|error| error.outcome() != Outcome::Unknown);
-        if is_refused {
-            self.used.handle.committing(false);
+            .is_err_and(|error| error.outcome() == Outcome::Unknown);
+        if !is_unknown {
+            self.used.handle.commit_is_over(self.record.change_id());
         }
         done
     }

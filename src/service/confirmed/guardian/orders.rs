@@ -10,7 +10,7 @@ use super::{Due, Guardian, Order, Wanted};
 use crate::device::Held;
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::service::confirmed::looks::{Finding, Looks, Seen};
-use crate::service::confirmed::record::{Answer, Extension, Orders};
+use crate::service::confirmed::record::{Answer, Extension, Extensions, Orders};
 use crate::service::confirmed::state::{By, Reason, State};
 use crate::service::confirmed::{check_timeout, script};
 use crate::service::edit::commit::marker;
@@ -319,19 +319,22 @@ impl Guardian {
         self.is_wanted()?;
         let clock = self.gateway.inner.clock.clone();
         // Until the device has answered the earlier deadline counts, whatever happens to the gateway.
-        let before = self.commit.document.perhaps_later;
-        self.commit.document.perhaps_later = self.commit.later_by(&clock, timeout).as_secs();
         let sent = Moment::now(&clock);
-        self.commit.extending(Extension {
+        let extension = Extension {
             operation_id: self.handle.serving(),
             sent: sent.clone(),
             seconds: timeout.as_secs(),
             taken: None,
             not_before: None,
+            outlived: false,
             answered: None,
-        });
+        };
+        let before = self.commit.extending(&clock, extension);
         if let Err(error) = self.try_store().await {
-            self.commit.not_extended(before);
+            // Nobody is to take it for one that was sent.
+            self.commit.not_extended(&clock, before);
+            self.handle.show(&self.commit);
+            self.due = self.due_after(&error, Due::Row);
             return Err(error);
         }
         self.keep_session().await;
@@ -382,7 +385,7 @@ impl Guardian {
                 Err(error)
             }
             Err(error) => {
-                self.commit.not_extended(before);
+                self.commit.not_extended(&clock, before);
                 // Its time may be up by now: then it is not as it was before.
                 if self.commit.state == State::Unknown {
                     self.store().await;
@@ -396,8 +399,8 @@ impl Guardian {
 
     /// The device has undone the commit before it came to the extension, which is a new confirmed commit of nothing: that would
     /// keep everybody out until its time is up.
-    async fn nothing_to_extend(&mut self, who: &str, perhaps_later: u64) -> Error {
-        self.commit.not_extended(perhaps_later);
+    async fn nothing_to_extend(&mut self, who: &str, before: Extensions) -> Error {
+        self.commit.not_extended(&self.gateway.inner.clock, before);
         self.stop_probe();
         if !self.let_go(who).await {
             self.end_session().await;

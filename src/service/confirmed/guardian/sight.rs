@@ -54,8 +54,8 @@ impl Guardian {
             device: &device,
             who: &self.commit.row.owner,
         };
-        let due = self.is_due();
-        let sight = look(&mut records, &self.commit, due, deadline).await?;
+        let overdue = self.is_overdue();
+        let sight = look(&mut records, &self.commit, overdue, deadline).await?;
         Ok(self.saw(sight))
     }
 
@@ -64,8 +64,8 @@ impl Guardian {
     /// # Errors
     /// As a read.
     pub(super) async fn find_here(&mut self, deadline: Instant) -> Result<Seen, Error> {
-        let (commit, due) = (self.commit.clone(), self.is_due());
-        let sight = look(&mut self.records()?, &commit, due, deadline).await?;
+        let (commit, overdue) = (self.commit.clone(), self.is_overdue());
+        let sight = look(&mut self.records()?, &commit, overdue, deadline).await?;
         Ok(self.saw(sight))
     }
 
@@ -77,11 +77,6 @@ impl Guardian {
 
     pub(super) fn is_overdue(&self) -> bool {
         self.commit.runs_for(&self.gateway.inner.clock).is_zero()
-    }
-
-    /// Whether its time is up, or may be.
-    fn is_due(&self) -> bool {
-        self.commit.stands_for(&self.gateway.inner.clock).is_zero()
     }
 
     /// Asks, once the device has made the commit and owes no reply in its session, since when its server is at work, where no
@@ -122,7 +117,7 @@ impl Guardian {
 async fn look(
     records: &mut Records<'_>,
     commit: &ConfirmedCommit,
-    due: bool,
+    overdue: bool,
     deadline: Instant,
 ) -> Result<Sight, Error> {
     let document = &commit.document;
@@ -131,7 +126,7 @@ async fn look(
             .evidence
             .running(&records.running(deadline).await?.digest());
         // A token is not bound to a start of the server, nor to its end.
-        let told = running == Running::AsBefore && !(due && document.persist.is_some());
+        let told = running == Running::AsBefore && !(overdue && document.persist.is_some());
         let restarted = told && has_restarted(records, document.server_start.as_deref(), deadline).await;
         return Ok(Sight {
             seen: Seen::Running(running),

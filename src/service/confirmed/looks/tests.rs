@@ -346,3 +346,38 @@ fn a_silent_device_is_given_up_in_the_end() {
     assert_eq!(silent(&overdue(359)), Finding::Wait("no answer".to_owned()));
     assert_eq!(silent(&overdue(360)), Finding::Unknown("no answer".to_owned()));
 }
+
+/// C4, C5: while an unanswered extension may have shortened its time, what stands is not told as pending, and what is undone
+/// was not by an order of before.
+#[test]
+fn what_may_be_over_is_not_guessed_about() {
+    let doubtful = |earlier: Vec<Answer>| Known {
+        perhaps_over: true,
+        due: true,
+        earlier,
+        ..known()
+    };
+    let waiting = Seen::History(Standing::Newest {
+        waits: true,
+        entries: 1,
+    });
+    for seen in [EXPECTED, NEWEST, waiting] {
+        let finding = conclude(seen.clone(), &doubtful(Vec::new()));
+        assert!(matches!(finding, Finding::Wait(_)), "{seen:?}: {finding:?}");
+    }
+    let cancel = Answer {
+        marker: "[ncgate o1 alice]".to_owned(),
+        cancels: true,
+        sent: None,
+        operation_id: None,
+    };
+    assert!(matches!(
+        conclude(BEFORE, &doubtful(vec![cancel.clone()])),
+        Finding::RolledBack(Reason::Timeout, _)
+    ));
+    let sure = Known {
+        earlier: vec![cancel],
+        ..known()
+    };
+    assert!(matches!(conclude(BEFORE, &sure), Finding::Cancelled(_)));
+}
