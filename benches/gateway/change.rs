@@ -16,6 +16,8 @@ use crate::{Fault, PASSWORD, USER};
 
 const ROUNDS: usize = 15;
 const CHANGES: usize = 20;
+/// Over a distance, where each takes long and differs little.
+const FAR_CHANGES: usize = 5;
 const PATH: &str = "/v1/devices/fake/changes";
 
 /// The child: an emulated Junos device with chunked framing. Prints its port.
@@ -89,6 +91,7 @@ async fn measure(place: &str, database: &str, round_trip: u64) -> Result<(), Fau
     };
     let mut hand = Bare::connect_preferring(preferred, port).await?;
     let mut client = Http::connect(&address).await?;
+    let changes = if round_trip == 0 { CHANGES } else { FAR_CHANGES };
     let mut number = 0;
     let hands = [Hand::Same, Hand::WithoutHistory];
     let (mut walls, mut cpus) = (
@@ -101,7 +104,7 @@ async fn measure(place: &str, database: &str, round_trip: u64) -> Result<(), Fau
         for (at, steps) in hands.into_iter().enumerate() {
             let mut by_hand = Samples::default();
             let before = cpu(None);
-            for _ in 0..CHANGES {
+            for _ in 0..changes {
                 number += 1;
                 let start = Instant::now();
                 by_steps(&mut hand, steps, number).await?;
@@ -110,12 +113,12 @@ async fn measure(place: &str, database: &str, round_trip: u64) -> Result<(), Fau
             let used = cpu(None).saturating_sub(before);
             if round > 0 {
                 walls[at].push(by_hand.median());
-                cpus[at].push(micros(used) / CHANGES as f64);
+                cpus[at].push(micros(used) / changes as f64);
             }
         }
         let mut ours = Samples::default();
         let before = cpu(Some(gateway.id()));
-        for _ in 0..CHANGES {
+        for _ in 0..changes {
             number += 1;
             let start = Instant::now();
             change(&mut client, number).await?;
@@ -124,7 +127,7 @@ async fn measure(place: &str, database: &str, round_trip: u64) -> Result<(), Fau
         let used = cpu(Some(gateway.id())).saturating_sub(before);
         if round > 0 {
             our_wall.push(ours.median());
-            our_cpu.push(micros(used) / CHANGES as f64);
+            our_cpu.push(micros(used) / changes as f64);
         }
     }
     heading(&format!(

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::config::commit::{Confirm, Options};
 use super::config::{Actor, Committed, Ending, Store, set};
 use super::device::{Device, SessionRecord};
@@ -13,6 +15,8 @@ use super::device_error::DeviceError;
 pub struct Console {
     device: Arc<Device>,
     actor: Actor,
+    /// Told when the session is killed, or the device goes down.
+    end: CancellationToken,
 }
 
 impl Console {
@@ -21,6 +25,7 @@ impl Console {
         let actor = enter(device, user);
         Self {
             device: device.clone(),
+            end: device.end_of(actor.session),
             actor,
         }
     }
@@ -37,7 +42,8 @@ impl Console {
 
     /// Whether the user is still logged in: nobody killed the session, and the device was not started anew.
     pub fn is_logged_in(&self) -> bool {
-        self.device.is_logged_in(self.actor.session)
+        // Somebody else may have its session-id by now.
+        !self.end.is_cancelled() && self.device.is_logged_in(self.actor.session)
     }
 
     fn logged_in(&self) -> Result<(), DeviceError> {
@@ -154,7 +160,9 @@ impl Console {
 
     /// Logs out.
     pub fn exit(self) {
-        self.device.leave(self.actor.session, Ending::Closed);
+        if self.is_logged_in() {
+            self.device.leave(self.actor.session, Ending::Closed);
+        }
     }
 }
 
@@ -204,6 +212,22 @@ mod tests {
         other.configure_exclusive().unwrap();
         assert!(device.kill(other.pid()));
         assert_eq!(device.lock_holder(Store::Candidate), None);
+    }
+
+    /// S4: after a start session-ids begin anew; whoever had one before has no part in who has it now.
+    #[test]
+    fn a_session_of_before_a_start_is_nobodys() {
+        let emulator = Emulator::builder().build().unwrap();
+        let device = emulator.device();
+        let before = Console::login(device, "noc");
+        device.reboot();
+        let after = Console::login(device, "other");
+        assert_eq!(before.pid(), after.pid());
+        assert!(!before.is_logged_in() && before.configure_exclusive().is_err());
+        after.configure_exclusive().unwrap();
+        before.leave_configuration();
+        before.exit();
+        assert!(after.is_logged_in() && device.lock_holder(Store::Candidate).is_some());
     }
 
     /// S20: what a user leaves in the shared candidate stays when he logs out, and is in everybody's way.

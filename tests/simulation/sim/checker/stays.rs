@@ -79,12 +79,14 @@ pub(super) fn from_memory(events: &[Event]) -> Vec<(Duration, Duration)> {
         };
         let works = first(event.at, &|what| *what == Happening::StoreWorks);
         let fails = event.at..works.saturating_add(STORED);
-        let ends = events.iter().filter(|event| {
+        let mut ends = events.iter().filter(|event| {
             let ends = matches!(event.what, Happening::Kill | Happening::Stop);
             ends && fails.contains(&event.at)
         });
         // It may end more than once meanwhile.
-        let starts = first(ends.last()?.at, &|what| matches!(what, Happening::Start { .. }));
+        let starts = first(ends.next_back()?.at, &|what| {
+            matches!(what, Happening::Start { .. })
+        });
         Some((Duration::from_millis(event.at), Duration::from_millis(starts)))
     });
     spans.collect()
