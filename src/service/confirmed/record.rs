@@ -501,12 +501,12 @@ impl ConfirmedCommit {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use time::OffsetDateTime;
 
     use super::*;
 
-    fn commit() -> ConfirmedCommit {
+    pub fn commit() -> ConfirmedCommit {
         let now = OffsetDateTime::UNIX_EPOCH;
         ConfirmedCommit {
             row: ConfirmedCommitRecord {

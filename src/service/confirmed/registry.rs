@@ -76,10 +76,11 @@ impl Handle {
         self.settled.cancel();
     }
 
-    /// Whether a probe decides about it still.
+    /// Whether a probe decides about it still. One that runs when the gateway ends goes on at the next start.
     fn is_probed(&self) -> bool {
-        let probed = self.lock().document.probe.is_some();
-        probed && !self.settled.is_cancelled()
+        let commit = self.lock();
+        let probe = commit.document.probe.as_ref();
+        probe.is_some_and(|probe| probe.is_running() || !self.settled.is_cancelled())
     }
 
     /// Waits until it has ended, or a person has taken over from its probe, and the device is free where it is.
@@ -167,5 +168,34 @@ impl Drop for Announced {
         if let Some((handle, _)) = self.parts.take() {
             self.gateway.inner.confirmed.remove(&handle.commit().row.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::probe::{Probe, ProbeState};
+    use super::super::record::tests::commit;
+    use super::*;
+
+    /// H7, D1: the end of the gateway is none of a probe that runs, which goes on at the next start.
+    #[test]
+    fn a_probe_that_runs_is_not_over_with_the_gateway() {
+        let probe = json!({
+            "rpc": "<get-system-uptime-information/>", "expect": [], "delay_seconds": 0, "interval_seconds": 1,
+            "give_up_seconds": 60, "state": "running", "attempts": 0, "last": null,
+        });
+        let mut probe: Probe = serde_json::from_value(probe).unwrap();
+        let mut commit = commit();
+        commit.document.probe = Some(probe.clone());
+        let handle = Handle::new(commit.clone(), mpsc::channel(1).0);
+        assert!(handle.is_probed());
+        handle.settle();
+        assert!(handle.is_probed());
+        probe.state = ProbeState::Held;
+        commit.document.probe = Some(probe);
+        handle.show(&commit);
+        assert!(!handle.is_probed());
     }
 }
