@@ -149,13 +149,20 @@ struct State {
     edited: u64,
     /// Up to here the edits make no difference.
     nothing_up_to: Option<u64>,
-    /// The commits of what was edited last that are at work, or were not answered: what had been edited by then.
-    committing: BTreeMap<String, u64>,
+    /// By the id of its change.
+    committing: BTreeMap<String, CommitUnderWay>,
     before: Option<String>,
     warnings: Vec<RpcError>,
     /// Calls under way that kill its NETCONF session.
     kills: usize,
     ended: Option<Ended>,
+}
+
+/// A commit of what was edited last that is at work, or was not answered.
+struct CommitUnderWay {
+    /// What had been edited when it was sent.
+    edited: u64,
+    unanswered: bool,
 }
 
 /// When it ended, and when it would have expired.
@@ -251,12 +258,18 @@ impl Shared {
     /// Something is about to be sent that may edit.
     pub(super) fn edits(&self, touch: Touch) {
         let mut state = self.lock();
-        if !matches!(touch, Touch::Releases(_)) {
-            state.edited += 1;
-        }
-        if touch == Touch::Edits {
-            // A commit that nobody answered tells nothing of it.
-            state.committing.clear();
+        match touch {
+            Touch::Releases(_) | Touch::CommitsConfirmed => {
+                let edited = state.edited;
+                let at_work = state.committing.values_mut().filter(|commit| !commit.unanswered);
+                at_work.for_each(|commit| commit.edited = edited);
+            }
+            Touch::Edits => {
+                state.edited += 1;
+                // A commit that nobody answered tells nothing of it.
+                state.committing.retain(|_, commit| !commit.unanswered);
+            }
+            Touch::Nothing | Touch::Applies | Touch::Unknown | Touch::Acquires(_) => state.edited += 1,
         }
     }
 
@@ -370,8 +383,20 @@ impl EditHandle {
     /// What was edited is being committed, by this change.
     pub fn committing(&self, change_id: &str) {
         let mut state = self.shared.lock();
-        let edited = state.edited;
-        state.committing.insert(change_id.to_owned(), edited);
+        let commit = CommitUnderWay {
+            edited: state.edited,
+            unanswered: false,
+        };
+        state.committing.insert(change_id.to_owned(), commit);
+        // What makes a difference now did not come to nothing.
+        state.nothing_up_to = None;
+    }
+
+    /// Nobody knows whether the commit of this change was made.
+    pub fn commit_is_unanswered(&self, change_id: &str) {
+        if let Some(commit) = self.shared.lock().committing.get_mut(change_id) {
+            commit.unanswered = true;
+        }
     }
 
     /// The commit of this change was answered, or was found not to have been made.
@@ -382,8 +407,8 @@ impl EditHandle {
     /// The commit of this change was made, though nobody answered.
     pub fn found_committed(&self, change_id: &str) {
         let mut state = self.shared.lock();
-        if let Some(edited) = state.committing.remove(change_id) {
-            state.nothing_up_to = Some(edited);
+        if let Some(commit) = state.committing.remove(change_id) {
+            state.nothing_up_to = Some(commit.edited);
         }
     }
 

@@ -335,7 +335,7 @@ impl Guardian {
         }
         if !overdue && matches!(found, Ok(Seen::Running(Running::AsExpected))) {
             self.commit.found_extended(&clock, work);
-            self.commit.found_standing(&clock, work, undoing);
+            self.commit.found_standing(&clock, &asked, work, undoing);
         }
         let known = self.known();
         // With a token it does not depend on the session whose end it is looked at for.

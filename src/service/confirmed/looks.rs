@@ -195,8 +195,13 @@ impl Looks {
                 self.next = Some(Instant::now() + self.pause);
                 self.pause = (2 * self.pause).min(LONGEST_PAUSE);
             }
-            // What nobody answered may be carried out yet, as long as the device may be at work on it.
-            Finding::Pending(_) if known.unanswered.is_some_and(|ago| ago < known.work()) => {
+            // What nobody answered may be carried out yet, as long as the device may be at work on it; after that it is looked
+            // at once more.
+            Finding::Pending(_)
+                if known
+                    .unanswered
+                    .is_some_and(|ago| ago < known.work() + LONGEST_PAUSE) =>
+            {
                 self.next = Some(Instant::now() + self.pause);
                 self.pause = (2 * self.pause).min(LONGEST_PAUSE);
             }
@@ -236,7 +241,7 @@ fn judge(seen: Result<Seen, String>, known: &Known, cause: Reason, since: Durati
     // sent late.
     let came_late = |by_itself: bool| {
         let caused = by_itself || known.restarted || cause == Reason::Killed;
-        !caused && known.overdue.is_none() && !known.perhaps_over && cancels(&known.earlier)
+        !caused && known.overdue.is_none() && !known.due && cancels(&known.earlier)
     };
     let undone = |words: &str, by_itself: bool| match &known.answer {
         Some(answer) if answer.cancels => Finding::Cancelled(words.to_owned()),

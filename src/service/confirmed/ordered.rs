@@ -269,12 +269,12 @@ mod tests {
             answered: None,
         };
         let mut pending = commit(State::Pending, None);
-        pending.extending(&clock, extension());
+        let work = Duration::from_secs(300);
+        pending.extending(&clock, extension(), work);
         let came = |commit: &ConfirmedCommit, known| word(came_of(commit, Aim::Extend, "o1", known));
         assert_eq!((came(&pending, KNOWN), came(&pending, OVER)), ("wait", "wait"));
         pending.document.junos = false;
         assert_eq!(came(&pending, OVER), "untold");
-        let work = Duration::from_secs(300);
         let asked = Moment::now(&clock);
         pending.found_entries(&clock, 1, &asked, work);
         assert_eq!(pending.row.timeout_seconds, 60);
@@ -286,13 +286,13 @@ mod tests {
         );
         assert_eq!(came(&pending, KNOWN), "done");
         let mut over = commit(State::RolledBack, None);
-        over.extending(&clock, extension());
+        over.extending(&clock, extension(), work);
         assert_eq!(came(&over, KNOWN), "untold");
         over.ended_with(1);
         assert_eq!(came(&over, KNOWN), "not");
         // What is not there when no device is at work on it any more does not come.
         let mut late = commit(State::Pending, None);
-        late.extending(&clock, extension());
+        late.extending(&clock, extension(), work);
         late.found_entries(&clock, 1, &asked, Duration::ZERO);
         assert_eq!(came(&late, KNOWN), "not");
     }

@@ -335,9 +335,11 @@ impl ConfirmedCommit {
         sent.map(|moment| moment.elapsed(clock)).min()
     }
 
-    /// An extension is about to be sent. Gives what was known before.
-    pub fn extending(&mut self, clock: &Clock, extension: Extension) -> Extensions {
-        let later = self.later_by(clock, extension.timeout()).as_secs();
+    /// An extension is about to be sent, at which the device can be at work for `work` at most. Gives what was known before.
+    pub fn extending(&mut self, clock: &Clock, extension: Extension, work: Duration) -> Extensions {
+        let later = (extension.timeout() + work)
+            .saturating_sub(self.runs_for(clock))
+            .as_secs();
         let Document {
             extending,
             perhaps_later,
@@ -399,6 +401,14 @@ impl ConfirmedCommit {
                 one.taken = Some(false);
             }
         }
+        if self.document.extending.iter().all(|one| one.taken.is_some()) {
+            // What is left is that nobody knows when the device came to the commit itself.
+            let own = match self.document.answered {
+                Some(_) => 0,
+                None => work.as_secs() + 1,
+            };
+            self.document.perhaps_later = self.document.perhaps_later.min(own);
+        }
         self.note_earliest(clock);
     }
 
@@ -417,8 +427,8 @@ impl ConfirmedCommit {
     }
 
     /// The commit stands, where nothing tells of extensions. One that came as late as it can, `work` after it was sent, would
-    /// have it undone so long after its time: `undoing`.
-    pub fn found_standing(&mut self, clock: &Clock, work: Duration, undoing: Duration) {
+    /// have it undone so long after its time: `undoing`. `asked`: before it was looked at.
+    pub fn found_standing(&mut self, clock: &Clock, asked: &Moment, work: Duration, undoing: Duration) {
         let Document {
             answer,
             earlier,
@@ -430,7 +440,8 @@ impl ConfirmedCommit {
             return;
         }
         for one in extending.iter_mut().filter(|one| one.taken.is_none()) {
-            one.outlived |= one.sent.elapsed(clock) >= one.timeout() + work + undoing;
+            let after = one.sent.elapsed(clock).saturating_sub(asked.elapsed(clock));
+            one.outlived |= after >= one.timeout() + work + undoing;
         }
         self.note_earliest(clock);
     }
@@ -459,11 +470,6 @@ impl ConfirmedCommit {
         {
             one.taken = Some(false);
         }
-    }
-
-    /// How much later its time is up if an extension by `timeout` arrives now.
-    pub fn later_by(&self, clock: &Clock, timeout: Duration) -> Duration {
-        timeout.saturating_sub(self.runs_for(clock))
     }
 
     /// The device has taken an extension that was sent at this moment: its timer has started anew.
@@ -552,7 +558,10 @@ pub(super) mod tests {
         }
     }
 
-    /// One that is at work for 600 seconds from now on.
+    /// How long a device is at work on a commit.
+    const WORK: Duration = Duration::from_secs(10);
+
+    /// One that has 600 seconds from now on.
     fn at_work(clock: &Clock) -> ConfirmedCommit {
         let mut commit = commit();
         commit.sending(clock, Duration::from_secs(600));
@@ -565,10 +574,10 @@ pub(super) mod tests {
     fn every_unanswered_extension_counts() {
         let clock = Clock::system();
         let mut commit = at_work(&clock);
-        commit.extending(&clock, extension(&clock, 0, 3600));
+        commit.extending(&clock, extension(&clock, 0, 3600), WORK);
         let later = commit.document.perhaps_later;
-        assert!(later >= 2990, "{later}");
-        let before = commit.extending(&clock, extension(&clock, 0, 60));
+        assert!((3009..=3010).contains(&later), "{later}");
+        let before = commit.extending(&clock, extension(&clock, 0, 60), WORK);
         assert_eq!(commit.document.perhaps_later, later);
         let soon = Duration::from_secs(61);
         assert!(commit.safe_for(&clock) < soon && commit.stands_for(&clock) < soon);
@@ -580,16 +589,32 @@ pub(super) mod tests {
         assert!((0..=1).contains(&off), "{off}");
     }
 
+    /// C5: what never came makes nothing later.
+    #[test]
+    fn an_extension_that_never_came_makes_nothing_later() {
+        let clock = Clock::system();
+        let mut commit = at_work(&clock);
+        commit.extending(&clock, extension(&clock, 9, 3600), WORK);
+        let late = extension(&clock, 11, 3600);
+        let asked = Moment::now(&clock);
+        commit.found_entries(&clock, 1, &asked, WORK);
+        assert!(commit.document.perhaps_later > 3000, "it may come");
+        commit.document.extending = vec![late];
+        commit.found_entries(&clock, 1, &asked, WORK);
+        assert_eq!(commit.document.perhaps_later, 0);
+        assert_eq!(commit.document.extending[0].taken, Some(false));
+    }
+
     /// C4: one that was refused takes none with it of those that nobody answered.
     #[test]
     fn a_refused_extension_takes_none_with_it() {
         let clock = Clock::system();
         let mut commit = at_work(&clock);
         for seconds in 1..=MOST_EARLIER as u64 {
-            commit.extending(&clock, extension(&clock, 0, 100 * seconds));
+            commit.extending(&clock, extension(&clock, 0, 100 * seconds), WORK);
         }
         let before = commit.document.extending.clone();
-        let known = commit.extending(&clock, extension(&clock, 0, 50));
+        let known = commit.extending(&clock, extension(&clock, 0, 50), WORK);
         commit.not_extended(&clock, known);
         assert_eq!(commit.document.extending, before);
     }
@@ -599,22 +624,22 @@ pub(super) mod tests {
     #[test]
     fn what_stands_has_outlived_an_extension_after_long_only() {
         let clock = Clock::system();
-        let (work, undoing) = (Duration::from_secs(10), Duration::from_secs(180));
+        let (asked, undoing) = (Moment::now(&clock), Duration::from_secs(180));
         let shortened = |ago| {
             let mut commit = at_work(&clock);
-            commit.extending(&clock, extension(&clock, ago, 60));
+            commit.extending(&clock, extension(&clock, ago, 60), WORK);
             commit
         };
         let mut early = shortened(249);
-        early.found_standing(&clock, work, undoing);
+        early.found_standing(&clock, &asked, WORK, undoing);
         assert!(early.is_perhaps_over(&clock));
         let mut late = shortened(251);
-        late.found_standing(&clock, work, undoing);
+        late.found_standing(&clock, &asked, WORK, undoing);
         assert!(!late.is_perhaps_over(&clock) && late.safe_for(&clock) > Duration::from_secs(300));
         assert_eq!(late.document.extending[0].taken, None, "that nobody knows");
         let mut confirmed = shortened(251);
         confirmed.document.answer = order(1);
-        confirmed.found_standing(&clock, work, undoing);
+        confirmed.found_standing(&clock, &asked, WORK, undoing);
         assert!(confirmed.is_perhaps_over(&clock));
     }
 
@@ -623,7 +648,7 @@ pub(super) mod tests {
     fn an_extension_that_is_found_late_is_not_of_now() {
         let clock = Clock::system();
         let mut commit = at_work(&clock);
-        commit.extending(&clock, extension(&clock, 62, 60));
+        commit.extending(&clock, extension(&clock, 62, 60), WORK);
         let asked = Moment::now(&clock);
         commit.found_entries(&clock, 2, &asked, Duration::from_secs(300));
         assert_eq!(commit.document.extending[0].taken, Some(true));

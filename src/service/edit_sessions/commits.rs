@@ -310,8 +310,9 @@ impl Commit {
         let is_unknown = done
             .as_ref()
             .is_err_and(|error| error.outcome() == Outcome::Unknown);
-        if !is_unknown {
-            self.used.handle.commit_is_over(self.record.change_id());
+        match is_unknown {
+            true => self.used.handle.commit_is_unanswered(self.record.change_id()),
+            false => self.used.handle.commit_is_over(self.record.change_id()),
         }
         done
     }

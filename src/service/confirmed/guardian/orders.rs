@@ -329,7 +329,8 @@ impl Guardian {
             outlived: false,
             answered: None,
         };
-        let before = self.commit.extending(&clock, extension);
+        let work = self.known().work();
+        let before = self.commit.extending(&clock, extension, work);
         if let Err(error) = self.try_store().await {
             // Nobody is to take it for one that was sent.
             self.commit.not_extended(&clock, before);

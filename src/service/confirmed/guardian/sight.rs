@@ -25,6 +25,8 @@ impl Guardian {
     pub(super) async fn find(&mut self) -> Result<Seen, String> {
         // Who waits for another session does not wait for long where there is this one.
         let patience = self.times.rpc / if self.held.is_some() { 4 } else { 1 };
+        // What was seen before says nothing of now.
+        self.entries = None;
         let deadline = self.while_it_waits(Instant::now() + patience);
         match self.find_beside(deadline).await {
             Ok(seen) => Ok(seen),

@@ -172,11 +172,16 @@ async fn a_late_confirm_is_ours() {
     let mut looks = Looks::now(Reason::SessionLost);
     looks.judge(Ok(NEWEST), &late(false));
     assert!(looks.next().is_some(), "it may come yet");
-    let over = Known {
-        unanswered: Some(Duration::from_secs(300)),
+    let over = |since| Known {
+        unanswered: Some(Duration::from_secs(300) + since),
         ..late(false)
     };
-    looks.judge(Ok(NEWEST), &over);
+    looks.judge(Ok(NEWEST), &over(Duration::ZERO));
+    assert!(
+        looks.next().is_some(),
+        "once more, when it does not come any more"
+    );
+    looks.judge(Ok(NEWEST), &over(LONGEST_PAUSE));
     assert!(looks.next().is_none());
 }
 
