@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ncgate::clock::Clock;
-use ncgate::emulator::{DeviceError, Fault, Gate, Profile, Rule, RunningEmulator};
+use ncgate::emulator::{DeviceError, Fault, Gate, Profile, Rule, RunningEmulator, Until};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -511,6 +511,56 @@ async fn what_may_be_over_is_confirmed_by_its_token() {
         let confirmed = gateway.order(door, &id, "confirm", Value::Null).await.unwrap();
         assert_eq!(confirmed["state"], "confirmed", "{confirmed}");
         assert!(running(&device).contains("contact east"));
+        gateway.stop().await;
+    }
+}
+
+/// E4, H7: the device comes to an extension after it was looked at, and cannot be reached then: that is no sign that it never
+/// came.
+#[tokio::test]
+async fn a_look_that_fails_tells_nothing_of_an_extension() {
+    for door in DOORS {
+        let clock = clock();
+        let gateway = TestGateway::at(clock.clone(), |_| {}).await;
+        let device = listen(junos().clock(clock)).await;
+        let proxy = Proxy::before(device.addr()).await;
+        let reached = json!({"port": proxy.port(), "timeouts": {"rpc_seconds": 600, "commit_seconds": 10}});
+        gateway.add("mx1", &device, reached).await;
+        let edits = to_contact(Profile::Junos, "east");
+        let body = json!({"edits": edits, "commit": {"confirm_timeout_seconds": 1200}});
+        let change = gateway.change(door, "mx1", body).await.unwrap();
+        let commit = id(&change["confirmed_commit"]);
+        let late = Fault::DropThenOperation(Until::Passed(Duration::from_secs(1)));
+        let extension = shortened(&gateway, &device, door, Profile::Junos, &commit, late).await;
+        commit_ends_as(&gateway, door, &commit, "pending").await;
+        proxy.set(Network::ResetsNew);
+        device.drop_connections();
+        time_passes_until(Duration::from_secs(1), "the device has come to it", async || {
+            device.device().commits_with("[ncgate ").len() == 2
+        })
+        .await;
+        for _ in 0..10 {
+            pass(Duration::from_secs(4)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let told = gateway.operation(door, &extension, 0).await;
+        assert_eq!(
+            (&told["state"], &told["done"]),
+            (&json!("unknown"), &json!(false)),
+            "{told}"
+        );
+        proxy.set(Network::Up);
+        let mut told = Value::Null;
+        time_passes_until(Duration::from_secs(2), "it is found", async || {
+            told = gateway.operation(door, &extension, 0).await;
+            told["done"] == true
+        })
+        .await;
+        assert_eq!(
+            (&told["state"], &told["outcome"]),
+            (&json!("succeeded"), &json!("applied")),
+            "{told}"
+        );
         gateway.stop().await;
     }
 }
