@@ -209,6 +209,14 @@ impl Gateway {
             })
     }
 
+    /// Whether the device of this name is still that one; also while nobody can tell.
+    pub(super) async fn is_device(&self, name: &str, id: &str) -> bool {
+        match self.device(name).await {
+            Ok((record, _)) => record.id == id,
+            Err(error) => error.code() != ErrorCode::NotFound,
+        }
+    }
+
     /// A device is not stored with a policy that this gateway has no file for.
     /// What was stored when there was such a file is no reason to refuse another setting.
     fn check_known_hosts(

@@ -570,6 +570,35 @@ async fn an_edit_session_without_uncommitted_edits_says_nothing_of_them() {
     }
 }
 
+/// Design section 4: a device is removed, and another one added under its name, while an edit session is being opened: there
+/// is none then, and nothing stays on the device.
+#[tokio::test]
+async fn an_edit_session_is_not_opened_on_a_device_that_is_gone() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let gate = Gate::new();
+        let held = Fault::HoldReply(gate.clone());
+        device.faults().add(Rule::on("open-configuration", held).once());
+        let opening = gateway.open(door, "mx1", json!({"mode": "private"}));
+        let meanwhile = async {
+            gate.reached().await;
+            gateway.delete(door, "mx1", "").await.unwrap();
+            gateway.add("mx1", &device, json!({})).await;
+            gate.open();
+        };
+        let (opened, ()) = tokio::join!(opening, meanwhile);
+        let refusal = opened.unwrap_err();
+        assert_eq!(refusal.verdict(), ("not-found", "not_applied"), "{refusal:?}");
+        assert_eq!(gateway.list_edit_sessions(door, "mx1").await.unwrap(), json!([]));
+        eventually("the session is closed", async || {
+            device.device().sessions().is_empty()
+        })
+        .await;
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
 /// Design section 4: a device is not removed under an edit session.
 #[tokio::test]
 async fn device_with_an_open_edit_session_is_not_removed() {

@@ -95,7 +95,22 @@ impl Opening {
             Err(ends) => Err(self.not_begun(ends)),
         });
         match taken {
-            Ok(warnings) => Ok(self.lease(held, warnings).await),
+            Ok(warnings) => {
+                let (gateway, name) = (self.gateway.clone(), self.facts.device.clone());
+                let device_id = self.row.device_id.clone();
+                let handle = self.lease(held, warnings).await;
+                // From here on it is seen by whoever removes the device; before, that was not in anybody's way.
+                match gateway.is_device(&name, &device_id).await {
+                    true => Ok(handle),
+                    false => {
+                        handle.stop(EditReason::DeviceRemoved);
+                        handle.finished().await;
+                        let words = "the device was removed while the edit session was being opened";
+                        let error = Error::new(ErrorCode::NotFound, words).with_outcome(Outcome::NotApplied);
+                        Err(error.with_device(name))
+                    }
+                }
+            }
             Err(error) => {
                 held.finish().await;
                 Err(error)

@@ -403,10 +403,12 @@ impl Guardian {
     async fn nothing_to_extend(&mut self, who: &str, before: Extensions) -> Error {
         self.commit.not_extended(&self.gateway.inner.clock, before);
         self.stop_probe();
+        self.see("the device said ok to the extension, but had undone the commit before");
+        // It does not wait any more, however long the rest takes.
+        self.conclude(State::Unknown, None, None).await;
         if !self.let_go(who).await {
             self.end_session().await;
         }
-        self.see("the device said ok to the extension, but had undone the commit before");
         self.looks = Looks::now(Reason::Timeout);
         self.look().await;
         self.handle.settle();
