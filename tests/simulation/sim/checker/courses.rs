@@ -41,13 +41,16 @@ impl Judge<'_> {
 
     /// The first deed after this one that confirmed, unless it was undone before. Where the device has lost its timer, the
     /// next commit is taken for it: in the device's records the two look the same. So is a confirmed commit of somebody
-    /// else on top of it.
+    /// else on top of it. An extension is neither: it starts another timer.
     pub(super) fn confirming(&self, made: usize) -> Option<usize> {
         let mut kept = false;
         for number in made + 1..self.report.deeds.len() {
             let deed = self.deed(number);
             match deed.what {
                 What::Commit { confirms: true } | What::Confirmation => return Some(number),
+                What::ConfirmedCommit { .. } if deed.log.is_some() && deed.log == self.deed(made).log => {
+                    kept = false
+                }
                 What::Commit { confirms: false } | What::ConfirmedCommit { .. } if kept => {
                     return Some(number);
                 }
