@@ -290,8 +290,8 @@ async fn private_copy_works_beside_a_lock() {
     }
 }
 
-/// S25: how much space the configuration databases take, ephemeral instances among them, is what the device tells, by its
-/// RPC and by its command.
+/// S25: what a device tells of the space that its configuration databases take comes through its RPC and its command. The
+/// emulator counts ephemeral instances.
 #[tokio::test]
 async fn the_space_that_an_instance_takes_is_told() {
     for door in DOORS {

@@ -35,7 +35,13 @@ fn level(base: &Node, mine: &Node, merged: &mut Node) {
             .position(|child| child.is(after.statement, &after.argument));
         match there {
             None => {
-                merged.insert(after.clone());
+                let mut child = after.clone();
+                if let Some(before) = before {
+                    // They took it away: of what was in it nothing comes back but what was changed.
+                    child = after_nothing(after);
+                    level(before, after, &mut child);
+                }
+                merged.insert(child);
             }
             Some(at) => {
                 let child = &mut merged.children[at];
@@ -106,6 +112,18 @@ mod tests {
             set::render(&merge(&configured(base), &mine, &theirs)),
             "set system host-name b\nset system domain-name example.org\nset system time-zone UTC\n\
              set protocols lldp interface all\n"
+        );
+    }
+
+    /// S24: what others took away does not come back with a copy in which it is still there.
+    #[test]
+    fn what_others_took_away_stays_away() {
+        let base = "set interfaces ge-0/0/20 description theirs";
+        let mine = configured(&format!("{base}\nset interfaces ge-0/0/10 description mine"));
+        let merged = merge(&configured(base), &mine, &Node::root());
+        assert_eq!(
+            set::render(&merged),
+            "set interfaces ge-0/0/10 description mine\n"
         );
     }
 }

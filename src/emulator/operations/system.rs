@@ -34,7 +34,7 @@ pub(super) const COMMIT_REVISION: Show = Show {
     text: plain_text,
 };
 
-/// How much space the configuration databases take, the ephemeral instances among them.
+/// How much space the configuration databases take.
 pub(super) const DATABASE_USAGE: Show = Show {
     name: "get-database-usage",
     arguments: &[],
@@ -251,7 +251,8 @@ fn commits_text(tags: &[Tag]) -> String {
     out
 }
 
-/// Text, as Junos answers what it has no elements for.
+/// Juniper's model says that there is text, or an element whose inside it does not describe. What stands in this text is the
+/// emulator's own.
 fn database_usage(request: &Request<'_>) -> Result<Vec<Tag>, DeviceError> {
     let used = request.device.database_bytes();
     let megabytes = |bytes: usize| format!("{:.6} MB", bytes as f64 / f64::from(1 << 20));

@@ -200,23 +200,6 @@ impl Gateway {
 
     /// The edit session that it was a commit of, where that goes on, learns what was found out.
     async fn tell_edit_session(&self, change: &Change) {
-        let committed = match change.state {
-            State::Committed => true,
-            State::Failed => false,
-            State::Preparing
-            | State::Editing
-            | State::Validated
-            | State::Committing
-            | State::Unchanged
-            | State::Scheduled
-            | State::PendingConfirm
-            | State::Confirmed
-            | State::RolledBack
-            | State::Kept
-            | State::Cancelled
-            | State::Discarded
-            | State::Unknown => return,
-        };
         let Some(id) = change.document.edit_session_id.as_deref() else {
             return;
         };
@@ -224,9 +207,10 @@ impl Gateway {
         if let Ok((_, live)) = self.device(&change.row.device).await
             && let Some(handle) = live.edit_session(id)
         {
-            match committed {
-                true => handle.found_committed(&change.row.id),
-                false => handle.commit_is_over(&change.row.id),
+            if change.state == State::Committed {
+                handle.found_committed(&change.row.id);
+            } else if change.state == State::Failed {
+                handle.commit_is_over(&change.row.id);
             }
         }
     }

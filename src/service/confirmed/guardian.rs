@@ -334,11 +334,11 @@ impl Guardian {
         let before = (self.commit.state, self.commit.document.clone());
         let asked = Moment::now(&clock);
         let found = self.find().await;
+        let known = self.known();
+        let (work, undoing) = (known.work(), known.undoing());
         if !self.commit.is_made() && found.as_ref().is_ok_and(Seen::shows_it) {
-            let work = self.known().work();
             self.commit.found(&clock, work);
         }
-        let (work, undoing) = (self.known().work(), self.known().undoing());
         if let Some(entries) = self.entries {
             self.commit.found_entries(&clock, entries, &asked, work);
         }
