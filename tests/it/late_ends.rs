@@ -5,11 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use ncgate::clock::Clock;
+use ncgate::emulator::config::Store;
 use ncgate::emulator::{Fault, Gate, Profile, Rule, RunningEmulator};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Executor, SqliteConnection};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::commits::{change_ends_as, commit_ends_as, id, start, to_contact};
 use crate::support::confirmed::{clock, pass};
@@ -360,6 +363,51 @@ async fn an_order_that_was_not_stored_is_forgotten() {
     pass(Duration::from_secs(125)).await;
     let ended = commit_ends_as(&gateway, Door::Rest, &id(&commit), "rolled_back").await;
     assert_eq!(ended["reason"], "timeout", "{ended}");
+}
+
+/// L2: an edit session that is open, though this is not stored yet, does not stay open when its caller leaves before he
+/// hears of it.
+#[tokio::test]
+async fn an_edit_session_whose_caller_leaves_as_it_is_stored_ends() {
+    let Scene {
+        gateway,
+        device,
+        mut database,
+        directory: _kept,
+    } = Scene::begin().await;
+    let gate = Gate::new();
+    let held = Rule::on("lock", Fault::HoldReply(gate.clone()));
+    device.faults().add(held.once());
+    let mut caller = TcpStream::connect(gateway.address()).await.unwrap();
+    let call = "POST /v1/devices/mx1/edit-sessions HTTP/1.1\r\nHost: localhost\r\n\
+                Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    caller.write_all(call.as_bytes()).await.unwrap();
+    gate.reached().await;
+    // Nobody else writes until the caller has left.
+    database.execute("BEGIN IMMEDIATE").await.unwrap();
+    gate.open();
+    let mut id = None;
+    eventually("it is open", async || {
+        let (_, locks) = gateway.get("/v1/devices/mx1/locks").await;
+        id = locks["locks"][0]["edit_session"].as_str().map(str::to_owned);
+        id.is_some()
+    })
+    .await;
+    caller.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    caller.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&rest), "", "he has heard of it");
+    database.execute("ROLLBACK").await.unwrap();
+    eventually("the lock is free", async || {
+        device.device().lock_holder(Store::Candidate).is_none()
+    })
+    .await;
+    let path = format!("/v1/devices/mx1/edit-sessions/{}", id.unwrap());
+    eventually("it is closed", async || {
+        let (_, session) = gateway.get(&path).await;
+        session["state"] == "closed"
+    })
+    .await;
 }
 
 /// C3, D1: what an earlier process left behind of a change that has ended keeps nobody out for longer than a look takes.

@@ -53,12 +53,17 @@ impl Opening {
         ends.with_device(&self.facts.device)
     }
 
-    pub async fn run(self, mut answer: oneshot::Sender<Result<EditHandle, Error>>) {
+    pub async fn run(mut self, mut answer: oneshot::Sender<Result<EditHandle, Error>>) {
         let (store, id) = (self.gateway.inner.store.clone(), self.row.id.clone());
-        let opened = tokio::select! {
-            opened = self.open() => opened,
+        let taken = tokio::select! {
+            taken = self.begin() => taken,
             // What was taken goes with the session, which is closed.
             () = answer.closed() => Err(Error::new(ErrorCode::Cancelled, "the caller left")),
+        };
+        let opened = match taken {
+            // Once it is leased it is ended in its own way, whoever has left.
+            Ok((held, warnings)) => self.lease(held, warnings).await,
+            Err(error) => Err(error),
         };
         if opened.is_err()
             && let Err(error) = store.delete_edit_session(&id).await
@@ -71,7 +76,11 @@ impl Opening {
         }
     }
 
-    async fn open(mut self) -> Result<EditHandle, Error> {
+    /// A session that holds what is to be held, and has a row; and the warnings.
+    ///
+    /// # Cancel safety
+    /// What was taken goes with the session, which is closed. The row stays.
+    async fn begin(&mut self) -> Result<(Held, Vec<RpcError>), Error> {
         let until = Instant::now() + self.wait;
         let claim = Occupant {
             id: Some(self.facts.id.clone()),
@@ -95,22 +104,7 @@ impl Opening {
             Err(ends) => Err(self.not_begun(ends)),
         });
         match taken {
-            Ok(warnings) => {
-                let (gateway, name) = (self.gateway.clone(), self.facts.device.clone());
-                let device_id = self.row.device_id.clone();
-                let handle = self.lease(held, warnings).await;
-                // From here on it is seen by whoever removes the device; before, that was not in anybody's way.
-                match gateway.is_device(&name, &device_id).await {
-                    true => Ok(handle),
-                    false => {
-                        handle.stop(EditReason::DeviceRemoved);
-                        handle.finished().await;
-                        let words = "the device was removed while the edit session was being opened";
-                        let error = Error::new(ErrorCode::NotFound, words).with_outcome(Outcome::NotApplied);
-                        Err(error.with_device(name))
-                    }
-                }
-            }
+            Ok(warnings) => Ok((held, warnings)),
             Err(error) => {
                 held.finish().await;
                 Err(error)
@@ -118,7 +112,8 @@ impl Opening {
         }
     }
 
-    async fn lease(mut self, held: Held, warnings: Vec<RpcError>) -> EditHandle {
+    /// Makes an edit session of it.
+    async fn lease(mut self, held: Held, warnings: Vec<RpcError>) -> Result<EditHandle, Error> {
         let ground = self.ground.clone();
         let release: Release = Arc::new(move |capabilities, held| {
             let steps = ground.release(capabilities, held)?;
@@ -131,18 +126,27 @@ impl Opening {
         let handle = self.device.lease(held, terms);
         handle.warn(warnings);
         record::update(&mut self.row, &handle);
-        if let Err(error) = self.gateway.inner.store.update_edit_session(&self.row).await {
+        let gateway = self.gateway.clone();
+        if let Err(error) = gateway.inner.store.update_edit_session(&self.row).await {
             // What runs is shown as it is; its end is stored later.
             tracing::error!(edit_session = self.row.id, error = %error, "an edit session was not stored as open");
         }
-        let tasks = self.gateway.inner.tasks.clone();
-        tasks.spawn(record::keep_record(
+        let (name, device_id) = (handle.facts().device.clone(), self.row.device_id.clone());
+        gateway.inner.tasks.spawn(record::keep_record(
             self.gateway,
             self.device,
             handle.clone(),
             self.row,
         ));
-        handle
+        // From here on it is seen by whoever removes the device; before, that was not in anybody's way.
+        if gateway.is_device(&name, &device_id).await {
+            return Ok(handle);
+        }
+        handle.stop(EditReason::DeviceRemoved);
+        handle.finished().await;
+        let words = "the device was removed while the edit session was being opened";
+        let error = Error::new(ErrorCode::NotFound, words).with_outcome(Outcome::NotApplied);
+        Err(error.with_device(name))
     }
 
     /// Takes the locks or the copy; a lock that another holds is tried again as long as there is time. Gives the
