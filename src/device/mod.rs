@@ -246,6 +246,19 @@ impl Device {
         self.single_use_if(who, deadline, request, None).await
     }
 
+    /// As [`Self::single_use`], also in the place that is kept for reads: what takes a session from those who hold them all
+    /// must not wait for them.
+    ///
+    /// # Errors
+    /// As [`Self::single_use`].
+    ///
+    /// # Cancel safety
+    /// As [`Self::single_use`].
+    pub async fn single_use_past_holders(&self, who: &str, deadline: Instant, request: Request) -> Answer {
+        self.single_use_in(Purpose::Read, who, deadline, request, None)
+            .await
+    }
+
     /// As [`Self::single_use`], if it is admitted when its turn has come.
     ///
     /// # Errors
@@ -260,10 +273,22 @@ impl Device {
         request: Request,
         admit: Option<Admit>,
     ) -> Answer {
+        self.single_use_in(Purpose::Exclusive, who, deadline, request, admit)
+            .await
+    }
+
+    async fn single_use_in(
+        &self,
+        purpose: Purpose,
+        who: &str,
+        deadline: Instant,
+        request: Request,
+        admit: Option<Admit>,
+    ) -> Answer {
         check_attributes(&self.core, &request)?;
         let (mut asks, mut request) = (Asking::first(self), (request, admit));
         loop {
-            let (device, turn) = asks.turn(who, Purpose::Exclusive, deadline).await?;
+            let (device, turn) = asks.turn(who, purpose, deadline).await?;
             let (answer, receiver) = oneshot::channel();
             let job = SingleUse {
                 core: device.core.clone(),

@@ -15,11 +15,11 @@ use super::edit::reading;
 use super::edit::request::{KillRequest, Mode};
 use super::edit::view::{KilledView, LockHolderView, Planned, RpcErrorView};
 use super::failure::{self, Asked};
-use super::history;
 use super::operations::Leaving;
 use super::schemas::monitored;
 use super::time::rfc3339;
-use crate::device::{Device, Held, Killing, Occupant, OpenSession, Request, Way};
+use super::{history, locks};
+use crate::device::{Device, Held, HoldError, Killing, Occupant, OpenSession, Request, Way};
 use crate::error::{Error, ErrorCode, Outcome};
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::lock_refusal::LockHolder;
@@ -138,7 +138,7 @@ impl Gateway {
         self.begin(ctx, &record, Leaving::Finishes).await?;
         let killing = live.killing(session_id);
         let sent = live
-            .single_use(ctx.principal.id(), self.deadline(ctx, &live), kill)
+            .single_use_past_holders(ctx.principal.id(), self.deadline(ctx, &live), kill)
             .await;
         let done = sent.as_ref().is_ok_and(|raw| !raw.scan.is_error());
         let confirmed = last_look.confirmed.get();
@@ -227,7 +227,7 @@ impl Gateway {
         let unknown = (request.if_user.is_some() && facts.holder.user.is_none())
             || (request.if_idle_seconds_at_least.is_some() && facts.idle.is_none());
         if unknown
-            && let Some(holder) = self.lock_holder(ctx, record, device).await
+            && let Some(holder) = self.lock_holder(ctx, record, device).await?
             && holder.killable_id() == Some(session_id)
         {
             facts.idle = holder.idle.as_deref().and_then(idle);
@@ -241,12 +241,15 @@ impl Gateway {
     }
 
     /// Who has the candidate's lock, as its refusal says. Whoever could lock it gives it back at once.
+    ///
+    /// # Errors
+    /// Why there is no session to ask in.
     async fn lock_holder(
         &self,
         ctx: &CallContext,
         record: &DeviceRecord,
         device: &Device,
-    ) -> Option<LockHolder> {
+    ) -> Result<Option<LockHolder>, Error> {
         let deadline = self.deadline(ctx, device);
         let claim = Occupant {
             id: None,
@@ -256,10 +259,14 @@ impl Gateway {
         let held = device
             .hold_as(claim, Duration::ZERO, deadline, Way::Candidate)
             .await;
-        let mut held = held.ok()?;
+        let mut held = match held {
+            Ok(held) => held,
+            Err(HoldError::HeldHere(_)) => return Ok(None),
+            Err(error) => return Err(locks::not_held(device, error)),
+        };
         let holder = refused_by(&mut held, record.name(), deadline).await;
         held.finish().await;
-        holder
+        Ok(holder)
     }
 
     /// Whether killing the victim undoes a confirmed commit, as far as anybody can tell: one is pending, and it may be

@@ -332,10 +332,22 @@ impl Gateway {
         let held = live
             .hold_as(claim, std::time::Duration::ZERO, deadline, Way::Candidate)
             .await;
-        let mut held = held.map_err(|error| not_held_now(&live, error))?;
-        let cleared = steps
-            .run(&mut held, device, deadline, &request.expect_diff_sha256)
-            .await;
+        // C3: never as a lock that is held, and a confirmed commit may have been made meanwhile.
+        let mut held = match held {
+            Ok(held) => held,
+            Err(error) => {
+                self.no_confirmed_commit(&record.id)?;
+                return Err(not_held_now(&live, error));
+            }
+        };
+        let cleared = match self.nothing_is_open(&record) {
+            Ok(()) => {
+                steps
+                    .run(&mut held, device, deadline, &request.expect_diff_sha256)
+                    .await
+            }
+            Err(pending) => Err(pending),
+        };
         held.finish().await;
         cleared.map(|cleared| Planned::Done(ctx.ticket.answers(cleared)))
     }

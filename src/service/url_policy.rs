@@ -50,8 +50,9 @@ impl UrlPolicy {
             Some(parts) => parts,
             // Anything with a scheme that cannot be understood is refused.
             None if url.contains("://") => return false,
-            // `user@host:path` goes over SSH.
+            // `user@host:path` goes over SSH, and so does `host:path`.
             None if url.contains('@') && url.contains(':') => return false,
+            None if url.split('/').next().is_some_and(|first| first.contains(':')) => return false,
             None => ("file".to_owned(), String::new()),
         };
         self.allowed
@@ -113,6 +114,8 @@ mod tests {
         assert!(some.allows("FTP://192.0.2.1:2121/cfg"));
         assert!(some.allows("/var/tmp/x"));
         assert!(some.allows("file:///var/tmp/x"));
+        assert!(some.allows("saved.conf"));
+        assert!(some.allows("/var/tmp/at:noon.conf"));
         for url in [
             "ftp://192.0.2.10/x",
             "http://192.0.2.1/x",
@@ -123,6 +126,11 @@ mod tests {
             "ftp://192.0.2.1\t/x",
             "ftp://192.0.2.1/\u{7f}x",
             " file:///var/tmp/x",
+            "192.0.2.1:/var/tmp/x",
+            "host_1:/var/tmp/x",
+            "[2001:db8::1]:/var/tmp/x",
+            "user@192.0.2.1:/var/tmp/x",
+            "192.0.2.1:x",
         ] {
             assert!(!some.allows(url), "{url}");
         }

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::support::child::Child;
 use crate::support::confirmed::{clock, time_passes_until, while_time_passes};
 use crate::support::doors::{DOORS, Door};
+use crate::support::events::{all, kinds, of_kind};
 use crate::support::{TestGateway, code, eventually, junos, listen, sent};
 
 fn contact(name: &str) -> Value {
@@ -592,6 +593,14 @@ async fn an_edit_session_is_not_opened_on_a_device_that_is_gone() {
         assert_eq!(gateway.list_edit_sessions(door, "mx1").await.unwrap(), json!([]));
         eventually("the session is closed", async || {
             device.device().sessions().is_empty()
+        })
+        .await;
+        // Who follows the events is not left with one that never ends.
+        eventually("its end is told", async || {
+            let told = all(&gateway, door, of_kind("")).await;
+            let mut kinds = kinds(&told);
+            kinds.retain(|kind| kind.starts_with("edit_session."));
+            kinds == ["edit_session.opened", "edit_session.lost"]
         })
         .await;
         gateway.stop().await;

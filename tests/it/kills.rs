@@ -186,6 +186,27 @@ async fn a_killed_edit_session_is_lost() {
     }
 }
 
+/// S26, Q1: with as many sessions held as may be, one of them can be killed at once, also by who demands whose it is.
+#[tokio::test]
+async fn one_of_those_who_hold_all_sessions_can_be_killed() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let mut victims = Vec::new();
+        for mode in ["exclusive", "private"] {
+            let opened = gateway.open(door, "mx1", json!({"mode": mode})).await;
+            victims.push(good(door, opened)["session_id"].as_u64().expect("a session"));
+        }
+        let demands = [json!({}), json!({"if_user": "admin"})];
+        for (victim, demand) in victims.into_iter().zip(demands) {
+            let killed = good(door, gateway.kill(door, "mx1", victim, demand).await);
+            assert_eq!(killed["victim"]["session_id"], victim, "{killed}");
+        }
+        eventually("free", async || is_free(&device)).await;
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
 /// S26: the device's own permission is hinted at; what the device refuses is its refusal.
 #[tokio::test]
 async fn a_refused_kill_says_why() {

@@ -82,6 +82,7 @@ mod same_rules;
 mod scheduled;
 mod secrets;
 mod severities;
+mod shared_candidate;
 mod shutdown;
 mod standard_streams;
 mod stored_configs;

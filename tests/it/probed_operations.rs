@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::probes::while_time_passes;
 use crate::support::confirmed::{clock, pass};
-use crate::support::doors::{DOORS, good};
+use crate::support::doors::{DOORS, Door, good};
 use crate::support::{TestGateway, answer, eventually, junos, listen};
 
 const QUESTION: &str = "get-interface-information";
@@ -80,6 +80,69 @@ async fn an_operation_goes_on_with_its_probe() {
         (&json!("succeeded"), &json!("confirmed")),
         "{operation}"
     );
+}
+
+/// H7, D1: when a person has taken over from the probe the call has ended, and what nobody knows of the commit later does not
+/// change that; nor does a start of the gateway.
+#[tokio::test]
+async fn a_probe_that_was_stopped_decides_nothing_any_more() {
+    for restarts in [false, true] {
+        let clock = clock();
+        let directory = tempfile::tempdir().unwrap();
+        let database = format!("sqlite://{}", directory.path().join("ncgate.db").display());
+        let started = || {
+            let database = database.clone();
+            TestGateway::at(clock.clone(), |settings| settings.database = Some(database))
+        };
+        let mut gateway = started().await;
+        let device = listen(junos().clock(clock.clone())).await;
+        gateway.add("mx1", &device, json!({})).await;
+        device.faults().add(Rule::on(QUESTION, says("down")));
+        let change = gateway
+            .request(Method::POST, "/v1/devices/mx1/changes")
+            .json(&json!({
+                "edits": [{"config": {"snmp": {"contact": "east"}}}],
+                "commit": {"confirm_timeout_seconds": 120},
+                "probe": {
+                    "rpc": {QUESTION: null},
+                    "expect": [{"pointer": "/answer/state", "equals": "up"}],
+                    "delay_seconds": 0,
+                    "interval_seconds": 1,
+                    "give_up_seconds": 60,
+                },
+            }));
+        let (_, begun) = answer(change.header("Prefer", "respond-async")).await;
+        let path = format!("/v1/operations/{}", begun["id"].as_str().unwrap());
+        let told = async |gateway: &TestGateway| {
+            let (_, operation) = gateway.get(&path).await;
+            let phase = operation["metadata"]["phase"].as_str().unwrap().to_owned();
+            (phase, operation["state"].clone(), operation["done"].clone())
+        };
+        let ended = |phase: &str| (phase.to_owned(), json!("succeeded"), json!(true));
+        eventually("it is pending", async || {
+            told(&gateway).await.0 == "pending_confirm"
+        })
+        .await;
+        let (_, commits) = gateway.get("/v1/confirmed-commits").await;
+        let commit = commits["confirmed_commits"][0]["id"].as_str().unwrap().to_owned();
+        let longer = json!({"confirm_timeout_seconds": 300});
+        good(
+            Door::Rest,
+            gateway.order(Door::Rest, &commit, "extend", longer).await,
+        );
+        assert_eq!(told(&gateway).await, ended("pending_confirm"));
+
+        device.stop().await;
+        if restarts {
+            gateway.stop().await;
+            gateway = started().await;
+        } else {
+            pass(Duration::from_secs(310)).await;
+        }
+        eventually("nobody knows", async || told(&gateway).await.0 == "unknown").await;
+        assert_eq!(told(&gateway).await, ended("unknown"), "{restarts}");
+        gateway.stop().await;
+    }
 }
 
 /// What the comments of the device's commits name, the oldest first: an id, and what follows it.

@@ -315,7 +315,7 @@ impl Gateway {
     }
 
     /// The change that made a confirmed commit, as it is when that is in this state. `None`: it says so already, or is
-    /// not there any more.
+    /// not there any more. `probe_is_over`: nothing that follows is decided by its probe, if it had one.
     ///
     /// # Errors
     /// When the store cannot be used.
@@ -324,6 +324,7 @@ impl Gateway {
         device_id: &str,
         id: &str,
         state: confirmed::State,
+        probe_is_over: bool,
     ) -> Result<Option<ChangeRecord>, Error> {
         let row = match self.inner.store.get_change(device_id, id).await {
             Ok(row) => row,
@@ -339,6 +340,10 @@ impl Gateway {
         };
         if change.state == state {
             return Ok(None);
+        }
+        if change.state == State::PendingConfirm && probe_is_over {
+            // The call that asked for it has been told as ended (H7).
+            change.document.probed = false;
         }
         let mut passed = Vec::new();
         // That it was made is not stored yet, and whoever sees to that finds it done.

@@ -171,6 +171,11 @@ impl Work {
         let left =
             |sent: &Sent| !matches!(&sent.answer, Err(error) if error.outcome == device::Outcome::NotSent);
         self.sent |= sent.iter().any(left);
+        // Also one that nobody asks for any more, because of what came before it.
+        let lost = |sent: &Sent| sent.name == StepName::Validate && sent.answer.is_err() && left(sent);
+        if self.ground.dialect == Dialect::Junos && sent.iter().any(lost) {
+            self.journal.gateway().check_was_lost(&self.record);
+        }
         sent
     }
 
@@ -206,11 +211,6 @@ impl Work {
             undo,
             ..ChangeStepView::new(name, result, took)
         });
-        let was_sent = !matches!(&answer, Err(error) if error.outcome == device::Outcome::NotSent);
-        if name == StepName::Validate && answer.is_err() && was_sent && self.ground.dialect == Dialect::Junos
-        {
-            self.journal.gateway().check_was_lost(&self.record);
-        }
         let raw = answer.map_err(|error| self.lost(name, error))?;
         if name == StepName::Commit {
             let pace = &self.journal.gateway().inner.pace;

@@ -233,6 +233,12 @@ impl Work {
         let state = self.journal.change().state;
         match name {
             StepName::Edit if state == State::Preparing => {
+                if self.ground.mode == Mode::Shared && self.ground.target == Datastore::Candidate {
+                    // Whoever has the candidate may be about to send a confirmed commit, which edits would keep from being
+                    // confirmed.
+                    self.enter_lane().await.map_err(stop)?;
+                    self.gate().map_err(stop)?;
+                }
                 self.journal.enter(State::Editing).map_err(stop)?;
                 if self.ground.target != Datastore::Candidate {
                     // An edit acts at once.
@@ -241,16 +247,7 @@ impl Work {
             }
             StepName::Commit => {
                 if matches!(self.ground.mode, Mode::Private | Mode::Shared) {
-                    let own = Instant::now() + self.patience.rpc + self.patience.wait;
-                    let deadline = self.patience.deadline.map_or(own, |callers| callers.min(own));
-                    let entering = enter_lane(
-                        &mut self.held,
-                        self.journal.gateway().clone(),
-                        self.patience.wait,
-                        deadline,
-                    );
-                    let entered = self.journal.waiting(entering).await;
-                    entered.map_err(|error| stop(self.no_lane(error)))?;
+                    self.enter_lane().await.map_err(stop)?;
                 }
                 self.in_time().map_err(stop)?;
                 if self.ground.confirm.is_none() {
@@ -275,6 +272,20 @@ impl Work {
         Ok(())
     }
 
+    /// The turn of the candidate, if it has not come yet.
+    async fn enter_lane(&mut self) -> Result<(), Error> {
+        let own = Instant::now() + self.patience.rpc + self.patience.wait;
+        let deadline = self.patience.deadline.map_or(own, |callers| callers.min(own));
+        let entering = enter_lane(
+            &mut self.held,
+            self.journal.gateway().clone(),
+            self.patience.wait,
+            deadline,
+        );
+        let entered = self.journal.waiting(entering).await;
+        entered.map_err(|error| self.no_lane(error))
+    }
+
     /// C3, D1: nothing is sent that could confirm a pending commit by accident, or come between an earlier one and what
     /// is found out about it.
     fn gate(&self) -> Result<(), Error> {
@@ -289,6 +300,10 @@ impl Work {
 
     /// Stores that the commit is sent, with what tells later whether it was done. No row, no send.
     async fn journal_commit(&mut self, step: StepName) -> Result<(), Error> {
+        // One that had ended before anything was sent in it was replaced.
+        let session_id = self.held.session_id();
+        self.journal
+            .note(|change| change.document.session_id = Some(session_id));
         self.evidence.junos = self.ground.dialect == Dialect::Junos;
         self.evidence.at.clone_from(&self.request.commit.at);
         self.evidence.sent = Some(Moment::now(&self.journal.gateway().inner.clock));

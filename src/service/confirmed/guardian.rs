@@ -125,15 +125,6 @@ impl Guardian {
         orders: mpsc::Receiver<Order>,
         times: Times,
     ) -> Self {
-        // A probe that had come to its end before the gateway did decides nothing any more.
-        if commit
-            .document
-            .probe
-            .as_ref()
-            .is_some_and(|probe| !probe.is_running())
-        {
-            handle.settle();
-        }
         let session = held.as_ref().map(Held::watch);
         let looks = if held.is_some() && commit.state == State::Pending {
             Looks::none()

@@ -446,7 +446,9 @@ impl Gateway {
     }
 
     async fn change_after(&self, commit: &ConfirmedCommit) -> Result<Option<ChangeRecord>, Error> {
-        self.change_of_confirmed(&commit.row.device_id, &commit.row.change_id, commit.state)
+        let row = &commit.row;
+        let decided = is_probe_over(commit) && !self.inner.confirmed.is_probed(&row.id);
+        self.change_of_confirmed(&row.device_id, &row.change_id, commit.state, decided)
             .await
     }
 
@@ -499,6 +501,10 @@ impl Gateway {
             commit.document.seen = Some("the gateway was restarted; the device was not asked yet".to_owned());
         }
         let announced = self.announce(&commit);
+        // A probe that had come to its end before the gateway did decides nothing any more.
+        if is_probe_over(&commit) {
+            announced.settle();
+        }
         if told && let Err(error) = self.store_confirmed_commit(&mut commit).await {
             // It is stored with what is seen first.
             tracing::error!(confirmed_commit = commit.row.id, error = %error, "it is not stored that it is unknown");
@@ -540,6 +546,12 @@ pub(super) fn check_timeout(seconds: u64, least: Duration, at: &str) -> Result<(
     }
     let detail = format!("{seconds} s are too short for this device: at least {least} are needed");
     Err(Error::invalid(at, detail))
+}
+
+/// Whether it had a probe that makes no more attempts. What that has ordered may be under way.
+fn is_probe_over(commit: &ConfirmedCommit) -> bool {
+    let probe = commit.document.probe.as_ref();
+    probe.is_some_and(|probe| !probe.is_running())
 }
 
 fn no_such(id: &str) -> Error {

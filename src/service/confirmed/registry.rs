@@ -156,6 +156,13 @@ impl Announced {
         }
     }
 
+    /// Nothing is done about it of its own accord.
+    pub(super) fn settle(&self) {
+        if let Some((handle, _)) = &self.parts {
+            handle.settle();
+        }
+    }
+
     pub(super) fn take(mut self) -> (Arc<Handle>, mpsc::Receiver<Order>) {
         self.parts
             .take()

@@ -107,6 +107,8 @@ impl Edit {
             EditBody::Rollback(_) | EditBody::Rescue => true,
             // At the top `delete` alone deletes everything.
             EditBody::Config(lines) if self.format == EditFormat::Set => {
+                // A byte order mark is not sent.
+                let lines = lines.strip_prefix('\u{feff}').unwrap_or(lines);
                 lines.lines().any(|line| line.trim() == "delete")
             }
             EditBody::Config(_) | EditBody::Url(_) => {
@@ -411,6 +413,26 @@ pub struct KillRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// L2, S20: lines that delete everything are seen as the device sees them.
+    #[test]
+    fn lines_that_delete_everything_are_seen() {
+        let takes_all = |lines: &str| {
+            let edit = Edit::new(EditFormat::Set, EditBody::Config(lines.to_owned()));
+            edit.takes_the_place_of_all()
+        };
+        for lines in [
+            "delete",
+            "set a b\n  delete \n",
+            "\u{feff}delete",
+            "\u{feff} delete\r\n",
+        ] {
+            assert!(takes_all(lines), "{lines:?}");
+        }
+        for lines in ["delete snmp", "set snmp contact delete", ""] {
+            assert!(!takes_all(lines), "{lines:?}");
+        }
+    }
 
     #[test]
     fn words_are_read_as_they_are_written() {

@@ -245,8 +245,12 @@ impl Used {
     ) -> Result<Planned<EditSessionView>, Error> {
         if !steps.is_empty() {
             let checks = steps.iter().any(|step| step.name == StepName::Validate);
+            // While it waits for the candidate of everybody a confirmed commit may be made, which what is edited then would
+            // keep from being confirmed.
+            let facts = self.handle.facts();
+            let shares = facts.mode == EditMode::Shared && facts.datastore == Datastore::Candidate;
             // It lasts as long as the session is at work, and until it is known that the check was lost.
-            let passing = checks.then(|| gateway.passing(&self.record));
+            let passing = (checks || shares).then(|| gateway.passing(&self.record));
             let by = ctx.deadline.map(|_| gateway.deadline(ctx, &self.device));
             let manner = Manner {
                 hand_over: None,

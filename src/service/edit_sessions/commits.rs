@@ -261,6 +261,10 @@ impl Commit {
             Err(error) => {
                 let unknown = error.outcome() == Outcome::Unknown;
                 let change_id = record.change_id().to_owned();
+                if !unknown {
+                    // Also when its caller took it back.
+                    used.handle.commit_is_over(&change_id);
+                }
                 let error = record.failed(used.on_device(error)).await;
                 match lost {
                     Some(Unconfirmed {

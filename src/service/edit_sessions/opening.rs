@@ -61,15 +61,15 @@ impl Opening {
             () = answer.closed() => Err(Error::new(ErrorCode::Cancelled, "the caller left")),
         };
         let opened = match taken {
-            // Once it is leased it is ended in its own way, whoever has left.
+            // Once it is leased it is ended in its own way, and its row tells how, whoever has left.
             Ok((held, warnings)) => self.lease(held, warnings).await,
-            Err(error) => Err(error),
+            Err(error) => {
+                if let Err(error) = store.delete_edit_session(&id).await {
+                    tracing::warn!(edit_session = id, error = %error, "a row of an edit session that was not opened stays");
+                }
+                Err(error)
+            }
         };
-        if opened.is_err()
-            && let Err(error) = store.delete_edit_session(&id).await
-        {
-            tracing::warn!(edit_session = id, error = %error, "a row of an edit session that was not opened stays");
-        }
         if let Err(Ok(handle)) = answer.send(opened) {
             // Nobody knows of it.
             handle.stop(EditReason::Released);

@@ -18,19 +18,24 @@ impl Judge<'_> {
     }
 
     /// The deeds that brought a word into the configuration, rollbacks apart. Where edits outlive their sessions, whoever
-    /// commits commits them, which is nothing that the gateway could help.
+    /// commits what is in the candidate commits them: others, and those of ours who share it, which is nothing that the
+    /// gateway could help.
     pub(super) fn made(&self, word: &str) -> Vec<usize> {
-        let anybody = !self.plan.has(Quirk::CandidateStays);
+        let outlived = self.plan.has(Quirk::CandidateStays);
+        let of_sharers = |number| self.shared.iter().any(|shared| self.brings(number, shared));
         let deeds = 0..self.report.deeds.len();
         deeds
             .filter(|number| {
                 let deed = self.deed(*number);
                 deed.is_commit()
-                    && (anybody || deed.user == USER)
-                    && self.contains(*number, word)
-                    && !(*number > 0 && self.contains(*number - 1, word))
+                    && self.brings(*number, word)
+                    && (!outlived || (deed.user == USER && !of_sharers(*number)))
             })
             .collect()
+    }
+
+    fn brings(&self, deed: usize, word: &str) -> bool {
+        self.contains(deed, word) && !(deed > 0 && self.contains(deed - 1, word))
     }
 
     /// The first deed after this one that took the word away.

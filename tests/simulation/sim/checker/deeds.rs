@@ -21,6 +21,8 @@ pub struct Judge<'a> {
     pub plan: &'a DevicePlan,
     pub report: &'a DeviceReport,
     pub confirmed: &'a [ConfirmedCommitView],
+    /// What is edited in the candidate without a lock.
+    pub shared: &'a [String],
     pub told: &'a [Told],
     pub glimpses: &'a [Glimpse],
     pub claims: &'a [Claim],

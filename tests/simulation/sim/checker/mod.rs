@@ -40,10 +40,13 @@ pub fn check(world: &World) -> Vec<String> {
         let changes = gateway.changes.get(*number).map_or(&[][..], Vec::as_slice);
         let claims = state.claims.iter().filter(|claim| claim.device == *name);
         let claims: Vec<Claim> = claims.cloned().collect();
+        let shared = orders.iter().filter(|order| shares(order));
+        let shared: Vec<String> = shared.map(|order| order.word()).collect();
         let judge = Judge {
             plan: &world.plan().devices[*number],
             report,
             confirmed: &gateway.confirmed,
+            shared: &shared,
             told: &state.told,
             glimpses: state.glimpses.get(number).map_or(&[][..], Vec::as_slice),
             claims: &claims,
