@@ -12,6 +12,7 @@ use super::edit::{self, CommitArgs, Edit, EditArgs, Probe, ProbeArgs};
 use super::exit::{Exit, Failure};
 use super::input;
 use super::output::{self, Columns};
+use super::page::PageArgs;
 
 const CHANGES: Columns = &[
     ("ID", "/id"),
@@ -32,6 +33,8 @@ pub enum ChangeCommand {
     List {
         /// The device
         device: String,
+        #[command(flatten)]
+        page: PageArgs,
         #[command(flatten)]
         client: ClientArgs,
     },
@@ -179,9 +182,9 @@ impl ChangeCommand {
                 output::change(args.client.output, &change)?;
                 Ok(exit(&change))
             }
-            Self::List { device, client } => {
+            Self::List { device, page, client } => {
                 let request = Request::new(Method::GET, &["devices", device, "changes"]);
-                show(client, request, Some(("changes", CHANGES)))
+                page.show(client, request, ("changes", CHANGES))
             }
             Self::Get(id) => show(&id.client, id.request(Method::GET, None), None),
             Self::Cancel(id) => show(&id.client, id.request(Method::POST, Some("cancel")), None),

@@ -8,6 +8,7 @@ use super::device::show;
 use super::edit;
 use super::exit::{Exit, Failure};
 use super::output::Columns;
+use super::page::PageArgs;
 
 const CONFIRMED_COMMITS: Columns = &[
     ("ID", "/id"),
@@ -30,6 +31,8 @@ pub enum ConfirmedCommitCommand {
         /// Only those in this state, such as pending
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
         #[command(flatten)]
         client: ClientArgs,
     },
@@ -94,6 +97,7 @@ impl ConfirmedCommitCommand {
             Self::List {
                 device,
                 state,
+                page,
                 client,
             } => {
                 let mut request = Request::new(Method::GET, &["confirmed-commits"]);
@@ -102,7 +106,7 @@ impl ConfirmedCommitCommand {
                         request = request.query(name, value);
                     }
                 }
-                show(client, request, Some(("confirmed_commits", CONFIRMED_COMMITS)))
+                page.show(client, request, ("confirmed_commits", CONFIRMED_COMMITS))
             }
             Self::Get(id) => {
                 let request = Request::new(Method::GET, &["confirmed-commits", &id.id]);

@@ -158,9 +158,14 @@ impl EditArgs {
 
 /// What a configuration is, by its beginning.
 fn guess(text: &str) -> &'static str {
-    let text = text.trim_start();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // What the device saves begins with a remark on who changed it, in either format.
+    let mut lines = text.lines().map(str::trim_start);
+    let text = lines
+        .find(|line| !line.is_empty() && !line.starts_with('#'))
+        .unwrap_or_default();
     // The words that set-format lines begin with (Junos CLI, "Loading a Configuration File").
-    const VERBS: [&str; 12] = [
+    const VERBS: [&str; 13] = [
         "set ",
         "delete ",
         "deactivate ",
@@ -171,12 +176,13 @@ fn guess(text: &str) -> &'static str {
         "rename ",
         "copy ",
         "annotate ",
+        "replace pattern ",
         "edit ",
         "top",
     ];
     if text.starts_with('<') {
         "xml"
-    } else if text.starts_with('{') {
+    } else if text.starts_with(['{', '[']) {
         "json"
     } else if VERBS.iter().any(|verb| text.starts_with(verb)) {
         "set"
@@ -345,6 +351,17 @@ mod tests {
         assert_eq!(guess("{\"system\": {}}"), "json");
         assert_eq!(guess("set system host-name a"), "set");
         assert_eq!(guess("delete interfaces"), "set");
+        assert_eq!(
+            guess("\u{feff}## Last changed\n\n  # by hand\nset snmp contact a"),
+            "set"
+        );
+        assert_eq!(guess("replace pattern a with b"), "set");
+        assert_eq!(
+            guess("## Last changed\nversion 21.4;\nreplace: system {\n}"),
+            "text"
+        );
+        assert_eq!(guess("[1]"), "json");
+        assert_eq!(guess("# nothing\n"), "text");
         assert_eq!(guess("system {\n host-name a;\n}"), "text");
     }
 

@@ -9,6 +9,7 @@ use super::device::show;
 use super::edit::{self, CommitArgs, EditArgs, Probe, ProbeArgs};
 use super::exit::{Exit, Failure};
 use super::output::{self, Columns};
+use super::page::PageArgs;
 use super::rpc::{self, ReplyArgs};
 
 const EDIT_SESSIONS: Columns = &[
@@ -31,6 +32,8 @@ pub enum EditSessionCommand {
     List {
         /// The device
         device: String,
+        #[command(flatten)]
+        page: PageArgs,
         #[command(flatten)]
         client: ClientArgs,
     },
@@ -193,9 +196,9 @@ impl EditSessionCommand {
                 let body = edit::body(&args.how)?;
                 show(&args.client, request.body("application/json", body), None)
             }
-            Self::List { device, client } => {
+            Self::List { device, page, client } => {
                 let request = Request::new(Method::GET, &["devices", device, "edit-sessions"]);
-                show(client, request, Some(("edit_sessions", EDIT_SESSIONS)))
+                page.show(client, request, ("edit_sessions", EDIT_SESSIONS))
             }
             Self::Get(id) => show(&id.client, id.request(Method::GET, None), None),
             Self::Close(id) => {

@@ -9,7 +9,8 @@ use ureq::http::Method;
 use super::client::{ClientArgs, Request};
 use super::exit::{Exit, Failure};
 use super::output::{self, Columns, Format};
-use super::{device, stdio, yaml};
+use super::page::PageArgs;
+use super::{stdio, yaml};
 
 const EVENTS: Columns = &[
     ("TIME", "/time"),
@@ -37,14 +38,10 @@ pub enum EventCommand {
         /// Only those of this type, or of the types that begin so: change, change.failed, confirmed_commit, session, …
         #[arg(long = "type", value_name = "TYPE")]
         kind: Option<String>,
-        /// At most this many
-        #[arg(long, value_name = "N")]
-        page_size: Option<u32>,
-        /// What follows a page, by its next_page_token
-        #[arg(long, value_name = "TOKEN", conflicts_with = "follow")]
-        page_token: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
         /// Print events as they come, until interrupted; with JSON each on a line of its own
-        #[arg(short, long, conflicts_with = "page_size")]
+        #[arg(short, long, conflicts_with_all = ["page_size", "page_token"])]
         follow: bool,
         /// Begin after this event
         #[arg(long, value_name = "ID", requires = "follow")]
@@ -61,20 +58,13 @@ impl EventCommand {
         let Self::List {
             device,
             kind,
-            page_size,
-            page_token,
+            page,
             follow,
             after,
             client,
         } = self;
         let request = || {
-            let size = page_size.map(|size| size.to_string());
-            let options = [
-                ("device", device),
-                ("type", kind),
-                ("page_size", &size),
-                ("page_token", page_token),
-            ];
+            let options = [("device", device), ("type", kind)];
             let given = options
                 .into_iter()
                 .filter_map(|(name, value)| Some((name, value.as_ref()?)));
@@ -91,7 +81,7 @@ impl EventCommand {
             };
             return follower.run(request);
         }
-        device::show(client, request(), Some(("events", EVENTS)))
+        page.show(client, request(), ("events", EVENTS))
     }
 }
 

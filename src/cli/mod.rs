@@ -17,6 +17,7 @@ mod exit;
 mod input;
 mod operation;
 mod output;
+mod page;
 mod pretty;
 mod problem;
 mod reading;

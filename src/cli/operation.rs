@@ -7,6 +7,7 @@ use super::client::{ClientArgs, Request};
 use super::device::show;
 use super::exit::{Exit, Failure};
 use super::output::{self, Columns};
+use super::page::PageArgs;
 
 const OPERATIONS: Columns = &[
     ("ID", "/id"),
@@ -29,6 +30,8 @@ pub enum OperationCommand {
         /// Only those of this device
         #[arg(long, value_name = "NAME")]
         device: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
         #[command(flatten)]
         client: ClientArgs,
     },
@@ -74,12 +77,12 @@ impl OperationCommand {
     /// [`Failure`]
     pub fn run(&self) -> Result<Exit, Failure> {
         match self {
-            Self::List { device, client } => {
+            Self::List { device, page, client } => {
                 let mut request = Request::new(Method::GET, &["operations"]);
                 if let Some(device) = device {
                     request = request.query("device", device);
                 }
-                show(client, request, Some(("operations", OPERATIONS)))
+                page.show(client, request, ("operations", OPERATIONS))
             }
             Self::Get(id) => show(&id.client, id.request(), None),
             Self::Wait(id) => id.wait(),

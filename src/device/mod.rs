@@ -246,8 +246,8 @@ impl Device {
         self.single_use_if(who, deadline, request, None).await
     }
 
-    /// As [`Self::single_use`], also in the place that is kept for reads: what takes a session from those who hold them all
-    /// must not wait for them.
+    /// As [`Self::single_use`], also in the place that is kept for reads: what takes something back must not wait for those
+    /// who hold all sessions.
     ///
     /// # Errors
     /// As [`Self::single_use`].

@@ -47,6 +47,8 @@ impl UrlPolicy {
             return false;
         }
         let (scheme, host) = match split(url) {
+            // Other readers take `ftp:/host/path` for a path on a host of the name `ftp`.
+            Some((scheme, _)) if scheme != "file" && !url.contains("://") => return false,
             Some(parts) => parts,
             // Anything with a scheme that cannot be understood is refused.
             None if url.contains("://") => return false,
@@ -80,7 +82,12 @@ pub(super) fn refusal(pointer: &str, url: &str) -> Error {
 /// The URL as it may be shown and logged: without credentials (conventions X6).
 pub fn redacted(url: &str) -> String {
     match Url::parse(url) {
+        // `user:password@host:path` reads like a scheme and something behind it.
+        Ok(parsed) if parsed.cannot_be_a_base() && url.contains('@') => "a remote file".to_owned(),
         Ok(mut parsed) => {
+            if parsed.query().is_some() {
+                parsed.set_query(Some("redacted"));
+            }
             if !parsed.username().is_empty() || parsed.password().is_some() {
                 // Fails for URLs that cannot have credentials, which then have none to hide.
                 let _ = parsed.set_username("redacted");
@@ -131,6 +138,8 @@ mod tests {
             "[2001:db8::1]:/var/tmp/x",
             "user@192.0.2.1:/var/tmp/x",
             "192.0.2.1:x",
+            "ftp:/192.0.2.1/x",
+            "ftp:192.0.2.1/x",
         ] {
             assert!(!some.allows(url), "{url}");
         }
@@ -144,5 +153,12 @@ mod tests {
         let shown = redacted("ftp://user:hunter2@192.0.2.1/cfg");
         assert!(!shown.contains("hunter2") && !shown.contains("user"), "{shown}");
         assert!(shown.contains("192.0.2.1/cfg"));
+        for url in [
+            "user:hunter2@host:/cfg",
+            "http://192.0.2.1/cfg?password=hunter2",
+            "user:hunter2@192.0.2.1:/cfg",
+        ] {
+            assert!(!redacted(url).contains("hunter2"), "{url}");
+        }
     }
 }

@@ -177,11 +177,15 @@ impl Store {
     }
 
     /// What a gateway that ended without a word left behind: its edit sessions are lost (conventions L3), which is told.
-    /// Returns how many there were.
+    /// Returns how many there were. `warn` adds what is to be said of one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn lose_edit_sessions(&self, reason: &str) -> Result<u64, StoreError> {
+    pub async fn lose_edit_sessions(
+        &self,
+        reason: &str,
+        warn: impl Fn(&mut EditSessionRecord),
+    ) -> Result<u64, StoreError> {
         const DOING: &str = "settling edit sessions";
         let mut tx = self.database.begin(DOING).await?;
         sqlx::query("DELETE FROM edit_sessions WHERE state = $1")
@@ -199,15 +203,20 @@ impl Store {
             let mut session = record(row).map_err(unavailable(DOING))?;
             "lost".clone_into(&mut session.state);
             session.reason = Some(reason.to_owned());
+            warn(&mut session);
             events.push(told(&session));
-        }
-        sqlx::query("UPDATE edit_sessions SET state = 'lost', reason = $1, ended_at = $2 WHERE state = $3")
-            .bind(reason)
+            sqlx::query(
+                "UPDATE edit_sessions SET state = $1, reason = $2, ended_at = $3, warnings = $4 WHERE id = $5",
+            )
+            .bind(session.state)
+            .bind(session.reason)
             .bind(to_micros(self.now()))
-            .bind(OPEN)
+            .bind(session.warnings)
+            .bind(session.id)
             .execute(&mut *tx)
             .await
             .map_err(unavailable(DOING))?;
+        }
         self.commit_telling(tx, &events, DOING).await?;
         Ok(lost.len() as u64)
     }

@@ -669,6 +669,46 @@ async fn end_of_the_gateway_ends_its_edit_sessions() {
     }
 }
 
+/// L2, L3: after a crash, too, it is said that edits may have stayed where everybody can commit them.
+#[tokio::test]
+async fn a_crash_does_not_hide_what_may_stay_in_the_shared_candidate() {
+    let device = listen(junos()).await;
+    let mut child = Child::start(&[]).await;
+    child.add("mx1", &device, json!({})).await;
+    let (_, opened) = child
+        .post("/v1/devices/mx1/edit-sessions", &json!({"mode": "shared"}))
+        .await;
+    let path = format!("/v1/devices/mx1/edit-sessions/{}", id(&opened));
+    let (status, _) = child.post(&format!("{path}/edit"), &contact("east")).await;
+    assert_eq!(status, StatusCode::OK);
+    let gate = Gate::new();
+    let held = Rule::on("load-configuration", Fault::HoldReply(gate.clone()));
+    device.faults().add(held.once());
+    let change = json!({"mode": "shared", "edits": [contact("west")]});
+    tokio::select! {
+        _ = child.post("/v1/devices/mx1/changes", &change) => panic!("it is held up"),
+        () = gate.reached() => {}
+    }
+    child.signal("KILL");
+    child.ended().await;
+    assert!(device.device().is_modified());
+    let database = child.directory().join("inventory.db");
+    let again = TestGateway::with(|settings| {
+        settings.database = Some(format!("sqlite://{}", database.display()));
+    })
+    .await;
+    let changes = again.read("/v1/devices/mx1/changes").await;
+    for told in [&again.read(&path).await, &changes["changes"][0]] {
+        let warnings = told["warnings"].to_string();
+        assert!(
+            warnings.contains("if anything, stays in the shared candidate"),
+            "{told}"
+        );
+    }
+    assert_eq!(changes["changes"][0]["outcome"], "not_applied");
+    again.stop().await;
+}
+
 /// L2: those that have ended are forgotten after a time that can be set.
 #[tokio::test]
 async fn ended_sessions_are_forgotten_in_time() {

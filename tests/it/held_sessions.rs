@@ -108,6 +108,43 @@ async fn a_change_waits_for_the_candidate_no_longer_than_its_deadline() {
     device.stop().await;
 }
 
+/// Q1, E6, H3: a commit that is to be made later can be called off, whoever holds all sessions.
+#[tokio::test]
+async fn a_scheduled_commit_is_called_off_past_all_holders() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let body = json!({"edits": [{"config": {"snmp": {"contact": "x"}}}], "commit": {"at": "reboot"}});
+        let scheduled = good(door, gateway.change(door, "mx1", body).await);
+        for _ in 0..2 {
+            good(door, gateway.open(door, "mx1", private(0)).await);
+        }
+        let cancelled = gateway.cancel_change(door, "mx1", id(&scheduled)).await;
+        assert_eq!(good(door, cancelled)["state"], "cancelled");
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
+/// C3, Q1: a confirmed commit that waits is not what keeps another copy from being opened.
+#[tokio::test]
+async fn a_copy_is_refused_for_what_is_in_its_way() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let body = json!({
+            "edits": [{"config": {"snmp": {"contact": "x"}}}],
+            "commit": {"confirm_timeout_seconds": 120},
+        });
+        good(door, gateway.change(door, "mx1", body).await);
+        let first = good(door, gateway.open(door, "mx1", private(0)).await);
+        let refusal = bad(door, gateway.open(door, "mx1", private(0)).await);
+        names(&refusal, &[&first]);
+        let refusal = bad(door, gateway.open(door, "mx1", json!({})).await);
+        assert_eq!(refusal.code, "confirmed-commit-pending", "{refusal:?}");
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
 /// Q1: a change that is at work is named, too.
 #[tokio::test]
 async fn a_change_that_has_a_session_is_named() {

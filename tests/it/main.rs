@@ -44,6 +44,7 @@ mod fields;
 mod first_line;
 mod fleet;
 mod followers;
+mod foreign_locks;
 mod found_out_elsewhere;
 mod framing;
 mod golden_commits;

@@ -2,13 +2,14 @@
 //!
 //! `state` is pure; `record` is what is known of a change, `journal` its account while it runs; `steps` goes through the
 //! script, `sending` sends it, `procedure` brings it to its end, for which its caller waits in `awaited`; `scheduled`
-//! knows commits that the device makes later; `resolve` finds out what became of a lost reply, and `saving` does then what
+//! knows commits that the device makes later; `locking` waits for locks; `resolve` finds out what became of a lost reply, and `saving` does then what
 //! should have followed.
 
 mod awaited;
 mod instance;
 mod journal;
 mod leftovers;
+mod locking;
 mod operation;
 mod patience;
 mod procedure;
@@ -42,7 +43,7 @@ use super::call::{CallContext, Role};
 use super::confirmed;
 use super::edit::commit::marker;
 use super::edit::ground::{Ground, Verify};
-use super::edit::request::{ChangeRequest, EditBody, ListChanges};
+use super::edit::request::{ChangeRequest, EditBody, ListChanges, Mode};
 use super::edit::script::{self, Script};
 use super::edit::view::{ChangeList, ChangeView, Planned, RpcErrorView};
 use super::time;
@@ -301,6 +302,11 @@ impl Gateway {
                 change.set_outcome(outcome);
                 change.end_begun(outcome);
                 change.set_error(&error);
+                if change.row.mode == Mode::Shared.as_str() && outcome == Outcome::NotApplied {
+                    let words = "what it had edited, if anything, stays in the shared candidate, for everybody to \
+                                 commit or discard";
+                    change.document.warnings.push(RpcErrorView::warning(words));
+                }
                 change.to_row()
             }
             // Nothing but its columns can be told.

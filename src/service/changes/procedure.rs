@@ -1,11 +1,13 @@
-//! A change from its session to its end: the steps, and what happens when one fails. A caller who leaves while it waits
-//! for its turn ends it, later nobody does.
+//! A change from its session to its end: the steps, and what happens when one fails. A caller who leaves before anything
+//! is edited ends it, later nobody does.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::journal::Journal;
 use super::patience::Patience;
@@ -62,7 +64,18 @@ impl Procedure {
             }
         };
         let result = match held {
-            Ok(held) => self.work(held).await,
+            Ok(held) => {
+                let left = CancellationToken::new();
+                let mut work = pin!(self.work(held, left.clone()));
+                tokio::select! {
+                    result = &mut work => result,
+                    // What was begun goes on without him.
+                    () = answer.closed() => {
+                        left.cancel();
+                        work.await
+                    }
+                }
+            }
             Err(error) => Err(fail(&mut self.journal, error, None, State::Failed, Outcome::NotSent).await),
         };
         // A caller who left is told nothing; the record says it.
@@ -100,7 +113,7 @@ impl Procedure {
         })
     }
 
-    async fn work(self, held: Held) -> Answer {
+    async fn work(self, held: Held, left: CancellationToken) -> Answer {
         let Self {
             record,
             request,
@@ -124,7 +137,7 @@ impl Procedure {
                 }
             };
         }
-        let mut work = Work::new(held, script.ground, journal, patience, request, record);
+        let mut work = Work::new(held, script.ground, journal, patience, request, record, left);
         work.probe = probe;
         match work.go(script.steps).await {
             Ok(()) => Ok(complete(work).await),

@@ -95,7 +95,7 @@ impl Gateway {
             ..Request::new(|caps| ground::clear_scheduled(caps).map(|step| step.rpc))
         };
         let raw = live
-            .single_use(ctx.principal.id(), self.deadline(ctx, &live), request)
+            .single_use_past_holders(ctx.principal.id(), self.deadline(ctx, &live), request)
             .await
             .map_err(|error| failure::device(error).with_change_id(id))?;
         if raw.scan.is_error() {

@@ -3,13 +3,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::journal::Journal;
 use super::patience::Patience;
-use super::sending::{Sent, enter_lane, together};
+use super::sending::{enter_lane, together};
 use super::state::State;
 use crate::device::{Held, HoldError};
 use crate::error::{Error, ErrorCode, Outcome};
@@ -28,9 +28,6 @@ use crate::service::evidence::{self, Evidence, Moment, Newest};
 use crate::service::{failure, history, locks};
 use crate::session::RawReply;
 use crate::store::DeviceRecord;
-
-/// How often a lock is tried that somebody outside the gateway holds: up to so much later each time.
-const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a step that failed means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +77,8 @@ pub(super) struct Work {
     pub probe: Option<Probe>,
     /// Of the step that is under way, where it could confirm.
     pub passage: Option<Passage>,
+    /// The caller does not wait any more.
+    pub left: CancellationToken,
 }
 
 impl Work {
@@ -90,6 +89,7 @@ impl Work {
         patience: Patience,
         request: Arc<ChangeRequest>,
         record: Arc<DeviceRecord>,
+        left: CancellationToken,
     ) -> Self {
         Self {
             held,
@@ -108,6 +108,7 @@ impl Work {
             confirmed: None,
             probe: None,
             passage: None,
+            left,
         }
     }
 
@@ -146,6 +147,9 @@ impl Work {
             };
             let group: Vec<Step> = steps.drain(..count).collect();
             self.passage = None;
+            if let Some(first) = group.first() {
+                self.still_wanted(first.name)?;
+            }
             for step in &group {
                 self.prepare(step.name).await?;
             }
@@ -205,24 +209,6 @@ impl Work {
         hidden
     }
 
-    /// S20: a device that locks nothing is written all the same. Others may do so meanwhile, which the answer says; a dry
-    /// run could not be taken back.
-    fn goes_unlocked(&mut self, datastore: Datastore, refused: &Stop) -> bool {
-        let is_target = datastore == self.ground.target;
-        if refused.error.code() != ErrorCode::OperationNotSupported || (is_target && self.request.dry_run) {
-            return false;
-        }
-        self.warn(format!(
-            "the device cannot lock {}, so others may change it meanwhile",
-            datastore.as_str()
-        ));
-        if is_target {
-            self.journal
-                .note(|change| change.document.undo_guaranteed = false);
-        }
-        true
-    }
-
     /// What must be so before a step is sent.
     async fn prepare(&mut self, name: StepName) -> Result<(), Stop> {
         let stop = |error: Error| Stop {
@@ -237,6 +223,7 @@ impl Work {
                     // Whoever has the candidate may be about to send a confirmed commit, which edits would keep from being
                     // confirmed.
                     self.enter_lane().await.map_err(stop)?;
+                    self.still_wanted(name)?;
                     self.gate().map_err(stop)?;
                 }
                 self.journal.enter(State::Editing).map_err(stop)?;
@@ -268,6 +255,14 @@ impl Work {
             | StepName::Discard
             | StepName::Unlock
             | StepName::Close => {}
+        }
+        Ok(())
+    }
+
+    /// Q7: who leaves before anything is edited takes the change back.
+    fn still_wanted(&self, next: StepName) -> Result<(), Stop> {
+        if self.left.is_cancelled() && self.journal.change().state == State::Preparing {
+            return Err(self.not_wanted(next));
         }
         Ok(())
     }
@@ -421,58 +416,6 @@ impl Work {
                 Error::new(ErrorCode::SessionsHeld, error.to_string()).with_device(self.device())
             }
         }
-    }
-
-    /// A lock, with what is sent along with it, tried again while another holds it and there is time. Gives what came of
-    /// the rest.
-    async fn lock(&mut self, group: Vec<Step>, datastore: Datastore) -> Result<Vec<Sent>, Stop> {
-        let until = Instant::now() + self.patience.wait;
-        let device = self.device().to_owned();
-        loop {
-            let mut sent = self.ask(group.clone(), false).await.into_iter();
-            let Some(lock) = sent.next() else {
-                return Ok(Vec::new());
-            };
-            let stop = match self.judge(lock, false) {
-                Ok(_) => {
-                    self.journal.gateway().inner.seen.forget(&device, datastore);
-                    return Ok(sent.collect());
-                }
-                Err(stop) => stop,
-            };
-            let now = Instant::now();
-            let held = stop.error.reason() == Some("held");
-            let gateway = self.journal.gateway();
-            gateway.note_refusal(&device, datastore, &stop.error);
-            if held && now < until {
-                let pause = LOCK_PAUSE / 2 + gateway.inner.store.jitter(LOCK_PAUSE / 2);
-                let pause = tokio::time::sleep(pause.min(until - now));
-                match gateway.until_draining(pause).await {
-                    Ok(()) => continue,
-                    Err(ends) => return Err(self.not_begun(stop, ends)),
-                }
-            }
-            if self.goes_unlocked(datastore, &stop) {
-                return Ok(sent.collect());
-            }
-            if stop.error.reason() == Some("candidate_modified")
-                && let Some(diff) = Box::pin(self.leftovers()).await
-            {
-                let error = stop.error.with_diff(diff);
-                return Err(Stop { error, ..stop });
-            }
-            return Err(stop);
-        }
-    }
-
-    /// D1: the gateway ends before the lock was had. Where no other is held, nothing has begun.
-    fn not_begun(&mut self, stop: Stop, ends: Error) -> Stop {
-        if !self.held.holds().is_empty() {
-            return stop;
-        }
-        self.sent = false;
-        let error = ends.with_device(self.device());
-        Stop { error, ..stop }
     }
 
     /// Keeps what a reply tells, and stops where it tells that the change must not go on.

@@ -233,7 +233,11 @@ impl Gateway {
     /// When the store cannot be used.
     pub(super) async fn settle_edit_sessions(&self) -> Result<(), Error> {
         let reason = EditReason::GatewayRestarted.as_str();
-        let lost = self.inner.store.lose_edit_sessions(reason).await;
+        let lost = self
+            .inner
+            .store
+            .lose_edit_sessions(reason, record::warn_of_lost)
+            .await;
         let lost = lost.map_err(|error| self.store_error(error))?;
         if lost > 0 {
             tracing::warn!(lost, "edit sessions were lost when the gateway ended");

@@ -27,6 +27,9 @@ use crate::store::EditSessionRecord;
 /// How often a lock is tried that somebody outside the gateway holds: up to so much later each time.
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
+/// How much time before the deadline is left for one more try, at least.
+const LEAST_FOR_A_LOCK: Duration = Duration::from_millis(100);
+
 /// An edit session that is to be opened.
 pub(super) struct Opening {
     pub gateway: Gateway,
@@ -42,7 +45,12 @@ pub(super) struct Opening {
 impl Opening {
     /// C3: never as a lock that is held.
     fn not_held(&self, error: HoldError) -> Error {
-        match self.gateway.no_confirmed_commit(&self.row.device_id) {
+        let shared = match self.ground.mode {
+            Mode::Exclusive | Mode::Shared => self.gateway.no_confirmed_commit(&self.row.device_id),
+            // Copies and instances are nobody else's.
+            Mode::Private | Mode::Ephemeral => Ok(()),
+        };
+        match shared {
             Err(pending) => pending,
             Ok(()) => locks::not_held(&self.device, error),
         }
@@ -153,6 +161,7 @@ impl Opening {
     /// warnings.
     async fn take(&self, held: &mut Held, until: Instant) -> Result<Vec<RpcError>, Error> {
         loop {
+            let asked = Instant::now();
             let error = match self.try_to_take(held).await {
                 Ok(warnings) => return Ok(warnings),
                 Err(error) => error,
@@ -165,7 +174,10 @@ impl Opening {
             // Whoever waits holds nothing.
             self.give_back(held).await;
             let now = Instant::now();
-            if error.reason() != Some("held") || now >= until.min(self.deadline) {
+            // One that is not answered before the deadline would tell less than this refusal.
+            let time = LEAST_FOR_A_LOCK.max(2 * (now - asked));
+            let until = until.min(self.deadline.checked_sub(time).unwrap_or(now));
+            if error.reason() != Some("held") || now >= until {
                 return Err(error);
             }
             let pause = LOCK_PAUSE / 2 + self.gateway.inner.store.jitter(LOCK_PAUSE / 2);

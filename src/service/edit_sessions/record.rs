@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::device::{Device, EditHandle, EditMode, EditReason, EditState, EditStatus};
+use crate::netconf::datastore::Datastore;
 use crate::netconf::rpc_error::RpcError;
 use crate::service::Gateway;
 use crate::service::edit::view::{EditSessionView, RpcErrorView};
@@ -65,6 +66,19 @@ fn unfinished(mode: EditMode, status: &EditStatus) -> Option<&'static str> {
             | EditReason::DeviceRemoved,
         ) => Some("what this session edited and did not commit was discarded"),
     }
+}
+
+/// What was edited in one whose gateway is gone without a word nobody knows any more.
+pub(super) fn warn_of_lost(row: &mut EditSessionRecord) {
+    if row.mode != EditMode::Shared.as_str() || row.datastore != Datastore::Candidate.as_str() {
+        return;
+    }
+    let mut warnings: Vec<RpcErrorView> = serde_json::from_str(&row.warnings).unwrap_or_default();
+    warnings.push(RpcErrorView::warning(
+        "what this session edited and did not commit, if anything, stays in the shared candidate, for everybody to \
+         commit or discard",
+    ));
+    row.warnings = serde_json::to_string(&warnings).unwrap_or_else(|_| "[]".to_owned());
 }
 
 /// As callers see it. `live`: what runs knows more than what is stored.

@@ -101,12 +101,18 @@ async fn edit_sessions_are_settled_and_forgotten() {
             kept.push(session.id);
         }
         assert_eq!(
-            store.lose_edit_sessions("gateway_restarted").await.unwrap(),
+            store
+                .lose_edit_sessions("gateway_restarted", |_| {})
+                .await
+                .unwrap(),
             1,
             "{kind}"
         );
         assert_eq!(
-            store.lose_edit_sessions("gateway_restarted").await.unwrap(),
+            store
+                .lose_edit_sessions("gateway_restarted", |_| {})
+                .await
+                .unwrap(),
             0,
             "{kind}"
         );

@@ -287,7 +287,10 @@ async fn edit_sessions_tell_of_their_ends() {
             store.update_edit_session(&session).await.unwrap();
             ids.push(session.id);
         }
-        store.lose_edit_sessions("gateway_restarted").await.unwrap();
+        store
+            .lose_edit_sessions("gateway_restarted", |_| {})
+            .await
+            .unwrap();
         let run = all(&store).await;
         let told: Vec<_> = run
             .events
