@@ -287,7 +287,7 @@ impl Gateway {
                         self.check_was_lost(&record);
                     }
                     let in_the_way = passing.in_the_way().filter(|_| !sent);
-                    in_the_way.unwrap_or_else(|| failure::device(error))
+                    in_the_way.unwrap_or_else(|| locks::not_served(&live, error))
                 })?
             }
             Touches::Candidate { .. } => {

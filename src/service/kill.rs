@@ -151,7 +151,7 @@ impl Gateway {
         if waits || confirmed.is_some() {
             effects.push("a pending confirmed commit of its own is undone at once".to_owned());
         }
-        let raw = sent.map_err(failure::device)?;
+        let raw = sent.map_err(|error| locks::not_served(&live, error))?;
         if raw.scan.is_error() {
             let errors = raw.scan.into_errors();
             let error = failure::refused(device, raw.session_id, errors, Asked::Read)

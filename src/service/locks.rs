@@ -23,7 +23,7 @@ use super::operations::Leaving;
 use super::schemas::monitored;
 use super::time::rfc3339;
 use super::view::Plan;
-use crate::device::{Device, Held, HoldError, Holder, Occupant, OnError, Request, Way};
+use crate::device::{Device, DeviceError, Failure, Held, HoldError, Holder, Occupant, OnError, Request, Way};
 use crate::error::{Error, ErrorCode, Origin, Outcome};
 use crate::netconf::capability::{Capabilities, Capability};
 use crate::netconf::datastore::Datastore;
@@ -122,6 +122,30 @@ pub(super) fn not_held_now(device: &Device, error: HoldError) -> Error {
 /// The refusal of a session because others hold all that may be held: one of a device's sessions is kept for reads, and
 /// one for resolving commits (Q1).
 fn no_place(device: &Device, holders: &[Holder]) -> Error {
+    let detail = format!(
+        "the sessions of the device that edit sessions and changes may have are all held: by {}",
+        named(device, holders)
+    );
+    Error::new(ErrorCode::SessionsHeld, detail)
+        .with_device(&device.settings().name)
+        .with_hint("wait_seconds waits for one; pool.max_sessions in the device's settings allows more")
+}
+
+/// Why what needs a session for itself was not sent, or not answered. Who waited in vain is told who holds sessions.
+pub(super) fn not_served(device: &Device, error: DeviceError) -> Error {
+    let in_vain = matches!(error.failure, Failure::DeadlineInQueue);
+    let error = failure::device(error);
+    let holders = device.holders();
+    if !in_vain || holders.is_empty() {
+        return error;
+    }
+    let names = named(device, &holders);
+    error.with_hint(format!(
+        "sessions of the device are held by {names}; pool.max_sessions in the device's settings allows more"
+    ))
+}
+
+fn named(device: &Device, holders: &[Holder]) -> String {
     let named = |holder: &Holder| {
         let Some(id) = &holder.id else {
             return format!("a call of {}", holder.who);
@@ -138,13 +162,7 @@ fn no_place(device: &Device, holders: &[Holder]) -> Error {
     if holders.len() > MOST_NAMED {
         names.push(format!("{} more", holders.len() - MOST_NAMED));
     }
-    let detail = format!(
-        "the sessions of the device that edit sessions and changes may have are all held: by {}",
-        names.join(", ")
-    );
-    Error::new(ErrorCode::SessionsHeld, detail)
-        .with_device(&device.settings().name)
-        .with_hint("wait_seconds waits for one; pool.max_sessions in the device's settings allows more")
+    names.join(", ")
 }
 
 /// The refusal of the candidate, or of what else only one may change at a time, because another edit session or change of

@@ -8,7 +8,7 @@ use super::prepare::{self, Prepared};
 use super::reply::{Reply, RpcAnswer};
 use super::request::{Arguments, BatchRequest, Content, OnError, RpcBody, RpcRequest};
 use super::view::Plan;
-use super::{Gateway, LONGEST_DEADLINE, url_policy};
+use super::{Gateway, LONGEST_DEADLINE, locks, url_policy};
 use crate::device::{self, Device};
 use crate::error::{Error, ErrorCode};
 use crate::json::pointer::child;
@@ -181,7 +181,7 @@ impl Gateway {
             Some(_) | None => self.deadline(ctx, device),
         };
         let raw = device.single_use(ctx.principal.id(), deadline, request).await;
-        let raw = raw.map_err(failure::device)?;
+        let raw = raw.map_err(|error| locks::not_served(device, error))?;
         let reply = Reply::new(record.name(), raw, output, asked, true)?;
         if let Some(outcome) = reply.outcome {
             ctx.ticket.came_to(outcome);

@@ -125,6 +125,35 @@ async fn a_scheduled_commit_is_called_off_past_all_holders() {
     }
 }
 
+/// Q1, H6: what waited in vain for a session of its own is told who holds them.
+#[tokio::test]
+async fn a_deadline_in_the_queue_names_the_holders() {
+    let (gateway, device) = TestGateway::with_device(junos()).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push(good(
+            Door::Rest,
+            gateway.open(Door::Rest, "mx1", private(0)).await,
+        ));
+    }
+    for path in ["config/validate", "rpc/clear-interfaces-statistics"] {
+        let request = gateway.request(Method::POST, &format!("/v1/devices/mx1/{path}"));
+        let refused = gateway
+            .rest(request.header("Request-Timeout", "1").json(&json!({})))
+            .await;
+        let refusal = bad(Door::Rest, refused);
+        assert_eq!(
+            refusal.verdict(),
+            ("deadline-in-queue", "not_sent"),
+            "{path}: {refusal:?}"
+        );
+        let hint = refusal.hint.expect("a hint");
+        assert!(held.iter().all(|session| hint.contains(id(session))), "{hint}");
+    }
+    gateway.stop().await;
+    device.stop().await;
+}
+
 /// C3, Q1: a confirmed commit that waits is not what keeps another copy from being opened.
 #[tokio::test]
 async fn a_copy_is_refused_for_what_is_in_its_way() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ncgate::emulator::{Fault, Rule};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -214,4 +215,27 @@ async fn no_scheduled_commit_is_too_far_behind_to_be_looked_at() {
         gateway.get(&path).await.1["state"] == "committed"
     })
     .await;
+}
+
+/// H3, H8: a look at what was scheduled before that fails is not the change itself, of which nothing was sent.
+#[tokio::test]
+async fn a_look_that_fails_sends_nothing_of_the_change() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let mut later = set("set snmp location east");
+        later["commit"] = json!({"at": "reboot"});
+        good(door, gateway.change(door, "mx1", later).await);
+        let lost = Rule::on("get-commit-information", Fault::WrongMessageId);
+        device.faults().add(lost.once());
+        let changed = gateway.change(door, "mx1", set("set snmp contact west")).await;
+        let refusal = bad(door, changed);
+        assert_eq!(
+            refusal.verdict(),
+            ("device-protocol-error", "not_sent"),
+            "{refusal:?}"
+        );
+        assert!(refusal.change_id.is_none(), "{refusal:?}");
+        gateway.stop().await;
+        device.stop().await;
+    }
 }

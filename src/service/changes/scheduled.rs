@@ -24,6 +24,7 @@ use crate::service::edit::ground;
 use crate::service::edit::view::{ChangeView, Planned};
 use crate::service::failure::{self, Asked};
 use crate::service::history;
+use crate::service::locks;
 use crate::service::operations::Leaving;
 use crate::session::RawReply;
 use crate::store::{ChangeRecord, DeviceRecord, StoreError};
@@ -97,7 +98,7 @@ impl Gateway {
         let raw = live
             .single_use_past_holders(ctx.principal.id(), self.deadline(ctx, &live), request)
             .await
-            .map_err(|error| failure::device(error).with_change_id(id))?;
+            .map_err(|error| locks::not_served(&live, error).with_change_id(id))?;
         if raw.scan.is_error() {
             let error = failure::refused(device, raw.session_id, raw.scan.into_errors(), Asked::Write);
             return Err(error
@@ -360,8 +361,9 @@ impl Gateway {
             Ok(journal) => return Ok(journal),
             Err(change) => change,
         };
-        // What became of that one may be known by now.
-        Box::pin(self.no_scheduled_commit(ctx, record, device)).await?;
+        // What became of that one may be known by now. Of this change nothing is sent before it has a record.
+        let looked = Box::pin(self.no_scheduled_commit(ctx, record, device)).await;
+        looked.map_err(|error| error.with_outcome(Outcome::NotSent))?;
         let opened = Journal::open(self.clone(), *change, &ctx.ticket).await;
         opened.map_err(on_device)
     }

@@ -84,7 +84,9 @@ impl Gateway {
         }
         if !request.plan {
             self.nothing_is_open(&used.record)?;
-            self.no_scheduled_commit(ctx, &used.record, &used.device).await?;
+            let looked = self.no_scheduled_commit(ctx, &used.record, &used.device).await;
+            // Of this commit nothing is sent before it has a record.
+            looked.map_err(|error| error.with_outcome(Outcome::NotSent))?;
         }
         let commit_id = self.inner.store.new_id();
         let owner = ctx.principal.id();
