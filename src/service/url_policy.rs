@@ -48,7 +48,7 @@ impl UrlPolicy {
         }
         let (scheme, host) = match split(url) {
             // Other readers take `ftp:/host/path` for a path on a host of the name `ftp`.
-            Some((scheme, _)) if scheme != "file" && !url.contains("://") => return false,
+            Some((scheme, _)) if scheme != "file" && !has_authority(url, &scheme) => return false,
             Some(parts) => parts,
             // Anything with a scheme that cannot be understood is refused.
             None if url.contains("://") => return false,
@@ -61,6 +61,12 @@ impl UrlPolicy {
             .iter()
             .any(|(allowed_scheme, allowed_host)| *allowed_scheme == scheme && *allowed_host == host)
     }
+}
+
+/// Whether a host stands where all readers look for it.
+fn has_authority(url: &str, scheme: &str) -> bool {
+    let rest = url.get(scheme.len()..).and_then(|rest| rest.strip_prefix("://"));
+    rest.is_some_and(|rest| !rest.starts_with('/'))
 }
 
 /// Scheme and host, lower case.
@@ -83,8 +89,9 @@ pub(super) fn refusal(pointer: &str, url: &str) -> Error {
 pub fn redacted(url: &str) -> String {
     match Url::parse(url) {
         // `user:password@host:path` reads like a scheme and something behind it.
-        Ok(parsed) if parsed.cannot_be_a_base() && url.contains('@') => "a remote file".to_owned(),
+        Ok(parsed) if !parsed.has_host() && url.contains('@') => "a remote file".to_owned(),
         Ok(mut parsed) => {
+            parsed.set_fragment(None);
             if parsed.query().is_some() {
                 parsed.set_query(Some("redacted"));
             }
@@ -95,7 +102,7 @@ pub fn redacted(url: &str) -> String {
             }
             parsed.to_string()
         }
-        Err(_) if url.contains('@') => "a remote file".to_owned(),
+        Err(_) if url.contains(['@', '?', '#']) => "a remote file".to_owned(),
         Err(_) => url.to_owned(),
     }
 }
@@ -140,6 +147,9 @@ mod tests {
             "192.0.2.1:x",
             "ftp:/192.0.2.1/x",
             "ftp:192.0.2.1/x",
+            "ftp:/192.0.2.1/a://b",
+            "ftp:192.0.2.1/x?://",
+            "ftp:///192.0.2.1/x",
         ] {
             assert!(!some.allows(url), "{url}");
         }
@@ -156,6 +166,9 @@ mod tests {
         for url in [
             "user:hunter2@host:/cfg",
             "http://192.0.2.1/cfg?password=hunter2",
+            "http://192.0.2.1:99999/cfg?password=hunter2",
+            "http://192.0.2.1/cfg#token=hunter2",
+            "scp:/user:hunter2@host/cfg",
             "user:hunter2@192.0.2.1:/cfg",
         ] {
             assert!(!redacted(url).contains("hunter2"), "{url}");

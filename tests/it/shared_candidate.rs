@@ -1,6 +1,6 @@
 //! Edits of the candidate of everybody beside the gateway's own confirmed commits (C3, Q1, S20).
 
-use ncgate::emulator::{Fault, Gate, Profile, Rule, RunningEmulator};
+use ncgate::emulator::{Fault, Gate, Profile, Rule, RunningEmulator, Until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -75,8 +75,11 @@ async fn what_waited_is_not_edited_under_a_confirmed_commit() {
             };
             let (commit, shared) = tokio::join!(committing, waiting);
             let refusal = bad(door, shared);
-            assert_eq!(refusal.code, "confirmed-commit-pending", "{refusal:?}");
-            assert_ne!(refusal.outcome, "applied", "{refusal:?}");
+            assert_eq!(
+                refusal.verdict(),
+                ("confirmed-commit-pending", "not_sent"),
+                "{refusal:?}"
+            );
             assert_eq!(sent(&device, "edit-config").len(), 1, "{with_session}");
             good(door, gateway.order(door, &commit, "confirm", Value::Null).await);
             commit_ends_as(&gateway, door, &commit, "confirmed").await;
@@ -148,4 +151,70 @@ async fn a_commit_that_was_taken_back_leaves_its_edit_session_as_it_was() {
         ended["warnings"][0]["error_message"] == "what this session edited and did not commit was discarded"
     })
     .await;
+}
+
+/// Q7: who leaves while his shared change waits for the candidate takes it back at once, however long it would have waited.
+#[tokio::test]
+async fn who_leaves_while_his_shared_change_waits_takes_it_back() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let holder = id(&good(door, gateway.open(door, "mx1", json!({})).await));
+        let body =
+            json!({"mode": "shared", "wait_seconds": 3600, "edits": to_contact(Profile::Junos, "west")});
+        tokio::select! {
+            changed = gateway.change(door, "mx1", body) => panic!("{changed:?}"),
+            () = under_way(&gateway, 1) => {}
+        }
+        under_way(&gateway, 0).await;
+        let (_, listed) = gateway.get("/v1/devices/mx1/changes").await;
+        let ended = &listed["changes"][0];
+        assert_eq!(
+            (&ended["state"], &ended["outcome"], &ended["error"]["code"]),
+            (&json!("failed"), &json!("not_sent"), &json!("cancelled")),
+            "{ended}"
+        );
+        good(door, gateway.close(door, "mx1", &holder).await);
+        assert_eq!(sent(&device, "load-configuration").len(), 0);
+        gateway.stop().await;
+        device.stop().await;
+    }
+}
+
+/// L2, S20: what others of ours edit while a shared change waits for its turn is not wiped out: it looks when that has come.
+#[tokio::test]
+async fn what_is_edited_while_a_shared_change_waits_is_seen() {
+    for door in DOORS {
+        let (gateway, device) = TestGateway::with_device(junos()).await;
+        let session = id(&good(
+            door,
+            gateway.open(door, "mx1", json!({"mode": "shared"})).await,
+        ));
+        let gate = Gate::new();
+        let late = Fault::Late(Until::from(&gate));
+        device.faults().add(Rule::on("load-configuration", late).once());
+        let edit = to_contact(Profile::Junos, "west")[0].clone();
+        let editing = gateway.edit(door, "mx1", &session, edit);
+        let changing = async {
+            gate.reached().await;
+            let body = json!({"mode": "shared", "wait_seconds": 60, "edits": [{"rollback": 0}]});
+            let changing = gateway.change(door, "mx1", body);
+            let going = async {
+                under_way(&gateway, 2).await;
+                gate.open();
+            };
+            tokio::join!(changing, going).0
+        };
+        let (edited, changed) = tokio::join!(editing, changing);
+        good(door, edited);
+        let refusal = bad(door, changed);
+        assert_eq!(
+            refusal.reason.as_deref(),
+            Some("candidate_modified"),
+            "{refusal:?}"
+        );
+        assert!(refusal.diff.is_some_and(|diff| diff.contains("contact west")));
+        assert!(device.device().is_modified());
+        gateway.stop().await;
+        device.stop().await;
+    }
 }

@@ -40,6 +40,10 @@ fn level(base: &Node, mine: &Node, merged: &mut Node) {
                     // They took it away: of what was in it nothing comes back but what was changed.
                     child = after_nothing(after);
                     level(before, after, &mut child);
+                    let marked = before.inactive != after.inactive || before.protected != after.protected;
+                    if child.children.is_empty() && !marked && before.argument == after.argument {
+                        continue;
+                    }
                 }
                 merged.insert(child);
             }
@@ -125,5 +129,9 @@ mod tests {
             set::render(&merged),
             "set interfaces ge-0/0/10 description mine\n"
         );
+        // Nor does an entry come back of which only something was taken away.
+        let base = format!("{base}\nset interfaces ge-0/0/20 mtu 1500");
+        let mine = configured("set interfaces ge-0/0/20 description theirs");
+        assert_eq!(set::render(&merge(&configured(&base), &mine, &Node::root())), "");
     }
 }

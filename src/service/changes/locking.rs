@@ -59,8 +59,8 @@ impl Work {
                 match waited.await {
                     Ok(true) => continue,
                     Ok(false) => {
-                        let error = self.not_wanted(stop.step).error;
-                        return Err(self.not_begun(stop, error));
+                        self.sent &= !self.held.holds().is_empty();
+                        return Err(self.not_wanted(stop.step));
                     }
                     Err(ends) => return Err(self.not_begun(stop, ends)),
                 }
@@ -78,7 +78,7 @@ impl Work {
         }
     }
 
-    /// D1, Q7: the gateway ends, or the caller leaves, before the lock was had. Where no other is held, nothing has begun.
+    /// D1: the gateway ends before the lock was had. Where no other is held, nothing has begun.
     fn not_begun(&mut self, stop: Stop, ends: Error) -> Stop {
         if !self.held.holds().is_empty() {
             return stop;

@@ -1,9 +1,9 @@
 //! Changes: the nine steps of one write in one call (design section 6, S31).
 //!
 //! `state` is pure; `record` is what is known of a change, `journal` its account while it runs; `steps` goes through the
-//! script, `sending` sends it, `procedure` brings it to its end, for which its caller waits in `awaited`; `scheduled`
-//! knows commits that the device makes later; `locking` waits for locks; `resolve` finds out what became of a lost reply, and `saving` does then what
-//! should have followed.
+//! script, `locking` waits for its locks, `sending` sends it, `procedure` brings it to its end, for which its caller waits in
+//! `awaited`; `scheduled` knows commits that the device makes later; `resolve` finds out what became of a lost reply, and
+//! `saving` does then what should have followed.
 
 mod awaited;
 mod instance;
@@ -78,8 +78,8 @@ impl Gateway {
     /// deadline it is told as it is then.
     ///
     /// # Cancel safety
-    /// A dropped call ends a change that still waits for its turn; any other runs on, and its record tells what came
-    /// of it.
+    /// A dropped call ends a change of which nothing is edited yet: what it has taken on the device is given back. Any other
+    /// runs on, and its record tells what came of it.
     pub async fn create_change(
         &self,
         ctx: &CallContext,
@@ -321,7 +321,7 @@ impl Gateway {
     }
 
     /// The change that made a confirmed commit, as it is when that is in this state. `None`: it says so already, or is
-    /// not there any more. `probe_is_over`: nothing that follows is decided by its probe, if it had one.
+    /// not there any more. `taken_over`: a person decides about it, not its probe.
     ///
     /// # Errors
     /// When the store cannot be used.
@@ -330,7 +330,7 @@ impl Gateway {
         device_id: &str,
         id: &str,
         state: confirmed::State,
-        probe_is_over: bool,
+        taken_over: bool,
     ) -> Result<Option<ChangeRecord>, Error> {
         let row = match self.inner.store.get_change(device_id, id).await {
             Ok(row) => row,
@@ -347,7 +347,7 @@ impl Gateway {
         if change.state == state {
             return Ok(None);
         }
-        if change.state == State::PendingConfirm && probe_is_over {
+        if change.state == State::PendingConfirm && taken_over {
             // The call that asked for it has been told as ended (H7).
             change.document.probed = false;
         }

@@ -88,8 +88,11 @@ impl Procedure {
             id: Some(change.row.id.clone()),
             who: change.row.owner.clone(),
         };
-        let way = match self.script.ground.mode {
+        let ground = &self.script.ground;
+        let way = match ground.mode {
             Mode::Exclusive => Way::Candidate,
+            // From the first look to the last step nobody else of ours is in between.
+            Mode::Shared if ground.target == Datastore::Candidate => Way::Candidate,
             Mode::Private | Mode::Ephemeral | Mode::Shared => Way::Beside,
         };
         let Patience {

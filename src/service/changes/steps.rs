@@ -217,15 +217,13 @@ impl Work {
             error,
         };
         let state = self.journal.change().state;
+        if self.ground.mode == Mode::Shared && state == State::Preparing {
+            // Nothing locks it out, and while it waited for its turn a confirmed commit may have been made, which what it
+            // edits would keep from being confirmed.
+            self.gate().map_err(stop)?;
+        }
         match name {
             StepName::Edit if state == State::Preparing => {
-                if self.ground.mode == Mode::Shared && self.ground.target == Datastore::Candidate {
-                    // Whoever has the candidate may be about to send a confirmed commit, which edits would keep from being
-                    // confirmed.
-                    self.enter_lane().await.map_err(stop)?;
-                    self.still_wanted(name)?;
-                    self.gate().map_err(stop)?;
-                }
                 self.journal.enter(State::Editing).map_err(stop)?;
                 if self.ground.target != Datastore::Candidate {
                     // An edit acts at once.

@@ -447,8 +447,8 @@ impl Gateway {
 
     async fn change_after(&self, commit: &ConfirmedCommit) -> Result<Option<ChangeRecord>, Error> {
         let row = &commit.row;
-        let decided = is_probe_over(commit) && !self.inner.confirmed.is_probed(&row.id);
-        self.change_of_confirmed(&row.device_id, &row.change_id, commit.state, decided)
+        let taken_over = is_probe_stopped(commit) && !self.inner.confirmed.is_probed(&row.id);
+        self.change_of_confirmed(&row.device_id, &row.change_id, commit.state, taken_over)
             .await
     }
 
@@ -501,8 +501,8 @@ impl Gateway {
             commit.document.seen = Some("the gateway was restarted; the device was not asked yet".to_owned());
         }
         let announced = self.announce(&commit);
-        // A probe that had come to its end before the gateway did decides nothing any more.
-        if is_probe_over(&commit) {
+        // What a probe that came to its end had ordered goes on; one that a person took over from decides nothing any more.
+        if is_probe_stopped(&commit) {
             announced.settle();
         }
         if told && let Err(error) = self.store_confirmed_commit(&mut commit).await {
@@ -548,10 +548,10 @@ pub(super) fn check_timeout(seconds: u64, least: Duration, at: &str) -> Result<(
     Err(Error::invalid(at, detail))
 }
 
-/// Whether it had a probe that makes no more attempts. What that has ordered may be under way.
-fn is_probe_over(commit: &ConfirmedCommit) -> bool {
-    let probe = commit.document.probe.as_ref();
-    probe.is_some_and(|probe| !probe.is_running())
+/// Whether it had a probe that was stopped, by a person if the commit has not ended.
+fn is_probe_stopped(commit: &ConfirmedCommit) -> bool {
+    let found = commit.document.probe.as_ref();
+    found.is_some_and(|found| found.state == probe::ProbeState::Stopped)
 }
 
 fn no_such(id: &str) -> Error {
