@@ -321,7 +321,7 @@ impl Gateway {
     }
 
     /// The change that made a confirmed commit, as it is when that is in this state. `None`: it says so already, or is
-    /// not there any more. `taken_over`: a person decides about it, not its probe.
+    /// not there any more. `taken_over`: its probe decides nothing about it any more.
     ///
     /// # Errors
     /// When the store cannot be used.

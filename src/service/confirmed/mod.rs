@@ -30,6 +30,7 @@ use self::guardian::{Order, Times, Wanted};
 pub(super) use self::ordered::{Aim, Came};
 pub(super) use self::passage::{Passage, Passages, Passing};
 pub(super) use self::probe::Probe;
+use self::probe::ProbeState;
 pub(super) use self::record::{ConfirmedCommit, Document};
 use self::registry::MOST_ORDERS;
 pub(super) use self::registry::{Announced, Handle, Registry};
@@ -447,7 +448,9 @@ impl Gateway {
 
     async fn change_after(&self, commit: &ConfirmedCommit) -> Result<Option<ChangeRecord>, Error> {
         let row = &commit.row;
-        let taken_over = is_probe_stopped(commit) && !self.inner.confirmed.is_probed(&row.id);
+        // One that ends with the commit decides about it until that is stored.
+        let over = probe_of(commit).is_some_and(|probe| probe != ProbeState::Running);
+        let taken_over = over && !self.inner.confirmed.is_probed(&row.id);
         self.change_of_confirmed(&row.device_id, &row.change_id, commit.state, taken_over)
             .await
     }
@@ -501,13 +504,18 @@ impl Gateway {
             commit.document.seen = Some("the gateway was restarted; the device was not asked yet".to_owned());
         }
         let announced = self.announce(&commit);
-        // What a probe that came to its end had ordered goes on; one that a person took over from decides nothing any more.
-        if is_probe_stopped(&commit) {
+        let probe = probe_of(&commit);
+        if probe == Some(ProbeState::Stopped) {
+            // A person had taken over from it, and its call has been told as ended.
             announced.settle();
         }
         if told && let Err(error) = self.store_confirmed_commit(&mut commit).await {
             // It is stored with what is seen first.
             tracing::error!(confirmed_commit = commit.row.id, error = %error, "it is not stored that it is unknown");
+        }
+        if probe.is_some_and(|probe| probe != ProbeState::Running) {
+            // One that had come to its end in another way decides nothing from now on.
+            announced.settle();
         }
         self.guard(announced, commit, None, &record);
         Ok(())
@@ -548,10 +556,9 @@ pub(super) fn check_timeout(seconds: u64, least: Duration, at: &str) -> Result<(
     Err(Error::invalid(at, detail))
 }
 
-/// Whether it had a probe that was stopped, by a person if the commit has not ended.
-fn is_probe_stopped(commit: &ConfirmedCommit) -> bool {
-    let found = commit.document.probe.as_ref();
-    found.is_some_and(|found| found.state == probe::ProbeState::Stopped)
+/// How far its probe came, if it has one.
+fn probe_of(commit: &ConfirmedCommit) -> Option<ProbeState> {
+    commit.document.probe.as_ref().map(|probe| probe.state)
 }
 
 fn no_such(id: &str) -> Error {
